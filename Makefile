@@ -1,0 +1,52 @@
+PREFIX  = /usr/local
+DESTDIR =
+GO      = go
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+export CGO_ENABLED = 0
+
+STAGES  = unshare idmap mount setuser limit landlock seccomp
+LDFLAGS = -s -w -X hk/internal/cli.Version=$(VERSION)
+
+all: build/hk-unshare
+
+# One program under all its names. It is made anew only if a source changed:
+# go build sees to that.
+build/hk-unshare: FORCE
+	@mkdir -p build
+	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-unshare
+	@for s in $(STAGES); do test $$s = unshare || ln -f $@ build/hk-$$s; done
+
+# Show what a whole chain does, as root and as an ordinary user.
+demo: all
+	scripts/demo
+
+# All tests, as root and as an ordinary user. As root, what they need is
+# installed first.
+test: all
+	scripts/deps test
+	$(GO) test -count=1 -timeout 20m ./...
+
+lint:
+	test -z "$$(gofmt -l .)"
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/...
+
+# How long a chain takes beside its peers: ratios in one run.
+bench: all
+	scripts/deps bench
+	scripts/bench/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 build/hk-unshare $(DESTDIR)$(PREFIX)/bin/hk-unshare
+	for s in $(STAGES); do test $$s = unshare || ln -f $(DESTDIR)$(PREFIX)/bin/hk-unshare $(DESTDIR)$(PREFIX)/bin/hk-$$s; done
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+
+clean:
+	rm -rf build
+
+FORCE:
+.PHONY: all demo test lint bench install clean FORCE

@@ -1,0 +1,156 @@
+// Package cli is the frame of every stage's program: it reads the command line,
+// explains or performs the plan, and ends as the payload ends.
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"hk/internal/supervise"
+	"hk/pkg/chain"
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit statuses; those of the payload come besides.
+const (
+	exitFailed        = 125
+	exitNotExecutable = 126
+	exitNotFound      = 127
+)
+
+// Version is set by the linker.
+var Version = "devel"
+
+// init keeps the main goroutine on the first thread: what the kernel holds by
+// thread, as a parent-death signal, the caller has set there.
+func init() { runtime.LockOSThread() }
+
+// Main runs the stage that the program was called by, or else the named one. It
+// does not return.
+func Main(name string) {
+	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
+		name = kind.Name
+	}
+	os.Exit(run(chain.ByName(name)))
+}
+
+func run(kind *stage.Kind) int {
+	if stage.Secure() {
+		return complain(kind.Name, "refuses to run set-user-ID or with file capabilities", "")
+	}
+	host := stage.ThisHost()
+	find := finder(host)
+	c, err := chain.Parse(kind, append([]string{kind.Name}, os.Args[1:]...), find)
+	if err != nil {
+		return report(kind.Name, nil, err)
+	}
+	last := c.Links[len(c.Links)-1]
+	switch {
+	case last.Common.Help:
+		fmt.Print(last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N\nSee ", last.Kind.Name, "(1).\n")
+		return 0
+	case last.Common.Version:
+		fmt.Println(last.Kind.Name, Version)
+		return 0
+	}
+	settings := c.Settings()
+	status, err := openStatus(settings.StatusFD)
+	if err != nil {
+		return report(kind.Name, nil, err)
+	}
+	if err := kernelFloor(); err != nil {
+		return report(kind.Name, status, err)
+	}
+	if len(c.Payload) > 0 && !c.Rest && find.Beside(c.Payload[0]) {
+		return report(kind.Name, status, &chain.UsageError{Stage: kind.Name,
+			Err: fmt.Errorf("%s is not in PATH, though it lies beside this program, in %s: set PATH", c.Payload[0], find.Dir)})
+	}
+	state, err := c.Plan(host)
+	if err != nil {
+		return report(kind.Name, status, err)
+	}
+	switch settings.Explain {
+	case "text":
+		return printed(kind.Name, state.Plan.Text)
+	case "json":
+		return printed(kind.Name, state.Plan.JSON)
+	}
+	for _, s := range state.Skipped {
+		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", kind.Name, s)
+		status.write(event{Event: "skipped", Stage: kind.Name, What: s})
+	}
+	if settings.Verbose {
+		for _, n := range state.Notes {
+			fmt.Fprintf(os.Stderr, "%s: note: %s\n", kind.Name, n)
+		}
+	}
+	return perform(kind.Name, state.Plan, settings.Verbose, status)
+}
+
+func printed(name string, print func(io.Writer) error) int {
+	if err := print(os.Stdout); err != nil {
+		return complain(name, fmt.Sprintf("standard output: %v", err), "")
+	}
+	return 0
+}
+
+// perform does the plan. It returns only if that fails; otherwise the process
+// becomes the payload, or ends as the payload ends.
+func perform(name string, p *plan.Plan, verbose bool, status *status) int {
+	if !p.Cloned() {
+		var trace io.Writer
+		if verbose {
+			trace = os.Stderr
+		}
+		status.write(event{Event: "started", PID: os.Getpid()})
+		return report(name, status, p.Here(trace))
+	}
+	child, err := p.Start()
+	if err != nil {
+		return report(name, status, err)
+	}
+	err = child.Setup()
+	if verbose {
+		child.Trace(os.Stderr)
+	}
+	if err != nil {
+		return report(name, status, err)
+	}
+	status.write(event{Event: "started", PID: child.Payload})
+	ended, err := supervise.Wait(child)
+	if err != nil {
+		return report(name, status, err)
+	}
+	status.exited(ended)
+	supervise.Exit(ended)
+	return exitFailed
+}
+
+// finder says which words are stages.
+func finder(h *stage.Host) chain.Finder {
+	f := chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
+	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
+		f.Dir = filepath.Dir(exe)
+	}
+	return f
+}
+
+// kernelFloor is an error on a kernel that lacks what every plan may use.
+func kernelFloor() error {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return fmt.Errorf("uname: %w", err)
+	}
+	var major, minor int
+	release := unix.ByteSliceToString(u.Release[:])
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && (major < 5 || major == 5 && minor < 14) {
+		return fmt.Errorf("needs Linux 5.14; this is %s", release)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"hk/pkg/chain"
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// complain writes the one line that an error is, and a hint if there is one.
+func complain(stage, text, hint string) int {
+	fmt.Fprintf(os.Stderr, "%s: %s\n", stage, text)
+	if hint != "" {
+		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", stage, hint)
+	}
+	return exitFailed
+}
+
+// report tells what went wrong, on standard error and to the status descriptor,
+// and returns the exit status for it.
+func report(stage string, status *status, err error) int {
+	ev := event{Event: "failed", Stage: stage}
+	code := exitFailed
+	var (
+		usage  *chain.UsageError
+		op     *plan.Error
+		killed *plan.Killed
+		step   *plan.StepError
+	)
+	switch {
+	case errors.As(err, &usage):
+		ev.Stage = usage.Stage
+	case errors.As(err, &op):
+		ev.Stage, ev.Op, ev.Hint = op.Stage, op.Op, op.Hint
+		if op.Errno != 0 {
+			ev.Errno = unix.ErrnoName(op.Errno)
+		}
+		if op.Exec {
+			code = exitNotExecutable
+			if op.Errno == unix.ENOENT || op.Errno == unix.ENOTDIR {
+				code = exitNotFound
+			}
+		}
+	case errors.As(err, &killed):
+		ev.Stage, ev.Op = killed.Stage, killed.Op
+	case errors.As(err, &step):
+		ev.Stage = step.Stage
+	}
+	ev.Error = err.Error()
+	complain(ev.Stage, ev.Error, ev.Hint)
+	status.write(ev)
+	return code
+}

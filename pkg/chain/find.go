@@ -1,0 +1,95 @@
+package chain
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Finder tells stages from other programs. A word is a stage if it leads, in
+// the way that execvp(3) finds a program, to one of ours: a file with the name
+// of a stage in the directory of this program.
+type Finder struct {
+	// Dir is this program's directory.
+	Dir string
+	// Path is the caller's PATH.
+	Path string
+	// Fuse says that stages are put into one plan; else each is executed.
+	Fuse bool
+	// ByFD is set if this program was executed by descriptor, because its file
+	// is out of reach in the root in force. Then the plain name of a stage is
+	// that stage, and it is this same program.
+	ByFD bool
+}
+
+// Find returns the stage that a word is, or nil, and the path of its program.
+func (f Finder) Find(word string) (*stage.Kind, string) {
+	kind := ByName(filepath.Base(word))
+	if kind == nil {
+		return nil, ""
+	}
+	if f.ByFD {
+		if word == kind.Name {
+			return kind, ""
+		}
+		return nil, ""
+	}
+	if f.Dir == "" {
+		return nil, ""
+	}
+	for _, path := range Candidates(word, f.Path) {
+		if unix.Access(path, unix.X_OK) != nil {
+			continue
+		}
+		if sameFile(filepath.Dir(path), f.Dir) {
+			return kind, path
+		}
+		return nil, "" // another program of that name comes first
+	}
+	return nil, ""
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// Candidates are the files that execvp(3) tries for a word, in order.
+func Candidates(word, path string) []string {
+	if strings.ContainsRune(word, '/') {
+		return []string{word}
+	}
+	if path == "" {
+		path = "/bin:/usr/bin"
+	}
+	var list []string
+	for _, dir := range strings.Split(path, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		list = append(list, strings.TrimSuffix(dir, "/")+"/"+word)
+	}
+	return list
+}
+
+// Beside reports whether a word that PATH does not lead to would be a stage by
+// the directory of this program: a hint for who has forgotten to set PATH.
+func (f Finder) Beside(word string) bool {
+	if ByName(word) == nil || f.ByFD || f.Dir == "" || unix.Access(filepath.Join(f.Dir, word), unix.X_OK) != nil {
+		return false
+	}
+	for _, path := range Candidates(word, f.Path) {
+		if unix.Access(path, unix.X_OK) == nil {
+			return false
+		}
+	}
+	return true
+}

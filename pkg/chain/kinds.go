@@ -1,0 +1,35 @@
+// Package chain puts stages in order: it reads them off a command line and
+// makes one plan of them, up to the program that they isolate.
+package chain
+
+import (
+	"hk/pkg/idmap"
+	"hk/pkg/landlock"
+	"hk/pkg/limit"
+	"hk/pkg/mount"
+	"hk/pkg/seccomp"
+	"hk/pkg/setuser"
+	"hk/pkg/stage"
+	"hk/pkg/unshare"
+)
+
+// Kinds are the stages that there are, in the usual order.
+var Kinds = []*stage.Kind{
+	&unshare.Kind,
+	&idmap.Kind,
+	&mount.Kind,
+	&setuser.Kind,
+	&limit.Kind,
+	&landlock.Kind,
+	&seccomp.Kind,
+}
+
+// ByName is the stage of that name, or nil.
+func ByName(name string) *stage.Kind {
+	for _, k := range Kinds {
+		if k.Name == name {
+			return k
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package chain
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"hk/pkg/stage"
+
+	"github.com/spf13/pflag"
+)
+
+// A Chain is stages in order, and the program that they isolate.
+type Chain struct {
+	Links []Link
+	// Payload is the program and its arguments.
+	Payload []string
+	// Rest is set if the payload is a stage of ours that is executed as a
+	// program of its own, and RestPath is the path of that program; "" is this
+	// program's descriptor.
+	Rest     bool
+	RestPath string
+}
+
+// A Link is a stage in its place.
+type Link struct {
+	Kind   *stage.Kind
+	Stage  stage.Stage
+	Common Common
+	// words is the command line from the stage's name on, and path the
+	// program's.
+	words []string
+	path  string
+}
+
+// Common is what every stage takes.
+type Common struct {
+	Help, Version, Verbose bool
+	// Explain is "text", "json" or "".
+	Explain string
+	// StatusFD is a descriptor for events; -1 is none.
+	StatusFD int
+}
+
+// A UsageError is a command line that makes no sense, and where.
+type UsageError struct {
+	Stage string
+	Err   error
+}
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Parse reads a chain off a command line that starts with the name of its first
+// stage. find tells which of the words that follow are stages. Reading stops at
+// the first request for help or for the version.
+func Parse(first *stage.Kind, words []string, find Finder) (*Chain, error) {
+	c := &Chain{}
+	kind, path := first, ""
+	for {
+		l := Link{Kind: kind, Stage: kind.New(), words: words, path: path}
+		rest, err := l.parse(words[1:])
+		if err != nil {
+			return nil, &UsageError{kind.Name, err}
+		}
+		c.Links = append(c.Links, l)
+		if l.Common.Help || l.Common.Version {
+			return c, nil
+		}
+		if len(rest) == 0 {
+			return nil, &UsageError{kind.Name, fmt.Errorf("nothing to run: see %s --help", kind.Name)}
+		}
+		next, where := find.Find(rest[0])
+		switch {
+		case next == nil:
+			c.Payload = rest
+			return c, nil
+		case !find.Fuse:
+			c.Payload, c.Rest, c.RestPath = rest, true, where
+			return c, nil
+		}
+		kind, path, words = next, where, rest
+	}
+}
+
+// flags binds the stage's flags and those that all stages have.
+func (l *Link) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet(l.Kind.Name, pflag.ContinueOnError)
+	fs.SetInterspersed(false)
+	fs.SortFlags = false
+	l.Stage.Flags(fs)
+	l.Common.StatusFD = -1
+	fs.BoolVarP(&l.Common.Help, "help", "h", false, "")
+	fs.BoolVar(&l.Common.Version, "version", false, "")
+	fs.BoolVarP(&l.Common.Verbose, "verbose", "v", false, "")
+	fs.Func("explain", "", func(v string) error {
+		if v != "text" && v != "json" {
+			return fmt.Errorf("not text or json")
+		}
+		l.Common.Explain = v
+		return nil
+	})
+	fs.Lookup("explain").NoOptDefVal = "text"
+	fs.Func("status-fd", "", func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || n > math.MaxInt32 {
+			return fmt.Errorf("%q is no file descriptor", v)
+		}
+		l.Common.StatusFD = int(n)
+		return nil
+	})
+	return fs
+}
+
+func (l *Link) parse(words []string) ([]string, error) {
+	for _, w := range words {
+		if strings.ContainsRune(w, 0) {
+			return nil, fmt.Errorf("a null byte in an argument")
+		}
+	}
+	fs := l.flags()
+	if err := fs.Parse(words); err != nil {
+		return nil, oneLine(err)
+	}
+	return fs.Args(), nil
+}
+
+// oneLine drops what pflag says besides: an error is one line.
+func oneLine(err error) error {
+	if s, _, more := strings.Cut(err.Error(), "\n"); more {
+		return fmt.Errorf("%s", s)
+	}
+	return err
+}
+
+// Args prints the chain as a command line, which parses back to the same chain.
+func (c *Chain) Args() []string {
+	var words []string
+	for i, l := range c.Links {
+		words = append(words, l.Kind.Name)
+		words = append(words, l.Common.args()...)
+		words = append(words, l.Stage.Args()...)
+		if i == len(c.Links)-1 && !c.Rest {
+			words = append(words, "--")
+		}
+	}
+	return append(words, c.Payload...)
+}
+
+func (c Common) args() []string {
+	var args []string
+	if c.Help {
+		args = append(args, "--help")
+	}
+	if c.Version {
+		args = append(args, "--version")
+	}
+	if c.Verbose {
+		args = append(args, "--verbose")
+	}
+	if c.Explain != "" {
+		args = append(args, "--explain="+c.Explain)
+	}
+	if c.StatusFD >= 0 {
+		args = append(args, fmt.Sprintf("--status-fd=%d", c.StatusFD))
+	}
+	return args
+}
+
+// Settings is what the stages' common flags come to for the chain as a whole.
+func (c *Chain) Settings() Common {
+	all := Common{StatusFD: -1}
+	for _, l := range c.Links {
+		all.Verbose = all.Verbose || l.Common.Verbose
+		if l.Common.Explain != "" {
+			all.Explain = l.Common.Explain
+		}
+		if l.Common.StatusFD >= 0 {
+			all.StatusFD = l.Common.StatusFD
+		}
+	}
+	return all
+}

@@ -1,0 +1,171 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Plan makes the plan of a chain. It reads what the flags name on the host, and
+// changes nothing.
+//
+// A plan has one clone: what follows the stage that would need a second is
+// executed as a chain of its own.
+func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
+	links, payload, rest, path := c.cut()
+	s := stage.NewState(h)
+	s.NextStage = rest
+	s.Name = links[0].Kind.Name
+	for _, l := range links {
+		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
+			s.WillClone = true
+		}
+	}
+	t := tail{State: s, payload: payload, path: path}
+	t.begin(links)
+	for _, l := range links {
+		s.Name = l.Kind.Name
+		if s.Name == "hk-seccomp" {
+			t.release()
+		}
+		if err := l.Stage.Plan(s); err != nil {
+			return nil, &UsageError{s.Name, err}
+		}
+	}
+	t.exec()
+	return s, nil
+}
+
+// cut is the part of the chain that one plan can hold, and what it executes:
+// whether that is a stage, and its path.
+func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
+	clones := 0
+	for i, l := range c.Links {
+		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
+			if clones++; clones == 2 {
+				return c.Links[:i], l.words, true, l.path
+			}
+		}
+	}
+	return c.Links, c.Payload, c.Rest, c.RestPath
+}
+
+// A tail is what comes around the stages: the signal mask, what stages that
+// execute one another leave for the next, and execve(2).
+type tail struct {
+	*stage.State
+	payload  []string
+	path     string // of the stage that the payload is, or ""
+	env      []string
+	released bool
+}
+
+func (t *tail) begin(links []Link) {
+	t.env = slices.Clone(t.Host.Env)
+	if !t.WillClone {
+		// The Go runtime's handlers must not run while the thread changes. A
+		// child is cloned with all signals blocked.
+		t.Add(plan.Sigmask(^uint64(0)))
+	}
+	if t.NextStage && t.Host.SelfFD >= 0 {
+		t.NextFD = t.Host.SelfFD
+	} else if t.NextStage && slices.ContainsFunc(links, func(l Link) bool {
+		return l.Kind.Name == "hk-mount" || l.Kind.Name == "hk-landlock"
+	}) {
+		// Not closed by execve(2): so the next stage has its own program too.
+		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), t.path, unix.O_PATH, 0))
+	}
+	if t.Host.Handover.Ambient && !t.NextStage {
+		t.Add(plan.ClearAmbient(), plan.Capset(t.Host.Permitted, t.Host.Permitted, 0))
+		t.Ambient = 0
+	}
+}
+
+// release gives the thread the caller's signal mask back. It must come before a
+// filter that may forbid that.
+func (t *tail) release() {
+	if t.released {
+		return
+	}
+	t.released = true
+	t.hand()
+	if t.Host.SelfFD >= 0 && !t.NextStage {
+		t.Add(plan.CloseFD(t.Host.SelfFD))
+	}
+	t.Add(plan.Sigmask(t.Host.Sigmask))
+}
+
+// hand tells the next stage what it has to know, and lets it have the
+// capabilities that execve(2) takes from all but user ID 0.
+func (t *tail) hand() {
+	if !t.NextStage {
+		return
+	}
+	made := t.New&unix.CLONE_NEWUSER != 0
+	h := stage.Handover{
+		UID: t.Host.UID, GID: t.Host.GID,
+		Unmapped: !t.Mapped && (made || t.Host.Handover.Unmapped),
+	}
+	switch {
+	case t.SetsCaps:
+	case t.Host.Handover.Ambient:
+		h.Ambient = true
+	case made && !t.Root && !t.ChangesIDs:
+		t.Add(plan.RaiseAllAmbient(t.Host.LastCap)...)
+		h.Ambient = true
+	}
+	if v := h.Variable(); v != "" {
+		t.env = append(t.env, v)
+	}
+}
+
+func (t *tail) exec() {
+	t.release()
+	im := plan.NewImage(t.payload, t.env)
+	switch {
+	case t.NextFD >= 0:
+		t.Add(plan.Fexecve(plan.Int(int64(t.NextFD)), im))
+		return
+	case t.Next != nil:
+		t.Add(plan.Fexecve(plan.Ref(t.Next), im))
+		return
+	case t.path != "":
+		t.Add(plan.Execve(t.path, im))
+		return
+	}
+	word := t.payload[0]
+	path := ""
+	for _, v := range t.Host.Env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			path = p
+			break
+		}
+	}
+	files := Candidates(word, path)
+	for i, file := range files {
+		op := plan.Execve(file, im)
+		if i < len(files)-1 {
+			op = op.Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT)
+		} else {
+			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
+		}
+		t.Add(op.Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
+			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
+	}
+}
+
+func (t *tail) notFound(word, path string, n int) string {
+	root := ""
+	if t.NewRoot {
+		root = " in the new root"
+	}
+	if n > 1 {
+		return fmt.Sprintf("%s was looked for%s in %s", word, root, path)
+	}
+	return fmt.Sprintf("there is no such file%s, or the interpreter or loader that it names is not there", root)
+}

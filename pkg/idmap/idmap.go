@@ -1,0 +1,222 @@
+// Package idmap maps user and group ids of a new user namespace:
+// user_namespaces(7), newuidmap(1), newgidmap(1).
+package idmap
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
+)
+
+// Maps says how ids inside of the namespace map to ids outside of it.
+//
+// At most one of Root and Auto is set, and neither together with UID or GID.
+// If nothing is set, the caller's ids map to themselves.
+type Maps struct {
+	// Root maps id 0 inside to the caller's ids.
+	Root bool
+	// Auto maps 0 to the caller, and the ids from 1 on to all that subuid(5)
+	// and subgid(5) give to the caller, one range after the other.
+	Auto bool
+	// UID and GID are explicit maps. One that is empty is the caller's id
+	// mapped to itself.
+	UID, GID []Range
+	// Setgroups is "allow", "deny" or "". Empty is deny for a map of the own
+	// ids only, which needs no privilege if setgroups(2) is denied, and allow
+	// for others.
+	Setgroups string
+}
+
+// A Range maps Count ids from Inside on to as many from Outside on.
+type Range struct {
+	Inside, Outside uint32
+	// Count is not 0.
+	Count uint32
+	// OutsideSet and CountSet say what was written down; unset, Outside is the
+	// caller's id and Count is 1.
+	OutsideSet, CountSet bool
+}
+
+// A direction is one of the two maps with what belongs to it.
+type direction struct {
+	name   string // "uid", "gid"
+	helper string
+	cap    capability.Cap
+	ranges []Range
+	self   uint32
+}
+
+func (d direction) single() bool {
+	return len(d.ranges) == 1 && d.ranges[0].Count == 1 && d.ranges[0].Outside == d.self
+}
+
+// inside is the caller's id inside of the namespace.
+func (d direction) inside() (uint32, bool) {
+	for _, r := range d.ranges {
+		if d.self >= r.Outside && d.self-r.Outside < r.Count {
+			return r.Inside + (d.self - r.Outside), true
+		}
+	}
+	return 0, false
+}
+
+func (d direction) text() string {
+	var b strings.Builder
+	for _, r := range d.ranges {
+		fmt.Fprintf(&b, "%d %d %d\n", r.Inside, r.Outside, r.Count)
+	}
+	return b.String()
+}
+
+func (m *Maps) resolve(h *stage.Host) (uid, gid direction, err error) {
+	uid = direction{name: "uid", helper: "newuidmap", cap: capability.CAP_SETUID, self: h.UID}
+	gid = direction{name: "gid", helper: "newgidmap", cap: capability.CAP_SETGID, self: h.GID}
+	switch {
+	case m.Root && m.Auto:
+		return uid, gid, errors.New("--root and --auto exclude one another")
+	case (m.Root || m.Auto) && len(m.UID)+len(m.GID) > 0:
+		return uid, gid, errors.New("--uid and --gid say the whole map: not with --root or --auto")
+	case m.Root:
+		uid.ranges = []Range{{0, h.UID, 1, true, true}}
+		gid.ranges = []Range{{0, h.GID, 1, true, true}}
+	case m.Auto:
+		if uid.ranges, err = auto(h.UID, h.SubIDs, "uid"); err != nil {
+			return uid, gid, err
+		}
+		if gid.ranges, err = auto(h.GID, h.SubIDs, "gid"); err != nil {
+			return uid, gid, err
+		}
+	default:
+		uid.ranges = defaults(m.UID, h.UID)
+		gid.ranges = defaults(m.GID, h.GID)
+	}
+	for _, d := range []direction{uid, gid} {
+		if err := check(d.ranges); err != nil {
+			return uid, gid, fmt.Errorf("--%s: %w", d.name, err)
+		}
+	}
+	return uid, gid, nil
+}
+
+func defaults(list []Range, self uint32) []Range {
+	if len(list) == 0 {
+		return []Range{{self, self, 1, true, true}}
+	}
+	out := make([]Range, len(list))
+	for i, r := range list {
+		if !r.OutsideSet {
+			r.Outside = self
+		}
+		if !r.CountSet {
+			r.Count = 1
+		}
+		out[i] = r
+	}
+	return out
+}
+
+// auto is 0 for the caller and all its subordinate ids behind that.
+func auto(self uint32, subids func(kind string) ([]stage.IDRange, error), kind string) ([]Range, error) {
+	list, err := subids(kind)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("--auto: /etc/sub%s gives the caller no ids", kind)
+	}
+	ranges := []Range{{0, self, 1, true, true}}
+	next := uint64(1)
+	for _, s := range list {
+		if next+uint64(s.Count) > maxID {
+			return nil, fmt.Errorf("--auto: /etc/sub%s gives more ids than there are", kind)
+		}
+		ranges = append(ranges, Range{uint32(next), s.First, s.Count, true, true})
+		next += uint64(s.Count)
+	}
+	return ranges, nil
+}
+
+// Plan adds the writes of the maps: by the child where the kernel lets it, else
+// by the supervisor, who may have the capabilities, else by newuidmap and
+// newgidmap.
+func (m *Maps) Plan(s *stage.State) error {
+	uid, gid, err := m.resolve(s.Host)
+	if err != nil {
+		return err
+	}
+	fused := s.New&unix.CLONE_NEWUSER != 0
+	switch {
+	case s.Mapped:
+		return errors.New("the user namespace has its id maps already")
+	case !fused && s.Host.Mapped():
+		return errors.New("there is no new user namespace to map ids in: hk-unshare --user comes first")
+	}
+	single := uid.single() && gid.single()
+	privileged := fused && s.Host.Permitted&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)
+	setgroups := m.Setgroups
+	switch {
+	case setgroups == "" && (single || !privileged && gid.single()):
+		setgroups = "deny"
+	case setgroups == "":
+		setgroups = "allow"
+	case setgroups == "allow" && !privileged && gid.single():
+		return errors.New("--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied")
+	case !fused && !single:
+		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
+	}
+	if privileged && (!single || setgroups == "allow") {
+		s.Plan.Outside(direct(s.Name, uid, gid, setgroups))
+	} else if err := ordinary(s, uid, gid, setgroups); err != nil {
+		return err
+	}
+	s.Mapped = true
+	id, ok := uid.inside()
+	s.Root = ok && id == 0
+	return nil
+}
+
+func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
+	if !uid.single() {
+		step, err := helper(s.Name, uid)
+		if err != nil {
+			return err
+		}
+		s.Plan.Outside(step)
+	}
+	if !gid.single() {
+		step, err := helper(s.Name, gid)
+		if err != nil {
+			return err
+		}
+		s.Plan.Outside(step)
+	}
+	proc, err := s.Proc()
+	if err != nil {
+		return err
+	}
+	if uid.single() {
+		s.ProcWrite(proc, "self/uid_map", uid.text())
+	}
+	if setgroups == "deny" {
+		s.ProcWrite(proc, "self/setgroups", "deny")
+	}
+	if gid.single() {
+		s.ProcWrite(proc, "self/gid_map", gid.text())
+	}
+	s.Add(plan.Close(proc))
+	return nil
+}
+
+func caps(list ...capability.Cap) uint64 {
+	var set uint64
+	for _, c := range list {
+		set |= 1 << c
+	}
+	return set
+}

@@ -1,0 +1,127 @@
+// Package limit sets resource limits: getrlimit(2), prlimit(2).
+package limit
+
+import (
+	"fmt"
+	"time"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits is a list of limits, set in order.
+type Limits struct {
+	List []Limit
+}
+
+// A Limit is the soft and the hard limit of one resource, in the units of
+// getrlimit(2): bytes for as, core, data, fsize, memlock, msgqueue, rss and
+// stack; seconds for cpu, microseconds for rttime; a count for the others.
+//
+// Zero is a limit of zero, and Unlimited is none. KeepSoft and KeepHard leave
+// that one as it is. A hard limit can be raised only with CAP_SYS_RESOURCE in
+// the initial user namespace.
+//
+// nproc counts the processes and threads of the real user ID, not of this
+// tree.
+type Limit struct {
+	Resource           string
+	Soft, Hard         uint64
+	KeepSoft, KeepHard bool
+}
+
+// Unlimited is no limit.
+const Unlimited = uint64(unix.RLIM_INFINITY)
+
+type unit int
+
+const (
+	count unit = iota
+	size
+	seconds
+	microseconds
+)
+
+var resources = []struct {
+	name string
+	id   int
+	unit unit
+}{
+	{"as", unix.RLIMIT_AS, size},
+	{"core", unix.RLIMIT_CORE, size},
+	{"cpu", unix.RLIMIT_CPU, seconds},
+	{"data", unix.RLIMIT_DATA, size},
+	{"fsize", unix.RLIMIT_FSIZE, size},
+	{"locks", unix.RLIMIT_LOCKS, count},
+	{"memlock", unix.RLIMIT_MEMLOCK, size},
+	{"msgqueue", unix.RLIMIT_MSGQUEUE, size},
+	{"nice", unix.RLIMIT_NICE, count},
+	{"nofile", unix.RLIMIT_NOFILE, count},
+	{"nproc", unix.RLIMIT_NPROC, count},
+	{"rss", unix.RLIMIT_RSS, size},
+	{"rtprio", unix.RLIMIT_RTPRIO, count},
+	{"rttime", unix.RLIMIT_RTTIME, microseconds},
+	{"sigpending", unix.RLIMIT_SIGPENDING, count},
+	{"stack", unix.RLIMIT_STACK, size},
+}
+
+// floor is what a Go program needs in order to start, with room to spare; below
+// it the next stage of a chain that is not fused would die with a panic.
+var floor = map[string]uint64{"as": 1 << 30, "data": 64 << 20, "stack": 64 << 10, "nproc": 16}
+
+// Plan adds one prlimit(2) for each limit.
+func (l *Limits) Plan(s *stage.State) error {
+	if len(l.List) == 0 {
+		return fmt.Errorf("no limit is asked for: see hk-limit(1)")
+	}
+	for _, lim := range l.List {
+		op, err := lim.op(s)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", lim.Resource, err)
+		}
+		s.Limit(op)
+	}
+	return nil
+}
+
+func (lim Limit) op(s *stage.State) (plan.Op, error) {
+	for _, r := range resources {
+		if r.name != lim.Resource {
+			continue
+		}
+		soft, hard := s.Host.Rlimit(r.id)
+		if !lim.KeepSoft {
+			soft = lim.Soft
+		}
+		if !lim.KeepHard {
+			hard = lim.Hard
+		}
+		if soft > hard {
+			return plan.Op{}, fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
+		}
+		if s.NextStage && soft < floor[r.name] {
+			return plan.Op{}, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor[r.name]))
+		}
+		return plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
+			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"), nil
+	}
+	return plan.Op{}, fmt.Errorf("unknown resource")
+}
+
+func upper(s string) string {
+	b := []byte(s)
+	for i := range b {
+		b[i] -= 'a' - 'A'
+	}
+	return string(b)
+}
+
+// base is the unit of a time without one.
+func (u unit) base() time.Duration {
+	if u == microseconds {
+		return time.Microsecond
+	}
+	return time.Second
+}

@@ -1,0 +1,216 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A source is a file of the host that is bound.
+type source struct {
+	path  string
+	isDir bool
+}
+
+// source looks a file of the host up. What is bound is what its name leads to
+// when the plan is performed; if that is no directory any more, or has become
+// one, it fits no longer on its mount point and the plan fails.
+func (b *builder) source(p string) (source, error) {
+	if p == "" {
+		return source{}, errors.New("an empty path")
+	}
+	if !filepath.IsAbs(p) {
+		if b.Host.Dir == "" {
+			return source{}, errors.New("a relative path, and the working directory has no name")
+		}
+		p = filepath.Join(b.Host.Dir, p)
+	}
+	mode, err := b.Host.Stat(p)
+	if err != nil {
+		return source{}, err
+	}
+	return source{p, mode.IsDir()}, nil
+}
+
+// cloneTree makes a detached copy of the mounts at a path, with attributes.
+func (b *builder) cloneTree(name, p string, attrs uint64, recursive bool) *plan.Result {
+	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	at := uint64(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+		at |= unix.AT_RECURSIVE
+	}
+	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, flags).
+		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec"))
+	if attrs != 0 {
+		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, plan.MountAttr{Set: attrs}))
+	}
+	return tree
+}
+
+func (b *builder) bind(e Entry) error {
+	src, err := b.source(e.Source)
+	if err != nil {
+		if (e.Kind == TryReadOnly || e.Kind == TryBind) && errors.Is(err, fs.ErrNotExist) {
+			b.Skipped = append(b.Skipped, fmt.Sprintf("--%s %s: %v", e.Kind, e.Source, err))
+			return nil
+		}
+		return err
+	}
+	attrs := uint64(nosuidNodev)
+	switch e.Kind {
+	case ReadOnlyBind, TryReadOnly:
+		attrs |= unix.MOUNT_ATTR_RDONLY
+	case DeviceBind:
+		attrs = unix.MOUNT_ATTR_NOSUID
+	}
+	attrs, rest, err := parseAttrs(e.Options, attrs)
+	if err != nil {
+		return err
+	}
+	recursive := true
+	for _, o := range rest {
+		if o != "norec" {
+			return fmt.Errorf("unknown option %q", o)
+		}
+		recursive = false
+	}
+	if e.Kind == ReadOnlyBind && attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+		return errors.New("option rw: that is --rw")
+	}
+	target := e.Target
+	if target == "" {
+		target = src.path
+	}
+	at, err := b.mountPoint(target, src.isDir)
+	if err != nil {
+		return err
+	}
+	as := &node{kind: file}
+	if src.isDir {
+		as = newForeign(src.path)
+	}
+	b.attach(b.cloneTree("tree", src.path, attrs, recursive), at, as)
+	return nil
+}
+
+// systemDirs are what --rootfs / takes of the host.
+var systemDirs = []string{"bin", "etc", "lib", "lib32", "lib64", "sbin", "usr"}
+
+// rootfs binds the system directories of a root, read-only. Links at its top
+// level stay links. Of the host's own root it is a fixed list; of another all
+// directories but proc.
+func (b *builder) rootfs(root string) error {
+	names := systemDirs
+	src, err := b.source(root)
+	if err != nil {
+		return err
+	}
+	if src.path = path.Clean(src.path); src.path != "/" {
+		list, err := b.Host.ReadDir(src.path)
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, e := range list {
+			if e.Name() != "proc" {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	for _, name := range names {
+		from := path.Join(src.path, name)
+		mode, err := b.Host.Lstat(from)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: %w", from, err)
+		case mode&fs.ModeSymlink != 0:
+			text, err := b.Host.Readlink(from)
+			if err != nil {
+				return fmt.Errorf("%s: %w", from, err)
+			}
+			err = b.symlink(Entry{Source: text, Target: "/" + name})
+			if err != nil {
+				return err
+			}
+		case mode.IsDir():
+			if err := b.bind(Entry{Kind: ReadOnlyBind, Source: from, Target: "/" + name}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readOnly binds a place on itself, read-only with all that is mounted on it.
+func (b *builder) readOnly(target string) error {
+	at, err := b.follow(target, false)
+	if err != nil {
+		return err
+	}
+	if at.isRoot() {
+		return errors.New("the root itself is read-only without --writable-root")
+	}
+	if at.known && at.node == nil {
+		return unix.ENOENT
+	}
+	from := b.lookup(at, 0)
+	tree := b.Open("tree", plan.OpenTree(plan.Ref(from), "",
+		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE))
+	b.Add(plan.MountSetattr(plan.Ref(tree), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+		plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY}),
+		plan.MoveMount(tree, plan.Ref(from), ""),
+		plan.Close(tree), plan.Close(from))
+	if at.known && at.node.kind == dir {
+		at.parent.children[at.name] = newForeign(target + ", which is read-only")
+	}
+	return nil
+}
+
+var attrOptions = []struct {
+	name       string
+	set, clear uint64
+}{
+	{"ro", unix.MOUNT_ATTR_RDONLY, 0},
+	{"rw", 0, unix.MOUNT_ATTR_RDONLY},
+	{"nosuid", unix.MOUNT_ATTR_NOSUID, 0},
+	{"suid", 0, unix.MOUNT_ATTR_NOSUID},
+	{"nodev", unix.MOUNT_ATTR_NODEV, 0},
+	{"dev", 0, unix.MOUNT_ATTR_NODEV},
+	{"noexec", unix.MOUNT_ATTR_NOEXEC, 0},
+	{"exec", 0, unix.MOUNT_ATTR_NOEXEC},
+	{"noatime", unix.MOUNT_ATTR_NOATIME, 0},
+	{"nosymfollow", unix.MOUNT_ATTR_NOSYMFOLLOW, 0},
+}
+
+// parseAttrs reads mount(8)'s names for attributes, onto a default; other
+// options are returned.
+func parseAttrs(options string, attrs uint64) (uint64, []string, error) {
+	var rest []string
+	if options == "" {
+		return attrs, nil, nil
+	}
+option:
+	for _, o := range strings.Split(options, ",") {
+		if o == "" {
+			return 0, nil, errors.New("an empty option")
+		}
+		for _, a := range attrOptions {
+			if a.name == o {
+				attrs = attrs&^a.clear | a.set
+				continue option
+			}
+		}
+		rest = append(rest, o)
+	}
+	return attrs, rest, nil
+}

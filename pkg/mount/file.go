@@ -1,0 +1,125 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// directory makes a directory. One that is there is fine.
+func (b *builder) directory(e Entry) error {
+	mode := uint32(0o755)
+	if e.Options != "" {
+		n, err := strconv.ParseUint(e.Options, 8, 32)
+		if err != nil || n > 0o7777 {
+			return fmt.Errorf("%q is no octal mode", e.Options)
+		}
+		mode = uint32(n)
+	}
+	at, err := b.follow(e.Target, true)
+	switch {
+	case err != nil:
+		return err
+	case !at.known:
+		b.Add(plan.Close(b.lookup(at, unix.O_DIRECTORY)))
+		return nil
+	case at.node == nil:
+		b.Add(plan.Mkdirat(plan.Ref(at.base), at.path, mode))
+		at.parent.children[at.name] = newDir()
+		return nil
+	case at.node.kind == file:
+		return unix.ENOTDIR
+	case e.Options != "":
+		d := b.Open("dir", plan.Openat(plan.Ref(at.base), at.path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		b.Add(plan.Fchmod(d, mode), plan.Close(d))
+	}
+	return nil
+}
+
+// create finds the place of a new name and refuses one that is taken.
+func (b *builder) create(target string) (place, error) {
+	at, err := b.locate(target, true)
+	switch {
+	case err != nil:
+		return at, err
+	case !at.known:
+		return at, fmt.Errorf("it would be created in %s, and nothing ever is: mount a --tmpfs there first", at.inside.what)
+	case at.isRoot() || at.parent == nil:
+		return at, errors.New("the root itself")
+	}
+	return at, nil
+}
+
+// maxFile bounds a file's content: it is part of the plan.
+const maxFile = 16 << 20
+
+func (b *builder) file(e Entry) error {
+	content := []byte(e.Source)
+	if e.Kind == FileFrom {
+		var err error
+		if content, err = readSource(e.Source); err != nil {
+			return err
+		}
+	}
+	at, err := b.create(e.Target)
+	if err != nil {
+		return err
+	}
+	if at.node != nil {
+		return unix.EEXIST
+	}
+	f := b.Open("file", plan.Openat(plan.Ref(at.base), at.path,
+		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644))
+	if len(content) > 0 {
+		b.Add(plan.Write(f, content))
+	}
+	b.Add(plan.Close(f))
+	at.parent.children[at.name] = &node{kind: file}
+	return nil
+}
+
+func readSource(name string) ([]byte, error) {
+	in := os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFile)
+	}
+	return content, nil
+}
+
+// symlink makes a link. One that says the same is fine.
+func (b *builder) symlink(e Entry) error {
+	if e.Source == "" {
+		return errors.New("a link that says nothing")
+	}
+	at, err := b.create(e.Target)
+	if err != nil {
+		return err
+	}
+	if at.node != nil {
+		if at.node.kind == link && at.node.target == e.Source {
+			return nil
+		}
+		return unix.EEXIST
+	}
+	b.Add(plan.Symlinkat(e.Source, plan.Ref(at.base), at.path))
+	at.parent.children[at.name] = &node{kind: link, target: e.Source}
+	return nil
+}

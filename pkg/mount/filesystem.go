@@ -1,0 +1,134 @@
+package mount
+
+import (
+	"fmt"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A fstype is a file system that is made anew.
+type fstype struct {
+	attrs uint64
+	// params are the parameters that a user may give.
+	params []string
+	// needs is the namespace without which the kernel refuses it to all but
+	// root.
+	needs string
+	flag  uint64
+}
+
+var fstypes = map[EntryKind]fstype{
+	Tmpfs:   {attrs: nosuidNodev, params: []string{"size", "mode", "nr_inodes"}},
+	Proc:    {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, params: []string{"hidepid", "subset", "gid"}, needs: "--pid", flag: unix.CLONE_NEWPID},
+	Mqueue:  {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--ipc", flag: unix.CLONE_NEWIPC},
+	Sysfs:   {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--net", flag: unix.CLONE_NEWNET},
+	Cgroup2: {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--cgroup", flag: unix.CLONE_NEWCGROUP},
+}
+
+// filesystem mounts a new file system.
+func (b *builder) filesystem(e Entry) error {
+	t, ok := fstypes[e.Kind]
+	if !ok {
+		return fmt.Errorf("unknown kind of entry")
+	}
+	attrs, rest, err := parseAttrs(e.Options, t.attrs)
+	if err != nil {
+		return err
+	}
+	var params [][2]string
+option:
+	for _, o := range rest {
+		key, value, _ := strings.Cut(o, "=")
+		for _, p := range t.params {
+			if p == key {
+				if value == "" {
+					return fmt.Errorf("option %s needs a value", key)
+				}
+				params = append(params, [2]string{key, value})
+				continue option
+			}
+		}
+		return fmt.Errorf("unknown option %q", o)
+	}
+	if t.flag != 0 && b.New&unix.CLONE_NEWUSER != 0 && b.New&t.flag == 0 {
+		return fmt.Errorf("in a new user namespace it needs hk-unshare %s too", t.needs)
+	}
+	at, err := b.mountPoint(e.Target, true)
+	if err != nil {
+		return err
+	}
+	as := newForeign(string(e.Kind))
+	if e.Kind == Tmpfs {
+		as = newDir()
+		if attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+			as = newForeign("a read-only tmpfs")
+		}
+	}
+	b.attach(b.newMount(string(e.Kind), attrs, params...), at, as)
+	return nil
+}
+
+// newMount makes a file system and a detached mount of it.
+func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *plan.Result {
+	fs := b.Open("fs", plan.Fsopen(fstype))
+	for _, p := range params {
+		if p[1] == "" {
+			b.Add(plan.FsconfigFlag(fs, p[0]))
+			continue
+		}
+		b.Add(plan.FsconfigString(fs, p[0], p[1]).
+			Hint(unix.EINVAL, fmt.Sprintf("the kernel knows no such value of %s's option %s", fstype, p[0])))
+	}
+	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
+	if fstype == "proc" {
+		const masked = "a procfs can be mounted in a user namespace only while all of an old one is visible; in a container whose /proc is partly covered bind that: --ro /proc"
+		create, mount = create.Hint(unix.EPERM, masked), mount.Hint(unix.EPERM, masked)
+	}
+	b.Add(create)
+	m := b.Open("mount", mount)
+	b.Add(plan.Close(fs))
+	return m
+}
+
+// dev mounts a tmpfs with the devices that programs count on.
+func (b *builder) dev(target string) error {
+	at, err := b.mountPoint(target, true)
+	if err != nil {
+		return err
+	}
+	const attrs = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+	b.attach(b.newMount("tmpfs", attrs, [2]string{"mode", "0755"}), at, newDir())
+	base := "/" + at.abs
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		e := Entry{Kind: DeviceBind, Source: "/dev/" + name, Target: base + "/" + name, Options: "noexec"}
+		if err := b.bind(e); err != nil {
+			return err
+		}
+	}
+	for _, l := range [][2]string{
+		{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"},
+		{"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
+	} {
+		if err := b.symlink(Entry{Source: l[0], Target: base + "/" + l[1]}); err != nil {
+			return err
+		}
+	}
+	pts, err := b.mountPoint(base+"/pts", true)
+	if err != nil {
+		return err
+	}
+	b.attach(b.newMount("devpts", attrs, [2]string{"newinstance"}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"}),
+		pts, newForeign("devpts"))
+	shm, err := b.mountPoint(base+"/shm", true)
+	if err != nil {
+		return err
+	}
+	b.attach(b.newMount("tmpfs", nosuidNodev|unix.MOUNT_ATTR_NOEXEC, [2]string{"mode", "01777"}), shm, newDir())
+	if tty := b.Host.TTY; tty != "" {
+		return b.bind(Entry{Kind: DeviceBind, Source: tty, Target: base + "/console", Options: "noexec"})
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/pkg/stage"
+
+	"github.com/spf13/pflag"
+)
+
+// Kind is hk-mount.
+var Kind = stage.Kind{
+	Name: "hk-mount",
+	New:  func() stage.Stage { return &Mounts{} },
+	Usage: `hk-mount [flags] [--] NEXT [args...]: build a root and enter it
+
+Root: a new tmpfs, read-only in the end
+ --root DIR, --root-rw DIR   DIR as the root, read-only or writable
+ --rootfs DIR                DIR's system directories, read-only; / is the host's
+ --writable-root             leave the root writable
+ --in-place                  no new root: change the current mount namespace
+Mounts, in this order
+ -b, --ro SRC[:DST[:OPTS]]   -B, --rw SRC[:DST[:OPTS]]   --dev-bind SRC[:DST]
+ --try-ro, --try-rw ...      the same, left out if SRC is missing
+ --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST
+ --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
+ OPTS: ro rw nosuid suid nodev dev noexec exec noatime nosymfollow norec
+Files, in this order
+ --dir DST[:MODE]            --symlink TARGET:DST
+ --file DST=TEXT             --file-from DST=HOSTFILE|-
+ --chdir DIR                 default: the same directory if it is there, else /
+A colon in a path is written \:
+`,
+}
+
+// Flags binds m to the flags of hk-mount(1).
+func (m *Mounts) Flags(fs *pflag.FlagSet) {
+	add := func(short string, kind EntryKind, parse func(string) (Entry, error)) {
+		fs.FuncP(string(kind), short, "", func(v string) error {
+			e, err := parse(v)
+			if err != nil {
+				return err
+			}
+			e.Kind = kind
+			m.Entries = append(m.Entries, e)
+			return nil
+		})
+	}
+	root := func(writable bool) func(string) error {
+		return func(v string) error {
+			if v == "" || m.Root != "" {
+				return errors.New("one directory is the root")
+			}
+			m.Root, m.Writable = v, m.Writable || writable
+			return nil
+		}
+	}
+	fs.Func("root", "", root(false))
+	fs.Func("root-rw", "", root(true))
+	fs.BoolVar(&m.Writable, "writable-root", false, "")
+	fs.BoolVar(&m.InPlace, "in-place", false, "")
+	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
+	add("b", ReadOnlyBind, parseBind)
+	add("B", Bind, parseBind)
+	add("", DeviceBind, parseBind)
+	add("", TryReadOnly, parseBind)
+	add("", TryBind, parseBind)
+	add("", Tmpfs, parseTarget)
+	add("", Proc, func(v string) (Entry, error) {
+		if v = strings.TrimSpace(v); v == "" || v[0] == ':' {
+			v = "/proc" + v
+		}
+		return parseTarget(v)
+	})
+	fs.Lookup("proc").NoOptDefVal = " "
+	for _, kind := range []EntryKind{Dev, ReadOnly} {
+		add("", kind, func(v string) (Entry, error) {
+			e, err := parseTarget(v)
+			if err == nil && e.Options != "" {
+				err = errors.New("it takes no options")
+			}
+			return e, err
+		})
+	}
+	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2, Directory} {
+		add("", kind, parseTarget)
+	}
+	add("", File, parseFile)
+	add("", FileFrom, parseFile)
+	add("", Symlink, func(v string) (Entry, error) {
+		f := splitColons(v)
+		if len(f) != 2 || f[0] == "" {
+			return Entry{}, errors.New("a link is TARGET:DST")
+		}
+		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
+	})
+	fs.Func("chdir", "", func(v string) error {
+		m.Dir = v
+		return checkTarget(v)
+	})
+}
+
+// splitColons cuts at colons that have no backslash before them.
+func splitColons(s string) []string {
+	var fields []string
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '\\'):
+			i++
+			b.WriteByte(s[i])
+		case s[i] == ':':
+			fields = append(fields, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return append(fields, b.String())
+}
+
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(s)
+}
+
+func checkTarget(t string) error {
+	if !strings.HasPrefix(t, "/") {
+		return fmt.Errorf("%q is not an absolute path", t)
+	}
+	return nil
+}
+
+func parseBind(v string) (Entry, error) {
+	f := splitColons(v)
+	if len(f) > 3 || f[0] == "" {
+		return Entry{}, errors.New("a bind is SRC[:DST[:OPTS]]")
+	}
+	e := Entry{Source: f[0]}
+	if len(f) > 1 && f[1] != "" {
+		e.Target = f[1]
+		if err := checkTarget(e.Target); err != nil {
+			return e, err
+		}
+	}
+	if len(f) > 2 {
+		e.Options = f[2]
+	}
+	return e, nil
+}
+
+func parseTarget(v string) (Entry, error) {
+	f := splitColons(v)
+	if len(f) > 2 {
+		return Entry{}, errors.New("more than one colon")
+	}
+	e := Entry{Target: f[0]}
+	if len(f) > 1 {
+		e.Options = f[1]
+	}
+	return e, checkTarget(e.Target)
+}
+
+func parseFile(v string) (Entry, error) {
+	target, text, ok := strings.Cut(v, "=")
+	if !ok {
+		return Entry{}, errors.New("a file is DST=...")
+	}
+	return Entry{Source: text, Target: target}, checkTarget(target)
+}
+
+// Args prints m as flags.
+func (m *Mounts) Args() []string {
+	var args []string
+	switch {
+	case m.Root != "" && m.Writable:
+		args = append(args, "--root-rw="+m.Root)
+	case m.Root != "":
+		args = append(args, "--root="+m.Root)
+	case m.Writable:
+		args = append(args, "--writable-root")
+	}
+	if m.InPlace {
+		args = append(args, "--in-place")
+	}
+	for _, e := range m.Entries {
+		args = append(args, "--"+string(e.Kind)+"="+e.value())
+	}
+	if m.Dir != "" {
+		args = append(args, "--chdir="+m.Dir)
+	}
+	return args
+}
+
+func (e Entry) value() string {
+	switch e.Kind {
+	case RootFS:
+		return e.Source
+	case File, FileFrom:
+		return e.Target + "=" + e.Source
+	case Symlink:
+		return escape(e.Source) + ":" + escape(e.Target)
+	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
+		v := escape(e.Source)
+		if e.Target != "" || e.Options != "" {
+			v += ":" + escape(e.Target)
+		}
+		if e.Options != "" {
+			v += ":" + escape(e.Options)
+		}
+		return v
+	}
+	v := escape(e.Target)
+	if e.Options != "" {
+		v += ":" + escape(e.Options)
+	}
+	return v
+}

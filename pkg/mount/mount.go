@@ -1,0 +1,215 @@
+// Package mount builds a root directory out of mounts and pivots to it, with
+// the mount calls of Linux 5.12: open_tree(2), fsopen(2), mount_setattr(2),
+// move_mount(2), and pivot_root(2).
+//
+// The new root is attached on top of the old one, so that it needs no directory
+// anywhere, and is unbindable until it is complete, so that it is in no bind of
+// the old one. Nothing is created in a directory of the caller's. A target is
+// looked up in the new root and no symbolic link leads out of it. A bind has
+// its attributes, on all its submounts, before it is attached.
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mounts is what a root is made of.
+type Mounts struct {
+	// Root is a directory that is bound as the root; "" is a new tmpfs.
+	Root string
+	// Writable leaves the root writable.
+	Writable bool
+	// InPlace changes the current mount namespace instead: there is no new
+	// root, and no attribute of the old one changes.
+	InPlace bool
+	// Entries are made in order.
+	Entries []Entry
+	// Dir is the working directory in the new root. "" is the caller's if it
+	// is there too, else /.
+	Dir string
+}
+
+// An Entry is one thing in the new root.
+type Entry struct {
+	Kind   EntryKind
+	Source string
+	Target string
+	// Options are as after the last colon on the command line.
+	Options string
+}
+
+// An EntryKind says what an entry is. It is the name of the flag.
+type EntryKind string
+
+const (
+	ReadOnlyBind EntryKind = "ro"
+	Bind         EntryKind = "rw"
+	DeviceBind   EntryKind = "dev-bind"
+	TryReadOnly  EntryKind = "try-ro"
+	TryBind      EntryKind = "try-rw"
+	RootFS       EntryKind = "rootfs"
+	Tmpfs        EntryKind = "tmpfs"
+	Proc         EntryKind = "proc"
+	Dev          EntryKind = "dev"
+	Mqueue       EntryKind = "mqueue"
+	Sysfs        EntryKind = "sysfs"
+	Cgroup2      EntryKind = "cgroup2"
+	ReadOnly     EntryKind = "read-only"
+	Directory    EntryKind = "dir"
+	// File has its content in Source.
+	File EntryKind = "file"
+	// FileFrom is read from Source, a file of the host, or "-".
+	FileFrom EntryKind = "file-from"
+	// Symlink is a link at Target that says Source.
+	Symlink EntryKind = "symlink"
+)
+
+// A builder adds the ops of a root to a plan.
+type builder struct {
+	*stage.State
+	root  *plan.Result
+	tree  *node
+	umask *plan.Result
+}
+
+const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+
+// Plan adds the ops that build the root and enter it.
+func (m *Mounts) Plan(s *stage.State) error {
+	switch {
+	case s.Landlocked:
+		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
+	case s.Filtered:
+		return errors.New("hk-mount cannot follow hk-seccomp: the filter would be in its way")
+	case m.InPlace && (m.Root != "" || m.Writable):
+		return errors.New("--in-place makes no root: not with --root, --root-rw or --writable-root")
+	case m.InPlace && len(m.Entries) == 0:
+		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
+	}
+	if !m.InPlace && s.New&unix.CLONE_NEWNS == 0 {
+		// pivot_root(2) in a mount namespace of others would change theirs.
+		s.Add(plan.Unshare(unix.CLONE_NEWNS),
+			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
+		s.New |= unix.CLONE_NEWNS
+	}
+	b := &builder{State: s}
+	if err := m.begin(b); err != nil {
+		return err
+	}
+	b.umask = s.Open("umask", plan.Umask(plan.Int(0)))
+	for _, e := range m.Entries {
+		if err := b.entry(e); err != nil {
+			return fmt.Errorf("--%s %s: %w", e.Kind, e.name(), err)
+		}
+	}
+	s.Add(plan.Umask(plan.Ref(b.umask)))
+	return m.enter(b)
+}
+
+// name is what an entry is called in an error.
+func (e Entry) name() string {
+	switch {
+	case e.Kind == File || e.Kind == FileFrom || e.Source == "":
+		return e.Target
+	case e.Target == "" || e.Target == e.Source:
+		return e.Source
+	}
+	return e.Source + ":" + e.Target
+}
+
+// begin makes the root and attaches it over the old one.
+func (m *Mounts) begin(b *builder) error {
+	if m.InPlace {
+		b.root = b.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		b.tree = newForeign("the current root")
+		return nil
+	}
+	if m.Root == "" {
+		fs := b.Open("fs", plan.Fsopen("tmpfs"))
+		b.Add(plan.FsconfigString(fs, "mode", "0755"),
+			plan.FsconfigCreate(fs).Hint(unix.EOVERFLOW, noMapHint))
+		b.root = b.Open("root", plan.Fsmount(fs, nosuidNodev))
+		b.Add(plan.Close(fs))
+		b.tree = newDir()
+	} else {
+		dir, err := b.source(m.Root)
+		if err != nil {
+			return fmt.Errorf("--root %s: %w", m.Root, err)
+		}
+		if !dir.isDir {
+			return fmt.Errorf("--root %s: not a directory", m.Root)
+		}
+		attrs := uint64(nosuidNodev)
+		if !m.Writable {
+			attrs |= unix.MOUNT_ATTR_RDONLY
+		}
+		b.root = b.cloneTree("root", dir.path, attrs, true)
+		b.tree = newForeign(m.Root)
+	}
+	b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
+		plan.MoveMount(b.root, plan.AtCwd(), "/"))
+	return nil
+}
+
+const noMapHint = "the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-mount"
+
+// enter makes the root what / is, and leaves the old one.
+func (m *Mounts) enter(b *builder) error {
+	if !m.InPlace {
+		last := plan.MountAttr{Propagation: unix.MS_PRIVATE}
+		if !m.Writable {
+			last.Set = unix.MOUNT_ATTR_RDONLY
+		}
+		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, last),
+			plan.Fchdir(b.root),
+			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"),
+			plan.UmountDetach("."),
+			plan.Chdir("/"))
+		b.NewRoot = true
+	}
+	b.Add(plan.Close(b.root))
+	switch {
+	case m.Dir != "":
+		if !path.IsAbs(m.Dir) {
+			return fmt.Errorf("--chdir %s: not an absolute path", m.Dir)
+		}
+		dir := b.Open("dir", plan.Openat2(plan.AtCwd(), m.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
+			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a link of procfs could lead out of the root"))
+		b.Add(plan.Fchdir(dir), plan.Close(dir))
+	case m.InPlace:
+		// The directory may have been covered by a mount: enter it by name.
+		if b.Host.Dir != "" {
+			b.Add(plan.Chdir(b.Host.Dir))
+		}
+	case b.Host.Dir != "" && b.Host.Dir != "/":
+		b.Add(plan.Chdir(b.Host.Dir).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+	}
+	return nil
+}
+
+func (b *builder) entry(e Entry) error {
+	switch e.Kind {
+	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
+		return b.bind(e)
+	case RootFS:
+		return b.rootfs(e.Source)
+	case ReadOnly:
+		return b.readOnly(e.Target)
+	case Dev:
+		return b.dev(e.Target)
+	case Directory:
+		return b.directory(e)
+	case File, FileFrom:
+		return b.file(e)
+	case Symlink:
+		return b.symlink(e)
+	}
+	return b.filesystem(e)
+}

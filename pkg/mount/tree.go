@@ -1,0 +1,232 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A node is a name in the root as the plan so far has made it. Where all that a
+// path goes through was made by the plan itself, it needs no lookup that guards
+// against symbolic links; everywhere else it gets one.
+type node struct {
+	kind nodeKind
+	// children are the names in a directory. In a foreign node they are the
+	// paths in it at which the plan has mounted a directory of its own.
+	children map[string]*node
+	// fd is the descriptor of a directory that lies in a foreign node: what is
+	// in it is reached from there.
+	fd *plan.Result
+	// target is what a link says.
+	target string
+	// what is the name of what is mounted on a foreign node, for messages.
+	what string
+}
+
+type nodeKind uint8
+
+const (
+	// dir is a directory of a file system that the plan has made.
+	dir nodeKind = iota
+	// file is such a file, or a mount on one.
+	file
+	link
+	// foreign is a mount whose content the plan does not know and in which
+	// nothing is created.
+	foreign
+)
+
+func newDir() *node { return &node{kind: dir, children: map[string]*node{}} }
+
+func newForeign(what string) *node {
+	return &node{kind: foreign, children: map[string]*node{}, what: what}
+}
+
+// A place is where in the root something is to be.
+type place struct {
+	// abs is the path in the root, without the first slash.
+	abs string
+	// known is set if every directory on the way was made by the plan; then
+	// the place is path beneath base.
+	known bool
+	base  *plan.Result
+	path  string
+	// parent and name lead to node, which is nil if nothing is there yet.
+	parent *node
+	name   string
+	node   *node
+	// inside is the foreign node that the path enters, and rest the path in it.
+	inside *node
+	rest   string
+}
+
+func (p place) isRoot() bool { return p.abs == "." }
+
+var errAbsolute = errors.New("not an absolute path")
+
+// locate follows p through the tree. Directories that are missing on the way
+// are made, if make is set. A link in the last place is not followed.
+func (b *builder) locate(p string, make bool) (place, error) {
+	if !path.IsAbs(p) {
+		return place{}, errAbsolute
+	}
+	if strings.ContainsRune(p, 0) {
+		return place{}, errors.New("a null byte in the path")
+	}
+	cur, todo := b.tree, split(p)
+	base := b.root
+	var abs, rel []string // done so far, from the root and from base
+	step := func(names ...string) {
+		abs, rel, todo = append(abs, names...), append(rel, names...), todo[len(names):]
+	}
+	for links := 0; ; {
+		switch cur.kind {
+		case file:
+			return place{}, fmt.Errorf("/%s is a file", join(abs))
+		case foreign:
+			n := cur.own(todo)
+			if n == 0 {
+				return place{abs: join(append(abs, todo...)), inside: cur, rest: join(todo)}, nil
+			}
+			cur = cur.children[join(todo[:n])]
+			step(todo[:n]...)
+			base, rel = cur.fd, nil
+			continue
+		}
+		if len(todo) == 0 {
+			return place{abs: join(abs), known: true, base: base, path: join(rel), node: cur}, nil
+		}
+		name := todo[0]
+		next := cur.children[name]
+		if len(todo) == 1 && (next == nil || next.kind != foreign) {
+			step(name)
+			return place{abs: join(abs), known: true, base: base, path: join(rel), parent: cur, name: name, node: next}, nil
+		}
+		switch {
+		case next == nil && !make:
+			return place{}, fmt.Errorf("/%s: %w", join(append(abs, name)), unix.ENOENT)
+		case next == nil:
+			step(name)
+			b.Add(plan.Mkdirat(plan.Ref(base), join(rel), 0o755))
+			next = newDir()
+			cur.children[name] = next
+		case next.kind == link:
+			if links++; links > 40 {
+				return place{}, unix.ELOOP
+			}
+			t := next.target
+			if !path.IsAbs(t) {
+				t = "/" + join(abs) + "/" + t
+			}
+			todo = append(split(t), todo[1:]...)
+			cur, base, abs, rel = b.tree, b.root, nil, nil
+			continue
+		default:
+			step(name)
+		}
+		cur = next
+	}
+}
+
+// own is how many of the names lead to a directory that the plan has mounted in
+// a foreign node and go on in it. The last name alone does not count: what is
+// to be put there is put on top of that directory.
+func (n *node) own(names []string) int {
+	for i := len(names) - 1; i > 0; i-- {
+		if n.children[join(names[:i])] != nil {
+			return i
+		}
+	}
+	return 0
+}
+
+// split cuts a path into its names. What leads above the root stays there.
+func split(p string) []string {
+	p = path.Clean("/" + p)
+	if p == "/" {
+		return nil
+	}
+	return strings.Split(p[1:], "/")
+}
+
+func join(names []string) string {
+	if len(names) == 0 {
+		return "."
+	}
+	return strings.Join(names, "/")
+}
+
+// follow is like locate for what must be there: a last link is followed.
+func (b *builder) follow(p string, make bool) (place, error) {
+	for links := 0; links <= 40; links++ {
+		at, err := b.locate(p, make)
+		if err != nil || at.node == nil || at.node.kind != link {
+			return at, err
+		}
+		t := at.node.target
+		if !path.IsAbs(t) {
+			t = path.Dir("/"+at.abs) + "/" + t
+		}
+		p = path.Clean(t)
+	}
+	return place{}, unix.ELOOP
+}
+
+// mountPoint finds the place of a mount, and makes it if that is possible: a
+// directory, or an empty file.
+func (b *builder) mountPoint(target string, isDir bool) (place, error) {
+	at, err := b.follow(target, true)
+	if err != nil {
+		return at, err
+	}
+	switch {
+	case at.isRoot():
+		return at, errors.New("the root itself: see --root")
+	case !at.known:
+		return at, nil
+	case at.node == nil && isDir:
+		b.Add(plan.Mkdirat(plan.Ref(at.base), at.path, 0o755))
+	case at.node == nil:
+		b.Add(plan.MakeFile(plan.Ref(at.base), at.path, 0o444))
+	case at.node.kind == file && isDir:
+		return at, errors.New("a directory on a file")
+	case at.node.kind == dir && !isDir:
+		return at, errors.New("a file on a directory")
+	}
+	return at, nil
+}
+
+// attach moves a detached mount to its place. After it the place is known as
+// the given node.
+func (b *builder) attach(m *plan.Result, at place, as *node) {
+	if at.known {
+		b.Add(plan.MoveMount(m, plan.Ref(at.base), at.path), plan.Close(m))
+		at.parent.children[at.name] = as
+		return
+	}
+	where := b.lookup(at, 0)
+	b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
+	if as.kind == dir {
+		as.fd = m
+		at.inside.children[at.rest] = as
+		return
+	}
+	delete(at.inside.children, at.rest)
+	b.Add(plan.Close(m))
+}
+
+// lookup opens a place that may lie in a tree of others, such that no link
+// leads out of the root.
+func (b *builder) lookup(at place, flags uint64) *plan.Result {
+	op := plan.Openat2(plan.Ref(b.root), at.abs, unix.O_PATH|unix.O_CLOEXEC|flags, 0,
+		unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	if at.inside != nil {
+		op = op.Hint(unix.ENOENT, fmt.Sprintf("it does not exist in %s, and nothing is ever created there: make it on the host, or mount a --tmpfs above it first", at.inside.what))
+	}
+	return b.Open("at", op)
+}

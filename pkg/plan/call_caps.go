@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
+)
+
+// CapName is a capability's name in capabilities(7).
+func CapName(c int) string { return "CAP_" + strings.ToUpper(capability.Cap(c).String()) }
+
+// CapSetText prints a capability set as strace does.
+func CapSetText(set uint64) string {
+	if set == 0 {
+		return "0"
+	}
+	var names []string
+	for c := 0; c < 64; c++ {
+		if set>>c&1 != 0 {
+			names = append(names, "1<<"+CapName(c))
+		}
+	}
+	return strings.Join(names, "|")
+}
+
+// Capset is capset(2) on the calling thread; the sets are bits by capability
+// number.
+func Capset(effective, permitted, inheritable uint64) Op {
+	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is("{version=_LINUX_CAPABILITY_VERSION_3, pid=0}")
+	data := (&structure{}).
+		u32(uint32(effective)).u32(uint32(permitted)).u32(uint32(inheritable)).
+		u32(uint32(effective >> 32)).u32(uint32(permitted >> 32)).u32(uint32(inheritable >> 32)).
+		is(fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
+			CapSetText(effective), CapSetText(permitted), CapSetText(inheritable)))
+	return Op{Name: "capset", nr: unix.SYS_CAPSET, Args: []Arg{Ptr(head), Ptr(data)}}.
+		Hint(unix.EPERM, "a capability cannot be gained: the caller does not hold it")
+}
+
+// DropBounding removes a capability from the bounding set, for good.
+func DropBounding(c int) Op {
+	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Sym(CapName(c), uint64(c))).
+		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, as root has it and whoever made the user namespace (hk-unshare --user)")
+}
+
+// ClearAmbient empties the ambient set.
+func ClearAmbient() Op {
+	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
+		Sym("PR_CAP_AMBIENT_CLEAR_ALL", unix.PR_CAP_AMBIENT_CLEAR_ALL), Int(0), Int(0), Int(0))
+}
+
+// RaiseAmbient makes a capability ambient, which must be permitted and
+// inheritable.
+func RaiseAmbient(c int) Op {
+	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
+		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Sym(CapName(c), uint64(c)), Int(0), Int(0))
+}
+
+// RaiseAllAmbient lets a thread that holds every capability keep them when it
+// executes a program. last is the highest capability there is.
+func RaiseAllAmbient(last int) []Op {
+	all := ^uint64(0) >> (63 - last)
+	ops := []Op{Capset(all, all, all)}
+	for c := 0; c <= last; c++ {
+		ops = append(ops, RaiseAmbient(c))
+	}
+	return ops
+}

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Openat is openat(2) of a name that needs no safe resolution.
+func Openat(dir Arg, path string, flags uint64, mode uint32) Op {
+	args := []Arg{dir, Str(path), Sym(openText(flags), flags)}
+	if flags&unix.O_CREAT != 0 {
+		args = append(args, Octal(mode))
+	}
+	return Op{Name: "openat", nr: unix.SYS_OPENAT, Args: args}
+}
+
+// Openat2 is openat2(2) (Linux 5.6).
+func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) Op {
+	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
+	text := "flags=" + openText(flags)
+	if flags&unix.O_CREAT != 0 {
+		text += fmt.Sprintf(", mode=%#03o", mode)
+	}
+	m := s.is("{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}")
+	return Op{Name: "openat2", nr: unix.SYS_OPENAT2, Args: []Arg{dir, Str(path), Ptr(m), Int(24)}}
+}
+
+// Mkdirat is mkdirat(2).
+func Mkdirat(dir Arg, path string, mode uint32) Op {
+	return Op{Name: "mkdirat", nr: unix.SYS_MKDIRAT, Args: []Arg{dir, Str(path), Octal(mode)}}
+}
+
+// MakeFile is mknodat(2) of an empty regular file.
+func MakeFile(dir Arg, path string, mode uint32) Op {
+	return Op{Name: "mknodat", nr: unix.SYS_MKNODAT,
+		Args: []Arg{dir, Str(path), Sym(fmt.Sprintf("S_IFREG|%#03o", mode), uint64(unix.S_IFREG|mode))}}
+}
+
+// Symlinkat is symlinkat(2): a link at path that says target.
+func Symlinkat(target string, dir Arg, path string) Op {
+	return Op{Name: "symlinkat", nr: unix.SYS_SYMLINKAT, Args: []Arg{Str(target), dir, Str(path)}}
+}
+
+// Fchmod is fchmod(2).
+func Fchmod(fd *Result, mode uint32) Op {
+	return Op{Name: "fchmod", nr: unix.SYS_FCHMOD, Args: []Arg{Ref(fd), Octal(mode)}}
+}
+
+// Write is write(2) of all of b.
+func Write(fd *Result, b []byte) Op {
+	return Op{Name: "write", nr: unix.SYS_WRITE, Args: []Arg{Ref(fd), Bytes(b), Int(int64(len(b)))}}.Exactly(len(b))
+}
+
+// Read is read(2) of n bytes that nobody looks at: the wait for the supervisor.
+func Read(fd *Result, n int) Op {
+	m := Reserve(`"\1"`, n)
+	return Op{Name: "read", nr: unix.SYS_READ, Args: []Arg{Ref(fd), Ptr(m), Int(int64(n))}}
+}
+
+// Sendto is sendto(2) of one byte to the supervisor; EPIPE if it is gone.
+func Sendto(fd *Result) Op {
+	return Op{Name: "sendto", nr: unix.SYS_SENDTO, Args: []Arg{Ref(fd), Bytes([]byte{1}), Int(1),
+		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)}}.Exactly(1).
+		Hint(unix.EPIPE, "the supervisor is gone")
+}
+
+// Close is close(2).
+func Close(fd *Result) Op { return Op{Name: "close", nr: unix.SYS_CLOSE, Args: []Arg{Ref(fd)}} }
+
+// CloseFD is close(2) of a descriptor whose number is known.
+func CloseFD(fd int) Op {
+	return Op{Name: "close", nr: unix.SYS_CLOSE, Args: []Arg{Int(int64(fd))}}
+}
+
+// CloseRange is close_range(2) (Linux 5.9). flags is 0 or CLOSE_RANGE_CLOEXEC.
+func CloseRange(first, last uint32, flags uint64) Op {
+	return Op{Name: "close_range", nr: unix.SYS_CLOSE_RANGE, Args: []Arg{Int(int64(first)), Int(int64(last)),
+		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}})}}
+}
+
+// Chdir is chdir(2).
+func Chdir(path string) Op { return Op{Name: "chdir", nr: unix.SYS_CHDIR, Args: []Arg{Str(path)}} }
+
+// Fchdir is fchdir(2).
+func Fchdir(fd *Result) Op { return Op{Name: "fchdir", nr: unix.SYS_FCHDIR, Args: []Arg{Ref(fd)}} }
+
+// Umask is umask(2).
+func Umask(mask Arg) Op { return Op{Name: "umask", nr: unix.SYS_UMASK, Args: []Arg{mask}} }

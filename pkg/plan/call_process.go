@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prctl is prctl(2).
+func Prctl(name string, option int, args ...Arg) Op {
+	return Op{Name: "prctl", nr: unix.SYS_PRCTL, Args: append([]Arg{Sym(name, uint64(option))}, args...)}
+}
+
+// NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
+func NoNewPrivs() Op {
+	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0))
+}
+
+// ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the
+// effective ids change and when a program with more privileges is executed.
+func ParentDeathSignal(sig unix.Signal) Op {
+	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Sym(unix.SignalName(sig), uint64(sig)))
+}
+
+// Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
+func Unshare(flags uint64) Op {
+	return Op{Name: "unshare", nr: unix.SYS_UNSHARE, Args: []Arg{flagArg(flags, cloneFlags)},
+		hints: map[unix.Errno]string{
+			unix.EPERM:  "an ordinary user needs a user namespace for this: hk-unshare --user",
+			unix.ENOSPC: "a limit in /proc/sys/user/max_*_namespaces is 0 or reached",
+		}}
+}
+
+// Setns is setns(2).
+func Setns(fd *Result, nstype uint64) Op {
+	return Op{Name: "setns", nr: unix.SYS_SETNS, Args: []Arg{Ref(fd), flagArg(nstype, cloneFlags)}}
+}
+
+// Setsid is setsid(2).
+func Setsid() Op { return Op{Name: "setsid", nr: unix.SYS_SETSID} }
+
+// Sethostname is sethostname(2).
+func Sethostname(name string) Op {
+	return Op{Name: "sethostname", nr: unix.SYS_SETHOSTNAME, Args: []Arg{Str(name), Int(int64(len(name)))}}
+}
+
+// Setdomainname is setdomainname(2), the NIS name.
+func Setdomainname(name string) Op {
+	return Op{Name: "setdomainname", nr: unix.SYS_SETDOMAINNAME, Args: []Arg{Str(name), Int(int64(len(name)))}}
+}
+
+// Sigmask is rt_sigprocmask(SIG_SETMASK): bit n-1 of mask blocks signal n.
+func Sigmask(mask uint64) Op {
+	m := (&structure{}).u64(mask).is(maskText(mask))
+	return Op{Name: "rt_sigprocmask", nr: unix.SYS_RT_SIGPROCMASK,
+		Args: []Arg{Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8)}}
+}
+
+func maskText(mask uint64) string {
+	if mask == ^uint64(0) {
+		return "~[]"
+	}
+	var names []string
+	for s := 1; s <= 64; s++ {
+		if mask>>(s-1)&1 == 0 {
+			continue
+		}
+		name := strings.TrimPrefix(unix.SignalName(unix.Signal(s)), "SIG")
+		switch {
+		case s == 32:
+			name = "RTMIN"
+		case s > 32:
+			name = fmt.Sprintf("RT_%d", s-32)
+		}
+		names = append(names, name)
+	}
+	return "[" + strings.Join(names, " ") + "]"
+}
+
+// Setrlimit is prlimit64(2) on the calling process.
+func Setrlimit(name string, resource int, soft, hard uint64) Op {
+	m := (&structure{}).u64(soft).u64(hard).is("{rlim_cur=" + rlimText(soft) + ", rlim_max=" + rlimText(hard) + "}")
+	return Op{Name: "prlimit64", nr: unix.SYS_PRLIMIT64,
+		Args: []Arg{Int(0), Sym(name, uint64(resource)), Ptr(m), Null()}}
+}
+
+func rlimText(v uint64) string {
+	switch {
+	case v == unix.RLIM_INFINITY:
+		return "RLIM64_INFINITY"
+	case v > 1024 && v%1024 == 0:
+		return fmt.Sprintf("%d*1024", v/1024)
+	}
+	return fmt.Sprint(v)
+}
+
+// A vector is a null-terminated array of strings, as execve(2) takes it.
+func vector(text string, list []string) *Mem {
+	s := &structure{}
+	for _, w := range list {
+		s.pointer(&Mem{bytes: append([]byte(w), 0)})
+	}
+	return s.u64(0).is(text)
+}
+
+// An Image is what execve(2) gives to a program: arguments and environment.
+type Image struct {
+	argv, envp *Mem
+}
+
+// NewImage makes an image, to be shared by ops that try one name after another.
+func NewImage(argv, env []string) Image {
+	quoted := make([]string, len(argv))
+	for i, a := range argv {
+		quoted[i] = quote(a)
+	}
+	vars := fmt.Sprintf("/* %d vars */", len(env))
+	if len(env) == 1 {
+		vars = "/* 1 var */"
+	}
+	return Image{
+		argv: vector("["+strings.Join(quoted, ", ")+"]", slices.Clone(argv)),
+		envp: vector(vars, slices.Clone(env)),
+	}
+}
+
+// Execve is execve(2).
+func Execve(path string, im Image) Op {
+	return Op{Name: "execve", nr: unix.SYS_EXECVE, exec: true,
+		Args: []Arg{Str(path), Ptr(im.argv), Ptr(im.envp)}}
+}
+
+// Fexecve is execveat(2) of the file that fd refers to.
+func Fexecve(fd Arg, im Image) Op {
+	return Op{Name: "execveat", nr: unix.SYS_EXECVEAT, exec: true,
+		Args: []Arg{fd, Str(""), Ptr(im.argv), Ptr(im.envp), Sym("AT_EMPTY_PATH", unix.AT_EMPTY_PATH)}}
+}

@@ -1,0 +1,265 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
+func runtimeBeforeFork()
+
+//go:linkname runtimeAfterFork syscall.runtime_AfterFork
+func runtimeAfterFork()
+
+// cloneOp is clone3(2) with a stack for the child.
+func (p *Plan) cloneOp(stage string, flags uint64) Op {
+	if !p.copies {
+		flags |= unix.CLONE_VM
+	}
+	flags |= unix.CLONE_CLEAR_SIGHAND
+	pidfd := Reserve("", 8)
+	stack := Reserve("", stackSize)
+	s := (&structure{}).u64(flags)
+	if flags&unix.CLONE_PIDFD != 0 {
+		s.pointer(pidfd)
+		p.args = pidfd
+	} else {
+		s.u64(0)
+	}
+	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
+	s.u64(0).u64(0).u64(0).u64(0)
+	args := s.is("{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}")
+	return Op{
+		Stage: stage, Name: "clone3", nr: unix.SYS_CLONE3, clone: true,
+		Args: []Arg{Ptr(args), Int(int64(len(args.bytes)))},
+		hints: map[unix.Errno]string{
+			unix.EPERM:  "making namespaces is forbidden here; for an unprivileged user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container",
+			unix.ENOSPC: "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep",
+			unix.ENOSYS: "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3",
+		},
+	}
+}
+
+// A Process is a child that performs a plan and then is the payload.
+type Process struct {
+	// PID is the process that was cloned: the payload, or the init above it.
+	PID int
+	// PidFD refers to the same process.
+	PidFD int
+	// Payload is the payload's PID, seen from here. It is PID unless there is
+	// an init.
+	Payload int
+
+	plan   *Plan
+	layout *layout
+	sock   int
+}
+
+// Start performs the caller's ops and clones. The child goes on by itself up to
+// its first outside step. Preconditions: as for [Plan.Here]; the thread must
+// live as long as the child, since it is the thread whose end a parent-death
+// signal reports.
+func (p *Plan) Start() (*Process, error) {
+	if !p.cloned {
+		panic("plan: Start is for plans with a clone")
+	}
+	l, err := p.lay()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	ours, childs := pair[0], pair[1]
+	// The child's messages carry its PID, translated into our namespace.
+	if err := unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return nil, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
+	}
+	for _, s := range p.sync.set {
+		s.put(uint64(childs))
+	}
+	at := 0
+	for !p.items[l.index[at]].op.clone {
+		at++
+	}
+	if !perform(l.head, 0, uintptr(at)) {
+		return nil, p.failure(l, int(l.head.failed)-1)
+	}
+	r := l.record(at)
+	args, size := r.args[0], r.args[1]
+	h := unsafe.Pointer(l.head)
+	runtimeBeforeFork()
+	pid := clone3(unsafe.Add(unsafe.Pointer(nil), args), size, h, 0)
+	runtimeAfterFork()
+	r.result, r.done = pid, 1
+	unix.Close(childs)
+	if int(pid) < 0 {
+		unix.Close(ours)
+		return nil, p.failure(l, at)
+	}
+	return &Process{
+		PID: int(pid), Payload: int(pid),
+		PidFD: int(*(*int32)(l.mems[p.args])),
+		plan:  p, layout: l, sock: ours,
+	}, nil
+}
+
+// Setup does the outside steps as the child comes to them and returns when the
+// payload has been executed, or with the reason why it was not; the child is
+// then gone.
+func (c *Process) Setup() error {
+	defer unix.Close(c.sock)
+	err := c.steps()
+	if err != nil {
+		c.kill()
+		return err
+	}
+	// The child's end is closed: it has executed the payload, or has ended.
+	if c.layout.head.failed == 0 && c.atExec() {
+		return nil
+	}
+	status := c.kill()
+	if f := c.layout.head.failed; f != 0 && f <= c.layout.head.count {
+		return c.plan.failure(c.layout, int(f)-1)
+	}
+	k := c.reached()
+	op := c.plan.items[c.layout.index[k]].op
+	if status.Signaled() {
+		return &Killed{Stage: op.Stage, Op: op.String(), Signal: status.Signal()}
+	}
+	return &StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
+}
+
+// steps answers the child until it closes its end of the socket.
+func (c *Process) steps() error {
+	at := &At{PID: c.PID, layout: c.layout}
+	for i, it := range c.plan.items {
+		if it.who != Child || it.op.Name != "sendto" {
+			continue
+		}
+		pid, open, err := receive(c.sock)
+		if err != nil || !open {
+			return err
+		}
+		if pid > 0 {
+			c.Payload, at.PID = pid, pid
+		}
+		if it.check {
+			continue
+		}
+		step := c.plan.items[i+1].step
+		at.Root = fmt.Sprintf("/proc/%d/root", at.PID)
+		if err := step.Do(at); err != nil {
+			return &StepError{Stage: step.Stage, Err: err}
+		}
+		if err := unix.Sendto(c.sock, []byte{1}, unix.MSG_NOSIGNAL, nil); err != nil && err != unix.EPIPE {
+			return fmt.Errorf("answer the child: %w", err)
+		}
+	}
+	_, open, err := receive(c.sock)
+	if err == nil && open {
+		err = errors.New("the child sent more than the plan has")
+	}
+	return err
+}
+
+// receive waits for the child's next message. open is false at end of file.
+func receive(sock int) (pid int, open bool, err error) {
+	var b [1]byte
+	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(sock, b[:], oob, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.ECONNRESET {
+			return 0, false, nil
+		}
+		if err != nil {
+			return 0, false, fmt.Errorf("wait for the child: %w", err)
+		}
+		if n == 0 {
+			return 0, false, nil
+		}
+		if msgs, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil {
+			for _, m := range msgs {
+				if cred, err := unix.ParseUnixCredentials(&m); err == nil {
+					pid = int(cred.Pid)
+				}
+			}
+		}
+		return pid, true, nil
+	}
+}
+
+// reached is the first record of the child that has not been done.
+func (c *Process) reached() int {
+	n := int(c.layout.head.count)
+	for k := int(c.layout.head.child); k < n; k++ {
+		if c.layout.record(k).done == 0 {
+			return k
+		}
+	}
+	return n - 1
+}
+
+// atExec reports whether all that is left of the plan is executing the payload.
+func (c *Process) atExec() bool {
+	return c.plan.items[c.layout.index[c.reached()]].op.exec
+}
+
+// kill ends the child and reaps it.
+func (c *Process) kill() unix.WaitStatus {
+	var status unix.WaitStatus
+	if pid, _ := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL, nil); pid == c.PID {
+		return status
+	}
+	// A child that has failed is about to end by itself, which says more.
+	if c.layout.head.failed == 0 {
+		unix.PidfdSendSignal(c.PidFD, unix.SIGKILL, nil, 0)
+	}
+	for {
+		if _, err := unix.Wait4(c.PID, &status, unix.WALL, nil); err != unix.EINTR {
+			return status
+		}
+	}
+}
+
+// PayloadStatus is the wait status of the payload of a plan with an init, once
+// the init has ended. ok is false if the payload did not end before the init.
+func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
+	s := c.layout.head.status
+	return unix.WaitStatus(uint32(s - 1)), s != 0
+}
+
+// HasInit reports whether an init stands between.
+func (c *Process) HasInit() bool { return c.plan.init }
+
+// Trace writes each op that was done, and its result.
+func (c *Process) Trace(w io.Writer) {
+	var b strings.Builder
+	k, failed := 0, c.layout.head.failed != 0
+	for _, it := range c.plan.items {
+		if it.step != nil {
+			writeStep(&b, it.step)
+			continue
+		}
+		r := c.layout.record(k)
+		k++
+		switch {
+		case r.done != 0:
+			writeOp(&b, it, r)
+		case it.op.exec && !failed:
+			// It has replaced the child: nobody is there to tell the result.
+			writeOp(&b, it, nil)
+			failed = true
+		}
+	}
+	io.WriteString(w, b.String())
+}

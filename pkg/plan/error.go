@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Error is an op that failed: which, and why. Nothing that came after it has
+// been done, and the payload has not started.
+type Error struct {
+	Stage string
+	// Op is the op in strace's notation.
+	Op string
+	// Errno is 0 if the call succeeded with a result that was not the wanted
+	// one; Got is that result.
+	Errno unix.Errno
+	Got   int64
+	// Hint is a sentence for the user, or "".
+	Hint string
+	// Exec is set if the payload could not be executed, and there was nothing
+	// else wrong.
+	Exec bool
+}
+
+func (e *Error) Error() string {
+	if e.Errno == 0 {
+		return fmt.Sprintf("%s: returned %d", e.Op, e.Got)
+	}
+	return fmt.Sprintf("%s: %v", e.Op, e.Errno)
+}
+
+// Unwrap returns the errno, so that errors.Is(err, unix.EPERM) works.
+func (e *Error) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}
+
+// Killed is a child that a signal ended before it became the payload.
+type Killed struct {
+	Stage, Op string
+	Signal    unix.Signal
+}
+
+func (k *Killed) Error() string {
+	return fmt.Sprintf("%s: killed by %s", k.Op, unix.SignalName(k.Signal))
+}
+
+// StepError is an outside step that failed.
+type StepError struct {
+	Stage string
+	Err   error
+}
+
+func (e *StepError) Error() string { return e.Err.Error() }
+func (e *StepError) Unwrap() error { return e.Err }
+
+// failure makes the error for record k, whose result says why.
+func (p *Plan) failure(l *layout, k int) error {
+	op := p.items[l.index[k]].op
+	got := int64(l.record(k).result)
+	e := &Error{Stage: op.Stage, Op: op.String(), Got: got}
+	if got >= 0 || got < -4095 {
+		return e
+	}
+	e.Errno = unix.Errno(-got)
+	e.Exec = op.exec
+	if op.exec {
+		// As execvp(3): a file that was found but could not be executed says
+		// more than the names after it, at which there was none.
+		for j := k - 1; j >= 0 && p.items[l.index[j]].op.exec; j-- {
+			if r := int64(l.record(j).result); e.Errno == unix.ENOENT && r == -int64(unix.EACCES) {
+				e.Errno = unix.EACCES
+				e.Op = p.items[l.index[j]].op.String()
+			}
+		}
+	}
+	e.Hint = op.hints[e.Errno]
+	return e
+}

@@ -1,0 +1,88 @@
+package plan
+
+import (
+	"io"
+	"os"
+)
+
+// Here performs a plan that has no clone in the calling thread, which becomes
+// the payload. It returns only when an op or a step fails; the process is then
+// in no state to do anything but report that and exit.
+//
+// Preconditions: the calling goroutine is locked to its thread. Namespaces,
+// credentials, Landlock domains and filters that the ops make are the thread's
+// until the last op, execve(2), makes it the only one.
+//
+// If trace is not nil, each op and its result is written to it. What follows a
+// seccomp filter is written before it is done, for the filter may forbid
+// writing.
+func (p *Plan) Here(trace io.Writer) error {
+	if p.cloned {
+		panic("plan: Here is for plans without a clone")
+	}
+	l, err := p.lay()
+	if err != nil {
+		return err
+	}
+	defer l.free()
+	at := &At{PID: os.Getpid(), Root: "/", layout: l}
+	k := 0
+	for k < len(l.index) || p.stepsAfter(l, k) != nil {
+		for _, step := range p.stepsAfter(l, k) {
+			if err := step.Do(at); err != nil {
+				return &StepError{Stage: step.Stage, Err: err}
+			}
+			if trace != nil {
+				writeStep(trace, step)
+			}
+		}
+		if k == len(l.index) {
+			break
+		}
+		end := k + 1
+		if trace == nil {
+			for end < len(l.index) && l.index[end] == l.index[end-1]+1 {
+				end++
+			}
+		}
+		if trace != nil && p.blind(l, k) {
+			for ; end < len(l.index); end++ {
+			}
+			for j := k; j < end; j++ {
+				writeOp(trace, p.items[l.index[j]], nil)
+			}
+		}
+		ok := perform(l.head, uintptr(k), uintptr(end))
+		if !ok {
+			return p.failure(l, int(l.head.failed)-1)
+		}
+		if trace != nil {
+			writeOp(trace, p.items[l.index[k]], l.record(k))
+		}
+		k = end
+	}
+	return nil
+}
+
+// stepsAfter returns the outside steps right before record k.
+func (p *Plan) stepsAfter(l *layout, k int) []*Outside {
+	end := len(p.items)
+	if k < len(l.index) {
+		end = l.index[k]
+	}
+	start := 0
+	if k > 0 {
+		start = l.index[k-1] + 1
+	}
+	var steps []*Outside
+	for _, it := range p.items[start:end] {
+		steps = append(steps, it.step)
+	}
+	return steps
+}
+
+// blind reports whether nothing can be written once record k has been done.
+func (p *Plan) blind(l *layout, k int) bool {
+	op := p.items[l.index[k]].op
+	return op.exec || op.Name == "seccomp"
+}

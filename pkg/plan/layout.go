@@ -1,0 +1,227 @@
+package plan
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxExcept = 8
+	stackSize = 64 << 10
+	pageSize  = 4096
+)
+
+// A record is an op as the performing loop reads it.
+type record struct {
+	nr     uintptr
+	args   [6]uintptr
+	except [maxExcept]uint16
+	stores unsafe.Pointer // to nstores stores
+	count  uintptr
+	exact  uintptr // 1: the result must be want
+	want   uintptr
+	result uintptr // what the kernel returned, -errno for a failure
+	done   uintptr // 1 once it has been performed
+}
+
+// A store puts a result where it is used.
+type store struct {
+	addr unsafe.Pointer
+	size uintptr
+}
+
+func (s store) put(v uint64) {
+	if s.size == 4 {
+		*(*uint32)(s.addr) = uint32(v)
+	} else {
+		*(*uint64)(s.addr) = v
+	}
+}
+
+// A header is the start of the arena: what the caller and the child share.
+//
+// Once the payload runs, whatever can attach to the init process can write
+// here, so the supervisor treats every field as a claim.
+type header struct {
+	records unsafe.Pointer
+	child   uintptr // index of the first op of the child
+	reaper  uintptr // index of the first op of init
+	fork    uintptr // index of init's clone; 0: there is no init
+	count   uintptr
+	stack   unsafe.Pointer // top of the child's stack when init clones it
+	failed  uintptr        // index of the op that failed, plus one
+	payload uintptr        // init: the payload's PID in the new PID namespace
+	status  uintptr        // init: the payload's wait status, plus one
+	scratch [8]byte
+}
+
+// A layout is a plan in memory that is shared with the child and lies outside
+// of the Go heap: the child touches nothing else.
+type layout struct {
+	arena []byte
+	used  int
+	head  *header
+	mems  map[*Mem]unsafe.Pointer
+	// index maps a record to its item.
+	index []int
+}
+
+const align = 16
+
+func (l *layout) take(n int) unsafe.Pointer {
+	if l.used+n > len(l.arena) {
+		panic("plan: arena too small")
+	}
+	p := unsafe.Pointer(&l.arena[l.used])
+	l.used += (n + align - 1) &^ (align - 1)
+	return p
+}
+
+func roundUp(n int) int { return (n + align - 1) &^ (align - 1) }
+
+// need is the number of bytes that m and what it points to take.
+func (m *Mem) need(seen map[*Mem]bool) int {
+	if seen[m] {
+		return 0
+	}
+	seen[m] = true
+	n := roundUp(max(len(m.bytes), m.size, 1))
+	for _, r := range m.refs {
+		if r.mem != nil {
+			n += r.mem.need(seen)
+		}
+	}
+	return n
+}
+
+// lay puts the plan into an arena. The caller unmaps it with free.
+func (p *Plan) lay() (*layout, error) {
+	n := roundUp(int(unsafe.Sizeof(header{}))) + 3*stackSize + pageSize
+	seen := map[*Mem]bool{}
+	uses := 0
+	for _, it := range p.items {
+		if it.step != nil {
+			continue
+		}
+		n += roundUp(int(unsafe.Sizeof(record{}))) // an upper bound; records lie together
+		for _, a := range it.op.Args {
+			if a.mem != nil {
+				n += a.mem.need(seen)
+			}
+		}
+		uses += len(it.op.Args)
+	}
+	for m := range seen {
+		uses += len(m.refs)
+	}
+	n += uses*int(unsafe.Sizeof(store{})) + len(p.items)*align
+	n = (n + pageSize - 1) &^ (pageSize - 1)
+	arena, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("mmap of %d bytes for the plan: %w", n, err)
+	}
+	l := &layout{arena: arena, mems: map[*Mem]unsafe.Pointer{}}
+	l.head = (*header)(l.take(int(unsafe.Sizeof(header{}))))
+	l.fillIn(p)
+	return l, nil
+}
+
+func (l *layout) free() { unix.Munmap(l.arena) }
+
+func (l *layout) fillIn(p *Plan) {
+	for i, it := range p.items {
+		if it.step == nil {
+			l.index = append(l.index, i)
+		} else {
+			for _, r := range it.step.Gives {
+				r.set = nil
+			}
+		}
+		if it.op.gives != nil {
+			it.op.gives.set = nil
+		}
+	}
+	if p.sync != nil {
+		p.sync.set = nil
+	}
+	l.head.count = uintptr(len(l.index))
+	l.head.records = l.take(len(l.index) * int(unsafe.Sizeof(record{})))
+	forks := 0
+	for k, i := range l.index {
+		op := p.items[i].op
+		r := l.record(k)
+		r.nr = op.nr
+		for j, e := range op.except {
+			r.except[j] = uint16(e)
+		}
+		if op.exact {
+			r.exact, r.want = 1, uintptr(op.want)
+		}
+		for j, a := range op.Args {
+			switch {
+			case a.res != nil:
+				a.res.set = append(a.res.set, store{unsafe.Pointer(&r.args[j]), 8})
+			case a.mem != nil:
+				r.args[j] = uintptr(l.place(a.mem))
+			default:
+				r.args[j] = uintptr(a.val)
+			}
+		}
+		if op.clone {
+			forks++
+			if forks == 1 {
+				l.head.child = uintptr(k + 1)
+			} else {
+				l.head.reaper = l.head.child
+				l.head.fork = uintptr(k)
+				l.head.child = uintptr(k + 2) // after init's close_range
+			}
+		}
+	}
+	// Now every place that uses a result is known.
+	for k, i := range l.index {
+		op := p.items[i].op
+		if op.gives == nil || len(op.gives.set) == 0 {
+			continue
+		}
+		r := l.record(k)
+		r.count = uintptr(len(op.gives.set))
+		r.stores = l.take(len(op.gives.set) * int(unsafe.Sizeof(store{})))
+		copy(unsafe.Slice((*store)(r.stores), len(op.gives.set)), op.gives.set)
+	}
+}
+
+func (l *layout) record(k int) *record {
+	return (*record)(unsafe.Add(l.head.records, uintptr(k)*unsafe.Sizeof(record{})))
+}
+
+// place copies m into the arena, once, and returns where it is.
+func (l *layout) place(m *Mem) unsafe.Pointer {
+	if at, ok := l.mems[m]; ok {
+		return at
+	}
+	at := l.take(max(len(m.bytes), m.size, 1))
+	l.mems[m] = at
+	copy(unsafe.Slice((*byte)(at), len(m.bytes)), m.bytes)
+	for _, r := range m.refs {
+		where := unsafe.Add(at, r.off)
+		if r.mem != nil {
+			*(*uintptr)(where) = uintptr(l.place(r.mem))
+		} else {
+			r.res.set = append(r.res.set, store{where, uintptr(r.size)})
+		}
+	}
+	return at
+}
+
+func (l *layout) fill(m *Mem, b []byte) {
+	if len(b) > m.size {
+		panic("plan: more bytes than were reserved")
+	}
+	copy(unsafe.Slice((*byte)(l.mems[m]), m.size), b)
+}
+
+// stackTop takes a stack from the arena and returns its upper end.
+func (l *layout) stack() (base unsafe.Pointer) { return l.take(stackSize) }

@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// perform does the ops [from, to) and reports whether all succeeded. A failure
+// is left in the header.
+//
+// It runs in a clone that may share the Go runtime's memory but is none of its
+// threads: no allocation, no growing stack, no write barrier, no preemption.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func perform(h *header, from, to uintptr) bool {
+	for i := from; i < to; i++ {
+		r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
+		v, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
+		if e != 0 {
+			v = -uintptr(e)
+		}
+		r.result = v
+		r.done = 1
+		if e != 0 {
+			ok := false
+			for j := 0; j < maxExcept; j++ {
+				if *(*uint16)(unsafe.Add(unsafe.Pointer(&r.except), uintptr(j)*2)) == uint16(e) {
+					ok = true
+				}
+			}
+			if !ok {
+				h.failed = i + 1
+				return false
+			}
+			continue
+		}
+		if r.exact != 0 && v != r.want {
+			h.failed = i + 1
+			return false
+		}
+		for j := uintptr(0); j < r.count; j++ {
+			s := (*store)(unsafe.Add(r.stores, j*unsafe.Sizeof(store{})))
+			if s.size == 4 {
+				*(*uint32)(s.addr) = uint32(v)
+			} else {
+				*(*uint64)(s.addr) = uint64(v)
+			}
+		}
+	}
+	return true
+}
+
+// childMain is what a clone runs. stage 0 is the clone of the caller, stage 1
+// the clone of init. It does not return.
+//
+//go:nosplit
+//go:norace
+func childMain(h *header, stage uintptr) {
+	if stage == 0 && h.fork != 0 {
+		initMain(h)
+	}
+	perform(h, h.child, h.count)
+	for {
+		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
+	}
+}
+
+// initMain is PID 1 of a new PID namespace: it does its ops, clones the child
+// and then reaps until the child has ended, which ends the namespace.
+//
+//go:nosplit
+//go:norace
+func initMain(h *header) {
+	if perform(h, h.reaper, h.fork) {
+		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
+		pid := clone3(unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1], unsafe.Pointer(h), 1)
+		r.result, r.done = pid, 1
+		if int(pid) < 0 {
+			h.failed = h.fork + 1
+		} else {
+			h.payload = pid
+			if perform(h, h.fork+1, h.fork+2) {
+				for {
+					var status uint32
+					got, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WALL, 0, 0, 0)
+					if e != 0 && e != syscall.EINTR {
+						break
+					}
+					if e == 0 && got == pid {
+						h.status = uintptr(status) + 1
+						break
+					}
+				}
+			}
+		}
+	}
+	for {
+		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
+	}
+}
+
+// clone3 is clone3(2) for flags that give the child a stack of its own; the
+// child goes on in childMain. It returns the PID or -errno.
+//
+// Preconditions: all signals are blocked, and between runtime_BeforeFork and
+// runtime_AfterFork.
+//
+//go:noescape
+func clone3(args unsafe.Pointer, size uintptr, h unsafe.Pointer, stage uintptr) uintptr

@@ -1,0 +1,288 @@
+// Package plan holds a sandbox as a straight-line program of system calls.
+//
+// A [Plan] is a list of ops. An [Op] is one system call with its arguments, as
+// a value; an [Outside] step is work that only a process outside the new
+// namespaces can do. The same list is printed ([Plan.Text], [Plan.JSON], in
+// strace(1) notation) and performed ([Plan.Here] by the calling thread,
+// [Plan.Start] by a cloned child), so what is printed is what the kernel sees.
+//
+// There are no branches and no loops in a plan. What a sandbox needs instead:
+// a value that an earlier op returned ([Result]), as an argument or stored into
+// memory that an argument points to; an errno that is no failure ([Op.Except]);
+// and a result that must be exactly so ([Op.Exactly]).
+//
+// Nothing here decides what a sandbox should be. Stages do (package stage).
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Actor says who performs an item of a plan.
+type Actor uint8
+
+const (
+	// Caller is the thread that was asked to perform the plan. If the plan has
+	// no clone it goes on to become the payload; else it supervises.
+	Caller Actor = iota
+	// Init is PID 1 of a new PID namespace whose only task is to reap.
+	Init
+	// Child is the clone that becomes the payload.
+	Child
+	// Beyond is a process outside of the new namespaces: the supervisor, or a
+	// helper program that it runs.
+	Beyond
+)
+
+func (a Actor) String() string {
+	return [...]string{"caller", "init", "child", "outside"}[a]
+}
+
+// A Result is a value that one op gives and later ones use: most often a file
+// descriptor. The zero value is not usable; [Plan.NewResult] makes one.
+type Result struct {
+	name string
+	// set is where the value must be stored once it is known; filled in while
+	// a plan is laid out.
+	set []store
+}
+
+func (r *Result) String() string { return "$" + r.name }
+
+// An Op is one system call with its arguments.
+type Op struct {
+	// Stage is the stage that asked for the op: "hk-mount".
+	Stage string
+	// Name is the system call's name in its manual page.
+	Name string
+	// Args are the arguments, at most six.
+	Args []Arg
+
+	nr     uintptr
+	gives  *Result
+	except []unix.Errno
+	exact  bool
+	want   int64
+	hints  map[unix.Errno]string
+	clone  bool
+	exec   bool
+}
+
+// Gives returns the op with its return value stored in r.
+func (o Op) Gives(r *Result) Op {
+	if len(o.except) > 0 {
+		panic("plan: the result of an op that may fail cannot be used")
+	}
+	o.gives = r
+	return o
+}
+
+// Except returns the op with errnos that do not stop the plan: the state that
+// the op was to bring about is there, or the next op is an alternative to it.
+func (o Op) Except(errnos ...unix.Errno) Op {
+	if o.gives != nil {
+		panic("plan: the result of an op that may fail cannot be used")
+	}
+	if len(errnos) > maxExcept {
+		panic("plan: too many excepted errnos")
+	}
+	o.except = errnos
+	return o
+}
+
+// Exactly returns the op with the one return value that is success, as for a
+// write that must not be short.
+func (o Op) Exactly(n int) Op {
+	o.exact, o.want = true, int64(n)
+	return o
+}
+
+// Hint returns the op with a sentence for the user, for the case that it fails
+// with errno and that errno has one likely cause.
+func (o Op) Hint(errno unix.Errno, text string) Op {
+	h := make(map[unix.Errno]string, len(o.hints)+1)
+	for k, v := range o.hints {
+		h[k] = v
+	}
+	h[errno] = text
+	o.hints = h
+	return o
+}
+
+// An Outside step is done by the supervisor while the child waits, or, in a
+// plan without a clone, by the calling thread at the same place.
+type Outside struct {
+	Stage string
+	// Text says what is done, in the imperative, for --explain.
+	Text string
+	// Gives are the values that Do sets through [At.Set].
+	Gives []*Result
+	// Do does the step. Preconditions: it changes nothing when it fails.
+	Do func(*At) error
+}
+
+// At is the place at which an outside step is done.
+type At struct {
+	// PID is the process in which the plan goes on, seen from the supervisor's
+	// PID namespace. In a plan without a clone it is the calling process.
+	PID int
+	// Root is a path of that process's root directory. It is no root for path
+	// names that may hold symbolic links: resolve those with
+	// openat2(RESOLVE_IN_ROOT) beneath it.
+	Root string
+
+	layout *layout
+}
+
+// Set gives a value to the ops that use r.
+func (a *At) Set(r *Result, v uint64) {
+	for _, s := range r.set {
+		s.put(v)
+	}
+}
+
+// Fill puts bytes into memory made by [Reserve]. It panics when they do not
+// fit: the step checks that first.
+func (a *At) Fill(m *Mem, b []byte) { a.layout.fill(m, b) }
+
+type item struct {
+	who  Actor
+	op   Op
+	step *Outside
+	// check marks the op that tells the supervisor how far the child is, so
+	// that a supervisor which is gone stops the plan.
+	check bool
+}
+
+// A Plan is a list of ops and outside steps, in order.
+type Plan struct {
+	items []item
+	used  map[string]int
+
+	cloned bool
+	init   bool
+	// copies is set when the child must not share the caller's memory.
+	copies bool
+	sync   *Result
+	args   *Mem
+}
+
+// New returns an empty plan.
+func New() *Plan { return &Plan{used: map[string]int{}} }
+
+// NewResult returns a value to be given by an op of this plan. name is for the
+// reader; it is made unique.
+func (p *Plan) NewResult(name string) *Result {
+	p.used[name]++
+	if n := p.used[name]; n > 1 {
+		name = fmt.Sprint(name, n)
+	}
+	return &Result{name: name}
+}
+
+// Add appends ops, to be performed by the process that the plan has come to.
+func (p *Plan) Add(stage string, ops ...Op) {
+	who := Caller
+	if p.cloned {
+		who = Child
+	}
+	for _, op := range ops {
+		op.Stage = stage
+		p.items = append(p.items, item{who: who, op: op})
+	}
+}
+
+// Open appends an op and returns its result.
+func (p *Plan) Open(stage, name string, op Op) *Result {
+	r := p.NewResult(name)
+	p.Add(stage, op.Gives(r))
+	return r
+}
+
+// Outside appends a step. In a plan that has cloned, the child tells the
+// supervisor that it is there and waits until the step is done.
+func (p *Plan) Outside(step Outside) {
+	if !p.cloned {
+		p.items = append(p.items, item{who: Beyond, step: &step})
+		return
+	}
+	p.send(step.Stage, false)
+	p.items = append(p.items, item{who: Beyond, step: &step})
+	p.Add(step.Stage, Read(p.sync, 1).Exactly(1))
+}
+
+// Cloned reports whether the plan goes on in a child.
+func (p *Plan) Cloned() bool { return p.cloned }
+
+// Clone appends the clone after which the rest of the plan is performed by a
+// child. flags are CLONE_NEW* flags, of which CLONE_NEWTIME is none: a time
+// namespace is entered by unshare(2) and setns(2).
+//
+// copies says that the child must have memory of its own until it executes the
+// payload; it is needed where something in the new namespaces could attach to
+// the child, and for time namespaces.
+func (p *Plan) Clone(stage string, flags uint64, copies bool) {
+	p.begin(copies)
+	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
+	p.cloned = true
+}
+
+// CloneInit is like Clone for a new PID namespace, with a process between: PID
+// 1 is ours and reaps, and the plan goes on in its child.
+func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
+	p.begin(true)
+	p.init = true
+	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
+	add := func(op Op) {
+		op.Stage = stage
+		p.items = append(p.items, item{who: Init, op: op})
+	}
+	for _, op := range before {
+		add(op)
+	}
+	// What the payload could attach to must not be the reaper: it has more
+	// capabilities. The child takes itself out again.
+	add(Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, Int(0)))
+	p.items = append(p.items, item{who: Init, op: p.cloneOp(stage, 0)})
+	add(CloseRange(0, ^uint32(0), 0))
+	p.cloned = true
+	p.Add(stage, Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, Int(1)))
+}
+
+func (p *Plan) begin(copies bool) {
+	if p.cloned {
+		panic("plan: a plan has one clone")
+	}
+	p.copies = copies
+	p.sync = p.NewResult("supervisor")
+}
+
+// Alive appends an op that fails when the supervisor is gone. It belongs after
+// each op that asks for a signal on the supervisor's death: before that the
+// signal may have been missed.
+func (p *Plan) Alive(stage string) {
+	if !p.cloned {
+		panic("plan: no supervisor without a clone")
+	}
+	p.send(stage, true)
+}
+
+func (p *Plan) send(stage string, check bool) {
+	op := Sendto(p.sync)
+	op.Stage = stage
+	p.items = append(p.items, item{who: Child, op: op, check: check})
+}
+
+// Calls lists the ops' names in order, for tests of a plan's shape.
+func (p *Plan) Calls() []string {
+	var names []string
+	for _, it := range p.items {
+		if it.step == nil {
+			names = append(names, it.op.Name)
+		}
+	}
+	return slices.Clip(names)
+}

@@ -1,0 +1,127 @@
+package seccomp
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:generate go run mkprofiles.go
+
+// A builtin is a profile that comes with hk.
+type builtin struct {
+	json string
+	// caps are the capabilities that its conditions name, as bits.
+	caps uint64
+	// compiled are filters by architecture: for a payload with none of caps,
+	// and with all of them.
+	compiled map[string][2]string
+}
+
+var (
+	//go:embed profiles/podman.json
+	podmanJSON string
+	//go:embed profiles/docker.json
+	dockerJSON string
+
+	//go:embed profiles/podman_amd64_none.bpf
+	podmanAMD64None string
+	//go:embed profiles/podman_amd64_all.bpf
+	podmanAMD64All string
+	//go:embed profiles/podman_arm64_none.bpf
+	podmanARM64None string
+	//go:embed profiles/podman_arm64_all.bpf
+	podmanARM64All string
+	//go:embed profiles/docker_amd64_none.bpf
+	dockerAMD64None string
+	//go:embed profiles/docker_amd64_all.bpf
+	dockerAMD64All string
+	//go:embed profiles/docker_arm64_none.bpf
+	dockerARM64None string
+	//go:embed profiles/docker_arm64_all.bpf
+	dockerARM64All string
+)
+
+func builtins(name string) (builtin, bool) {
+	switch name {
+	case "podman":
+		return builtin{podmanJSON, podmanCaps, map[string][2]string{
+			"amd64": {podmanAMD64None, podmanAMD64All}, "arm64": {podmanARM64None, podmanARM64All}}}, true
+	case "docker":
+		return builtin{dockerJSON, dockerCaps, map[string][2]string{
+			"amd64": {dockerAMD64None, dockerAMD64All}, "arm64": {dockerARM64None, dockerARM64All}}}, true
+	}
+	return builtin{}, false
+}
+
+// TerminalGuard denies what pushes input into a terminal that a caller shares
+// with the payload. The profiles of container engines do without: a container
+// has a terminal of its own.
+func TerminalGuard() []Rule {
+	return []Rule{
+		{Names: []string{"ioctl"}, Action: Errno(unix.EPERM), Conds: []Cond{{Arg: 1, Op: EQ, Value: unix.TIOCSTI}}},
+		{Names: []string{"ioctl"}, Action: Errno(unix.EPERM), Conds: []Cond{{Arg: 1, Op: EQ, Value: tioclinux}}},
+	}
+}
+
+const tioclinux = 0x541c
+
+// Builtin returns the policy of a profile that comes with hk: podman or docker,
+// and besides it the ioctl(2)s TIOCSTI and TIOCLINUX fail with EPERM.
+func Builtin(name string, t Target) (*Policy, error) {
+	b, ok := builtins(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no profile %q", name)
+	}
+	p, _, err := ReadProfile([]byte(b.json), t)
+	if err != nil {
+		return nil, err
+	}
+	p.Rules = append(TerminalGuard(), p.Rules...)
+	return p, nil
+}
+
+// BuiltinFilter returns the filter of a profile that comes with hk for this
+// machine and a payload with the given capabilities, as bits. Most often it is
+// there already.
+func BuiltinFilter(name string, caps uint64) ([]unix.SockFilter, error) {
+	b, ok := builtins(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no profile %q", name)
+	}
+	switch caps & b.caps {
+	case 0:
+		return decode(b.compiled[runtime.GOARCH][0]), nil
+	case b.caps:
+		return decode(b.compiled[runtime.GOARCH][1]), nil
+	}
+	p, err := Builtin(name, thisTarget(caps))
+	if err != nil {
+		return nil, err
+	}
+	return Compile(p)
+}
+
+// Encode is the form of a filter in a file: an array of struct sock_filter, as
+// libseccomp's seccomp_export_bpf(3) writes it.
+func Encode(code []unix.SockFilter) []byte {
+	var b []byte
+	for _, i := range code {
+		b = binary.LittleEndian.AppendUint16(b, i.Code)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.LittleEndian.AppendUint32(b, i.K)
+	}
+	return b
+}
+
+func decode(s string) []unix.SockFilter {
+	code := make([]unix.SockFilter, len(s)/8)
+	for i := range code {
+		b := []byte(s[8*i : 8*i+8])
+		code[i] = unix.SockFilter{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])}
+	}
+	return code
+}

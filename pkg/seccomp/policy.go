@@ -1,0 +1,168 @@
+// Package seccomp compiles policies to filters of system calls: seccomp(2).
+//
+// A [Policy] is a list of rules, of which the first that matches says what
+// happens. [Compile] makes classic BPF of it: a binary search over the system
+// call numbers of each architecture, then the tests of arguments. Profiles of
+// the Open Container Initiative are read by [ReadProfile].
+package seccomp
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Action is what the kernel does with a call, with its data: SECCOMP_RET_*
+// of seccomp(2).
+type Action uint32
+
+// Errno fails the call with an errno.
+func Errno(e unix.Errno) Action { return Action(unix.SECCOMP_RET_ERRNO | uint32(e)&0xffff) }
+
+const (
+	Allow       = Action(unix.SECCOMP_RET_ALLOW)
+	Log         = Action(unix.SECCOMP_RET_LOG)
+	Trap        = Action(unix.SECCOMP_RET_TRAP)
+	Trace       = Action(unix.SECCOMP_RET_TRACE)
+	KillThread  = Action(unix.SECCOMP_RET_KILL_THREAD)
+	KillProcess = Action(unix.SECCOMP_RET_KILL_PROCESS)
+)
+
+func (a Action) String() string {
+	data := uint32(a) & 0xffff
+	switch a &^ 0xffff {
+	case Allow:
+		return "allow"
+	case Log:
+		return "log"
+	case Trap:
+		return fmt.Sprintf("trap(%d)", data)
+	case Trace:
+		return fmt.Sprintf("trace(%d)", data)
+	case KillThread:
+		return "kill-thread"
+	case KillProcess:
+		return "kill-process"
+	}
+	if name := unix.ErrnoName(unix.Errno(data)); name != "" {
+		return "errno(" + name + ")"
+	}
+	return fmt.Sprintf("errno(%d)", data)
+}
+
+// denies reports whether the action keeps a call from being made.
+func (a Action) denies() bool { return a != Allow && a != Log }
+
+// A Policy says what happens with each call.
+type Policy struct {
+	// Default is for calls that no rule matches.
+	Default Action
+	// Newer is for calls whose number is above all that the policy names on
+	// their architecture: they are newer than the policy. Programs take ENOSYS
+	// for that, and fall back.
+	Newer Action
+	// Arches are the architectures whose calls are looked at. A call by
+	// another kills the process.
+	Arches []*Arch
+	Rules  []Rule
+}
+
+// A Rule is an action for the named calls, if all conditions hold.
+type Rule struct {
+	Names  []string
+	Action Action
+	Conds  []Cond
+}
+
+// A Cond compares an argument, numbered from 0, as an unsigned number. An
+// argument that the kernel takes as 32 bits is compared as 32 bits.
+type Cond struct {
+	Arg   int
+	Op    Op
+	Value uint64
+	// Mask is for MaskedEQ: the argument and Mask is Value.
+	Mask uint64
+}
+
+// An Op is a comparison.
+type Op uint8
+
+const (
+	EQ Op = iota
+	NE
+	LT
+	LE
+	GT
+	GE
+	MaskedEQ
+)
+
+// holds is the meaning of a condition, in plain Go. The compiler is tested
+// against it.
+func (c Cond) holds(arg uint64, wide bool) bool {
+	v, mask := c.Value, c.Mask
+	if !wide {
+		arg, v, mask = uint64(uint32(arg)), uint64(uint32(v)), uint64(uint32(mask))
+	}
+	switch c.Op {
+	case EQ:
+		return arg == v
+	case NE:
+		return arg != v
+	case LT:
+		return arg < v
+	case LE:
+		return arg <= v
+	case GT:
+		return arg > v
+	case GE:
+		return arg >= v
+	}
+	return arg&mask == v
+}
+
+// Evaluate is the meaning of a policy, in plain Go: what happens with a call of
+// an architecture by its AUDIT_ARCH value.
+func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
+	arch := p.arch(audit, nr)
+	if arch == nil {
+		return KillProcess
+	}
+	newest, any := uint32(0), false
+	for _, r := range p.Rules {
+	name:
+		for _, name := range r.Names {
+			n, ok := arch.Number(name)
+			if !ok {
+				continue
+			}
+			newest, any = max(newest, n), true
+			if n != nr {
+				continue
+			}
+			for _, c := range r.Conds {
+				if !c.holds(args[c.Arg], arch.wide(name, c.Arg)) {
+					continue name
+				}
+			}
+			return r.Action
+		}
+	}
+	if any && nr > newest && nr != skipped {
+		return p.Newer
+	}
+	return p.Default
+}
+
+// skipped is the number of a call that a tracer has skipped.
+const skipped = ^uint32(0)
+
+func (p *Policy) arch(audit, nr uint32) *Arch {
+	x32 := audit == X86_64.Audit && nr >= x32Bit && nr != skipped
+	for _, a := range p.Arches {
+		if a.Audit == audit && (a == X32) == x32 {
+			return a
+		}
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package seccomp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	profiles "github.com/moby/profiles/seccomp"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// A Target is what a profile's conditions are evaluated against.
+type Target struct {
+	Arch *Arch
+	// Caps are the capabilities that the payload can have, by name: "CAP_CHOWN".
+	Caps func(name string) bool
+	// Kernel reports whether the kernel is at least that version.
+	Kernel func(major, minor uint64) bool
+}
+
+// goarch is the name that includes.arches and excludes.arches have for an
+// architecture.
+var goarch = map[*Arch]string{X86_64: "amd64", AArch64: "arm64"}
+
+// profile is a profile as Docker writes it, with the keys that Podman's has
+// besides.
+type profile struct {
+	profiles.Seccomp
+	DefaultErrno string     `json:"defaultErrno"`
+	Syscalls     []*syscall `json:"syscalls"`
+}
+
+type syscall struct {
+	profiles.Syscall
+	Errno string `json:"errno"`
+}
+
+// ReadProfile reads a profile of the Open Container Initiative, as Docker and
+// Podman have it. notes tell of names in it that no Linux has; such a name in a
+// rule that denies is an error, as is a key that is not known.
+func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
+	var prof profile
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&prof); err != nil {
+		return nil, nil, position(data, dec, err)
+	}
+	if dec.More() {
+		return nil, nil, errors.New("more than one JSON value")
+	}
+	p = &Policy{}
+	if p.Default, err = action(prof.DefaultAction, prof.DefaultErrnoRet, prof.DefaultErrno); err != nil {
+		return nil, nil, fmt.Errorf("defaultAction: %w", err)
+	}
+	if p.Arches, err = prof.arches(t.Arch); err != nil {
+		return nil, nil, err
+	}
+	if err := prof.unsupported(); err != nil {
+		return nil, nil, err
+	}
+	for i, s := range prof.Syscalls {
+		rules, n, err := s.rules(t)
+		if err != nil {
+			return nil, nil, fmt.Errorf("syscalls[%d]: %w", i, err)
+		}
+		p.Rules = append(p.Rules, rules...)
+		notes = append(notes, n...)
+	}
+	p.Newer = p.Default
+	if p.Default.denies() {
+		p.Newer = Errno(unix.ENOSYS)
+	}
+	return p, notes, nil
+}
+
+// position adds the line to a JSON error.
+func position(data []byte, dec *json.Decoder, err error) error {
+	offset := dec.InputOffset()
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &typ):
+		offset = typ.Offset
+	}
+	line := 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
+	return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(err.Error(), "json: "))
+}
+
+func (p *profile) unsupported() error {
+	if p.ListenerPath != "" || p.ListenerMetadata != "" {
+		return errors.New("listenerPath: there is no one to notify")
+	}
+	for _, f := range p.Flags {
+		return fmt.Errorf("flags: %s is not supported", f)
+	}
+	return nil
+}
+
+func (p *profile) arches(native *Arch) ([]*Arch, error) {
+	if len(p.Architectures) > 0 && len(p.ArchMap) > 0 {
+		return nil, errors.New("architectures and archMap exclude one another")
+	}
+	names := p.Architectures
+	for _, m := range p.ArchMap {
+		if string(m.Arch) == native.OCI {
+			names = append([]specs.Arch{m.Arch}, m.SubArches...)
+		}
+	}
+	list := []*Arch{native}
+	for _, name := range names {
+		i := slices.IndexFunc(arches, func(a *Arch) bool { return a.OCI == string(name) })
+		switch {
+		case i < 0 && !slices.Contains(otherArches, string(name)):
+			return nil, fmt.Errorf("unknown architecture %s", name)
+		case i < 0 || !native.runs(arches[i]):
+			// Calls of another architecture cannot be made on this machine.
+		case !slices.Contains(list, arches[i]):
+			list = append(list, arches[i])
+		}
+	}
+	return list, nil
+}
+
+// runs reports whether a machine of this architecture runs programs of another.
+func (a *Arch) runs(b *Arch) bool {
+	return a == b || a == X86_64 && (b == X86 || b == X32) || a == AArch64 && b == ARM
+}
+
+var otherArches = []string{
+	"SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
+	"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",
+	"SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
+	"SCMP_ARCH_SH", "SCMP_ARCH_SHEB",
+}
+
+// rules makes the rules of an entry, none if its conditions do not hold.
+func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
+	names := s.Names
+	if s.Name != "" {
+		if len(names) > 0 {
+			return nil, nil, errors.New("name and names exclude one another")
+		}
+		names = []string{s.Name}
+	}
+	if len(names) == 0 {
+		return nil, nil, errors.New("no names")
+	}
+	act, err := action(s.Action, s.ErrnoRet, s.Errno)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", names[0], err)
+	}
+	if ok, err := s.applies(t); err != nil || !ok {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		if known(name) || slices.Contains(gone, name) {
+			continue
+		}
+		if act.denies() {
+			return nil, nil, fmt.Errorf("there is no system call %q to deny", name)
+		}
+		notes = append(notes, fmt.Sprintf("there is no system call %q", name))
+	}
+	conds := make([]Cond, len(s.Args))
+	seen := map[uint]bool{}
+	repeated := false
+	for i, a := range s.Args {
+		if conds[i], err = condition(a); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", names[0], err)
+		}
+		repeated = repeated || seen[a.Index]
+		seen[a.Index] = true
+	}
+	if !repeated {
+		return []Rule{{names, act, conds}}, notes, nil
+	}
+	// Conditions on one argument are alternatives, as runc has them.
+	for _, c := range conds {
+		rules = append(rules, Rule{names, act, []Cond{c}})
+	}
+	return rules, notes, nil
+}
+
+// gone are calls that profiles name and that no architecture has any more, or
+// that a C library made of others.
+var gone = []string{"nice", "oldwait4", "swapcontext", "multiplexer", "rtas", "sysmips", "timerfd"}
+
+func (s *syscall) applies(t Target) (bool, error) {
+	if f := s.Excludes; f != nil {
+		if slices.Contains(f.Arches, goarch[t.Arch]) || slices.ContainsFunc(f.Caps, t.Caps) {
+			return false, nil
+		}
+		if f.MinKernel != nil && t.Kernel(f.MinKernel.Kernel, f.MinKernel.Major) {
+			return false, nil
+		}
+	}
+	if f := s.Includes; f != nil {
+		if len(f.Arches) > 0 && !slices.Contains(f.Arches, goarch[t.Arch]) {
+			return false, nil
+		}
+		if slices.ContainsFunc(f.Caps, func(c string) bool { return !t.Caps(c) }) {
+			return false, nil
+		}
+		if f.MinKernel != nil && !t.Kernel(f.MinKernel.Kernel, f.MinKernel.Major) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func condition(a specs.LinuxSeccompArg) (Cond, error) {
+	ops := map[specs.LinuxSeccompOperator]Op{
+		specs.OpNotEqual: NE, specs.OpLessThan: LT, specs.OpLessEqual: LE, specs.OpEqualTo: EQ,
+		specs.OpGreaterEqual: GE, specs.OpGreaterThan: GT, specs.OpMaskedEqual: MaskedEQ,
+	}
+	op, ok := ops[a.Op]
+	if !ok {
+		return Cond{}, fmt.Errorf("unknown operator %q", a.Op)
+	}
+	if a.Index > 5 {
+		return Cond{}, fmt.Errorf("a call has the arguments 0 to 5, not %d", a.Index)
+	}
+	c := Cond{Arg: int(a.Index), Op: op, Value: a.Value}
+	if op == MaskedEQ {
+		c.Mask, c.Value = a.Value, a.ValueTwo
+	}
+	return c, nil
+}
+
+// action reads an action. An errno that is not given is EPERM, as the
+// specification has it.
+func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, error) {
+	data := uint32(unix.EPERM)
+	switch {
+	case ret != nil && *ret > 0xffff:
+		return 0, fmt.Errorf("errnoRet %d is out of range", *ret)
+	case ret != nil:
+		data = uint32(*ret)
+	case errno != "":
+		e := errnoNumber(errno)
+		if e == 0 {
+			return 0, fmt.Errorf("unknown errno %q", errno)
+		}
+		data = uint32(e)
+	}
+	switch name {
+	case specs.ActAllow:
+		return Allow, nil
+	case specs.ActLog:
+		return Log, nil
+	case specs.ActTrap:
+		return Trap, nil
+	case specs.ActKill, specs.ActKillThread:
+		return KillThread, nil
+	case specs.ActKillProcess:
+		return KillProcess, nil
+	case specs.ActTrace:
+		return Trace | Action(data), nil
+	case specs.ActErrno:
+		if data == 0 || data > 4095 {
+			return 0, fmt.Errorf("errno %d is no failure: the call would seem to have succeeded", data)
+		}
+		return Errno(unix.Errno(data)), nil
+	case specs.ActNotify:
+		return 0, fmt.Errorf("%s: there is no one to notify", name)
+	}
+	return 0, fmt.Errorf("unknown action %q", name)
+}
+
+func errnoNumber(name string) unix.Errno {
+	for e := unix.Errno(1); e < 200; e++ {
+		if unix.ErrnoName(e) == name {
+			return e
+		}
+	}
+	return 0
+}

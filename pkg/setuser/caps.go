@@ -1,0 +1,93 @@
+package setuser
+
+import (
+	"fmt"
+	"strings"
+
+	"hk/pkg/plan"
+)
+
+// ParseCaps reads none, all, or a list of words of which each is none, all,
+// +CAP or -CAP, from left to right. A list that starts with -CAP starts from
+// all, another from none. last is the highest capability there is.
+func ParseCaps(s string, last int) (uint64, error) {
+	all := ^uint64(0) >> (63 - last)
+	set := uint64(0)
+	for i, w := range strings.Split(s, ",") {
+		switch {
+		case w == "none":
+			set = 0
+			continue
+		case w == "all":
+			set = all
+			continue
+		case len(w) < 2 || w[0] != '+' && w[0] != '-':
+			return 0, fmt.Errorf("%q is not none, all, +CAP or -CAP", w)
+		}
+		c, err := parseCap(w[1:], last)
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 && w[0] == '-' {
+			set = all
+		}
+		if w[0] == '+' {
+			set |= 1 << c
+		} else {
+			set &^= 1 << c
+		}
+	}
+	return set, nil
+}
+
+func parseCap(name string, last int) (int, error) {
+	full := strings.ToUpper(name)
+	if !strings.HasPrefix(full, "CAP_") {
+		full = "CAP_" + full
+	}
+	for c := 0; c <= last; c++ {
+		if plan.CapName(c) == full {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown capability %q", name)
+}
+
+var securebits = []struct {
+	name string
+	bit  uint32
+}{
+	{"noroot", 1 << 0}, {"noroot-locked", 1 << 1},
+	{"no-setuid-fixup", 1 << 2}, {"no-setuid-fixup-locked", 1 << 3},
+	{"keep-caps-locked", 1 << 5},
+	{"no-cap-ambient-raise", 1 << 6}, {"no-cap-ambient-raise-locked", 1 << 7},
+}
+
+func parseSecurebits(s string) (uint32, error) {
+	var bits uint32
+	if s == "" {
+		return 0, nil
+	}
+word:
+	for _, w := range strings.Split(s, ",") {
+		for _, b := range securebits {
+			if b.name == strings.ReplaceAll(strings.ToLower(w), "_", "-") {
+				bits |= b.bit
+				continue word
+			}
+		}
+		return 0, fmt.Errorf("unknown securebit %q", w)
+	}
+	return bits, nil
+}
+
+func securebitsText(bits uint32) string {
+	var names []string
+	for _, b := range securebits {
+		if bits&b.bit != 0 {
+			name := strings.ToUpper(strings.ReplaceAll(b.name, "-", "_"))
+			names = append(names, "SECBIT_"+name)
+		}
+	}
+	return strings.Join(names, "|")
+}

@@ -1,0 +1,77 @@
+package setuser
+
+import (
+	"fmt"
+	"strconv"
+
+	"hk/pkg/stage"
+
+	"github.com/spf13/pflag"
+)
+
+// Kind is hk-setuser.
+var Kind = stage.Kind{
+	Name: "hk-setuser",
+	New:  func() stage.Stage { return &Credentials{} },
+	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities
+
+ --user USER[:GROUP[:G1,G2...]]   names of the root in force, or decimal ids
+ --groups LIST|none|keep          supplementary groups
+ --caps none|all|+CAP,-CAP...     what NEXT may hold, in all five sets
+ --no-new-privs                   no program executed from here on gains any
+ --securebits LIST                noroot, no-setuid-fixup, ..., each also -locked
+ --umask MODE                     octal
+`,
+}
+
+// Flags binds c to the flags of hk-setuser(1).
+func (c *Credentials) Flags(fs *pflag.FlagSet) {
+	fs.Func("user", "", func(v string) (err error) {
+		c.User, err = ParseUser(v)
+		return err
+	})
+	fs.Func("groups", "", func(v string) error { return notEmpty(&c.Groups, v) })
+	fs.Func("caps", "", func(v string) error { return notEmpty(&c.Caps, v) })
+	fs.BoolVar(&c.NoNewPrivs, "no-new-privs", false, "")
+	fs.Func("securebits", "", func(v string) error { return notEmpty(&c.Securebits, v) })
+	fs.Func("umask", "", func(v string) error {
+		n, err := strconv.ParseUint(v, 8, 32)
+		if err != nil || n > 0o777 {
+			return fmt.Errorf("%q is no octal mask from 0 to 777", v)
+		}
+		m := uint32(n)
+		c.Umask = &m
+		return nil
+	})
+}
+
+func notEmpty(at *string, v string) error {
+	if v == "" {
+		return fmt.Errorf("an empty list; say none")
+	}
+	*at = v
+	return nil
+}
+
+// Args prints c as flags.
+func (c *Credentials) Args() []string {
+	var args []string
+	value := func(name, v string) {
+		if v != "" {
+			args = append(args, "--"+name+"="+v)
+		}
+	}
+	if c.User != nil {
+		value("user", c.User.String())
+	}
+	value("groups", c.Groups)
+	value("caps", c.Caps)
+	if c.NoNewPrivs {
+		args = append(args, "--no-new-privs")
+	}
+	value("securebits", c.Securebits)
+	if c.Umask != nil {
+		value("umask", fmt.Sprintf("%03o", *c.Umask))
+	}
+	return args
+}

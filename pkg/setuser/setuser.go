@@ -1,0 +1,135 @@
+// Package setuser changes credentials: credentials(7), capabilities(7).
+package setuser
+
+import (
+	"errors"
+	"fmt"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Credentials says who the payload is and what it may hold.
+type Credentials struct {
+	// User is USER[:GROUP[:G1,G2...]] or "". Names are looked up in the passwd
+	// and group files of the root directory in force.
+	User *User
+	// Groups is a list of supplementary groups, or "none", or "keep"; "" is
+	// what follows from User. It wins over the groups in User.
+	Groups string
+	// Caps is none, all, or a list of +CAP and -CAP; "" leaves the sets to the
+	// kernel's rules for the change of ids and for execve(2).
+	Caps string
+	// NoNewPrivs sets the no_new_privs attribute.
+	NoNewPrivs bool
+	// Securebits are names of securebits(7), comma-separated.
+	Securebits string
+	// Umask is the file mode creation mask; nil leaves it.
+	Umask *uint32
+}
+
+// Plan adds the changes in the one order in which each still may be made:
+// bounding set, groups, ids, sets, ambient set, and what they undo after them.
+func (c *Credentials) Plan(s *stage.State) error {
+	if c.User == nil && c.Groups == "" && c.Caps == "" && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil {
+		return errors.New("nothing is asked for: see hk-setuser(1)")
+	}
+	var caps *uint64
+	if c.Caps != "" {
+		set, err := ParseCaps(c.Caps, s.Host.LastCap)
+		if err != nil {
+			return fmt.Errorf("--caps: %w", err)
+		}
+		caps = &set
+	}
+	bits, err := parseSecurebits(c.Securebits)
+	if err != nil {
+		return fmt.Errorf("--securebits: %w", err)
+	}
+	if caps != nil {
+		c.dropBounding(s, *caps)
+	}
+	ids, err := c.planIDs(s, caps != nil && *caps != 0 || bits != 0)
+	if err != nil {
+		return err
+	}
+	if bits != 0 {
+		s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Sym(securebitsText(bits), uint64(bits))).
+			Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
+	}
+	if caps != nil {
+		planCaps(s, *caps)
+	}
+	if c.NoNewPrivs {
+		s.Add(plan.NoNewPrivs())
+	}
+	if c.Umask != nil {
+		s.Add(plan.Umask(plan.Octal(*c.Umask)))
+	}
+	s.ChangesIDs = s.ChangesIDs || ids
+	s.SetsCaps = s.SetsCaps || caps != nil
+	if ids || caps != nil {
+		s.DieWithSupervisor()
+	}
+	return nil
+}
+
+// dropBounding takes everything else out of the bounding set. That needs
+// CAP_SETPCAP, which a change of ids may cost, so it comes first.
+func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
+	for cap := 0; cap <= s.Host.LastCap; cap++ {
+		if keep>>cap&1 == 0 {
+			s.Add(plan.DropBounding(cap))
+		}
+	}
+}
+
+// planCaps makes permitted, effective, inheritable and ambient the same set.
+func planCaps(s *stage.State, set uint64) {
+	s.Add(plan.ClearAmbient(), plan.Capset(set, set, set))
+	for cap := 0; cap <= s.Host.LastCap; cap++ {
+		if set>>cap&1 != 0 {
+			s.Add(plan.RaiseAmbient(cap))
+		}
+	}
+	s.Caps &= set
+	s.Ambient = set
+}
+
+// planIDs adds the changes of ids and reports whether there are any. keepCaps
+// says that capabilities must outlast the change.
+func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
+	if c.User == nil {
+		if c.Groups == "" || c.Groups == "keep" {
+			return false, nil
+		}
+		list, names, err := c.groupList()
+		if err != nil {
+			return false, err
+		}
+		if names == nil {
+			s.Add(plan.Setgroups(list))
+			return true, nil
+		}
+		l := newLookup(s, "", "", names)
+		s.Plan.Outside(l.step)
+		s.Add(l.setgroups())
+		return true, nil
+	}
+	uid, gid, setgroups, err := c.identify(s)
+	if err != nil {
+		return false, err
+	}
+	if keepCaps {
+		s.Add(plan.Prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, plan.Int(1)))
+	}
+	s.Add(setgroups...)
+	s.Add(plan.Setresgid(gid), plan.Setresuid(uid))
+	s.Root = c.User.isRoot()
+	if !s.Root && !keepCaps {
+		s.Ambient = 0
+	}
+	return true, nil
+}

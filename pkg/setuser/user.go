@@ -1,0 +1,162 @@
+package setuser
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+)
+
+// A User is USER[:GROUP[:G1,G2...]], each a name or a decimal id.
+type User struct {
+	Name, Group string
+	Groups      []string
+}
+
+// ParseUser reads USER[:GROUP[:G1,G2...]].
+func ParseUser(s string) (*User, error) {
+	fields := strings.Split(s, ":")
+	if len(fields) > 3 {
+		return nil, errors.New("a user is USER[:GROUP[:G1,G2...]]")
+	}
+	u := &User{Name: fields[0]}
+	words := []string{u.Name}
+	if len(fields) > 1 {
+		u.Group = fields[1]
+		words = append(words, u.Group)
+	}
+	if len(fields) > 2 && fields[2] != "" {
+		u.Groups = strings.Split(fields[2], ",")
+		words = append(words, u.Groups...)
+	}
+	for _, w := range words {
+		if err := checkName(w); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+func (u *User) String() string {
+	s := u.Name
+	if u.Group != "" {
+		s += ":" + u.Group
+	}
+	if len(u.Groups) > 0 {
+		s += ":" + strings.Join(u.Groups, ",")
+	}
+	return s
+}
+
+func (u *User) isRoot() bool { return u.Name == "root" || u.Name == "0" }
+
+// checkName refuses what is neither a decimal id nor a name: a word that starts
+// like a number must be one, so that no typing error is a user.
+func checkName(w string) error {
+	if w == "" {
+		return errors.New("an empty name")
+	}
+	if strings.ContainsAny(w, " \t\n:,/\x00") {
+		return fmt.Errorf("%q is no name", w)
+	}
+	if w[0] == '+' || w[0] == '-' || w[0] >= '0' && w[0] <= '9' {
+		if _, err := parseID(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseID reads a decimal id: no sign, no other base, not 4294967295, which
+// setresuid(2) takes for "leave it".
+func parseID(w string) (uint32, error) {
+	n, err := strconv.ParseUint(w, 10, 32)
+	if err != nil || n == 1<<32-1 || w[0] == '+' || len(w) > 1 && w[0] == '0' {
+		return 0, fmt.Errorf("%q is no id from 0 to 4294967294", w)
+	}
+	return uint32(n), nil
+}
+
+func isID(w string) bool { return w != "" && w[0] >= '0' && w[0] <= '9' }
+
+// identify returns the arguments of setresuid(2) and setresgid(2) and the ops
+// that set the supplementary groups, with a look into passwd and group if
+// there is a name among them.
+func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []plan.Op, err error) {
+	u := c.User
+	known, names, err := c.groupList()
+	if err != nil {
+		return uid, gid, nil, err
+	}
+	if isID(u.Name) && isID(u.Group) && names == nil && (c.Groups != "" || allIDs(u.Groups)) {
+		n, _ := parseID(u.Name)
+		g, _ := parseID(u.Group)
+		uid, gid = plan.Int(int64(n)), plan.Int(int64(g))
+		if c.Groups == "" {
+			known = ids(u.Groups)
+		}
+		if c.Groups != "keep" {
+			groups = append(groups, plan.Setgroups(known))
+		}
+		return uid, gid, groups, nil
+	}
+	if c.Groups != "" && names == nil {
+		names = decimal(known)
+	} else if c.Groups == "" {
+		names = u.Groups
+	}
+	l := newLookup(s, u.Name, u.Group, names)
+	// Without a group of its own a user is in all groups that list it.
+	l.member = u.Group == "" && c.Groups == ""
+	s.Plan.Outside(l.step)
+	if c.Groups != "keep" {
+		groups = append(groups, l.setgroups())
+	}
+	return plan.Ref(l.uid), plan.Ref(l.gid), groups, nil
+}
+
+// groupList reads Groups: numbers if all are numbers, else names.
+func (c *Credentials) groupList() (list []uint32, names []string, err error) {
+	if c.Groups == "" || c.Groups == "none" || c.Groups == "keep" {
+		return nil, nil, nil
+	}
+	words := strings.Split(c.Groups, ",")
+	for _, w := range words {
+		if err := checkName(w); err != nil {
+			return nil, nil, fmt.Errorf("--groups: %w", err)
+		}
+	}
+	if allIDs(words) {
+		return ids(words), nil, nil
+	}
+	return nil, words, nil
+}
+
+func allIDs(words []string) bool {
+	for _, w := range words {
+		if !isID(w) {
+			return false
+		}
+	}
+	return true
+}
+
+func ids(words []string) []uint32 {
+	var list []uint32
+	for _, w := range words {
+		n, _ := parseID(w)
+		list = append(list, n)
+	}
+	return list
+}
+
+func decimal(list []uint32) []string {
+	words := []string{}
+	for _, n := range list {
+		words = append(words, strconv.FormatUint(uint64(n), 10))
+	}
+	return words
+}

@@ -1,0 +1,60 @@
+package stage
+
+import (
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	atSecure = 23
+	atExecFn = 31
+)
+
+func ptr[T any](p *T) unsafe.Pointer { return unsafe.Pointer(p) }
+
+func auxv(tag uintptr) (uintptr, bool) {
+	list, err := unix.Auxv()
+	if err != nil {
+		return 0, false
+	}
+	for _, e := range list {
+		if e[0] == tag {
+			return e[1], true
+		}
+	}
+	return 0, false
+}
+
+// Secure reports whether the kernel gave this program more privileges than its
+// caller has (AT_SECURE of getauxval(3)). hk is not made for that.
+func Secure() bool {
+	v, ok := auxv(atSecure)
+	return ok && v != 0
+}
+
+// selfFD is the descriptor by which this program was executed and which is
+// still open: execveat(2) with AT_EMPTY_PATH says so in AT_EXECFN. -1 if there
+// is none.
+func selfFD() int {
+	v, ok := auxv(atExecFn)
+	if !ok {
+		return -1
+	}
+	name := unix.BytePtrToString((*byte)(unsafe.Add(unsafe.Pointer(nil), v)))
+	number, ok := strings.CutPrefix(name, "/dev/fd/")
+	if !ok {
+		return -1
+	}
+	fd, err := strconv.Atoi(number)
+	if err != nil || fd < 3 {
+		return -1
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return -1
+	}
+	return fd
+}

@@ -1,0 +1,66 @@
+package stage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// handoverName is the variable by which stages that execute one another, in a
+// chain that is not fused, tell the next what it cannot see. No payload gets
+// it.
+const handoverName = "HK_CHAIN"
+
+// A Handover is what a stage that was executed by another one is told.
+type Handover struct {
+	// UID and GID are the caller's ids outside of a user namespace that has no
+	// map yet, in which every id looks like 65534.
+	UID, GID uint32
+	// Unmapped says that there is one, and that UID and GID hold.
+	Unmapped bool
+	// Ambient says that all capabilities were made ambient, so that the stages
+	// that follow have them, and that the last is to drop them.
+	Ambient bool
+}
+
+func (h Handover) String() string {
+	var words []string
+	if h.Unmapped {
+		words = append(words, fmt.Sprintf("uid=%d", h.UID), fmt.Sprintf("gid=%d", h.GID))
+	}
+	if h.Ambient {
+		words = append(words, "ambient")
+	}
+	return strings.Join(words, ",")
+}
+
+// Variable is the entry of the environment, or "" if there is nothing to tell.
+func (h Handover) Variable() string {
+	if s := h.String(); s != "" {
+		return handoverName + "=" + s
+	}
+	return ""
+}
+
+// takeHandover removes the variable from an environment and reads it. It gives
+// no rights: what it says, its caller could do.
+func takeHandover(env []string) ([]string, Handover) {
+	var h Handover
+	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		text, ok := strings.CutPrefix(v, handoverName+"=")
+		for _, w := range strings.Split(text, ",") {
+			switch {
+			case !ok:
+			case w == "ambient":
+				h.Ambient = true
+			default:
+				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
+					h.Unmapped = true
+				}
+				fmt.Sscanf(w, "gid=%d", &h.GID)
+			}
+		}
+		return ok
+	})
+	return env, h
+}

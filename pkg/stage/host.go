@@ -1,0 +1,192 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Host is what stages may know of the machine and of the caller while they
+// plan. Tests make their own, so that a plan depends on nothing else.
+type Host struct {
+	UID, GID uint32
+	// Env is the caller's environment, without the handover.
+	Env []string
+	// Handover is what an earlier stage of the chain has left.
+	Handover Handover
+	// Dir is the working directory, or "" if it has no name.
+	Dir string
+	// Sigmask is the caller's signal mask; bit n-1 blocks signal n.
+	Sigmask uint64
+	// ParentDeathSignal is what the caller has set, or 0.
+	ParentDeathSignal unix.Signal
+	// Bounding, Ambient and Permitted are the caller's capability sets.
+	Bounding, Ambient, Permitted uint64
+	// DropsGroups is set if the caller has supplementary groups and may drop
+	// them.
+	DropsGroups bool
+	// LastCap is the highest capability that the kernel knows.
+	LastCap int
+	// TTY is the name of the terminal among the standard descriptors, or "".
+	TTY string
+	// SelfFD is the descriptor by which this program was executed, or -1.
+	SelfFD int
+
+	// Stat tells a file's type, following symbolic links, or why it cannot.
+	Stat func(path string) (fs.FileMode, error)
+	// Lstat is the same without following the last link.
+	Lstat func(path string) (fs.FileMode, error)
+	// Readlink returns the text of a symbolic link.
+	Readlink func(path string) (string, error)
+	// ReadDir lists a directory.
+	ReadDir func(path string) ([]fs.DirEntry, error)
+	// Rlimit returns the soft and hard limit of the caller.
+	Rlimit func(resource int) (soft, hard uint64)
+	// LandlockABI is the kernel's Landlock ABI, 0 if there is none.
+	LandlockABI func() int
+	// SubIDs lists the ids that subuid(5) or subgid(5) gives to the caller;
+	// kind is "uid" or "gid".
+	SubIDs func(kind string) ([]IDRange, error)
+	// Procfs is an error if /proc is not a procfs.
+	Procfs func() error
+	// Mapped reports whether the caller's user namespace has a uid map.
+	Mapped func() bool
+}
+
+// ThisHost describes the machine. Preconditions: the calling goroutine is
+// locked to the process's first thread, and has not changed anything yet.
+//
+// It gives the process back the soft RLIMIT_NOFILE that it had before the Go
+// runtime raised it.
+func ThisHost() *Host {
+	// A failing Exec does that: there is no other way that needs no linkname.
+	_ = syscall.Exec("", nil, nil)
+	h := &Host{
+		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
+		SelfFD:      selfFD(),
+		Stat:        func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
+		Lstat:       func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
+		Readlink:    os.Readlink,
+		ReadDir:     os.ReadDir,
+		Rlimit:      rlimit,
+		LandlockABI: landlockABI,
+		Procfs:      procfs,
+		Mapped:      func() bool { b, err := os.ReadFile("/proc/self/uid_map"); return err != nil || len(b) > 0 },
+	}
+	h.Env, h.Handover = takeHandover(os.Environ())
+	if h.Handover.Unmapped {
+		h.UID, h.GID = h.Handover.UID, h.Handover.GID
+	}
+	h.SubIDs = func(kind string) ([]IDRange, error) { return subIDs(h.UID, kind) }
+	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
+		h.Dir, _ = os.Getwd()
+	}
+	var set unix.Sigset_t
+	if unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set) == nil {
+		h.Sigmask = set.Val[0]
+	}
+	var sig int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
+		h.ParentDeathSignal = unix.Signal(sig)
+	}
+	h.capabilities()
+	h.DropsGroups = dropsGroups(h.Permitted)
+	h.TTY = terminal()
+	return h
+}
+
+func mode(fi fs.FileInfo, err error) (fs.FileMode, error) {
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			return 0, pe.Err
+		}
+		return 0, err
+	}
+	return fi.Mode(), nil
+}
+
+func rlimit(resource int) (soft, hard uint64) {
+	var r unix.Rlimit
+	if unix.Getrlimit(resource, &r) != nil {
+		return unix.RLIM_INFINITY, unix.RLIM_INFINITY
+	}
+	return r.Cur, r.Max
+}
+
+func (h *Host) capabilities() {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&head, &data[0]) == nil {
+		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
+	}
+	for c := 0; c < 64; c++ {
+		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		if err != nil {
+			break
+		}
+		h.LastCap = c
+		h.Bounding |= uint64(set&1) << c
+	}
+	if h.Permitted == 0 {
+		return // an ambient capability is a permitted one
+	}
+	for c := 0; c <= h.LastCap; c++ {
+		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0); err == nil {
+			h.Ambient |= uint64(set&1) << c
+		}
+	}
+}
+
+func dropsGroups(permitted uint64) bool {
+	groups, err := unix.Getgroups()
+	if err != nil || len(groups) == 0 || permitted>>unix.CAP_SETGID&1 == 0 {
+		return false
+	}
+	b, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(b)) == "allow"
+}
+
+// terminal is the name of the first standard descriptor that is a terminal.
+func terminal() string {
+	for _, fd := range []string{"0", "1", "2"} {
+		name, err := os.Readlink("/proc/self/fd/" + fd)
+		if err != nil || !strings.HasPrefix(name, "/dev/") {
+			continue
+		}
+		var a, b unix.Stat_t
+		n := int(fd[0] - '0')
+		if _, err := unix.IoctlGetTermios(n, unix.TCGETS); err != nil {
+			continue
+		}
+		// The name may be one of another mount namespace.
+		if unix.Fstat(n, &a) == nil && unix.Stat(name, &b) == nil && a.Rdev == b.Rdev && a.Ino == b.Ino && a.Dev == b.Dev {
+			return name
+		}
+	}
+	return ""
+}
+
+func procfs() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs("/proc", &st); err != nil {
+		return fmt.Errorf("/proc: %w", err)
+	}
+	if st.Type != unix.PROC_SUPER_MAGIC {
+		return errors.New("/proc is no procfs")
+	}
+	return nil
+}
+
+func landlockABI() int {
+	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return 0
+	}
+	return int(abi)
+}

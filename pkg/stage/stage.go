@@ -1,0 +1,37 @@
+// Package stage says what a stage of a chain is: flags in, ops out.
+//
+// A stage is a plain struct of settings. It binds itself to flags, prints
+// itself back as flags, and adds its ops to a plan. It never makes a system
+// call that changes anything: the plan does.
+package stage
+
+import (
+	"github.com/spf13/pflag"
+)
+
+// A Stage is the settings of one stage.
+type Stage interface {
+	// Flags binds the settings to the flags of a command line.
+	Flags(*pflag.FlagSet)
+	// Args prints the settings as flags, which parse back to the same settings.
+	Args() []string
+	// Plan checks the settings and adds the stage's ops. An error names the
+	// flag at fault. It reads the host but does not change it.
+	Plan(*State) error
+}
+
+// A Kind is a stage that there is: its name, its manual, its constructor.
+type Kind struct {
+	// Name is the name of the program: "hk-mount".
+	Name string
+	// Usage is the text of --help.
+	Usage string
+	New   func() Stage
+}
+
+// A Cloner is a stage that may need a clone.
+type Cloner interface {
+	Stage
+	// Clones reports whether the settings need one.
+	Clones() bool
+}

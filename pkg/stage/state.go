@@ -1,0 +1,143 @@
+package stage
+
+import (
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// AllCaps is every capability, as bits, that this source knows or will know.
+const AllCaps = ^uint64(0)
+
+// A State is a plan in the making, with what its ops so far have brought about.
+// Stages look at it to check their place in the chain.
+type State struct {
+	Plan *plan.Plan
+	Host *Host
+
+	// Name is the stage that is planning.
+	Name string
+	// New holds the CLONE_NEW* flags of the namespaces that the plan makes.
+	New uint64
+	// WillClone is set while a later stage is going to clone.
+	WillClone bool
+	// NextStage is set if what the plan executes is a stage: a chain that is not
+	// fused.
+	NextStage bool
+	// Mapped is set once the new user namespace has its id maps.
+	Mapped bool
+	// NewRoot is set once the root directory is another one.
+	NewRoot bool
+	// Landlocked is set once a domain handles file system rights: mounts are
+	// forbidden from there on.
+	Landlocked bool
+	// Filtered is set once a seccomp filter is loaded.
+	Filtered bool
+	// Outlive is set if the payload need not die with the supervisor.
+	Outlive bool
+
+	// ChangesIDs is set once an op changes user, group or supplementary ids,
+	// and SetsCaps once one sets the capability sets.
+	ChangesIDs, SetsCaps bool
+
+	// Root is set if the payload will have user ID 0, as far as is known.
+	Root bool
+	// Caps are the capabilities that a payload with user ID 0 will have.
+	Caps uint64
+	// Ambient are the capabilities that another payload will have.
+	Ambient uint64
+
+	// Next is the hk-* program that the plan executes for the rest of the
+	// chain, opened before the first change; nil if there is none or if it is
+	// executed by its name.
+	Next *plan.Result
+	// NextFD is the same for a program whose descriptor the caller got; -1 if
+	// there is none.
+	NextFD int
+
+	// Skipped tells, a line each, what was asked for only if possible and is
+	// left out.
+	Skipped []string
+
+	// Notes tell what is worth knowing and no weaker for it; shown by -v.
+	Notes []string
+
+	deferred []deferral
+}
+
+type deferral struct {
+	stage string
+	ops   []plan.Op
+}
+
+// NewState returns the state before the first stage.
+func NewState(h *Host) *State {
+	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0}
+	s.Caps, s.Ambient = h.Bounding, h.Ambient
+	return s
+}
+
+// Add appends ops of the stage that is planning.
+func (s *State) Add(ops ...plan.Op) { s.Plan.Add(s.Name, ops...) }
+
+// Open appends an op and returns what it will give.
+func (s *State) Open(name string, op plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
+
+// Limit appends ops that lower limits: at once, or, while a clone is to come,
+// in the child, so that they do not hold for the supervisor.
+func (s *State) Limit(ops ...plan.Op) {
+	if s.WillClone && !s.Plan.Cloned() {
+		s.deferred = append(s.deferred, deferral{s.Name, ops})
+		return
+	}
+	s.Add(ops...)
+}
+
+// Cloned is called by the stage that has cloned, last of all.
+func (s *State) Cloned() {
+	for _, d := range s.deferred {
+		s.Plan.Add(d.stage, d.ops...)
+	}
+	s.deferred = nil
+}
+
+// DieWithSupervisor appends what makes the child die when its supervisor does.
+// It belongs at the start of the child and behind each change of credentials,
+// by which the kernel drops it.
+func (s *State) DieWithSupervisor() {
+	switch {
+	case s.Outlive:
+	case s.Plan.Cloned():
+		s.Add(plan.ParentDeathSignal(unix.SIGKILL))
+		s.Plan.Alive(s.Name)
+	case s.Host.ParentDeathSignal != 0:
+		// A chain that is not fused: an earlier stage, or the user, has set it.
+		s.Add(plan.ParentDeathSignal(s.Host.ParentDeathSignal))
+	}
+}
+
+// PayloadCaps is what the payload will be able to hold, at the most.
+func (s *State) PayloadCaps() uint64 {
+	if s.Root {
+		return s.Caps
+	}
+	return s.Ambient
+}
+
+// Proc returns a descriptor of the caller's procfs, or an error if what is
+// mounted on /proc is none.
+func (s *State) Proc() (*plan.Result, error) {
+	if err := s.Host.Procfs(); err != nil {
+		return nil, err
+	}
+	return s.Open("proc", plan.Openat2(plan.AtCwd(), "/proc",
+		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS)), nil
+}
+
+// ProcWrite appends a write to a file of procfs, by way of a descriptor from
+// [State.Proc]. A file that something else was mounted over is not written.
+func (s *State) ProcWrite(proc *plan.Result, path, text string) {
+	f := s.Open("file", plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
+		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS))
+	s.Add(plan.Write(f, []byte(text)), plan.Close(f))
+}

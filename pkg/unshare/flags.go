@@ -1,0 +1,161 @@
+package unshare
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hk/pkg/stage"
+
+	"github.com/spf13/pflag"
+)
+
+// Kind is hk-unshare.
+var Kind = stage.Kind{
+	Name: "hk-unshare",
+	New:  func() stage.Stage { return &Namespaces{} },
+	Usage: `hk-unshare [flags] [--] NEXT [args...]: make namespaces
+
+ -U, --user        user namespace       -p, --pid      PID namespace
+ -m, --mount       mount namespace      -n, --net      network namespace
+ -i, --ipc         IPC namespace        -u, --uts      UTS namespace
+ -C, --cgroup      cgroup namespace     -T, --time     time namespace
+ -a, --all         all but time         --share NS     take one out of --all
+
+ --hostname NAME, --domainname NAME     names in the new UTS namespace
+ --monotonic SECS, --boottime SECS      clock offsets in the new time namespace
+ --propagation private|slave|shared|unchanged   of mounts; default private
+
+ --init            PID 1 is a reaper, NEXT is PID 2
+ --setsid          a new session, without a terminal
+ --outlive         do not kill NEXT when the supervisor dies
+ --keep-caps       keep the capabilities when another program is executed
+ --close-fds[=KEEP,...]   close all descriptors above 2 but those
+`,
+}
+
+// Flags binds n to the flags of hk-unshare(1).
+func (n *Namespaces) Flags(fs *pflag.FlagSet) {
+	for _, ns := range names {
+		fs.BoolFuncP(ns.name, ns.short, "", func(v string) error { return setBit(&n.New, ns.flag, v) })
+	}
+	fs.BoolVarP(&n.All, "all", "a", false, "")
+	fs.Func("share", "", func(v string) error {
+		flag, err := parseNamespace(v)
+		n.Share |= flag
+		return err
+	})
+	fs.Func("hostname", "", func(v string) error { return setName(&n.Hostname, v) })
+	fs.Func("domainname", "", func(v string) error { return setName(&n.Domainname, v) })
+	fs.Func("monotonic", "", func(v string) error { return setSeconds(&n.Monotonic, v) })
+	fs.Func("boottime", "", func(v string) error { return setSeconds(&n.Boottime, v) })
+	fs.Func("propagation", "", func(v string) error {
+		if !slices.Contains([]string{"private", "slave", "shared", "unchanged"}, v) {
+			return fmt.Errorf("not private, slave, shared or unchanged")
+		}
+		n.Propagation = v
+		return nil
+	})
+	fs.BoolVar(&n.Init, "init", false, "")
+	fs.BoolVar(&n.Setsid, "setsid", false, "")
+	fs.BoolVar(&n.Outlive, "outlive", false, "")
+	fs.BoolVar(&n.KeepCaps, "keep-caps", false, "")
+	fs.Func("close-fds", "", func(v string) error {
+		n.CloseFDs = true
+		v = strings.TrimSpace(v)
+		if v == "" {
+			return nil
+		}
+		for _, w := range strings.Split(v, ",") {
+			fd, err := strconv.ParseUint(w, 10, 31)
+			if err != nil {
+				return fmt.Errorf("%q is no file descriptor", w)
+			}
+			n.KeepFDs = append(n.KeepFDs, int(fd))
+		}
+		slices.Sort(n.KeepFDs)
+		n.KeepFDs = slices.Compact(n.KeepFDs)
+		return nil
+	})
+	fs.Lookup("close-fds").NoOptDefVal = " "
+}
+
+// Args prints n as flags.
+func (n *Namespaces) Args() []string {
+	var args []string
+	flag := func(on bool, name string) {
+		if on {
+			args = append(args, "--"+name)
+		}
+	}
+	value := func(name, v string) {
+		if v != "" {
+			args = append(args, "--"+name+"="+v)
+		}
+	}
+	for _, ns := range names {
+		flag(n.New&ns.flag != 0, ns.name)
+	}
+	flag(n.All, "all")
+	for _, ns := range names {
+		if n.Share&ns.flag != 0 {
+			value("share", ns.name)
+		}
+	}
+	value("hostname", n.Hostname)
+	value("domainname", n.Domainname)
+	if n.Monotonic != nil {
+		value("monotonic", strconv.FormatInt(*n.Monotonic, 10))
+	}
+	if n.Boottime != nil {
+		value("boottime", strconv.FormatInt(*n.Boottime, 10))
+	}
+	value("propagation", n.Propagation)
+	flag(n.Init, "init")
+	flag(n.Setsid, "setsid")
+	flag(n.Outlive, "outlive")
+	flag(n.KeepCaps, "keep-caps")
+	if n.CloseFDs {
+		var keep []string
+		for _, fd := range n.KeepFDs {
+			keep = append(keep, strconv.Itoa(fd))
+		}
+		if keep == nil {
+			flag(true, "close-fds")
+		} else {
+			value("close-fds", strings.Join(keep, ","))
+		}
+	}
+	return args
+}
+
+func setBit(bits *uint64, bit uint64, v string) error {
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		return fmt.Errorf("%q is not true or false", v)
+	}
+	if on {
+		*bits |= bit
+	} else {
+		*bits &^= bit
+	}
+	return nil
+}
+
+func setName(name *string, v string) error {
+	if v == "" || len(v) > 64 || strings.ContainsRune(v, 0) {
+		return fmt.Errorf("a name has 1 to 64 bytes")
+	}
+	*name = v
+	return nil
+}
+
+func setSeconds(at **int64, v string) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is no whole number of seconds", v)
+	}
+	*at = &n
+	return nil
+}

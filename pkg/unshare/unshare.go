@@ -1,0 +1,232 @@
+// Package unshare makes namespaces: namespaces(7), clone(2), unshare(2).
+//
+// A user or a PID namespace needs a process of its own, a clone, above which
+// the caller stays as the supervisor. The other namespaces are made by the
+// calling thread, which leaves no extra process.
+package unshare
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespaces says which namespaces are made, and how.
+type Namespaces struct {
+	// New holds CLONE_NEW* flags.
+	New uint64
+	// All asks for every namespace but time; Share takes some back out.
+	All   bool
+	Share uint64
+	// Hostname and Domainname are set in the new UTS namespace, unless empty.
+	Hostname, Domainname string
+	// Monotonic and Boottime are the offsets, in seconds, of the clocks in the
+	// new time namespace (Linux 5.6). nil sets none.
+	Monotonic, Boottime *int64
+	// Propagation is private, slave, shared or unchanged: the type of every
+	// mount in a new mount namespace. "" is private.
+	Propagation string
+	// Init puts a process of ours in the place of PID 1. It reaps, and it does
+	// not get the signals that a PID 1 ignores; the payload is PID 2.
+	Init bool
+	// Setsid starts a session without a terminal.
+	Setsid bool
+	// Outlive lets the payload live on when the supervisor is killed.
+	Outlive bool
+	// KeepCaps raises the capabilities in the new user namespace as ambient
+	// ones, which other programs keep when they are executed.
+	KeepCaps bool
+	// CloseFDs closes all descriptors above 2 but those in KeepFDs when the
+	// next program is executed.
+	CloseFDs bool
+	KeepFDs  []int
+}
+
+// Clones reports whether the settings need a process of their own.
+func (n *Namespaces) Clones() bool {
+	return n.flags()&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
+}
+
+const allFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
+	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+
+func (n *Namespaces) flags() uint64 {
+	f := n.New
+	if n.All {
+		f |= allFlags
+	}
+	return f &^ n.Share
+}
+
+func (n *Namespaces) check() error {
+	f := n.flags()
+	switch {
+	case f == 0 && !n.Setsid && !n.CloseFDs:
+		return errors.New("no namespace is asked for: see hk-unshare(1)")
+	case f&unix.CLONE_NEWUTS == 0 && n.Hostname != "":
+		return errors.New("--hostname needs --uts")
+	case f&unix.CLONE_NEWUTS == 0 && n.Domainname != "":
+		return errors.New("--domainname needs --uts")
+	case f&unix.CLONE_NEWTIME == 0 && n.Monotonic != nil:
+		return errors.New("--monotonic needs --time")
+	case f&unix.CLONE_NEWTIME == 0 && n.Boottime != nil:
+		return errors.New("--boottime needs --time")
+	case f&unix.CLONE_NEWNS == 0 && n.Propagation != "":
+		return errors.New("--propagation needs --mount")
+	case f&unix.CLONE_NEWPID == 0 && n.Init:
+		return errors.New("--init needs --pid")
+	case f&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
+		return errors.New("--keep-caps needs --user")
+	case !n.Clones() && n.Outlive:
+		return errors.New("--outlive: there is no supervisor without --user, --pid, --time or --setsid")
+	case n.Share&^allFlags != 0 || n.Share != 0 && !n.All:
+		return errors.New("--share takes a namespace out of --all")
+	}
+	return nil
+}
+
+// Plan adds the clone, or unshare(2), and what belongs to the namespaces.
+func (n *Namespaces) Plan(s *stage.State) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	f := n.flags()
+	now := f &^ unix.CLONE_NEWTIME
+	var proc *plan.Result
+	if f&unix.CLONE_NEWTIME != 0 {
+		var err error
+		if proc, err = s.Proc(); err != nil {
+			return err
+		}
+	}
+	if f&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
+		// They would be rights on the host that the namespace cannot name.
+		s.Add(plan.Setgroups(nil))
+	}
+	switch {
+	case n.Init:
+		var dies []plan.Op
+		if !n.Outlive {
+			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
+		}
+		s.Plan.CloneInit(s.Name, now, dies...)
+		// Init dies with the supervisor, and with it all that it is PID 1 of.
+		s.Plan.Alive(s.Name)
+	case n.Clones():
+		s.Plan.Clone(s.Name, now, f&unix.CLONE_NEWTIME != 0)
+		s.Outlive = n.Outlive
+		s.DieWithSupervisor()
+	case now != 0:
+		s.Add(plan.Unshare(now))
+	}
+	s.New |= f
+	if f&unix.CLONE_NEWUSER != 0 {
+		s.Mapped, s.Root = false, false
+		s.Caps, s.Ambient = stage.AllCaps, 0
+	}
+	if f&unix.CLONE_NEWNS != 0 {
+		n.planPropagation(s)
+	}
+	if n.Setsid {
+		s.Add(plan.Setsid())
+	}
+	if n.Hostname != "" {
+		s.Add(plan.Sethostname(n.Hostname))
+	}
+	if n.Domainname != "" {
+		s.Add(plan.Setdomainname(n.Domainname))
+	}
+	if proc != nil {
+		n.planTime(s, proc)
+	}
+	if n.KeepCaps {
+		s.Add(plan.RaiseAllAmbient(s.Host.LastCap)...)
+		s.Ambient = stage.AllCaps
+	}
+	if n.CloseFDs {
+		s.Add(closeFDs(n.KeepFDs)...)
+	}
+	if s.Plan.Cloned() {
+		s.Cloned()
+	}
+	return nil
+}
+
+func (n *Namespaces) planPropagation(s *stage.State) {
+	types := map[string]uint64{"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED}
+	if n.Propagation == "unchanged" {
+		return
+	}
+	s.Add(plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: types[n.Propagation]}).
+		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged leaves it alone"))
+}
+
+// planTime makes the time namespace, sets its clocks while it has no member and
+// enters it. Kernels before 6.3 do not enter it by execve(2) alone.
+func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
+	s.Add(plan.Unshare(unix.CLONE_NEWTIME))
+	var offsets string
+	if n.Monotonic != nil {
+		offsets += fmt.Sprintf("monotonic %d 0\n", *n.Monotonic)
+	}
+	if n.Boottime != nil {
+		offsets += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
+	}
+	if offsets != "" {
+		s.ProcWrite(proc, "self/timens_offsets", offsets)
+	}
+	ns := s.Open("time", plan.Openat(plan.Ref(proc), "self/ns/time_for_children", unix.O_CLOEXEC, 0))
+	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))
+}
+
+// closeFDs marks every descriptor above 2 but the kept ones to be closed by
+// execve(2). keep is sorted.
+func closeFDs(keep []int) []plan.Op {
+	var ops []plan.Op
+	from := 3
+	for _, fd := range keep {
+		if fd > from {
+			ops = append(ops, plan.CloseRange(uint32(from), uint32(fd-1), unix.CLOSE_RANGE_CLOEXEC))
+		}
+		from = max(from, fd+1)
+	}
+	return append(ops, plan.CloseRange(uint32(from), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC))
+}
+
+// names are the namespaces by the names they have in /proc/PID/ns.
+var names = []struct {
+	name  string
+	short string
+	flag  uint64
+}{
+	{"user", "U", unix.CLONE_NEWUSER},
+	{"mount", "m", unix.CLONE_NEWNS},
+	{"pid", "p", unix.CLONE_NEWPID},
+	{"net", "n", unix.CLONE_NEWNET},
+	{"ipc", "i", unix.CLONE_NEWIPC},
+	{"uts", "u", unix.CLONE_NEWUTS},
+	{"cgroup", "C", unix.CLONE_NEWCGROUP},
+	{"time", "T", unix.CLONE_NEWTIME},
+}
+
+func parseNamespace(name string) (uint64, error) {
+	if name == "mnt" {
+		name = "mount"
+	}
+	for _, n := range names {
+		if n.name == name {
+			return n.flag, nil
+		}
+	}
+	var all []string
+	for _, n := range names {
+		all = append(all, n.name)
+	}
+	return 0, fmt.Errorf("unknown namespace %q; there are %s", name, strings.Join(all, ", "))
+}

@@ -1,0 +1,150 @@
+// Package test holds the tests that run the programs: scripts that read like a
+// shell session, the plan against strace, and fused chains against chains of
+// programs that execute one another. They run as root and as an ordinary user.
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bin is where the programs under test are.
+var bin = os.Getenv("HK_TEST_BIN")
+
+// scripts is where the scripts are.
+var scripts = "testdata/script"
+
+var stages = []string{"unshare", "idmap", "mount", "setuser", "limit", "landlock", "seccomp"}
+
+func TestMain(m *testing.M) {
+	if bin != "" { // the same test program, as an ordinary user
+		scripts = filepath.Join(bin, "script")
+		os.Exit(m.Run())
+	}
+	os.Exit(outer(m))
+}
+
+func outer(m *testing.M) int {
+	var err error
+	if bin, err = os.MkdirTemp("/tmp", "hk-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(bin)
+	if err := build(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	before := machine()
+	code := m.Run()
+	removeUser()
+	for _, left := range leftovers(before) {
+		fmt.Fprintln(os.Stderr, "the tests left behind:", left)
+		code = 1
+	}
+	return code
+}
+
+// build makes the programs, under all their names, and what the tests run
+// inside of sandboxes.
+func build() error {
+	if err := os.Chmod(bin, 0o755); err != nil {
+		return err
+	}
+	for _, b := range []struct{ out, pkg, arch string }{
+		{"hk-unshare", "../cmd/hk-unshare", ""}, {"probe", "./probe", ""}, {"probe386", "./probe", "386"},
+	} {
+		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(bin, b.out), b.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if b.arch != "" {
+			cmd.Env = append(cmd.Env, "GOARCH="+b.arch)
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build %s: %v\n%s", b.pkg, err, out)
+		}
+	}
+	for _, s := range stages[1:] {
+		if err := os.Link(filepath.Join(bin, "hk-unshare"), filepath.Join(bin, "hk-"+s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine is what a test could leave behind.
+func machine() []string {
+	var list []string
+	for _, file := range []string{"/proc/self/mountinfo", "/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid"} {
+		b, _ := os.ReadFile(file)
+		for _, line := range strings.Split(string(b), "\n") {
+			list = append(list, file+": "+line)
+		}
+	}
+	for _, pattern := range []string{"/tmp/*", "/dev/shm/*", "/home/*", "/var/mail/*", "/sys/fs/cgroup/*/*", "/run/*"} {
+		names, _ := filepath.Glob(pattern)
+		for _, n := range names {
+			if fi, err := os.Lstat(n); err == nil && fi.IsDir() || !strings.HasPrefix(n, "/sys") {
+				list = append(list, n)
+			}
+		}
+	}
+	return list
+}
+
+// leftovers compares the machine with what it was, and lists the processes that
+// still run a program of ours.
+func leftovers(before []string) []string {
+	var left []string
+	for range 50 { // processes that were killed take a moment to go
+		if left = processes(); len(left) == 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for _, line := range machine() {
+		ours := strings.Contains(line, "hk-") || !strings.HasPrefix(line, "/tmp/") && !strings.HasPrefix(line, "/run/")
+		if !slices.Contains(before, line) && ours && line != bin {
+			left = append(left, line)
+		}
+	}
+	return left
+}
+
+func processes() []string {
+	var list []string
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, n := range names {
+		b, _ := os.ReadFile(n)
+		exe, _ := os.Readlink(filepath.Dir(n) + "/exe")
+		if filepath.Dir(n) == fmt.Sprintf("/proc/%d", os.Getpid()) {
+			continue
+		}
+		if strings.HasPrefix(exe, bin+"/") || strings.Contains(string(b), "hk-test-marker") {
+			list = append(list, n+": "+strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	return list
+}
+
+// require skips a test for what is missing, or fails it where nothing may be.
+func require(t testing.TB, what string, ok bool) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("HK_TEST_STRICT") == "1":
+		t.Fatalf("missing: %s", what)
+	default:
+		t.Skipf("missing: %s", what)
+	}
+}
+
+func have(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}

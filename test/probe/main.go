@@ -1,0 +1,114 @@
+// Probe does one thing inside of a sandbox and says what came of it: the
+// result's errno by name, or ok.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Println("usage: probe syscall|fd|connect|listen|abstract|sleep ...")
+		os.Exit(2)
+	}
+	args := os.Args[2:]
+	switch os.Args[1] {
+	case "syscall": // probe syscall NR [ARG...]: numbers, or a string
+		say(call(args))
+	case "exists":
+		_, err := os.Stat(args[0])
+		sayErr(err)
+	case "connect": // probe connect tcp ADDRESS
+		c, err := net.DialTimeout(args[0], args[1], 2*time.Second)
+		if err == nil {
+			c.Close()
+		}
+		sayErr(err)
+	case "listen":
+		l, err := net.Listen(args[0], args[1])
+		if err == nil {
+			l.Close()
+		}
+		sayErr(err)
+	case "serve": // probe serve NETWORK ADDRESS FILE: listens until killed
+		l, err := net.Listen(args[0], args[1])
+		if err != nil {
+			sayErr(err)
+			return
+		}
+		os.WriteFile(args[2], []byte(l.Addr().String()), 0o644)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	case "kill":
+		pid, _ := strconv.Atoi(args[0])
+		sayErr(syscall.Kill(pid, 0))
+	case "mask":
+		b, _ := os.ReadFile("/proc/self/status")
+		for _, line := range strings.Split(string(b), "\n") {
+			if strings.HasPrefix(line, "Sig") {
+				fmt.Println(line)
+			}
+		}
+	case "getpgrp":
+		fmt.Println(unix.Getpgrp(), os.Getpid())
+	default:
+		fmt.Println("unknown probe")
+		os.Exit(2)
+	}
+}
+
+func call(args []string) syscall.Errno {
+	var n [7]uintptr
+	var keep [][]byte
+	for i, a := range args {
+		v, err := strconv.ParseUint(a, 0, 64)
+		if err != nil {
+			b := append([]byte(a), 0)
+			keep = append(keep, b)
+			v = uint64(uintptr(unsafe.Pointer(&b[0])))
+		}
+		n[i] = uintptr(v)
+	}
+	_, _, e := syscall.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
+	_ = keep
+	return e
+}
+
+func sayErr(err error) {
+	var e syscall.Errno
+	for err != nil {
+		if x, ok := err.(syscall.Errno); ok {
+			e = x
+			break
+		}
+		u, ok := err.(interface{ Unwrap() error })
+		if !ok {
+			fmt.Println(err)
+			return
+		}
+		err = u.Unwrap()
+	}
+	say(e)
+}
+
+func say(e syscall.Errno) {
+	if e == 0 {
+		fmt.Println("ok")
+		return
+	}
+	fmt.Println(unix.ErrnoName(e))
+}

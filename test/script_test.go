@@ -1,0 +1,101 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// TestScripts runs the scripts: root_*.txtar as root, user_*.txtar as an
+// ordinary user, and the others as both.
+func TestScripts(t *testing.T) {
+	all, err := filepath.Glob(scripts + "/*.txtar")
+	if err != nil || len(all) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	var files []string
+	for _, f := range all {
+		other := "root_"
+		if os.Getuid() == 0 {
+			other = "user_"
+		}
+		if !strings.HasPrefix(filepath.Base(f), other) {
+			files = append(files, f)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Files:              files,
+		Condition:          func(name string) (bool, error) { return condition(t, name) },
+		RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
+			e.Setenv("BIN", bin)
+			e.Setenv("UID", fmt.Sprint(os.Getuid()))
+			e.Setenv("GID", fmt.Sprint(os.Getgid()))
+			e.Setenv("HK_FUSE", "")
+			e.Setenv("XDG_RUNTIME_DIR", "")
+			// The full chain of the manual, for scripts that need any.
+			e.Setenv("BOX", "hk-unshare --all hk-idmap --root hk-mount --rootfs / --ro "+bin+" --proc --dev /dev --tmpfs /tmp")
+			return os.Chmod(e.WorkDir, 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status,
+		},
+	})
+}
+
+// condition answers what a script asks of the machine. What is missing skips,
+// or fails where nothing may be missing.
+func condition(t *testing.T, name string) (bool, error) {
+	need, value, _ := strings.Cut(name, ":")
+	ok := false
+	switch need {
+	case "root":
+		return os.Getuid() == 0, nil
+	case "amd64":
+		return unix.SizeofPtr == 8 && strings.Contains(machineName(), "x86_64"), nil
+	case "needs-landlock":
+		abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1)
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return false, err
+		}
+		ok = int(abi) >= n
+	case "needs":
+		ok = have(value)
+	default:
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	if !ok && os.Getenv("HK_TEST_STRICT") == "1" {
+		return false, fmt.Errorf("missing: %s %s", need, value)
+	}
+	return ok, nil
+}
+
+func machineName() string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
+}
+
+// status runs a command and compares its exit status, as a shell sees it, with
+// the first argument.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command [args...]")
+	}
+	err := ts.Exec("sh", append([]string{"-c", `"$@"; echo "status $?" >&2`, "sh"}, args[1:]...)...)
+	if err != nil {
+		ts.Fatalf("sh: %v", err)
+	}
+	got := strings.TrimSpace(ts.ReadFile("stderr"))
+	if i := strings.LastIndex(got, "status "); i < 0 || got[i:] != "status "+args[0] {
+		ts.Fatalf("%s: got %q, want status %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}

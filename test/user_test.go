@@ -1,0 +1,113 @@
+package test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// testUser is an ordinary user with subordinate ids, made for one run.
+const testUser = "hk-test-user"
+
+// TestAsUser runs the tests of this package again as an ordinary user.
+func TestAsUser(t *testing.T) {
+	if os.Getenv("HK_TEST_BIN") != "" {
+		t.Skip("this is the run as an ordinary user")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("the whole run is as an ordinary user")
+	}
+	require(t, "useradd and newuidmap (packages passwd, uidmap)", have("useradd") && have("newuidmap"))
+	removeUser()
+	run(t, "useradd", "--create-home", "--home-dir", "/home/"+testUser, "--shell", "/bin/sh", testUser)
+	t.Cleanup(removeUser)
+	u, err := user.Lookup(testUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	// Neither the test program nor the scripts lie where that user can read.
+	self := filepath.Join(bin, "test.exe")
+	copyFile(t, os.Args[0], self, 0o755)
+	dir := filepath.Join(bin, "script")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	list, err := filepath.Glob(scripts + "/*.txtar")
+	if err != nil || len(list) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, f := range list {
+		copyFile(t, f, filepath.Join(dir, filepath.Base(f)), 0o644)
+	}
+	args := []string{"-test.v", "-test.count=1"}
+	for _, a := range os.Args[1:] {
+		if strings.HasPrefix(a, "-test.run=") && !strings.Contains(a, "TestAsUser") {
+			args = append(args, a)
+		}
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Dir = u.HomeDir
+	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HOME="+u.HomeDir, "USER="+testUser, "TMPDIR=/tmp")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	failed := err != nil
+	for _, line := range strings.Split(out.String(), "\n") {
+		// A summary; all of it if something is wrong.
+		if failed || strings.Contains(line, "--- ") {
+			t.Log(line)
+		}
+	}
+	if failed {
+		t.Fatalf("as an ordinary user: %v", err)
+	}
+}
+
+func removeUser() {
+	if os.Getuid() != 0 || os.Getenv("HK_TEST_BIN") != "" {
+		return
+	}
+	if _, err := user.Lookup(testUser); err != nil {
+		return
+	}
+	exec.Command("pkill", "-KILL", "-u", testUser).Run()
+	for range 20 {
+		if exec.Command("userdel", "--remove", testUser).Run() == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func copyFile(t *testing.T, from, to string, mode os.FileMode) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(to, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
