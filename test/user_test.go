@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -48,7 +49,7 @@ func TestAsUser(t *testing.T) {
 	for _, f := range list {
 		copyFile(t, f, filepath.Join(dir, filepath.Base(f)), 0o644)
 	}
-	args := []string{"-test.v", "-test.count=1"}
+	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose())}
 	for _, a := range os.Args[1:] {
 		if strings.HasPrefix(a, "-test.run=") && !strings.Contains(a, "TestAsUser") {
 			args = append(args, a)
@@ -61,16 +62,10 @@ func TestAsUser(t *testing.T) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
-	failed := err != nil
-	for _, line := range strings.Split(out.String(), "\n") {
-		// A summary; all of it if something is wrong.
-		if failed || strings.Contains(line, "--- ") {
-			t.Log(line)
-		}
+	if err != nil {
+		t.Fatalf("as an ordinary user: %v\n%s", err, &out)
 	}
-	if failed {
-		t.Fatalf("as an ordinary user: %v", err)
-	}
+	t.Logf("as an ordinary user:\n%s", &out)
 }
 
 func removeUser() {

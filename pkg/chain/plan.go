@@ -68,9 +68,11 @@ type tail struct {
 func (t *tail) begin(links []Link) {
 	t.env = slices.Clone(t.Host.Env)
 	if !t.WillClone {
-		// The Go runtime's handlers must not run while the thread changes. A
-		// child is cloned with all signals blocked.
-		t.Add(plan.Sigmask(^uint64(0)))
+		// The Go runtime's handlers must not run while the thread changes, and
+		// the SIGURG by which it preempts must not be pending when the mask is
+		// given back. A child is cloned with all signals blocked and without
+		// handlers.
+		t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	}
 	if t.NextStage && t.Host.SelfFD >= 0 {
 		t.NextFD = t.Host.SelfFD

@@ -103,7 +103,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 	if err := m.begin(b); err != nil {
 		return err
 	}
-	b.umask = s.Open("umask", plan.Umask(plan.Int(0)))
+	b.umask = s.Open("umask", plan.Umask(plan.Octal(0)))
 	for _, e := range m.Entries {
 		if err := b.entry(e); err != nil {
 			return fmt.Errorf("--%s %s: %w", e.Kind, e.name(), err)

@@ -31,11 +31,14 @@ func Int(n int64) Arg { return Arg{text: strconv.FormatInt(n, 10), val: uint64(n
 
 // Octal is a file mode.
 func Octal(n uint32) Arg {
-	text := "0"
-	if n != 0 {
-		text = fmt.Sprintf("%#03o", n)
+	return Arg{text: octal(n), val: uint64(n)}
+}
+
+func octal(n uint32) string {
+	if n == 0 {
+		return "000"
 	}
-	return Arg{text: text, val: uint64(n)}
+	return fmt.Sprintf("%#03o", n)
 }
 
 // Sym is a number with the name that the manual gives it.

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +18,7 @@ func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) Op
 	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
 	text := "flags=" + openText(flags)
 	if flags&unix.O_CREAT != 0 {
-		text += fmt.Sprintf(", mode=%#03o", mode)
+		text += ", mode=" + octal(mode)
 	}
 	m := s.is("{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}")
 	return Op{Name: "openat2", nr: unix.SYS_OPENAT2, Args: []Arg{dir, Str(path), Ptr(m), Int(24)}}
@@ -34,7 +32,7 @@ func Mkdirat(dir Arg, path string, mode uint32) Op {
 // MakeFile is mknodat(2) of an empty regular file.
 func MakeFile(dir Arg, path string, mode uint32) Op {
 	return Op{Name: "mknodat", nr: unix.SYS_MKNODAT,
-		Args: []Arg{dir, Str(path), Sym(fmt.Sprintf("S_IFREG|%#03o", mode), uint64(unix.S_IFREG|mode))}}
+		Args: []Arg{dir, Str(path), Sym("S_IFREG|"+octal(mode), uint64(unix.S_IFREG|mode))}}
 }
 
 // Symlinkat is symlinkat(2): a link at path that says target.

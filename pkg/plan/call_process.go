@@ -24,6 +24,15 @@ func ParentDeathSignal(sig unix.Signal) Op {
 	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Sym(unix.SignalName(sig), uint64(sig)))
 }
 
+// Dumpable is prctl(PR_SET_DUMPABLE): whether others can attach to the process.
+func Dumpable(on bool) Op {
+	arg := Sym("SUID_DUMP_DISABLE", 0)
+	if on {
+		arg = Sym("SUID_DUMP_USER", 1)
+	}
+	return Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, arg)
+}
+
 // Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
 func Unshare(flags uint64) Op {
 	return Op{Name: "unshare", nr: unix.SYS_UNSHARE, Args: []Arg{flagArg(flags, cloneFlags)},
@@ -56,6 +65,13 @@ func Sigmask(mask uint64) Op {
 	m := (&structure{}).u64(mask).is(maskText(mask))
 	return Op{Name: "rt_sigprocmask", nr: unix.SYS_RT_SIGPROCMASK,
 		Args: []Arg{Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8)}}
+}
+
+// DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
+func DefaultAction(sig unix.Signal) Op {
+	m := (&structure{}).u64(0).u64(0).u64(0).u64(0).is("{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}")
+	return Op{Name: "rt_sigaction", nr: unix.SYS_RT_SIGACTION,
+		Args: []Arg{Sym(unix.SignalName(sig), uint64(sig)), Ptr(m), Null(), Int(8)}}
 }
 
 func maskText(mask uint64) string {

@@ -64,15 +64,15 @@ var openFlags = []bit{
 	{unix.O_PATH, "O_PATH"},
 }
 
-// openText prints open(2) flags: the access mode always, except with O_PATH.
+// openText prints open(2) flags, with the access mode in any case.
 func openText(v uint64) string {
-	if v&(unix.O_ACCMODE|unix.O_PATH) == 0 {
-		if v == 0 {
-			return "O_RDONLY"
-		}
-		return "O_RDONLY|" + flagText(v, openFlags)
+	if v&unix.O_ACCMODE != unix.O_RDONLY {
+		return flagText(v, openFlags)
 	}
-	return flagText(v, openFlags)
+	if v == 0 {
+		return "O_RDONLY"
+	}
+	return "O_RDONLY|" + flagText(v, openFlags)
 }
 
 var resolveFlags = []bit{

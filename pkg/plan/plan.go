@@ -245,11 +245,11 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 	}
 	// What the payload could attach to must not be the reaper: it has more
 	// capabilities. The child takes itself out again.
-	add(Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, Int(0)))
+	add(Dumpable(false))
 	p.items = append(p.items, item{who: Init, op: p.cloneOp(stage, 0)})
 	add(CloseRange(0, ^uint32(0), 0))
 	p.cloned = true
-	p.Add(stage, Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, Int(1)))
+	p.Add(stage, Dumpable(true))
 }
 
 func (p *Plan) begin(copies bool) {

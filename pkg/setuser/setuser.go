@@ -56,8 +56,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 		return err
 	}
 	if bits != 0 {
-		s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Sym(securebitsText(bits), uint64(bits))).
-			Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
+		planSecurebits(s, bits, caps, c.User != nil)
 	}
 	if caps != nil {
 		planCaps(s, *caps)
@@ -96,6 +95,23 @@ func planCaps(s *stage.State, set uint64) {
 	}
 	s.Caps &= set
 	s.Ambient = set
+}
+
+// planSecurebits sets the bits after the ids have changed, for which they must
+// not hold yet. That needs CAP_SETPCAP, which was kept for it.
+func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
+	if changed && !s.Root {
+		hold := uint64(1) << unix.CAP_SETPCAP
+		if caps != nil {
+			hold |= *caps
+		}
+		s.Add(plan.Capset(hold, hold, 0))
+	}
+	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Sym(securebitsText(bits), uint64(bits))).
+		Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
+	if changed && !s.Root && caps == nil {
+		s.Add(plan.Capset(0, 0, 0))
+	}
 }
 
 // planIDs adds the changes of ids and reports whether there are any. keepCaps

@@ -1,0 +1,258 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hk/pkg/plan"
+)
+
+// chains are command lines that between them use every op.
+var chains = []struct {
+	name string
+	root bool // needs root
+	line string
+}{
+	{name: "full", line: "hk-unshare --all --hostname box hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp:size=1M,mode=0700 hk-setuser --caps none hk-limit --nofile 256 --core 0 hk-landlock --ro / --rx /usr --rw /tmp,/dev hk-seccomp --profile podman -- /usr/bin/true"},
+	{name: "init", line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc -- /usr/bin/true"},
+	{name: "user only", line: "hk-unshare --user --setsid --close-fds=5 hk-idmap -- /usr/bin/true"},
+	{name: "time", line: "hk-unshare --user --time --boottime 5 --monotonic 7 hk-idmap -- /usr/bin/true"},
+	{name: "keep caps", line: "hk-unshare --user --keep-caps hk-idmap -- /usr/bin/true"},
+	{name: "files", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / --writable-root --dir /a/b:0700 --dir /a/b:0750 --file /a/t=text --symlink b:/a/l --file /a/l/x= --ro /etc/passwd:/a/p --chdir /a -- /usr/bin/true"},
+	{name: "root dir", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --root / --proc --tmpfs /tmp --dir /tmp/x --ro /usr:/mnt --read-only /tmp/x -- /usr/bin/true"},
+	{name: "limits", line: "hk-limit --as 8G --core 0 --cpu 60 --data 4G --fsize 1G --locks 10 --memlock 64K --msgqueue 1K --nice 0 --nofile 64:128 --nproc 1000 --rss 1G --rtprio 0 --rttime 1s --sigpending 100 --stack 8M -- /usr/bin/true"},
+	{name: "landlock", line: "hk-landlock --rwx / --tcp-bind 80 --tcp-connect 443,8080 --scope signal,abstract-unix-socket --ro /etc/passwd -- /usr/bin/true"},
+	{name: "path", line: "hk-seccomp --profile audit -- true"},
+	{name: "docker", line: "hk-setuser --no-new-privs --umask 077 hk-seccomp --profile docker -- /usr/bin/true"},
+	{name: "not fused", line: "hk-limit --core 0 /usr/bin/env hk-limit --nofile 64 -- /usr/bin/true"},
+	{name: "in place", root: true, line: "hk-unshare --mount --ipc --net --uts --cgroup hk-mount --in-place --tmpfs /tmp --mqueue /mnt --ro /etc:/srv hk-setuser --user nobody -- /usr/bin/true"},
+	{name: "root's caps", root: true, line: "hk-setuser --user 65534:65534:65534 --caps +kill --securebits noroot -- /usr/bin/true"},
+	{name: "root without user namespace", root: true, line: "hk-unshare --pid --mount --init hk-mount --rootfs / --proc --sysfs /sys --dev-bind /dev hk-setuser --user nobody:nogroup:nogroup -- /usr/bin/true"},
+	{name: "root's names", root: true, line: "hk-unshare --all hk-idmap -u 0:0:70000 -g 0:0:70000 hk-mount --rootfs / --proc hk-setuser --user nobody --caps +net_bind_service -- /usr/bin/true"},
+	{name: "root's map", root: true, line: "hk-unshare --all hk-idmap -u 0:0:1000 -g 0:0:1000 hk-setuser --groups 5,6 -- /usr/bin/true"},
+	{name: "limit before the clone", root: true, line: "hk-limit --nofile 100 hk-unshare --user hk-idmap -- /usr/bin/true"},
+	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
+}
+
+// TestExplain holds what --explain prints against what strace sees: the same
+// calls with the same arguments, in the same process, in the same order, with
+// nothing between, before or after them. Results are told apart by the
+// descriptors that they were.
+func TestExplain(t *testing.T) {
+	require(t, "strace", have("strace"))
+	for _, c := range chains {
+		t.Run(c.name, func(t *testing.T) {
+			if c.root && os.Getuid() != 0 {
+				t.Skip("a chain of root's")
+			}
+			t.Parallel()
+			explained(t, strings.Fields(c.line))
+		})
+	}
+}
+
+func explained(t *testing.T, words []string) {
+	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
+	ex := exec.Command(filepath.Join(bin, words[0]), append([]string{"--explain=json"}, words[1:]...)...)
+	ex.Env = env
+	out, err := ex.Output()
+	if err != nil {
+		t.Fatalf("--explain: %v\n%s", err, out)
+	}
+	var items []plan.Explained
+	if err := json.Unmarshal(out, &items); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("strace", append([]string{"-ff", "-qq", "-o", dir + "/s", "-s", "1000000",
+		"-e", "abbrev=execve,execveat", filepath.Join(bin, words[0])}, words[1:]...)...)
+	cmd.Env = env
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stderr, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %v\n%s", words, err, &stderr)
+	}
+	traces := map[string][]string{}
+	files, _ := filepath.Glob(dir + "/s.*")
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		pid := strings.TrimPrefix(f, dir+"/s.")
+		for _, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+			if !strings.HasPrefix(l, "---") && !strings.HasPrefix(l, "+++") {
+				traces[pid] = append(traces[pid], l)
+			}
+		}
+	}
+	m := match{t: t, values: map[string]string{}}
+	for _, who := range []string{"caller", "init", "child"} {
+		var ops []op
+		step := false
+		for _, it := range items {
+			step = step || it.Process == "outside"
+			if it.Process == who {
+				// The caller does outside steps, and clones, in Go.
+				ops = append(ops, op{it, who == "caller" && (step || it.Syscall == "clone3")})
+				step = false
+			}
+		}
+		if len(ops) > 0 {
+			m.process(who, ops, traces)
+		}
+	}
+}
+
+// An op is an item of a plan; loose says that other calls may come before it.
+type op struct {
+	plan.Explained
+	loose bool
+}
+
+// A match follows a plan through the traces.
+type match struct {
+	t *testing.T
+	// values are the results by name.
+	values map[string]string
+}
+
+// process finds the one trace in which a process's ops stand, and checks it.
+func (m *match) process(who string, ops []op, traces map[string][]string) {
+	m.t.Helper()
+	best, most := "there is no trace", -1
+	for pid, lines := range traces {
+		start := 0
+		if who == "caller" {
+			// The ops are among what the Go runtime does, in one piece.
+			want := m.pattern(ops[0].Op)
+			start = slices.IndexFunc(lines, func(l string) bool { return want.MatchString(normal(l)) })
+			if start < 0 {
+				continue
+			}
+		}
+		n, why := m.try(ops, lines[start:])
+		if why == "" {
+			return
+		}
+		if n > most {
+			best, most = "trace of "+pid+": "+why, n
+		}
+	}
+	m.t.Errorf("no process did what the plan says of %s; %s", who, best)
+}
+
+// try compares ops with the start of a trace. It returns how many are alike and
+// why the next is not.
+func (m *match) try(ops []op, lines []string) (int, string) {
+	saved := maps.Clone(m.values)
+	fail := func(n int, why string) (int, string) {
+		m.values = saved
+		return n, why
+	}
+	for i, op := range ops {
+		re := m.pattern(op.Op)
+		for op.loose && len(lines) > 0 && !re.MatchString(normal(lines[0])) {
+			lines = lines[1:]
+		}
+		if len(lines) == 0 {
+			return fail(i, "it ends before "+op.Op)
+		}
+		line := normal(lines[0])
+		lines = lines[1:]
+		sub := re.FindStringSubmatch(line)
+		if sub == nil {
+			return fail(i, "\n plan   "+op.Op+"\n regexp "+re.String()+"\n strace "+line)
+		}
+		for j, name := range re.SubexpNames() {
+			if name != "" {
+				m.values["$"+name] = sub[j]
+			}
+		}
+		result := line[strings.LastIndex(line, " = ")+3:]
+		for _, g := range op.Gives {
+			if m.values[g] = strings.TrimLeft(result, "0"); m.values[g] == "" {
+				m.values[g] = "0"
+			}
+		}
+		if op.Syscall == "execve" && result == "0" {
+			return len(ops), ""
+		}
+		if strings.HasPrefix(result, "-1") && !slices.Contains(op.Except, strings.Fields(result)[1]) {
+			return fail(i, "failed: "+line)
+		}
+	}
+	return len(ops), ""
+}
+
+var resultName = regexp.MustCompile(`\\\$([a-z]+\d*)`)
+
+// pattern is an op as a regular expression. A result that is known must be that
+// number; one that is not becomes known where it is first used.
+func (m *match) pattern(op string) *regexp.Regexp {
+	seen := map[string]bool{}
+	s := regexp.QuoteMeta(normal(op))
+	s = resultName.ReplaceAllStringFunc(s, func(name string) string {
+		name = name[2:]
+		v, ok := m.values["$"+name]
+		switch {
+		case name == "groups":
+			return `\[.*\]`
+		case ok:
+			return "0*" + v
+		case seen[name]:
+			return `\d+`
+		}
+		seen[name] = true
+		return `(?P<` + name + `>\d+)`
+	})
+	// strace prints the filter too.
+	s = regexp.MustCompile(`\\\{len=(\d+)\\\}`).ReplaceAllString(s, `\{len=$1, filter=.*\}`)
+	if strings.HasPrefix(op, "clone3") {
+		// Init is not dumpable: an ordinary user's strace cannot read its memory.
+		s = strings.Replace(s, `\(\{`, `\((0x[0-9a-f]+|\{`, 1)
+		s = strings.Replace(s, `\}, 88`, `\}), 88`, 1)
+	}
+	// strace before 6.7 knows no ports, networks and scopes of Landlock.
+	if strings.Contains(op, "LANDLOCK_RULE_NET_PORT") {
+		s = `landlock_add_rule\(\d+, (LANDLOCK_RULE_NET_PORT|0x2), .*, 0\)`
+	}
+	if strings.HasPrefix(op, "landlock_create_ruleset") {
+		s = regexp.MustCompile(`, handled_access_net=.*\\}`).ReplaceAllString(s, `(, .*)?\}`)
+	}
+	return regexp.MustCompile(`^` + s + `\s+= `)
+}
+
+var (
+	comment  = regexp.MustCompile(` /\* .*?\?\?\? \*/`)
+	envp     = regexp.MustCompile(`(0x[0-9a-f]+ )?(/\* \d+ vars? \*/)`)
+	cloneOut = regexp.MustCompile(`, (pidfd|stack|stack_size)=0x[0-9a-f]+| => \{.*?\}`)
+	flagList = regexp.MustCompile(`[A-Z0-9_<]+(\|[A-Z0-9_<]+)+`)
+	newFlags = regexp.MustCompile(`\|(0x[48c]000\b|LANDLOCK_ACCESS_FS_(TRUNCATE|IOCTL_DEV))`)
+)
+
+// normal brings a line of strace and an op to one form: without addresses,
+// and flags in one order.
+func normal(line string) string {
+	line = comment.ReplaceAllString(line, "")
+	line = envp.ReplaceAllString(line, "$2")
+	if strings.HasPrefix(line, "clone3") {
+		line = cloneOut.ReplaceAllString(line, "")
+	}
+	if strings.HasPrefix(line, "landlock") {
+		// strace before 6.3 has no names for these, and prints the lack of any
+		// others as 0.
+		line = newFlags.ReplaceAllString(line, "")
+	}
+	line = flagList.ReplaceAllStringFunc(line, func(list string) string {
+		f := strings.Split(list, "|")
+		slices.Sort(f)
+		return strings.Join(f, "|")
+	})
+	return line
+}
