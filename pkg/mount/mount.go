@@ -183,13 +183,15 @@ func (m *Mounts) enter(b *builder) error {
 		dir := b.Open("dir", plan.Openat2(plan.AtCwd(), m.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
 			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a link of procfs could lead out of the root"))
 		b.Add(plan.Fchdir(dir), plan.Close(dir))
-	case m.InPlace:
-		// The directory may have been covered by a mount: enter it by name.
-		if b.Host.Dir != "" {
-			b.Add(plan.Chdir(b.Host.Dir))
+	default:
+		// A directory that a mount now covers must not stay in reach as the
+		// working directory.
+		if m.InPlace {
+			b.Add(plan.Chdir("/"))
 		}
-	case b.Host.Dir != "" && b.Host.Dir != "/":
-		b.Add(plan.Chdir(b.Host.Dir).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+		if b.Host.Dir != "" && b.Host.Dir != "/" {
+			b.Add(plan.Chdir(b.Host.Dir).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+		}
 	}
 	return nil
 }
