@@ -69,6 +69,15 @@ func build() error {
 			return fmt.Errorf("go build %s: %v\n%s", b.pkg, err, out)
 		}
 	}
+	// A root of its own for what follows, without and with a procfs.
+	for name, line := range map[string]string{
+		"box":  `exec hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / "$@"`,
+		"pbox": `exec hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --proc "$@"`,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+line+"\n"), 0o755); err != nil {
+			return err
+		}
+	}
 	for _, s := range stages[1:] {
 		if err := os.Link(filepath.Join(bin, "hk-unshare"), filepath.Join(bin, "hk-"+s)); err != nil {
 			return err

@@ -40,8 +40,6 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GID", fmt.Sprint(os.Getgid()))
 			e.Setenv("HK_FUSE", "")
 			e.Setenv("XDG_RUNTIME_DIR", "")
-			// The full chain of the manual, for scripts that need any.
-			e.Setenv("BOX", "hk-unshare --all hk-idmap --root hk-mount --rootfs / --ro "+bin+" --proc --dev /dev --tmpfs /tmp")
 			return os.Chmod(e.WorkDir, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

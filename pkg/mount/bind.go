@@ -50,7 +50,12 @@ func (b *builder) cloneTree(name, p string, attrs uint64, recursive bool) *plan.
 	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, flags).
 		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec"))
 	if attrs != 0 {
-		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, plan.MountAttr{Set: attrs}))
+		a := plan.MountAttr{Set: attrs}
+		if attrs&unix.MOUNT_ATTR_NOATIME != 0 {
+			a.Clear = unix.MOUNT_ATTR__ATIME // a field, not a bit
+		}
+		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, a).
+			Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime"))
 	}
 	return tree
 }

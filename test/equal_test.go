@@ -1,0 +1,105 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// seen is what a payload can tell of its sandbox.
+const seen = `
+echo == ids; id
+echo == maps; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups
+echo == status; grep -vE "^(Name|Pid|Tgid|PPid|Ngid|NSpid|NStgid|NSpgid|NSsid|Vm|Rss|Threads|SigQ|voluntary|nonvoluntary|Cpus|Mems|FDSize|HugetlbPages|untag|x86|State)" /proc/self/status
+echo == limits; cat /proc/self/limits
+echo == mounts; cut -d" " -f3- /proc/self/mountinfo
+echo == namespaces; for n in user mnt pid net ipc uts cgroup time; do echo $n $(readlink /proc/self/ns/$n); done
+echo == descriptors; ls /proc/self/fd
+echo == environment; env | grep -v HK_FUSE
+echo == here; pwd; umask; uname -n; ls -la / | cut -c1-11,24-; ls /dev 2>/dev/null
+true
+`
+
+var equal = []struct {
+	name string
+	root bool
+	line string
+}{
+	{name: "full", line: "hk-unshare --all --hostname box hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp hk-setuser --caps none hk-limit --nofile 256 --core 0 hk-landlock --ro / --rx /usr --rw /tmp,/dev hk-seccomp"},
+	{name: "self", line: "hk-unshare --all hk-idmap --self hk-mount --rootfs / --proc hk-limit --fsize 1G hk-landlock --rx / hk-seccomp --profile docker"},
+	{name: "self with caps", line: "hk-unshare --all hk-idmap --self hk-mount --rootfs / --proc hk-setuser --caps +net_bind_service hk-landlock --rx /"},
+	{name: "init", line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc hk-setuser --caps none --umask 027"},
+	{name: "no root of its own", line: "hk-unshare --user --net hk-idmap --root hk-setuser --no-new-privs hk-limit --cpu 100"},
+	{name: "not mapped", line: "hk-unshare --user --uts hk-limit --core 0"},
+	{name: "no namespaces", line: "hk-limit --nofile 100:200 hk-setuser --no-new-privs hk-landlock --rwx / hk-seccomp --profile audit"},
+	{name: "no mapping to root", line: "hk-unshare --user --mount --pid hk-idmap --uid 77 --gid 88 hk-mount --rootfs / --proc --tmpfs /run hk-setuser --umask 022 hk-seccomp"},
+	{name: "in place", root: true, line: "hk-unshare --mount --ipc hk-mount --in-place --tmpfs /mnt hk-setuser --user nobody --caps +kill hk-limit --core 0"},
+	{name: "other ids", root: true, line: "hk-unshare --mount --pid hk-mount --rootfs / --proc hk-setuser --user 65534:65534:1,2,3 hk-landlock --rx /,/usr hk-seccomp"},
+}
+
+var (
+	inode = regexp.MustCompile(`:\[\d+\]`)
+	minor = regexp.MustCompile(`(?m)^0:\d+ `) // the device number of a new file system
+)
+
+// TestEqual compares what a payload sees in a fused chain with what it sees
+// when each stage executes the next.
+func TestEqual(t *testing.T) {
+	for _, c := range equal {
+		t.Run(c.name, func(t *testing.T) {
+			if c.root && os.Getuid() != 0 {
+				t.Skip("a chain of root's")
+			}
+			t.Parallel()
+			fused, apart := look(t, c.line, "1"), look(t, c.line, "0")
+			if fused != apart {
+				t.Errorf("%s\nfused and HK_FUSE=0 differ:\n%s", c.line, diff(fused, apart))
+			}
+		})
+	}
+}
+
+func look(t *testing.T, line, fuse string) string {
+	words := append(strings.Fields(line), "--", "sh", "-c", seen)
+	cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
+	cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HK_FUSE=" + fuse, "HOME=/", "TERM=dumb"}
+	cmd.Dir = "/usr"
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("HK_FUSE=%s %s: %v\n%s", fuse, line, err, &out)
+	}
+	return namespaces(out.String())
+}
+
+// namespaces replaces the number of a namespace by whether it is a new one.
+func namespaces(s string) string {
+	for _, n := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"} {
+		own, _ := os.Readlink("/proc/self/ns/" + n)
+		s = strings.ReplaceAll(s, own, n+" of the caller")
+	}
+	return minor.ReplaceAllString(inode.ReplaceAllString(s, " new"), "0:N ")
+}
+
+func diff(a, b string) string {
+	var out strings.Builder
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range max(len(x), len(y)) {
+		var l, r string
+		if i < len(x) {
+			l = x[i]
+		}
+		if i < len(y) {
+			r = y[i]
+		}
+		if l != r {
+			fmt.Fprintf(&out, "fused  %s\napart  %s\n", l, r)
+		}
+	}
+	return out.String()
+}
