@@ -109,10 +109,7 @@ func (t *tail) hand() {
 		return
 	}
 	made := t.New&unix.CLONE_NEWUSER != 0
-	h := stage.Handover{
-		UID: t.Host.UID, GID: t.Host.GID,
-		Unmapped: !t.Mapped && (made || t.Host.Handover.Unmapped),
-	}
+	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped()}
 	switch {
 	case t.SetsCaps:
 	case t.Host.Handover.Ambient:

@@ -159,6 +159,9 @@ func (m *Maps) Plan(s *stage.State) error {
 	}
 	single := uid.single() && gid.single()
 	privileged := fused && s.Host.Permitted&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)
+	if !fused && !single {
+		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
+	}
 	setgroups := m.Setgroups
 	switch {
 	case setgroups == "" && (single || !privileged && gid.single()):
@@ -167,8 +170,6 @@ func (m *Maps) Plan(s *stage.State) error {
 		setgroups = "allow"
 	case setgroups == "allow" && !privileged && gid.single():
 		return errors.New("--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied")
-	case !fused && !single:
-		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
 	}
 	if privileged && (!single || setgroups == "allow") {
 		s.Plan.Outside(direct(s.Name, uid, gid, setgroups))

@@ -88,6 +88,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
 	case s.Filtered:
 		return errors.New("hk-mount cannot follow hk-seccomp: the filter would be in its way")
+	case s.Unmapped():
+		return errors.New("the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-mount")
 	case m.InPlace && (m.Root != "" || m.Writable):
 		return errors.New("--in-place makes no root: not with --root, --root-rw or --writable-root")
 	case m.InPlace && len(m.Entries) == 0:
@@ -133,8 +135,7 @@ func (m *Mounts) begin(b *builder) error {
 	}
 	if m.Root == "" {
 		fs := b.Open("fs", plan.Fsopen("tmpfs"))
-		b.Add(plan.FsconfigString(fs, "mode", "0755"),
-			plan.FsconfigCreate(fs).Hint(unix.EOVERFLOW, noMapHint))
+		b.Add(plan.FsconfigString(fs, "mode", "0755"), plan.FsconfigCreate(fs))
 		b.root = b.Open("root", plan.Fsmount(fs, nosuidNodev))
 		b.Add(plan.Close(fs))
 		b.tree = newDir()
@@ -157,8 +158,6 @@ func (m *Mounts) begin(b *builder) error {
 		plan.MoveMount(b.root, plan.AtCwd(), "/"))
 	return nil
 }
-
-const noMapHint = "the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-mount"
 
 // enter makes the root what / is, and leaves the old one.
 func (m *Mounts) enter(b *builder) error {

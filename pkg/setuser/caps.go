@@ -9,9 +9,9 @@ import (
 
 // ParseCaps reads none, all, or a list of words of which each is none, all,
 // +CAP or -CAP, from left to right. A list that starts with -CAP starts from
-// all, another from none. last is the highest capability there is.
-func ParseCaps(s string, last int) (uint64, error) {
-	all := ^uint64(0) >> (63 - last)
+// all, another from none. all is what there is to have, and last the highest
+// capability that the kernel knows.
+func ParseCaps(s string, all uint64, last int) (uint64, error) {
 	set := uint64(0)
 	for i, w := range strings.Split(s, ",") {
 		switch {

@@ -20,7 +20,8 @@ type Credentials struct {
 	// what follows from User. It wins over the groups in User.
 	Groups string
 	// Caps is none, all, or a list of +CAP and -CAP; "" leaves the sets to the
-	// kernel's rules for the change of ids and for execve(2).
+	// kernel's rules for the change of ids and for execve(2). all is what the
+	// caller holds; in a new user namespace that is every capability.
 	Caps string
 	// NoNewPrivs sets the no_new_privs attribute.
 	NoNewPrivs bool
@@ -38,7 +39,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	var caps *uint64
 	if c.Caps != "" {
-		set, err := ParseCaps(c.Caps, s.Host.LastCap)
+		set, err := ParseCaps(c.Caps, s.Holds&(^uint64(0)>>(63-s.Host.LastCap)), s.Host.LastCap)
 		if err != nil {
 			return fmt.Errorf("--caps: %w", err)
 		}
@@ -93,8 +94,7 @@ func planCaps(s *stage.State, set uint64) {
 			s.Add(plan.RaiseAmbient(cap))
 		}
 	}
-	s.Caps &= set
-	s.Ambient = set
+	s.Holds, s.Caps, s.Ambient = set, s.Caps&set, set
 }
 
 // planSecurebits sets the bits after the ids have changed, for which they must

@@ -42,6 +42,8 @@ type State struct {
 
 	// Root is set if the payload will have user ID 0, as far as is known.
 	Root bool
+	// Holds are the capabilities that the thread has while it performs the plan.
+	Holds uint64
 	// Caps are the capabilities that a payload with user ID 0 will have.
 	Caps uint64
 	// Ambient are the capabilities that another payload will have.
@@ -73,7 +75,7 @@ type deferral struct {
 // NewState returns the state before the first stage.
 func NewState(h *Host) *State {
 	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0}
-	s.Caps, s.Ambient = h.Bounding, h.Ambient
+	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
 	return s
 }
 
@@ -114,6 +116,12 @@ func (s *State) DieWithSupervisor() {
 		// A chain that is not fused: an earlier stage, or the user, has set it.
 		s.Add(plan.ParentDeathSignal(s.Host.ParentDeathSignal))
 	}
+}
+
+// Unmapped reports whether the plan is in a user namespace without id maps, in
+// which no file can be created.
+func (s *State) Unmapped() bool {
+	return !s.Mapped && (s.New&unix.CLONE_NEWUSER != 0 || s.Host.Handover.Unmapped)
 }
 
 // PayloadCaps is what the payload will be able to hold, at the most.

@@ -128,7 +128,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	s.New |= f
 	if f&unix.CLONE_NEWUSER != 0 {
 		s.Mapped, s.Root = false, false
-		s.Caps, s.Ambient = stage.AllCaps, 0
+		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
 	}
 	if f&unix.CLONE_NEWNS != 0 {
 		n.planPropagation(s)

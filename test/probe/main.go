@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -28,19 +29,21 @@ func main() {
 		_, err := os.Stat(args[0])
 		sayErr(err)
 	case "connect": // probe connect tcp ADDRESS
-		c, err := net.DialTimeout(args[0], args[1], 2*time.Second)
+		d := net.Dialer{Timeout: 2 * time.Second}
+		d.SetMultipathTCP(false)
+		c, err := d.Dial(args[0], args[1])
 		if err == nil {
 			c.Close()
 		}
 		sayErr(err)
 	case "listen":
-		l, err := net.Listen(args[0], args[1])
+		l, err := listen(args[0], args[1])
 		if err == nil {
 			l.Close()
 		}
 		sayErr(err)
 	case "serve": // probe serve NETWORK ADDRESS FILE: listens until killed
-		l, err := net.Listen(args[0], args[1])
+		l, err := listen(args[0], args[1])
 		if err != nil {
 			sayErr(err)
 			return
@@ -69,6 +72,13 @@ func main() {
 		fmt.Println("unknown probe")
 		os.Exit(2)
 	}
+}
+
+// listen does without Multipath TCP, which Landlock does not take for TCP.
+func listen(network, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	return c.Listen(context.Background(), network, address)
 }
 
 func call(args []string) syscall.Errno {
