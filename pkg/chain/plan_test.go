@@ -1,0 +1,209 @@
+package chain
+
+import (
+	"bytes"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// fakeHost is a host on which nothing depends on the machine: a merged /usr, an
+// ordinary user with subordinate ids, Landlock ABI 7.
+func fakeHost(uid uint32) *stage.Host {
+	const all = 1<<41 - 1
+	files := map[string]fs.FileMode{
+		"/": fs.ModeDir, "/usr": fs.ModeDir, "/etc": fs.ModeDir, "/srv": fs.ModeDir, "/home/u": fs.ModeDir,
+		"/bin": fs.ModeSymlink, "/lib": fs.ModeSymlink, "/sbin": fs.ModeSymlink, "/lib64": fs.ModeSymlink,
+		"/etc/hosts": 0, "/tree": fs.ModeDir, "/tree/usr": fs.ModeDir, "/tree/proc": fs.ModeDir, "/tree/bin": fs.ModeSymlink,
+	}
+	stat := func(p string) (fs.FileMode, error) {
+		if strings.HasPrefix(p, "/dev/") {
+			return fs.ModeDevice | fs.ModeCharDevice, nil
+		}
+		if m, ok := files[filepath.Clean(p)]; ok {
+			return m, nil
+		}
+		return 0, unix.ENOENT
+	}
+	h := &stage.Host{
+		UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u",
+		LastCap: 40, Bounding: all, SelfFD: -1,
+		Lstat: stat,
+		Stat: func(p string) (fs.FileMode, error) {
+			m, err := stat(p)
+			if m&fs.ModeSymlink != 0 {
+				m = fs.ModeDir
+			}
+			return m, err
+		},
+		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
+		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
+		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
+		LandlockABI: func() int { return 7 },
+		Procfs:      func() error { return nil },
+		Mapped:      func() bool { return true },
+		SubIDs: func(string) ([]stage.IDRange, error) {
+			return []stage.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
+		},
+	}
+	if uid == 0 {
+		h.Permitted, h.DropsGroups = all, true
+	}
+	return h
+}
+
+type tree []string
+
+func (t tree) entries() []fs.DirEntry {
+	var list []fs.DirEntry
+	for _, name := range t {
+		list = append(list, entry(name))
+	}
+	return list
+}
+
+type entry string
+
+func (e entry) Name() string               { return string(e) }
+func (e entry) IsDir() bool                { return true }
+func (e entry) Type() fs.FileMode          { return fs.ModeDir }
+func (e entry) Info() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
+
+// stagesIn makes a directory with a file for each stage, for a Finder.
+func stagesIn(t testing.TB) string {
+	dir := t.TempDir()
+	for _, k := range Kinds {
+		if err := os.WriteFile(filepath.Join(dir, k.Name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
+	words := strings.Fields(line)
+	kind := ByName(words[0])
+	if kind == nil {
+		t.Fatalf("%q starts with no stage", line)
+	}
+	return Parse(kind, words, Finder{Dir: dir, Path: dir, Fuse: fuse})
+}
+
+// TestPlans compares the plans of testdata/plan with what they were. A file is
+// a command line, with "$" before it for an ordinary user's and "#" for root's,
+// "HK_FUSE=0" perhaps, and the plan of it, or the error.
+func TestPlans(t *testing.T) {
+	files, err := filepath.Glob("testdata/plan/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no golden files", err)
+	}
+	dir := stagesIn(t)
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			for _, line := range strings.Split(string(b), "\n") {
+				if strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "# ") {
+					if out.Len() > 0 {
+						out.WriteString("\n")
+					}
+					out.WriteString(line + "\n")
+					out.WriteString(planned(t, dir, line))
+				}
+			}
+			got := out.String()
+			if *update {
+				if err := os.WriteFile(f, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if got != string(b) {
+				t.Errorf("%s: got\n%s\nwant\n%s", f, got, b)
+			}
+		})
+	}
+}
+
+func planned(t *testing.T, dir, line string) string {
+	uid := uint32(1000)
+	if line[0] == '#' {
+		uid = 0
+	}
+	line, unfused := strings.CutPrefix(line[2:], "HK_FUSE=0 ")
+	c, err := parse(t, dir, line, !unfused)
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	s, err := c.Plan(fakeHost(uid))
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	var b bytes.Buffer
+	if err := s.Plan.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(b.String(), dir, "/usr/local/bin")
+}
+
+// FuzzParse checks that a command line that can be read is printed as one that
+// reads the same, and that planning does not panic.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/plan/*.txt")
+	for _, name := range files {
+		b, _ := os.ReadFile(name)
+		for _, line := range strings.Split(string(b), "\n") {
+			if strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "# ") {
+				f.Add(strings.ReplaceAll(strings.TrimPrefix(line[2:], "HK_FUSE=0 "), " ", "\n"))
+			}
+		}
+	}
+	dir := stagesIn(f)
+	find := Finder{Dir: dir, Path: dir, Fuse: true}
+	f.Fuzz(func(t *testing.T, text string) {
+		words := strings.Split(text, "\n")
+		kind := ByName(words[0])
+		if kind == nil || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, ".json") || strings.Contains(w, "file-from") }) {
+			return
+		}
+		c, err := Parse(kind, words, find)
+		if err != nil {
+			return
+		}
+		args := c.Args()
+		again, err := Parse(kind, args, find)
+		if err != nil {
+			t.Fatalf("Parse(%q) prints as %q, which does not parse: %v", words, args, err)
+		}
+		if !slices.Equal(args, again.Args()) {
+			t.Fatalf("Parse(%q) prints as %q, and that as %q", words, args, again.Args())
+		}
+		if len(c.Payload) == 0 {
+			return
+		}
+		one, err1 := c.Plan(fakeHost(1000))
+		two, err2 := again.Plan(fakeHost(1000))
+		if (err1 == nil) != (err2 == nil) {
+			t.Fatalf("%q: %v; %q: %v", words, err1, args, err2)
+		}
+		if err1 == nil && !one.NextStage { // what is executed is a command line as written
+			var a, b bytes.Buffer
+			one.Plan.Text(&a)
+			two.Plan.Text(&b)
+			if a.String() != b.String() {
+				t.Fatalf("%q and %q have different plans:\n%s\n%s", words, args, &a, &b)
+			}
+		}
+	})
+}
