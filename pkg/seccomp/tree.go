@@ -208,9 +208,9 @@ func (g *graph) root(p *Policy) (*node, error) {
 			if x32 == nil {
 				x32 = kill
 			}
-			// The number of a call that a tracer skips is -1 on every
-			// architecture.
-			calls = g.test(unix.BPF_JGE, x32Bit, g.test(unix.BPF_JEQ, skipped, g.leaf(p.Default), x32), calls)
+			// The number of a call that a tracer has skipped is -1, which is
+			// none of x32's.
+			calls = g.test(unix.BPF_JGE, x32Bit, g.test(unix.BPF_JEQ, skipped, calls, x32), calls)
 		}
 		n = g.test(unix.BPF_JEQ, order[i], g.load(offsetNr, calls), n)
 	}
