@@ -84,6 +84,9 @@ func (p *Plan) Start() (*Process, error) {
 	for _, s := range p.sync.set {
 		s.put(uint64(childs))
 	}
+	for _, s := range p.ours.set {
+		s.put(uint64(ours))
+	}
 	at := 0
 	for !p.items[l.index[at]].op.clone {
 		at++
@@ -124,12 +127,11 @@ func (c *Process) Setup() error {
 	if c.layout.head.failed == 0 && c.atExec() {
 		return nil
 	}
-	status := c.kill()
+	status := c.wait()
 	if f := c.layout.head.failed; f != 0 && f <= c.layout.head.count {
 		return c.plan.failure(c.layout, int(f)-1)
 	}
-	k := c.reached()
-	op := c.plan.items[c.layout.index[k]].op
+	op := c.plan.items[c.layout.index[c.reached()]].op
 	if status.Signaled() {
 		return &Killed{Stage: op.Stage, Op: op.String(), Signal: status.Signal()}
 	}
@@ -214,21 +216,25 @@ func (c *Process) atExec() bool {
 	return c.plan.items[c.layout.index[c.reached()]].op.exec
 }
 
-// kill ends the child and reaps it.
-func (c *Process) kill() unix.WaitStatus {
+// kill ends the child and reaps it. What it had started in namespaces of its
+// own has a parent-death signal.
+func (c *Process) kill() {
+	unix.PidfdSendSignal(c.PidFD, unix.SIGKILL, nil, 0)
+	c.wait()
+}
+
+// wait reaps the child and returns the status of what was to be the payload.
+func (c *Process) wait() unix.WaitStatus {
 	var status unix.WaitStatus
-	if pid, _ := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL, nil); pid == c.PID {
-		return status
-	}
-	// A child that has failed is about to end by itself, which says more.
-	if c.layout.head.failed == 0 {
-		unix.PidfdSendSignal(c.PidFD, unix.SIGKILL, nil, 0)
-	}
 	for {
 		if _, err := unix.Wait4(c.PID, &status, unix.WALL, nil); err != unix.EINTR {
-			return status
+			break
 		}
 	}
+	if of, ok := c.PayloadStatus(); ok {
+		return of
+	}
+	return status
 }
 
 // PayloadStatus is the wait status of the payload of a plan with an init, once

@@ -144,7 +144,7 @@ func (l *layout) fillIn(p *Plan) {
 		}
 	}
 	if p.sync != nil {
-		p.sync.set = nil
+		p.sync.set, p.ours.set = nil, nil
 	}
 	l.head.count = uintptr(len(l.index))
 	l.head.records = l.take(len(l.index) * int(unsafe.Sizeof(record{})))
@@ -223,5 +223,3 @@ func (l *layout) fill(m *Mem, b []byte) {
 	copy(unsafe.Slice((*byte)(l.mems[m]), m.size), b)
 }
 
-// stackTop takes a stack from the arena and returns its upper end.
-func (l *layout) stack() (base unsafe.Pointer) { return l.take(stackSize) }

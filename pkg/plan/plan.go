@@ -166,8 +166,9 @@ type Plan struct {
 	init   bool
 	// copies is set when the child must not share the caller's memory.
 	copies bool
-	sync   *Result
-	args   *Mem
+	// sync is the child's end of the socket to the supervisor, ours the other.
+	sync, ours *Result
+	args       *Mem
 }
 
 // New returns an empty plan.
@@ -228,6 +229,7 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) {
 	p.begin(copies)
 	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
 	p.cloned = true
+	p.Add(stage, Close(p.ours))
 }
 
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
@@ -240,6 +242,9 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 		op.Stage = stage
 		p.items = append(p.items, item{who: Init, op: op})
 	}
+	// While any process but the supervisor has its end, nobody can tell that
+	// the supervisor is gone.
+	add(Close(p.ours))
 	for _, op := range before {
 		add(op)
 	}
@@ -257,7 +262,7 @@ func (p *Plan) begin(copies bool) {
 		panic("plan: a plan has one clone")
 	}
 	p.copies = copies
-	p.sync = p.NewResult("supervisor")
+	p.sync, p.ours = p.NewResult("supervisor"), p.NewResult("ours")
 }
 
 // Alive appends an op that fails when the supervisor is gone. It belongs after

@@ -1,0 +1,344 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// start performs a plan in a clone without namespaces and waits for its end.
+func start(t *testing.T, p *Plan) (unix.WaitStatus, *Process, error) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c, err := p.Start()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := c.Setup(); err != nil {
+		return 0, c, err
+	}
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(c.PID, &status, 0, nil); err != unix.EINTR {
+			return status, c, err
+		}
+	}
+}
+
+func newClone(init, copies bool) *Plan {
+	p := New()
+	if init {
+		p.CloneInit("test", 0)
+	} else {
+		p.Clone("test", 0, copies)
+	}
+	p.Alive("test")
+	return p
+}
+
+func exec(p *Plan, argv ...string) {
+	p.Add("test", Sigmask(0), Execve(argv[0], NewImage(argv, []string{"PATH=/usr/bin:/bin"})))
+}
+
+func eachClone(t *testing.T, f func(t *testing.T, p *Plan)) {
+	t.Run("shared memory", func(t *testing.T) { f(t, newClone(false, false)) })
+	t.Run("own memory", func(t *testing.T) { f(t, newClone(false, true)) })
+	t.Run("init", func(t *testing.T) { f(t, newClone(true, true)) })
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+func TestFailureStops(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		p.Add("first", Mkdirat(AtCwd(), dir+"/one", 0o700))
+		p.Add("second", Mkdirat(AtCwd(), dir+"/absent/two", 0o700).Hint(unix.ENOENT, "a hint"))
+		p.Add("third", Mkdirat(AtCwd(), dir+"/three", 0o700))
+		exec(p, "/usr/bin/touch", dir+"/ran")
+		_, _, err := start(t, p)
+		var e *Error
+		if !errors.As(err, &e) || e.Stage != "second" || !errors.Is(err, unix.ENOENT) || e.Hint != "a hint" ||
+			!strings.HasPrefix(e.Op, `mkdirat(AT_FDCWD, "`) || e.Exec {
+			t.Errorf("error %#v", err)
+		}
+		if !exists(dir+"/one") || exists(dir+"/three") || exists(dir+"/ran") {
+			t.Error("not stopped at the op that failed")
+		}
+	})
+}
+
+func TestResults(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		d := p.Open("test", "dir", Openat(AtCwd(), dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		p.Add("test", Mkdirat(Ref(d), "sub", 0o700))
+		s := p.Open("test", "dir", Openat(Ref(d), "sub", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		f := p.Open("test", "file", Openat(Ref(s), "f", unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600))
+		p.Add("test", Write(f, []byte("text")), Close(f), Mkdirat(Ref(d), "sub", 0o700).Except(unix.EEXIST))
+		exec(p, "/usr/bin/true")
+		status, c, err := start(t, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.HasInit() {
+			status, _ = c.PayloadStatus()
+		}
+		if status != 0 {
+			t.Errorf("status %v", status)
+		}
+		if b, _ := os.ReadFile(dir + "/sub/f"); string(b) != "text" {
+			t.Errorf("the file holds %q", b)
+		}
+		var trace bytes.Buffer
+		c.Trace(&trace)
+		if !strings.Contains(trace.String(), `mkdirat($dir, "sub", 0700) = -1 EEXIST (file exists)`) {
+			t.Errorf("trace:\n%s", &trace)
+		}
+	})
+}
+
+func TestStruct(t *testing.T) {
+	// A result in a struct that an argument points to: sendmsg-like calls take
+	// one; here landlock_add_rule, which says EBADF for a wrong descriptor.
+	p := newClone(false, false)
+	set := p.Open("test", "ruleset", LandlockCreateRuleset(1, 0, 0, "X", "", ""))
+	d := p.Open("test", "dir", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+	p.Add("test", LandlockAllowPath(set, d, 1, "X"))
+	exec(p, "/usr/bin/true")
+	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1); int(abi) < 1 {
+		t.Skip("missing: Landlock")
+	}
+	if _, _, err := start(t, p); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExactly(t *testing.T) {
+	p := newClone(false, false)
+	f := p.Open("test", "file", Openat(AtCwd(), "/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0))
+	p.Add("test", Read(f, 1).Exactly(1))
+	exec(p, "/usr/bin/true")
+	_, _, err := start(t, p)
+	var e *Error
+	if !errors.As(err, &e) || e.Errno != 0 || e.Got != 0 || !strings.HasSuffix(err.Error(), "returned 0") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOutside(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		mode := p.NewResult("mode")
+		var at At
+		p.Outside(Outside{Stage: "test", Text: "give a mode", Gives: []*Result{mode}, Do: func(a *At) error {
+			at = *a
+			a.Set(mode, 0o750)
+			if !exists("/proc/self/root") {
+				return errors.New("no procfs")
+			}
+			return nil
+		}})
+		op := Mkdirat(AtCwd(), dir+"/d", 0)
+		op.Args[2] = Ref(mode)
+		p.Add("test", op)
+		exec(p, "/usr/bin/true")
+		_, c, err := start(t, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(dir + "/d"); err != nil || fi.Mode().Perm() != 0o750 {
+			t.Errorf("%v, %v; want mode 750", fi, err)
+		}
+		if at.PID != c.Payload || c.HasInit() == (c.Payload == c.PID) {
+			t.Errorf("at %d; process %d, payload %d", at.PID, c.PID, c.Payload)
+		}
+	})
+}
+
+func TestOutsideFails(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		p.Outside(Outside{Stage: "step", Text: "fail", Do: func(*At) error { return errors.New("no") }})
+		exec(p, "/usr/bin/touch", dir+"/ran")
+		_, c, err := start(t, p)
+		var e *StepError
+		if !errors.As(err, &e) || e.Stage != "step" || err.Error() != "no" {
+			t.Errorf("error %#v", err)
+		}
+		if exists(dir+"/ran") || unix.Kill(c.PID, 0) == nil {
+			t.Error("the child goes on")
+		}
+	})
+}
+
+func TestKilled(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		kill := []SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // mkdirat is killed
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_MKDIRAT},
+			{Code: unix.BPF_RET, K: unix.SECCOMP_RET_KILL_PROCESS}, {Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}}
+		p.Add("test", NoNewPrivs(), SeccompFilter(kill), Mkdirat(AtCwd(), dir+"/x", 0o700))
+		exec(p, "/usr/bin/touch", dir+"/ran")
+		_, _, err := start(t, p)
+		var k *Killed
+		var s *StepError
+		if !errors.As(err, &k) && !errors.As(err, &s) {
+			t.Errorf("error %#v", err)
+		}
+		if errors.As(err, &k) && (k.Signal != unix.SIGSYS || !strings.HasPrefix(k.Op, "mkdirat")) {
+			t.Errorf("error %v", err)
+		}
+		if exists(dir + "/ran") {
+			t.Error("the payload ran")
+		}
+	})
+}
+
+func TestExecTries(t *testing.T) {
+	for _, c := range []struct {
+		files []string
+		errno unix.Errno
+	}{
+		{[]string{"/absent/a", "/usr/bin/true"}, 0},
+		{[]string{"/absent/a", "/absent/b"}, unix.ENOENT},
+		{[]string{"/etc/passwd", "/absent/b"}, unix.EACCES},
+	} {
+		p := newClone(false, false)
+		im := NewImage([]string{"x"}, nil)
+		for i, f := range c.files {
+			op := Execve(f, im)
+			if i < len(c.files)-1 {
+				op = op.Except(unix.ENOENT, unix.EACCES)
+			}
+			p.Add("test", op)
+		}
+		_, _, err := start(t, p)
+		var e *Error
+		if c.errno == 0 {
+			if err != nil {
+				t.Errorf("%v: %v", c.files, err)
+			}
+		} else if !errors.As(err, &e) || e.Errno != c.errno || !e.Exec {
+			t.Errorf("%v: %v; want %v", c.files, err, c.errno)
+		}
+	}
+}
+
+func TestHandlersAndMask(t *testing.T) {
+	// What the Go runtime handles and what this test blocks is not the child's.
+	out := filepath.Join(t.TempDir(), "status")
+	p := newClone(false, false)
+	exec(p, "/bin/sh", "-c", "exec cat /proc/self/status >"+out)
+	if _, _, err := start(t, p); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(out)
+	for _, line := range regexp.MustCompile(`(?m)^Sig(Blk|Ign|Cgt).*`).FindAllString(string(b), -1) {
+		if !strings.HasSuffix(line, "0000000000000000") {
+			t.Error(line)
+		}
+	}
+}
+
+// TestSupervisorGone checks that a child whose supervisor is gone does not go
+// on, wherever it is.
+func TestSupervisorGone(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		if err := unix.Mkfifo(dir+"/fifo", 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.Add("test", Openat(AtCwd(), dir+"/fifo", unix.O_RDONLY, 0)) // waits for a writer
+		p.Alive("test")
+		exec(p, "/usr/bin/touch", dir+"/ran")
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		c, err := p.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(c.sock)
+		w, err := os.OpenFile(dir+"/fifo", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if status := c.wait(); status.ExitStatus() != 125 {
+			t.Errorf("status %#x; want 125", status)
+		}
+		if exists(dir + "/ran") {
+			t.Error("the payload ran")
+		}
+	})
+}
+
+func TestMany(t *testing.T) {
+	// Many processes, some of which fail, leave no process and no descriptor.
+	fds := func() int { l, _ := os.ReadDir("/proc/self/fd"); return len(l) }
+	before := fds()
+	for i := range 50 {
+		p := newClone(i%3 == 0, i%2 == 0)
+		if i%5 == 0 {
+			p.Add("test", Chdir("/absent"))
+		}
+		exec(p, "/usr/bin/true")
+		_, c, _ := start(t, p)
+		unix.Close(c.PidFD)
+	}
+	if after := fds(); after > before+1 {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("a child is left: %d, %v", pid, err)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": `"plain"`, "a\"b\\": `"a\"b\\"`, "\n\t\r\v\f": `"\n\t\r\v\f"`,
+		"\x01": `"\1"`, "\x017": `"\0017"`, "\x00a": `"\0a"`, "\x7f\xff": `"\177\377"`,
+	} {
+		if got := quote(in); got != want {
+			t.Errorf("quote(%q) = %s; want %s", in, got, want)
+		}
+	}
+}
+
+func TestFlagText(t *testing.T) {
+	for v, want := range map[uint64]string{
+		0: "0", unix.CLONE_NEWNS: "CLONE_NEWNS", unix.CLONE_NEWNS | 1: "CLONE_NEWNS|0x1",
+	} {
+		if got := flagText(v, cloneFlags); got != want {
+			t.Errorf("flagText(%#x) = %s; want %s", v, got, want)
+		}
+	}
+	if got := maskText(1<<(unix.SIGTERM-1) | 1<<33); got != "[TERM RT_2]" {
+		t.Errorf("maskText = %s", got)
+	}
+	if got := Octal(0).String() + Octal(0o22).String() + Octal(0o1777).String(); got != "00002201777" {
+		t.Errorf("octal %s", got)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	// What the kernel has for these structs.
+	op := (&Plan{args: nil}).cloneOp("test", 0)
+	if n := len(op.Args[0].mem.bytes); n != 88 {
+		t.Errorf("struct clone_args has %d bytes; want 88", n)
+	}
+	if n := unsafe.Sizeof(record{}) % 8; n != 0 {
+		t.Errorf("a record is %d bytes off", n)
+	}
+}
