@@ -133,8 +133,8 @@ func perform(name string, p *plan.Plan, verbose bool, status *status) int {
 }
 
 // finder says which words are stages.
-func finder(h *stage.Host) chain.Finder {
-	f := chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
+func finder(h *stage.Host) *chain.Finder {
+	f := &chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
 	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
 		f.Dir = filepath.Dir(exe)
 	}

@@ -16,6 +16,8 @@ import (
 type Finder struct {
 	// Dir is this program's directory.
 	Dir string
+	// ours is what Dir is, once it was looked at.
+	ours os.FileInfo
 	// Path is the caller's PATH.
 	Path string
 	// Fuse says that stages are put into one plan; else each is executed.
@@ -27,7 +29,7 @@ type Finder struct {
 }
 
 // Find returns the stage that a word is, or nil, and the path of its program.
-func (f Finder) Find(word string) (*stage.Kind, string) {
+func (f *Finder) Find(word string) (*stage.Kind, string) {
 	kind := ByName(filepath.Base(word))
 	if kind == nil {
 		return nil, ""
@@ -45,7 +47,7 @@ func (f Finder) Find(word string) (*stage.Kind, string) {
 		if unix.Access(path, unix.X_OK) != nil {
 			continue
 		}
-		if sameFile(filepath.Dir(path), f.Dir) {
+		if f.isOurs(filepath.Dir(path)) {
 			return kind, path
 		}
 		return nil, "" // another program of that name comes first
@@ -53,13 +55,15 @@ func (f Finder) Find(word string) (*stage.Kind, string) {
 	return nil, ""
 }
 
-func sameFile(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
+func (f *Finder) isOurs(dir string) bool {
+	if dir == f.Dir {
+		return true
 	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
+	if f.ours == nil {
+		f.ours, _ = os.Stat(f.Dir)
+	}
+	fi, err := os.Stat(dir)
+	return err == nil && f.ours != nil && os.SameFile(fi, f.ours)
 }
 
 // Candidates are the files that execvp(3) tries for a word, in order.
@@ -82,7 +86,7 @@ func Candidates(word, path string) []string {
 
 // Beside reports whether a word that PATH does not lead to would be a stage by
 // the directory of this program: a hint for who has forgotten to set PATH.
-func (f Finder) Beside(word string) bool {
+func (f *Finder) Beside(word string) bool {
 	if ByName(word) == nil || f.ByFD || f.Dir == "" || unix.Access(filepath.Join(f.Dir, word), unix.X_OK) != nil {
 		return false
 	}

@@ -55,7 +55,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // Parse reads a chain off a command line that starts with the name of its first
 // stage. find tells which of the words that follow are stages. Reading stops at
 // the first request for help or for the version.
-func Parse(first *stage.Kind, words []string, find Finder) (*Chain, error) {
+func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	c := &Chain{}
 	kind, path := first, ""
 	for {

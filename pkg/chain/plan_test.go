@@ -51,6 +51,7 @@ func fakeHost(uid uint32) *stage.Host {
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
 		LandlockABI: func() int { return 7 },
 		Procfs:      func() error { return nil },
+		TTY:         func() string { return "" },
 		Mapped:      func() bool { return true },
 		SubIDs: func(string) ([]stage.IDRange, error) {
 			return []stage.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
@@ -96,7 +97,7 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 	if kind == nil {
 		t.Fatalf("%q starts with no stage", line)
 	}
-	return Parse(kind, words, Finder{Dir: dir, Path: dir, Fuse: fuse})
+	return Parse(kind, words, &Finder{Dir: dir, Path: dir, Fuse: fuse})
 }
 
 // TestPlans compares the plans of testdata/plan with what they were. A file is
@@ -130,7 +131,12 @@ func TestPlans(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else if got != string(b) {
-				t.Errorf("%s: got\n%s\nwant\n%s", f, got, b)
+				g, w := strings.Split(got, "\n"), strings.Split(string(b), "\n")
+				i := 0
+				for i < len(g) && i < len(w) && g[i] == w[i] {
+					i++
+				}
+				t.Errorf("%s:%d: got\n%s\nwant\n%s", f, i+1, strings.Join(g[i:min(i+3, len(g))], "\n"), strings.Join(w[i:min(i+3, len(w))], "\n"))
 			}
 		})
 	}
@@ -170,7 +176,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	dir := stagesIn(f)
-	find := Finder{Dir: dir, Path: dir, Fuse: true}
+	find := &Finder{Dir: dir, Path: dir, Fuse: true}
 	f.Fuzz(func(t *testing.T, text string) {
 		words := strings.Split(text, "\n")
 		kind := ByName(words[0])

@@ -3,6 +3,8 @@ package landlock
 import (
 	"fmt"
 	"strings"
+
+	"hk/pkg/plan"
 )
 
 // An Access is a set of rights on files, with the bits of
@@ -92,9 +94,12 @@ func text(set uint64, rights []right, prefix string) string {
 
 func (a Access) String() string { return text(uint64(a), fsRights, "LANDLOCK_ACCESS_FS_") }
 
-func netText(set uint64) string { return text(set, netRights, "LANDLOCK_ACCESS_NET_") }
-
-func scopeText(set uint64) string { return text(set, scopes, "LANDLOCK_SCOPE_") }
+// rights print what the ops of a ruleset hold.
+var rights = plan.LandlockRights{
+	FS:    func(set uint64) string { return Access(set).String() },
+	Net:   func(set uint64) string { return text(set, netRights, "LANDLOCK_ACCESS_NET_") },
+	Scope: func(set uint64) string { return text(set, scopes, "LANDLOCK_SCOPE_") },
+}
 
 func parseRight(name string, rights []right) (uint64, error) {
 	for _, r := range rights {

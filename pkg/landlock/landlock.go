@@ -103,8 +103,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	if err := r.check(s, fs, net); err != nil {
 		return err
 	}
-	set := s.Open("ruleset", plan.LandlockCreateRuleset(fs, net, r.Scope,
-		Access(fs).String(), netText(net), scopeText(r.Scope)).
+	set := s.Open("ruleset", rights.CreateRuleset(fs, net, r.Scope).
 		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
 	for _, rule := range r.union() {
 		r.allowPath(s, set, rule.path, rule.access&Access(fs))
@@ -117,7 +116,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		access uint64
 	}{{r.Bind, bindTCP}, {r.Connect, connectTCP}} {
 		for _, port := range ports.list {
-			s.Add(plan.LandlockAllowPort(set, port, ports.access, netText(ports.access)))
+			s.Add(rights.AllowPort(set, port, ports.access))
 		}
 	}
 	s.Add(plan.NoNewPrivs(), plan.LandlockRestrictSelf(set), plan.Close(set))
@@ -155,20 +154,20 @@ func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, p string, access A
 		Hint(unix.ENOENT, "the path must exist in the root in force")
 	at := s.Open("path", open)
 	file := access & onFile
-	s.Add(plan.LandlockAllowPath(set, at, uint64(file), file.String()))
+	s.Add(rights.AllowPath(set, at, uint64(file)))
 	if access != file {
-		s.Add(plan.LandlockAllowPath(set, at, uint64(access), access.String()).Except(unix.EINVAL))
+		s.Add(rights.AllowPath(set, at, uint64(access)).Except(unix.EINVAL))
 	}
 	s.Add(plan.Close(at))
 }
 
 // allowNext lets the next stage of a chain that is not fused be executed.
 func allowNext(s *stage.State, set *plan.Result) {
-	const access = Access(execute | readFile)
+	const access = execute | readFile
 	switch {
 	case s.Next != nil:
-		s.Add(plan.LandlockAllowPath(set, s.Next, uint64(access), access.String()))
+		s.Add(rights.AllowPath(set, s.Next, access))
 	case s.NextFD >= 0:
-		s.Add(plan.LandlockAllowFD(set, s.NextFD, uint64(access), access.String()))
+		s.Add(rights.AllowFD(set, s.NextFD, access))
 	}
 }

@@ -127,7 +127,7 @@ func (b *builder) dev(target string) error {
 		return err
 	}
 	b.attach(b.newMount("tmpfs", nosuidNodev|unix.MOUNT_ATTR_NOEXEC, [2]string{"mode", "01777"}), shm, newDir())
-	if tty := b.Host.TTY; tty != "" {
+	if tty := b.Host.TTY(); tty != "" {
 		return b.bind(Entry{Kind: DeviceBind, Source: tty, Target: base + "/console", Options: "noexec"})
 	}
 	return nil

@@ -5,36 +5,45 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // An Arg is one argument of a system call: a number, an earlier op's result,
-// or a pointer to memory.
+// or a pointer to memory. Its text is made when it is asked for: most plans are
+// performed and never printed.
 type Arg struct {
-	text string
-	val  uint64
-	res  *Result
-	mem  *Mem
+	val uint64
+	// is a *Result, a *Mem, a name, a func(uint64) string that prints val, or
+	// nil for a decimal number.
+	is any
 }
 
 func (a Arg) String() string {
-	switch {
-	case a.res != nil:
-		return a.res.String()
-	case a.mem != nil:
-		return a.mem.String()
+	switch is := a.is.(type) {
+	case *Result:
+		return is.String()
+	case *Mem:
+		return is.String()
+	case string:
+		return is
+	case func(uint64) string:
+		return is(a.val)
 	}
-	return a.text
+	return strconv.FormatInt(int64(a.val), 10)
+}
+
+func (a Arg) mem() *Mem {
+	m, _ := a.is.(*Mem)
+	return m
 }
 
 // Int is a decimal argument.
-func Int(n int64) Arg { return Arg{text: strconv.FormatInt(n, 10), val: uint64(n)} }
+func Int(n int64) Arg { return Arg{val: uint64(n)} }
 
 // Octal is a file mode.
-func Octal(n uint32) Arg {
-	return Arg{text: octal(n), val: uint64(n)}
-}
+func Octal(n uint32) Arg { return Arg{uint64(n), octal} }
 
-func octal(n uint32) string {
+func octal(n uint64) string {
 	if n == 0 {
 		return "000"
 	}
@@ -42,32 +51,41 @@ func octal(n uint32) string {
 }
 
 // Sym is a number with the name that the manual gives it.
-func Sym(name string, v uint64) Arg { return Arg{text: name, val: v} }
+func Sym(name string, v uint64) Arg { return Arg{v, name} }
+
+// Value is a number that text prints.
+func Value(v uint64, text func(uint64) string) Arg { return Arg{v, text} }
 
 // Null is a null pointer.
-func Null() Arg { return Arg{text: "NULL"} }
+func Null() Arg { return Arg{0, "NULL"} }
 
 // Ref is the value that an earlier op gives.
-func Ref(r *Result) Arg { return Arg{res: r} }
+func Ref(r *Result) Arg { return Arg{0, r} }
 
 // Ptr is a pointer to memory.
-func Ptr(m *Mem) Arg { return Arg{mem: m} }
+func Ptr(m *Mem) Arg { return Arg{0, m} }
 
 // Str is a pointer to a string that ends in a null byte. s must hold none.
-func Str(s string) Arg { return Ptr(&Mem{text: quote(s), bytes: append([]byte(s), 0)}) }
+func Str(s string) Arg { return Ptr(&Mem{str: s, terminated: true}) }
 
 // Bytes is a pointer to bytes, printed as a string.
-func Bytes(b []byte) Arg { return Ptr(&Mem{text: quote(string(b)), bytes: b}) }
+func Bytes(b []byte) Arg { return Ptr(&Mem{str: string(b)}) }
 
 // A Mem is memory that an argument points to: bytes, in which results of
 // earlier ops and pointers to other memory are stored.
 type Mem struct {
-	// text is strace's notation of the content; each %s in it is a result, in
-	// the order of refs.
-	text  string
-	bytes []byte
-	size  int
-	refs  []ref
+	// str is the content of a string, with a null byte behind it if it is to
+	// be terminated; else the content is bytes.
+	str        string
+	terminated bool
+	bytes      []byte
+	// size is for memory without content.
+	size int
+	refs []ref
+	// text is strace's notation of the content; for a string it is nil.
+	text func() string
+
+	at unsafe.Pointer // where it lies in the arena
 }
 
 type ref struct {
@@ -78,29 +96,28 @@ type ref struct {
 }
 
 // Reserve is memory of n bytes which an outside step fills; text is its name.
-func Reserve(text string, n int) *Mem { return &Mem{text: text, size: n} }
+func Reserve(text string, n int) *Mem {
+	return &Mem{size: n, text: func() string { return text }}
+}
 
 func (m *Mem) String() string {
-	var names []any
-	for _, r := range m.refs {
-		if r.res != nil {
-			names = append(names, r.res.String())
-		}
+	if m.text == nil {
+		return quote(m.str)
 	}
-	if len(names) == 0 {
-		return m.text
+	return m.text()
+}
+
+func (m *Mem) length() int {
+	n := len(m.str)
+	if m.terminated {
+		n++
 	}
-	return fmt.Sprintf(m.text, names...)
+	return max(n, len(m.bytes), m.size, 1)
 }
 
 // structure builds the bytes of a C struct, field by field, in host order.
 type structure struct {
 	Mem
-}
-
-func (s *structure) u16(v uint16) *structure {
-	s.bytes = binary.NativeEndian.AppendUint16(s.bytes, v)
-	return s
 }
 
 func (s *structure) u32(v uint32) *structure {
@@ -109,6 +126,9 @@ func (s *structure) u32(v uint32) *structure {
 }
 
 func (s *structure) u64(v uint64) *structure {
+	if s.bytes == nil {
+		s.bytes = make([]byte, 0, 32)
+	}
 	s.bytes = binary.NativeEndian.AppendUint64(s.bytes, v)
 	return s
 }
@@ -128,7 +148,7 @@ func (s *structure) pointer(m *Mem) *structure {
 	return s.u64(0)
 }
 
-func (s *structure) is(text string) *Mem {
+func (s *structure) is(text func() string) *Mem {
 	s.text = text
 	return &s.Mem
 }

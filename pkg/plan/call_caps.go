@@ -11,6 +11,8 @@ import (
 // CapName is a capability's name in capabilities(7).
 func CapName(c int) string { return "CAP_" + strings.ToUpper(capability.Cap(c).String()) }
 
+func capText(c uint64) string { return CapName(int(c)) }
+
 // CapSetText prints a capability set as strace does.
 func CapSetText(set uint64) string {
 	if set == 0 {
@@ -28,19 +30,21 @@ func CapSetText(set uint64) string {
 // Capset is capset(2) on the calling thread; the sets are bits by capability
 // number.
 func Capset(effective, permitted, inheritable uint64) Op {
-	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is("{version=_LINUX_CAPABILITY_VERSION_3, pid=0}")
+	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is(func() string { return "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" })
 	data := (&structure{}).
 		u32(uint32(effective)).u32(uint32(permitted)).u32(uint32(inheritable)).
 		u32(uint32(effective >> 32)).u32(uint32(permitted >> 32)).u32(uint32(inheritable >> 32)).
-		is(fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
-			CapSetText(effective), CapSetText(permitted), CapSetText(inheritable)))
+		is(func() string {
+			return fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
+				CapSetText(effective), CapSetText(permitted), CapSetText(inheritable))
+		})
 	return Op{Name: "capset", nr: unix.SYS_CAPSET, Args: []Arg{Ptr(head), Ptr(data)}}.
 		Hint(unix.EPERM, "a capability cannot be gained: the caller does not hold it")
 }
 
 // DropBounding removes a capability from the bounding set, for good.
 func DropBounding(c int) Op {
-	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Sym(CapName(c), uint64(c))).
+	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
 		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, as root has it and whoever made the user namespace (hk-unshare --user)")
 }
 
@@ -54,7 +58,7 @@ func ClearAmbient() Op {
 // inheritable.
 func RaiseAmbient(c int) Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
-		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Sym(CapName(c), uint64(c)), Int(0), Int(0))
+		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
 }
 
 // RaiseAllAmbient lets a thread that holds every capability keep them when it

@@ -27,12 +27,16 @@ const setgroupsHint = "setgroups(2) is denied in a user namespace whose group ma
 // Setgroups is setgroups(2) of a list that is known.
 func Setgroups(gids []uint32) Op {
 	b := []byte{}
-	text := make([]string, len(gids))
-	for i, g := range gids {
+	for _, g := range gids {
 		b = binary.NativeEndian.AppendUint32(b, g)
-		text[i] = fmt.Sprint(g)
 	}
-	m := &Mem{text: "[" + strings.Join(text, ", ") + "]", bytes: b}
+	m := &Mem{bytes: b, text: func() string {
+		text := make([]string, len(gids))
+		for i, g := range gids {
+			text[i] = fmt.Sprint(g)
+		}
+		return "[" + strings.Join(text, ", ") + "]"
+	}}
 	return SetgroupsFrom(Int(int64(len(gids))), m)
 }
 
@@ -43,46 +47,64 @@ func SetgroupsFrom(n Arg, m *Mem) Op {
 		Hint(unix.EINVAL, "a supplementary group is not mapped in this user namespace: see hk-idmap(1)")
 }
 
-// LandlockCreateRuleset is landlock_create_ruleset(2) with the fields of struct
+// LandlockRights prints the sets of rights of Landlock: those on files, on TCP,
+// and scopes.
+type LandlockRights struct {
+	FS, Net, Scope func(uint64) string
+}
+
+// CreateRuleset is landlock_create_ruleset(2) with the fields of struct
 // landlock_ruleset_attr up to scoped (Linux 6.12) as far as they are not 0:
 // older kernels know a shorter struct.
-func LandlockCreateRuleset(fs, net, scoped uint64, fsText, netText, scopedText string) Op {
+func (l LandlockRights) CreateRuleset(fs, net, scoped uint64) Op {
 	s := (&structure{}).u64(fs)
-	text := "handled_access_fs=" + fsText
 	if net != 0 || scoped != 0 {
 		s.u64(net)
-		text += ", handled_access_net=" + netText
 	}
 	if scoped != 0 {
 		s.u64(scoped)
-		text += ", scoped=" + scopedText
 	}
-	m := s.is("{" + text + "}")
+	m := s.is(func() string {
+		text := "handled_access_fs=" + l.FS(fs)
+		if net != 0 || scoped != 0 {
+			text += ", handled_access_net=" + l.Net(net)
+		}
+		if scoped != 0 {
+			text += ", scoped=" + l.Scope(scoped)
+		}
+		return "{" + text + "}"
+	})
 	return Op{Name: "landlock_create_ruleset", nr: unix.SYS_LANDLOCK_CREATE_RULESET,
 		Args: []Arg{Ptr(m), Int(int64(len(m.bytes))), Int(0)}}
 }
 
-// LandlockAllowPath is landlock_add_rule(2) for the file hierarchy at dir.
-func LandlockAllowPath(ruleset, dir *Result, access uint64, accessText string) Op {
-	s := (&structure{}).u64(access).result32(dir)
-	m := s.is("{allowed_access=" + accessText + ", parent_fd=%s}")
-	return Op{Name: "landlock_add_rule", nr: unix.SYS_LANDLOCK_ADD_RULE,
-		Args: []Arg{Ref(ruleset), Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), Ptr(m), Int(0)}}
+// AllowPath is landlock_add_rule(2) for the file hierarchy at dir.
+func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) Op {
+	m := (&structure{}).u64(access).result32(dir).is(func() string {
+		return fmt.Sprintf("{allowed_access=%s, parent_fd=%v}", l.FS(access), dir)
+	})
+	return addRule(ruleset, Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
 }
 
-// LandlockAllowFD is the same for a descriptor whose number is known.
-func LandlockAllowFD(ruleset *Result, fd int, access uint64, accessText string) Op {
-	s := (&structure{}).u64(access).u32(uint32(fd))
-	m := s.is(fmt.Sprintf("{allowed_access=%s, parent_fd=%d}", accessText, fd))
-	return Op{Name: "landlock_add_rule", nr: unix.SYS_LANDLOCK_ADD_RULE,
-		Args: []Arg{Ref(ruleset), Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), Ptr(m), Int(0)}}
+// AllowFD is the same for a descriptor whose number is known.
+func (l LandlockRights) AllowFD(ruleset *Result, fd int, access uint64) Op {
+	m := (&structure{}).u64(access).u32(uint32(fd)).is(func() string {
+		return fmt.Sprintf("{allowed_access=%s, parent_fd=%d}", l.FS(access), fd)
+	})
+	return addRule(ruleset, Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
 }
 
-// LandlockAllowPort is landlock_add_rule(2) for a TCP port.
-func LandlockAllowPort(ruleset *Result, port uint16, access uint64, accessText string) Op {
-	m := (&structure{}).u64(access).u64(uint64(port)).is(fmt.Sprintf("{allowed_access=%s, port=%d}", accessText, port))
+// AllowPort is landlock_add_rule(2) for a TCP port.
+func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) Op {
+	m := (&structure{}).u64(access).u64(uint64(port)).is(func() string {
+		return fmt.Sprintf("{allowed_access=%s, port=%d}", l.Net(access), port)
+	})
+	return addRule(ruleset, Sym("LANDLOCK_RULE_NET_PORT", 2), m)
+}
+
+func addRule(ruleset *Result, kind Arg, rule *Mem) Op {
 	return Op{Name: "landlock_add_rule", nr: unix.SYS_LANDLOCK_ADD_RULE,
-		Args: []Arg{Ref(ruleset), Sym("LANDLOCK_RULE_NET_PORT", 2), Ptr(m), Int(0)}}
+		Args: []Arg{Ref(ruleset), kind, Ptr(rule), Int(0)}}
 }
 
 // LandlockRestrictSelf is landlock_restrict_self(2) on the calling thread.
@@ -96,14 +118,14 @@ type SockFilter = unix.SockFilter
 
 // SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread.
 func SeccompFilter(prog []SockFilter) Op {
-	code := &structure{}
+	code := &Mem{bytes: make([]byte, 0, 8*len(prog))}
 	for _, i := range prog {
-		code.u16(i.Code)
+		code.bytes = binary.NativeEndian.AppendUint16(code.bytes, i.Code)
 		code.bytes = append(code.bytes, i.Jt, i.Jf)
-		code.u32(i.K)
+		code.bytes = binary.NativeEndian.AppendUint32(code.bytes, i.K)
 	}
-	s := (&structure{}).u64(uint64(len(prog))) // the length is 16 bits, padded
-	m := s.pointer(&code.Mem).is(fmt.Sprintf("{len=%d}", len(prog)))
+	// The length is 16 bits, padded.
+	m := (&structure{}).u64(uint64(len(prog))).pointer(code).is(func() string { return fmt.Sprintf("{len=%d}", len(prog)) })
 	return Op{Name: "seccomp", nr: unix.SYS_SECCOMP,
 		Args: []Arg{Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), Ptr(m)}}.
 		Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").

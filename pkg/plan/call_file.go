@@ -6,7 +6,7 @@ import (
 
 // Openat is openat(2) of a name that needs no safe resolution.
 func Openat(dir Arg, path string, flags uint64, mode uint32) Op {
-	args := []Arg{dir, Str(path), Sym(openText(flags), flags)}
+	args := []Arg{dir, Str(path), Value(flags, openText)}
 	if flags&unix.O_CREAT != 0 {
 		args = append(args, Octal(mode))
 	}
@@ -16,11 +16,13 @@ func Openat(dir Arg, path string, flags uint64, mode uint32) Op {
 // Openat2 is openat2(2) (Linux 5.6).
 func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) Op {
 	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
-	text := "flags=" + openText(flags)
-	if flags&unix.O_CREAT != 0 {
-		text += ", mode=" + octal(mode)
-	}
-	m := s.is("{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}")
+	m := s.is(func() string {
+		text := "flags=" + openText(flags)
+		if flags&unix.O_CREAT != 0 {
+			text += ", mode=" + octal(uint64(mode))
+		}
+		return "{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}"
+	})
 	return Op{Name: "openat2", nr: unix.SYS_OPENAT2, Args: []Arg{dir, Str(path), Ptr(m), Int(24)}}
 }
 
@@ -32,8 +34,10 @@ func Mkdirat(dir Arg, path string, mode uint32) Op {
 // MakeFile is mknodat(2) of an empty regular file.
 func MakeFile(dir Arg, path string, mode uint32) Op {
 	return Op{Name: "mknodat", nr: unix.SYS_MKNODAT,
-		Args: []Arg{dir, Str(path), Sym("S_IFREG|"+octal(mode), uint64(unix.S_IFREG|mode))}}
+		Args: []Arg{dir, Str(path), Value(uint64(unix.S_IFREG|mode), fileMode)}}
 }
+
+func fileMode(v uint64) string { return "S_IFREG|" + octal(v&^unix.S_IFREG) }
 
 // Symlinkat is symlinkat(2): a link at path that says target.
 func Symlinkat(target string, dir Arg, path string) Op {
@@ -61,6 +65,14 @@ func Sendto(fd *Result) Op {
 	return Op{Name: "sendto", nr: unix.SYS_SENDTO, Args: []Arg{Ref(fd), Bytes([]byte{1}), Int(1),
 		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)}}.Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
+}
+
+// Peek looks at the socket to the supervisor. While that has its end open and
+// says nothing the kernel says EAGAIN; at the end of file, 0.
+func Peek(fd *Result) Op {
+	return Op{Name: "recvfrom", nr: unix.SYS_RECVFROM, Args: []Arg{Ref(fd), Ptr(Reserve(`""`, 1)), Int(1),
+		Sym("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()}}.
+		Except(unix.EAGAIN).Exactly(1)
 }
 
 // Close is close(2).

@@ -37,8 +37,10 @@ type MountAttr struct {
 // AT_RECURSIVE; a recursive change is made to all mounts or to none.
 func MountSetattr(dir Arg, path string, flags uint64, a MountAttr) Op {
 	s := (&structure{}).u64(a.Set).u64(a.Clear).u64(a.Propagation).u64(0)
-	m := s.is(fmt.Sprintf("{attr_set=%s, attr_clr=%s, propagation=%s, userns_fd=0}",
-		flagText(a.Set, mountAttrs), flagText(a.Clear, mountAttrs), flagText(a.Propagation, propagations)))
+	m := s.is(func() string {
+		return fmt.Sprintf("{attr_set=%s, attr_clr=%s, propagation=%s, userns_fd=0}",
+			flagText(a.Set, mountAttrs), flagText(a.Clear, mountAttrs), flagText(a.Propagation, propagations))
+	})
 	return Op{Name: "mount_setattr", nr: unix.SYS_MOUNT_SETATTR,
 		Args: []Arg{dir, Str(path), flagArg(flags, atFlags), Ptr(m), Int(32)}}
 }

@@ -36,9 +36,9 @@ func Dumpable(on bool) Op {
 // Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
 func Unshare(flags uint64) Op {
 	return Op{Name: "unshare", nr: unix.SYS_UNSHARE, Args: []Arg{flagArg(flags, cloneFlags)},
-		hints: map[unix.Errno]string{
-			unix.EPERM:  "an ordinary user needs a user namespace for this: hk-unshare --user",
-			unix.ENOSPC: "a limit in /proc/sys/user/max_*_namespaces is 0 or reached",
+		hints: []hint{
+			{unix.EPERM, "an ordinary user needs a user namespace for this: hk-unshare --user"},
+			{unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached"},
 		}}
 }
 
@@ -62,14 +62,14 @@ func Setdomainname(name string) Op {
 
 // Sigmask is rt_sigprocmask(SIG_SETMASK): bit n-1 of mask blocks signal n.
 func Sigmask(mask uint64) Op {
-	m := (&structure{}).u64(mask).is(maskText(mask))
+	m := (&structure{}).u64(mask).is(func() string { return maskText(mask) })
 	return Op{Name: "rt_sigprocmask", nr: unix.SYS_RT_SIGPROCMASK,
 		Args: []Arg{Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8)}}
 }
 
 // DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
 func DefaultAction(sig unix.Signal) Op {
-	m := (&structure{}).u64(0).u64(0).u64(0).u64(0).is("{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}")
+	m := (&structure{}).u64(0).u64(0).u64(0).u64(0).is(func() string { return "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}" })
 	return Op{Name: "rt_sigaction", nr: unix.SYS_RT_SIGACTION,
 		Args: []Arg{Sym(unix.SignalName(sig), uint64(sig)), Ptr(m), Null(), Int(8)}}
 }
@@ -97,7 +97,9 @@ func maskText(mask uint64) string {
 
 // Setrlimit is prlimit64(2) on the calling process.
 func Setrlimit(name string, resource int, soft, hard uint64) Op {
-	m := (&structure{}).u64(soft).u64(hard).is("{rlim_cur=" + rlimText(soft) + ", rlim_max=" + rlimText(hard) + "}")
+	m := (&structure{}).u64(soft).u64(hard).is(func() string {
+		return "{rlim_cur=" + rlimText(soft) + ", rlim_max=" + rlimText(hard) + "}"
+	})
 	return Op{Name: "prlimit64", nr: unix.SYS_PRLIMIT64,
 		Args: []Arg{Int(0), Sym(name, uint64(resource)), Ptr(m), Null()}}
 }
@@ -113,10 +115,10 @@ func rlimText(v uint64) string {
 }
 
 // A vector is a null-terminated array of strings, as execve(2) takes it.
-func vector(text string, list []string) *Mem {
+func vector(list []string, text func() string) *Mem {
 	s := &structure{}
 	for _, w := range list {
-		s.pointer(&Mem{bytes: append([]byte(w), 0)})
+		s.pointer(&Mem{str: w, terminated: true})
 	}
 	return s.u64(0).is(text)
 }
@@ -128,17 +130,21 @@ type Image struct {
 
 // NewImage makes an image, to be shared by ops that try one name after another.
 func NewImage(argv, env []string) Image {
-	quoted := make([]string, len(argv))
-	for i, a := range argv {
-		quoted[i] = quote(a)
-	}
-	vars := fmt.Sprintf("/* %d vars */", len(env))
-	if len(env) == 1 {
-		vars = "/* 1 var */"
-	}
+	argv, env = slices.Clone(argv), slices.Clone(env)
 	return Image{
-		argv: vector("["+strings.Join(quoted, ", ")+"]", slices.Clone(argv)),
-		envp: vector(vars, slices.Clone(env)),
+		argv: vector(argv, func() string {
+			quoted := make([]string, len(argv))
+			for i, a := range argv {
+				quoted[i] = quote(a)
+			}
+			return "[" + strings.Join(quoted, ", ") + "]"
+		}),
+		envp: vector(env, func() string {
+			if len(env) == 1 {
+				return "/* 1 var */"
+			}
+			return fmt.Sprintf("/* %d vars */", len(env))
+		}),
 	}
 }
 

@@ -33,14 +33,14 @@ func (p *Plan) cloneOp(stage string, flags uint64) Op {
 	}
 	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
 	s.u64(0).u64(0).u64(0).u64(0)
-	args := s.is("{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}")
+	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
 	return Op{
 		Stage: stage, Name: "clone3", nr: unix.SYS_CLONE3, clone: true,
 		Args: []Arg{Ptr(args), Int(int64(len(args.bytes)))},
-		hints: map[unix.Errno]string{
-			unix.EPERM:  "making namespaces is forbidden here; for an unprivileged user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container",
-			unix.ENOSPC: "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep",
-			unix.ENOSYS: "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3",
+		hints: []hint{
+			{unix.EPERM, "making namespaces is forbidden here; for an unprivileged user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"},
+			{unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep"},
+			{unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3"},
 		},
 	}
 }
@@ -108,7 +108,7 @@ func (p *Plan) Start() (*Process, error) {
 	}
 	return &Process{
 		PID: int(pid), Payload: int(pid),
-		PidFD: int(*(*int32)(l.mems[p.args])),
+		PidFD: int(*(*int32)(p.args.at)),
 		plan:  p, layout: l, sock: ours,
 	}, nil
 }
@@ -152,10 +152,10 @@ func (c *Process) steps() error {
 		if pid > 0 {
 			c.Payload, at.PID = pid, pid
 		}
-		if it.check {
+		step := c.plan.items[i+1].step
+		if step == nil {
 			continue
 		}
-		step := c.plan.items[i+1].step
 		at.Root = fmt.Sprintf("/proc/%d/root", at.PID)
 		if err := step.Do(at); err != nil {
 			return &StepError{Stage: step.Stage, Err: err}
@@ -171,25 +171,27 @@ func (c *Process) steps() error {
 	return err
 }
 
-// receive waits for the child's next message. open is false at end of file.
+// receive waits for the child's next message, and tells who sent it. open is
+// false at end of file.
+//
+// The system call is made raw: the child is about to answer, and to have the
+// scheduler find another thread for nothing takes longer than that.
 func receive(sock int) (pid int, open bool, err error) {
 	var b [1]byte
-	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	var control [64]byte
+	iov := unix.Iovec{Base: &b[0], Len: 1}
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(sock, b[:], oob, 0)
-		if err == unix.EINTR {
+		msg := unix.Msghdr{Iov: &iov, Iovlen: 1, Control: &control[0], Controllen: uint64(len(control))}
+		n, _, e := unix.Syscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)), 0)
+		switch {
+		case e == unix.EINTR:
 			continue
-		}
-		if err == unix.ECONNRESET {
+		case e == unix.ECONNRESET, e == 0 && n == 0:
 			return 0, false, nil
+		case e != 0:
+			return 0, false, fmt.Errorf("wait for the child: %w", e)
 		}
-		if err != nil {
-			return 0, false, fmt.Errorf("wait for the child: %w", err)
-		}
-		if n == 0 {
-			return 0, false, nil
-		}
-		if msgs, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil {
+		if msgs, err := unix.ParseSocketControlMessage(control[:msg.Controllen]); err == nil {
 			for _, m := range msgs {
 				if cred, err := unix.ParseUnixCredentials(&m); err == nil {
 					pid = int(cred.Pid)

@@ -77,6 +77,6 @@ func (p *Plan) failure(l *layout, k int) error {
 			}
 		}
 	}
-	e.Hint = op.hints[e.Errno]
+	e.Hint = op.hint(e.Errno)
 	return e
 }

@@ -31,7 +31,9 @@ func flagText(v uint64, table []bit) string {
 	return strings.Join(names, "|")
 }
 
-func flagArg(v uint64, table []bit) Arg { return Sym(flagText(v, table), v) }
+func flagArg(v uint64, table []bit) Arg {
+	return Value(v, func(v uint64) string { return flagText(v, table) })
+}
 
 var cloneFlags = []bit{
 	{unix.CLONE_VM, "CLONE_VM"},

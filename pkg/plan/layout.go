@@ -63,7 +63,6 @@ type layout struct {
 	arena []byte
 	used  int
 	head  *header
-	mems  map[*Mem]unsafe.Pointer
 	// index maps a record to its item.
 	index []int
 }
@@ -81,16 +80,12 @@ func (l *layout) take(n int) unsafe.Pointer {
 
 func roundUp(n int) int { return (n + align - 1) &^ (align - 1) }
 
-// need is the number of bytes that m and what it points to take.
-func (m *Mem) need(seen map[*Mem]bool) int {
-	if seen[m] {
-		return 0
-	}
-	seen[m] = true
-	n := roundUp(max(len(m.bytes), m.size, 1))
+// need is how many bytes m and what it points to take at the most.
+func (m *Mem) need() int {
+	n := roundUp(m.length()) + len(m.refs)*int(unsafe.Sizeof(store{}))
 	for _, r := range m.refs {
 		if r.mem != nil {
-			n += r.mem.need(seen)
+			n += r.mem.need()
 		}
 	}
 	return n
@@ -98,31 +93,23 @@ func (m *Mem) need(seen map[*Mem]bool) int {
 
 // lay puts the plan into an arena. The caller unmaps it with free.
 func (p *Plan) lay() (*layout, error) {
-	n := roundUp(int(unsafe.Sizeof(header{}))) + 3*stackSize + pageSize
-	seen := map[*Mem]bool{}
-	uses := 0
+	n := roundUp(int(unsafe.Sizeof(header{}))) + pageSize
 	for _, it := range p.items {
-		if it.step != nil {
-			continue
-		}
-		n += roundUp(int(unsafe.Sizeof(record{}))) // an upper bound; records lie together
+		// Each item takes a record, and each argument may be a result's place.
+		n += int(unsafe.Sizeof(record{})) + 6*int(unsafe.Sizeof(store{})) + align
 		for _, a := range it.op.Args {
-			if a.mem != nil {
-				n += a.mem.need(seen)
+			if m := a.mem(); m != nil {
+				m.at = nil
+				n += m.need()
 			}
 		}
-		uses += len(it.op.Args)
 	}
-	for m := range seen {
-		uses += len(m.refs)
-	}
-	n += uses*int(unsafe.Sizeof(store{})) + len(p.items)*align
 	n = (n + pageSize - 1) &^ (pageSize - 1)
 	arena, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("mmap of %d bytes for the plan: %w", n, err)
 	}
-	l := &layout{arena: arena, mems: map[*Mem]unsafe.Pointer{}}
+	l := &layout{arena: arena, index: make([]int, 0, len(p.items))}
 	l.head = (*header)(l.take(int(unsafe.Sizeof(header{}))))
 	l.fillIn(p)
 	return l, nil
@@ -160,11 +147,11 @@ func (l *layout) fillIn(p *Plan) {
 			r.exact, r.want = 1, uintptr(op.want)
 		}
 		for j, a := range op.Args {
-			switch {
-			case a.res != nil:
-				a.res.set = append(a.res.set, store{unsafe.Pointer(&r.args[j]), 8})
-			case a.mem != nil:
-				r.args[j] = uintptr(l.place(a.mem))
+			switch is := a.is.(type) {
+			case *Result:
+				is.set = append(is.set, store{unsafe.Pointer(&r.args[j]), 8})
+			case *Mem:
+				r.args[j] = uintptr(l.place(is))
 			default:
 				r.args[j] = uintptr(a.val)
 			}
@@ -199,27 +186,28 @@ func (l *layout) record(k int) *record {
 
 // place copies m into the arena, once, and returns where it is.
 func (l *layout) place(m *Mem) unsafe.Pointer {
-	if at, ok := l.mems[m]; ok {
-		return at
+	if m.at != nil {
+		return m.at
 	}
-	at := l.take(max(len(m.bytes), m.size, 1))
-	l.mems[m] = at
-	copy(unsafe.Slice((*byte)(at), len(m.bytes)), m.bytes)
+	n := m.length()
+	m.at = l.take(n)
+	to := unsafe.Slice((*byte)(m.at), n)
+	copy(to, m.str)
+	copy(to, m.bytes)
 	for _, r := range m.refs {
-		where := unsafe.Add(at, r.off)
+		where := unsafe.Add(m.at, r.off)
 		if r.mem != nil {
 			*(*uintptr)(where) = uintptr(l.place(r.mem))
 		} else {
 			r.res.set = append(r.res.set, store{where, uintptr(r.size)})
 		}
 	}
-	return at
+	return m.at
 }
 
 func (l *layout) fill(m *Mem, b []byte) {
 	if len(b) > m.size {
 		panic("plan: more bytes than were reserved")
 	}
-	copy(unsafe.Slice((*byte)(l.mems[m]), m.size), b)
+	copy(unsafe.Slice((*byte)(m.at), m.size), b)
 }
-

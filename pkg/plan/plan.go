@@ -66,7 +66,7 @@ type Op struct {
 	except []unix.Errno
 	exact  bool
 	want   int64
-	hints  map[unix.Errno]string
+	hints  []hint
 	clone  bool
 	exec   bool
 }
@@ -103,13 +103,24 @@ func (o Op) Exactly(n int) Op {
 // Hint returns the op with a sentence for the user, for the case that it fails
 // with errno and that errno has one likely cause.
 func (o Op) Hint(errno unix.Errno, text string) Op {
-	h := make(map[unix.Errno]string, len(o.hints)+1)
-	for k, v := range o.hints {
-		h[k] = v
-	}
-	h[errno] = text
-	o.hints = h
+	o.hints = append(o.hints[:len(o.hints):len(o.hints)], hint{errno, text})
 	return o
+}
+
+// A hint is what to say to a failure. Of several for one errno the last counts.
+type hint struct {
+	errno unix.Errno
+	text  string
+}
+
+func (o Op) hint(errno unix.Errno) string {
+	text := ""
+	for _, h := range o.hints {
+		if h.errno == errno {
+			text = h.text
+		}
+	}
+	return text
 }
 
 // An Outside step is done by the supervisor while the child waits, or, in a
@@ -152,9 +163,6 @@ type item struct {
 	who  Actor
 	op   Op
 	step *Outside
-	// check marks the op that tells the supervisor how far the child is, so
-	// that a supervisor which is gone stops the plan.
-	check bool
 }
 
 // A Plan is a list of ops and outside steps, in order.
@@ -172,7 +180,7 @@ type Plan struct {
 }
 
 // New returns an empty plan.
-func New() *Plan { return &Plan{used: map[string]int{}} }
+func New() *Plan { return &Plan{used: map[string]int{}, items: make([]item, 0, 256)} }
 
 // NewResult returns a value to be given by an op of this plan. name is for the
 // reader; it is made unique.
@@ -210,7 +218,7 @@ func (p *Plan) Outside(step Outside) {
 		p.items = append(p.items, item{who: Beyond, step: &step})
 		return
 	}
-	p.send(step.Stage, false)
+	p.send(step.Stage)
 	p.items = append(p.items, item{who: Beyond, step: &step})
 	p.Add(step.Stage, Read(p.sync, 1).Exactly(1))
 }
@@ -255,6 +263,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 	add(CloseRange(0, ^uint32(0), 0))
 	p.cloned = true
 	p.Add(stage, Dumpable(true))
+	p.send(stage)
 }
 
 func (p *Plan) begin(copies bool) {
@@ -272,13 +281,13 @@ func (p *Plan) Alive(stage string) {
 	if !p.cloned {
 		panic("plan: no supervisor without a clone")
 	}
-	p.send(stage, true)
+	p.Add(stage, Peek(p.sync))
 }
 
-func (p *Plan) send(stage string, check bool) {
-	op := Sendto(p.sync)
-	op.Stage = stage
-	p.items = append(p.items, item{who: Child, op: op, check: check})
+// send appends the op that tells the supervisor that the child is there. It
+// also tells who the child is, which with an init only the kernel knows.
+func (p *Plan) send(stage string) {
+	p.Add(stage, Sendto(p.sync))
 }
 
 // Calls lists the ops' names in order, for tests of a plan's shape.

@@ -112,10 +112,12 @@ func TestResults(t *testing.T) {
 func TestStruct(t *testing.T) {
 	// A result in a struct that an argument points to: sendmsg-like calls take
 	// one; here landlock_add_rule, which says EBADF for a wrong descriptor.
+	text := func(uint64) string { return "X" }
+	rights := LandlockRights{text, text, text}
 	p := newClone(false, false)
-	set := p.Open("test", "ruleset", LandlockCreateRuleset(1, 0, 0, "X", "", ""))
+	set := p.Open("test", "ruleset", rights.CreateRuleset(1, 0, 0))
 	d := p.Open("test", "dir", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
-	p.Add("test", LandlockAllowPath(set, d, 1, "X"))
+	p.Add("test", rights.AllowPath(set, d, 1))
 	exec(p, "/usr/bin/true")
 	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1); int(abi) < 1 {
 		t.Skip("missing: Landlock")
@@ -335,7 +337,7 @@ func TestFlagText(t *testing.T) {
 func TestSizes(t *testing.T) {
 	// What the kernel has for these structs.
 	op := (&Plan{args: nil}).cloneOp("test", 0)
-	if n := len(op.Args[0].mem.bytes); n != 88 {
+	if n := len(op.Args[0].mem().bytes); n != 88 {
 		t.Errorf("struct clone_args has %d bytes; want 88", n)
 	}
 	if n := unsafe.Sizeof(record{}) % 8; n != 0 {

@@ -81,10 +81,10 @@ word:
 	return bits, nil
 }
 
-func securebitsText(bits uint32) string {
+func securebitsText(bits uint64) string {
 	var names []string
 	for _, b := range securebits {
-		if bits&b.bit != 0 {
+		if bits&uint64(b.bit) != 0 {
 			name := strings.ToUpper(strings.ReplaceAll(b.name, "-", "_"))
 			names = append(names, "SECBIT_"+name)
 		}

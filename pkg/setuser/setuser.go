@@ -107,7 +107,7 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 		}
 		s.Add(plan.Capset(hold, hold, 0))
 	}
-	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Sym(securebitsText(bits), uint64(bits))).
+	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Value(uint64(bits), securebitsText)).
 		Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
 	if changed && !s.Root && caps == nil {
 		s.Add(plan.Capset(0, 0, 0))

@@ -32,11 +32,11 @@ type Host struct {
 	DropsGroups bool
 	// LastCap is the highest capability that the kernel knows.
 	LastCap int
-	// TTY is the name of the terminal among the standard descriptors, or "".
-	TTY string
 	// SelfFD is the descriptor by which this program was executed, or -1.
 	SelfFD int
 
+	// TTY is the name of the terminal among the standard descriptors, or "".
+	TTY func() string
 	// Stat tells a file's type, following symbolic links, or why it cannot.
 	Stat func(path string) (fs.FileMode, error)
 	// Lstat is the same without following the last link.
@@ -76,7 +76,8 @@ func ThisHost() *Host {
 		Rlimit:      rlimit,
 		LandlockABI: landlockABI,
 		Procfs:      procfs,
-		Mapped:      func() bool { b, err := os.ReadFile("/proc/self/uid_map"); return err != nil || len(b) > 0 },
+		TTY:         terminal,
+		Mapped:      func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
 	}
 	h.Env, h.Handover = takeHandover(os.Environ())
 	if h.Handover.Unmapped {
@@ -96,7 +97,6 @@ func ThisHost() *Host {
 	}
 	h.capabilities()
 	h.DropsGroups = dropsGroups(h.Permitted)
-	h.TTY = terminal()
 	return h
 }
 
@@ -148,8 +148,20 @@ func dropsGroups(permitted uint64) bool {
 	if err != nil || len(groups) == 0 || permitted>>unix.CAP_SETGID&1 == 0 {
 		return false
 	}
-	b, err := os.ReadFile("/proc/self/setgroups")
-	return err == nil && strings.TrimSpace(string(b)) == "allow"
+	b, err := read("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(b) == "allow"
+}
+
+// read reads a small file of procfs. Package os would start its poller for it.
+func read(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var b [4096]byte
+	n, err := unix.Read(fd, b[:])
+	return string(b[:max(n, 0)]), err
 }
 
 // terminal is the name of the first standard descriptor that is a terminal.
