@@ -104,9 +104,15 @@ func (s *supervisor) handle(info siginfo) {
 	case ours:
 		// The Go runtime interrupts its threads with SIGURG, and a write to a
 		// closed pipe gives SIGPIPE.
+	case sig == unix.SIGTSTP && !s.IsPID1() && !s.HasInit():
+		// The payload has it or gets it, and decides; if it stops, reap sees
+		// that.
+		if info.code != siKernel || !s.sharesGroup() {
+			s.send(sig)
+		}
 	case sig == unix.SIGTSTP:
-		// A PID 1 that does not handle it would not stop: SIGSTOP from outside
-		// does.
+		// A PID 1 does not stop of it, and of a payload below an init nobody
+		// tells us: SIGSTOP from outside stops either.
 		s.send(unix.SIGSTOP)
 		unix.Kill(os.Getpid(), unix.SIGSTOP)
 		s.send(unix.SIGCONT)

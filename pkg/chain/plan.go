@@ -95,6 +95,7 @@ func (t *tail) release() {
 		return
 	}
 	t.released = true
+	t.Deferred()
 	t.hand()
 	if t.Host.SelfFD >= 0 && !t.NextStage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))

@@ -149,7 +149,7 @@ func (b *builder) rootfs(root string) error {
 			}
 		case mode.IsDir():
 			if err := b.bind(Entry{Kind: ReadOnlyBind, Source: from, Target: "/" + name}); err != nil {
-				return err
+				return fmt.Errorf("%s: %w", from, err)
 			}
 		}
 	}

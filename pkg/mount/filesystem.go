@@ -105,7 +105,7 @@ func (b *builder) dev(target string) error {
 	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		e := Entry{Kind: DeviceBind, Source: "/dev/" + name, Target: base + "/" + name, Options: "noexec"}
 		if err := b.bind(e); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", e.Source, err)
 		}
 	}
 	for _, l := range [][2]string{

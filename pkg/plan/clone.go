@@ -33,12 +33,16 @@ func (p *Plan) cloneOp(stage string, flags uint64) Op {
 	}
 	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
 	s.u64(0).u64(0).u64(0).u64(0)
+	forbidden := "making namespaces is forbidden here; for an ordinary user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"
+	if flags&unix.CLONE_NEWUSER == 0 {
+		forbidden = "an ordinary user needs a user namespace for this: hk-unshare --user"
+	}
 	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
 	return Op{
 		Stage: stage, Name: "clone3", nr: unix.SYS_CLONE3, clone: true,
 		Args: []Arg{Ptr(args), Int(int64(len(args.bytes)))},
 		hints: []hint{
-			{unix.EPERM, "making namespaces is forbidden here; for an unprivileged user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"},
+			{unix.EPERM, forbidden},
 			{unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep"},
 			{unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3"},
 		},
@@ -245,6 +249,10 @@ func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
 	s := c.layout.head.status
 	return unix.WaitStatus(uint32(s - 1)), s != 0
 }
+
+// IsPID1 reports whether the payload is PID 1 of a PID namespace, whose signals
+// do nothing unless it handles them.
+func (c *Process) IsPID1() bool { return c.plan.flags&unix.CLONE_NEWPID != 0 && !c.plan.init }
 
 // HasInit reports whether an init stands between.
 func (c *Process) HasInit() bool { return c.plan.init }

@@ -172,6 +172,7 @@ type Plan struct {
 
 	cloned bool
 	init   bool
+	flags  uint64 // of the clone
 	// copies is set when the child must not share the caller's memory.
 	copies bool
 	// sync is the child's end of the socket to the supervisor, ours the other.
@@ -234,7 +235,7 @@ func (p *Plan) Cloned() bool { return p.cloned }
 // payload; it is needed where something in the new namespaces could attach to
 // the child, and for time namespaces.
 func (p *Plan) Clone(stage string, flags uint64, copies bool) {
-	p.begin(copies)
+	p.begin(flags, copies)
 	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
 	p.cloned = true
 	p.Add(stage, Close(p.ours))
@@ -243,7 +244,7 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) {
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
 // 1 is ours and reaps, and the plan goes on in its child.
 func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
-	p.begin(true)
+	p.begin(flags, true)
 	p.init = true
 	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
 	add := func(op Op) {
@@ -266,11 +267,11 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 	p.send(stage)
 }
 
-func (p *Plan) begin(copies bool) {
+func (p *Plan) begin(flags uint64, copies bool) {
 	if p.cloned {
 		panic("plan: a plan has one clone")
 	}
-	p.copies = copies
+	p.flags, p.copies = flags, copies
 	p.sync, p.ours = p.NewResult("supervisor"), p.NewResult("ours")
 }
 

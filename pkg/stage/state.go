@@ -86,7 +86,8 @@ func (s *State) Add(ops ...plan.Op) { s.Plan.Add(s.Name, ops...) }
 func (s *State) Open(name string, op plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
 
 // Limit appends ops that lower limits: at once, or, while a clone is to come,
-// in the child, so that they do not hold for the supervisor.
+// at the end of the child's ops, so that they do not hold for the supervisor
+// and for what the child has yet to do.
 func (s *State) Limit(ops ...plan.Op) {
 	if s.WillClone && !s.Plan.Cloned() {
 		s.deferred = append(s.deferred, deferral{s.Name, ops})
@@ -95,8 +96,9 @@ func (s *State) Limit(ops ...plan.Op) {
 	s.Add(ops...)
 }
 
-// Cloned is called by the stage that has cloned, last of all.
-func (s *State) Cloned() {
+// Deferred appends the limits that were put off. It belongs right before what
+// gives the thread to the payload.
+func (s *State) Deferred() {
 	for _, d := range s.deferred {
 		s.Plan.Add(d.stage, d.ops...)
 	}

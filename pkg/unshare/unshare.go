@@ -152,9 +152,6 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if n.CloseFDs {
 		s.Add(closeFDs(n.KeepFDs)...)
 	}
-	if s.Plan.Cloned() {
-		s.Cloned()
-	}
 	return nil
 }
 
