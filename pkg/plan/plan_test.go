@@ -247,10 +247,15 @@ func TestHandlersAndMask(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, _ := os.ReadFile(out)
-	for _, line := range regexp.MustCompile(`(?m)^Sig(Blk|Ign|Cgt).*`).FindAllString(string(b), -1) {
+	own, _ := os.ReadFile("/proc/self/status")
+	ignored := regexp.MustCompile(`SigIgn:.*`)
+	for _, line := range regexp.MustCompile(`(?m)^Sig(Blk|Cgt).*`).FindAllString(string(b), -1) {
 		if !strings.HasSuffix(line, "0000000000000000") {
 			t.Error(line)
 		}
+	}
+	if got, want := ignored.FindString(string(b)), ignored.FindString(string(own)); got != want {
+		t.Errorf("%s; want %s", got, want)
 	}
 }
 
