@@ -1,0 +1,144 @@
+package test
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"hk/pkg/chain"
+
+	"github.com/spf13/pflag"
+)
+
+// sources lists the Go files of the project, for the tests about it. They are
+// not there when the tests run as an ordinary user elsewhere.
+func sources(t *testing.T) []string {
+	if os.Getenv("HK_TEST_BIN") != "" {
+		t.Skip("about the sources, which are not there")
+	}
+	var files []string
+	err := filepath.WalkDir("..", func(p string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(p, ".go") {
+			files = append(files, strings.TrimPrefix(filepath.ToSlash(p), "../"))
+		}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatal("no sources", err)
+	}
+	return files
+}
+
+// TestLayout checks that cmd/hk-X, pkg/X and docs/man/hk-X.1 line up.
+func TestLayout(t *testing.T) {
+	sources(t)
+	for _, k := range chain.Kinds {
+		name := strings.TrimPrefix(k.Name, "hk-")
+		for _, p := range []string{"cmd/hk-" + name + "/main.go", "pkg/" + name, "docs/man/hk-" + name + ".1"} {
+			if _, err := os.Stat("../" + p); err != nil {
+				t.Errorf("%s: %v", k.Name, err)
+			}
+		}
+	}
+	dirs, _ := filepath.Glob("../cmd/*")
+	if len(dirs) != len(chain.Kinds) {
+		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
+	}
+	for _, f := range sources(t) {
+		for _, word := range strings.Split(filepath.Dir(f), "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helpers", "misc"}, word) {
+				t.Errorf("%s: a name that excludes nothing", f)
+			}
+		}
+	}
+}
+
+// TestFlags checks that every flag is in the usage text and in the manual page,
+// and that neither has one that there is not.
+func TestFlags(t *testing.T) {
+	sources(t)
+	inUsage := regexp.MustCompile(`(?:^|[ ,(])--([a-z0-9][a-z0-9-]*)`)
+	inPage := regexp.MustCompile(`\bFl -([a-z0-9][a-z0-9-]*)`)
+	for _, k := range chain.Kinds {
+		fs := pflag.NewFlagSet(k.Name, pflag.ContinueOnError)
+		k.New().Flags(fs)
+		page, err := os.ReadFile("../docs/man/" + k.Name + ".1")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		usage, manual := map[string]bool{}, map[string]bool{}
+		for _, m := range inUsage.FindAllStringSubmatch(k.Usage, -1) {
+			usage[m[1]] = true
+		}
+		for _, m := range inPage.FindAllStringSubmatch(string(page), -1) {
+			manual[m[1]] = true
+		}
+		fs.VisitAll(func(f *pflag.Flag) {
+			if !usage[f.Name] {
+				t.Errorf("%s --%s is not in the usage text", k.Name, f.Name)
+			}
+			if !manual[f.Name] {
+				t.Errorf("%s --%s is not in the manual page", k.Name, f.Name)
+			}
+		})
+		for name := range usage {
+			if fs.Lookup(name) == nil {
+				t.Errorf("%s: the usage text has --%s", k.Name, name)
+			}
+		}
+		if n := strings.Count(k.Usage, "\n"); n > 24 {
+			t.Errorf("%s: the usage text has %d lines", k.Name, n)
+		}
+	}
+}
+
+// TestImports checks who may import whom.
+func TestImports(t *testing.T) {
+	stagePackages := map[string]bool{}
+	for _, k := range chain.Kinds {
+		stagePackages["hk/pkg/"+strings.TrimPrefix(k.Name, "hk-")] = true
+	}
+	for _, f := range sources(t) {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		ast, err := parser.ParseFile(token.NewFileSet(), "../"+f, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkg := "hk/" + filepath.Dir(f)
+		for _, im := range ast.Imports {
+			path := strings.Trim(im.Path.Value, `"`)
+			switch {
+			case pkg == "hk/pkg/plan" && strings.HasPrefix(path, "hk/"):
+				t.Errorf("%s imports %s: the plan imports nothing of ours", f, path)
+			case pkg == "hk/pkg/stage" && strings.HasPrefix(path, "hk/") && path != "hk/pkg/plan":
+				t.Errorf("%s imports %s", f, path)
+			case stagePackages[pkg] && stagePackages[path] && path != pkg:
+				t.Errorf("%s imports %s: a stage imports no stage", f, path)
+			case path == "C":
+				t.Errorf("%s: no cgo", f)
+			}
+		}
+	}
+}
+
+// TestSizes checks that no file is more than fits in a head.
+func TestSizes(t *testing.T) {
+	for _, f := range sources(t) {
+		b, err := os.ReadFile("../" + f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		generated := strings.HasPrefix(filepath.Base(f), "z")
+		if n := strings.Count(string(b), "\n"); n > 420 && !generated && !strings.HasSuffix(f, "_test.go") {
+			t.Errorf("%s has %d lines", f, n)
+		}
+	}
+}
