@@ -60,11 +60,6 @@ func (a *Arch) Number(name string) (uint32, bool) {
 	return a.table[i].nr, true
 }
 
-// wide reports whether an argument of a call is 64 bits to the kernel.
-func (a *Arch) wide(name string, arg int) bool {
-	return a.bits == 64 && narrow[name]>>arg&1 == 0
-}
-
 // known reports whether any architecture of Linux has the call.
 func known(name string) bool {
 	for _, a := range arches {
@@ -74,43 +69,4 @@ func known(name string) bool {
 	}
 	i := sort.SearchStrings(elsewhere[:], name)
 	return i < len(elsewhere) && elsewhere[i] == name
-}
-
-// narrow are the arguments, by bit, of which the kernel looks at the lower 32
-// bits only. A filter that compares all 64 is passed by a program that sets the
-// others. It holds the calls whose arguments policies look at.
-var narrow = map[string]uint8{
-	"accept4":            1<<0 | 1<<3,
-	"bpf":                1<<0 | 1<<2,
-	"clone":              1 << 0, // the upper half of the flags is dropped
-	"epoll_ctl":          1<<0 | 1<<1 | 1<<2,
-	"fchmodat":           1<<0 | 1<<2,
-	"fcntl":              1<<0 | 1<<1,
-	"fcntl64":            1<<0 | 1<<1,
-	"futex":              1<<1 | 1<<2 | 1<<5,
-	"getsockopt":         1<<0 | 1<<1 | 1<<2,
-	"ioctl":              1<<0 | 1<<1,
-	"ioprio_set":         1<<0 | 1<<1 | 1<<2,
-	"keyctl":             1 << 0,
-	"kill":               1<<0 | 1<<1,
-	"madvise":            1 << 2,
-	"mknod":              1<<1 | 1<<2,
-	"mknodat":            1<<0 | 1<<2 | 1<<3,
-	"open":               1<<1 | 1<<2,
-	"openat":             1<<0 | 1<<2 | 1<<3,
-	"perf_event_open":    1<<1 | 1<<2 | 1<<3,
-	"personality":        1 << 0,
-	"prctl":              1 << 0,
-	"prlimit64":          1<<0 | 1<<1,
-	"quotactl":           1<<0 | 1<<2,
-	"sched_setscheduler": 1<<0 | 1<<1,
-	"seccomp":            1<<0 | 1<<1,
-	"setns":              1<<0 | 1<<1,
-	"setpriority":        1<<0 | 1<<1 | 1<<2,
-	"setsockopt":         1<<0 | 1<<1 | 1<<2,
-	"socket":             1<<0 | 1<<1 | 1<<2,
-	"socketpair":         1<<0 | 1<<1 | 1<<2,
-	"tgkill":             1<<0 | 1<<1 | 1<<2,
-	"tkill":              1<<0 | 1<<1,
-	"umask":              1 << 0,
 }

@@ -37,13 +37,30 @@ func (p *Policy) check() error {
 	}
 	for _, r := range p.Rules {
 		for _, c := range r.Conds {
-			if c.Arg < 0 || c.Arg > 5 {
-				return fmt.Errorf("a call has the arguments 0 to 5, not %d", c.Arg)
-			}
-			if c.Op == MaskedEQ && c.Value&^c.Mask != 0 {
-				return fmt.Errorf("%v: argument %d masked with %#x is never %#x", r.Names, c.Arg, c.Mask, c.Value)
+			for _, name := range r.Names {
+				if err := c.check(name); err != nil {
+					return fmt.Errorf("%s: argument %d: %w", name, c.Arg, err)
+				}
 			}
 		}
+	}
+	return nil
+}
+
+// check refuses a condition on a call that cannot mean what it says.
+func (c Cond) check(name string) error {
+	bytes, ok := width(name, c.Arg)
+	if !ok {
+		return errors.New("it is not known how the kernel takes it")
+	}
+	ones := ^uint64(0) >> (64 - 8*bytes)
+	// A negative number in 64 bits is that number.
+	signed := (c.Op == EQ || c.Op == NE) && c.Value|ones == ^uint64(0) && c.Value>>(8*bytes-1)&1 == 1
+	switch {
+	case c.Op == MaskedEQ && c.Value&^c.Mask != 0:
+		return fmt.Errorf("masked with %#x it is never %#x", c.Mask, c.Value)
+	case c.Op != MaskedEQ && c.Value&^ones != 0 && !signed, c.Op == MaskedEQ && c.Value&^ones != 0:
+		return fmt.Errorf("the kernel takes %d bits of it: it is never %#x", 8*bytes, c.Value)
 	}
 	return nil
 }

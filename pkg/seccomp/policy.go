@@ -74,8 +74,8 @@ type Rule struct {
 	Conds  []Cond
 }
 
-// A Cond compares an argument, numbered from 0, as an unsigned number. An
-// argument that the kernel takes as 32 bits is compared as 32 bits.
+// A Cond compares an argument, numbered from 0, as an unsigned number, and of it
+// the bytes that the kernel looks at: see widths.
 type Cond struct {
 	Arg   int
 	Op    Op
@@ -97,13 +97,11 @@ const (
 	MaskedEQ
 )
 
-// holds is the meaning of a condition, in plain Go. The compiler is tested
-// against it.
-func (c Cond) holds(arg uint64, wide bool) bool {
-	v, mask := c.Value, c.Mask
-	if !wide {
-		arg, v, mask = uint64(uint32(arg)), uint64(uint32(v)), uint64(uint32(mask))
-	}
+// holds is the meaning of a condition on an argument of which the kernel looks
+// at some bytes, in plain Go. The compiler is tested against it.
+func (c Cond) holds(arg uint64, bytes int) bool {
+	ones := ^uint64(0) >> (64 - 8*bytes)
+	arg, v, mask := arg&ones, c.Value&ones, c.Mask&ones
 	switch c.Op {
 	case EQ:
 		return arg == v
@@ -141,7 +139,7 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 				continue
 			}
 			for _, c := range r.Conds {
-				if !c.holds(args[c.Arg], arch.wide(name, c.Arg)) {
+				if bytes, _ := width(name, c.Arg); !c.holds(args[c.Arg], bytes) {
 					continue name
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	profiles "github.com/moby/profiles/seccomp"
+	"github.com/moby/sys/capability"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -192,6 +193,11 @@ func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 var gone = []string{"nice", "oldwait4", "swapcontext", "multiplexer", "rtas", "sysmips", "timerfd"}
 
 func (s *syscall) applies(t Target) (bool, error) {
+	for _, f := range []*profiles.Filter{s.Excludes, s.Includes} {
+		if err := checkFilter(f); err != nil {
+			return false, err
+		}
+	}
 	if f := s.Excludes; f != nil {
 		if slices.Contains(f.Arches, goarch[t.Arch]) || slices.ContainsFunc(f.Caps, t.Caps) {
 			return false, nil
@@ -212,6 +218,29 @@ func (s *syscall) applies(t Target) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// goarches are the names that architectures have in conditions.
+var goarches = []string{"386", "amd64", "arm", "arm64", "loong64", "loongarch64", "mips", "mips64", "mips64le", "mips64n32",
+	"mips64p32", "mipsel64", "mipsle", "mips3l64n32", "ppc", "ppc64", "ppc64le", "riscv64", "s390", "s390x", "x32", "x86"}
+
+// checkFilter refuses names that are none: a condition that never holds takes
+// its rule along.
+func checkFilter(f *profiles.Filter) error {
+	if f == nil {
+		return nil
+	}
+	for _, a := range f.Arches {
+		if !slices.Contains(goarches, a) {
+			return fmt.Errorf("unknown architecture %q in a condition", a)
+		}
+	}
+	for _, c := range f.Caps {
+		if !slices.ContainsFunc(capability.ListKnown(), func(k capability.Cap) bool { return "CAP_"+strings.ToUpper(k.String()) == c }) {
+			return fmt.Errorf("unknown capability %q in a condition", c)
+		}
+	}
+	return nil
 }
 
 func condition(a specs.LinuxSeccompArg) (Cond, error) {

@@ -78,11 +78,15 @@ func (g *graph) fetch(word, mask uint32, jump uint16, k uint32, t, f *node) *nod
 	return g.intern(node{kind: fetch, word: word, mask: mask, jump: jump, k: k, t: t, f: f})
 }
 
-// condition makes the test of a condition.
-func (g *graph) condition(c Cond, wide bool, t, f *node) *node {
+// condition makes the test of a condition on an argument of so many bytes.
+func (g *graph) condition(c Cond, bytes int, t, f *node) *node {
 	lo := uint32(offsetArgs + 8*c.Arg)
 	hi := lo + 4
-	vlo, vhi := uint32(c.Value), uint32(c.Value>>32)
+	wide, ones := bytes == 8, allOnes
+	if bytes == 2 {
+		ones = 0xffff
+	}
+	vlo, vhi := uint32(c.Value)&ones, uint32(c.Value>>32)
 	// both compares the upper words, if there are any, and goes on with the
 	// lower ones where they are equal.
 	both := func(more, equal, less *node) *node {
@@ -92,7 +96,7 @@ func (g *graph) condition(c Cond, wide bool, t, f *node) *node {
 		return g.fetch(hi, allOnes, unix.BPF_JEQ, vhi, equal,
 			g.fetch(hi, allOnes, unix.BPF_JGT, vhi, more, less))
 	}
-	low := func(jump uint16, t, f *node) *node { return g.fetch(lo, allOnes, jump, vlo, t, f) }
+	low := func(jump uint16, t, f *node) *node { return g.fetch(lo, ones, jump, vlo, t, f) }
 	switch c.Op {
 	case EQ:
 		return both(f, low(unix.BPF_JEQ, t, f), f)
@@ -107,7 +111,7 @@ func (g *graph) condition(c Cond, wide bool, t, f *node) *node {
 	case LT:
 		return both(f, low(unix.BPF_JGE, f, t), t)
 	}
-	n := g.fetch(lo, uint32(c.Mask), unix.BPF_JEQ, vlo, t, f)
+	n := g.fetch(lo, uint32(c.Mask)&ones, unix.BPF_JEQ, vlo, t, f)
 	if wide {
 		n = g.fetch(hi, uint32(c.Mask>>32), unix.BPF_JEQ, vhi, n, f)
 	}
@@ -138,7 +142,8 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 			}
 			n := g.leaf(r.Action)
 			for j := len(r.Conds) - 1; j >= 0; j-- {
-				n = g.condition(r.Conds[j], a.wide(name, r.Conds[j].Arg), n, rest)
+				bytes, _ := width(name, r.Conds[j].Arg)
+				n = g.condition(r.Conds[j], bytes, n, rest)
 			}
 			byNumber[nr] = n
 		}
