@@ -176,6 +176,10 @@ func (m *match) try(ops []op, lines []string) (int, string) {
 		}
 		result := line[strings.LastIndex(line, " = ")+3:]
 		for _, g := range op.Gives {
+			if strings.HasPrefix(result, "-1") {
+				m.values[g] = "-1"
+				continue
+			}
 			if m.values[g] = strings.TrimLeft(result, "0"); m.values[g] == "" {
 				m.values[g] = "0"
 			}

@@ -82,8 +82,8 @@ func run(kind *stage.Kind) int {
 		return printed(kind.Name, state.Plan.JSON)
 	}
 	for _, s := range state.Skipped {
-		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", kind.Name, s)
-		status.write(event{Event: "skipped", Stage: kind.Name, What: s})
+		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", s.Stage, s.What)
+		status.write(event{Event: "skipped", Stage: s.Stage, What: s.What})
 	}
 	if settings.Verbose {
 		for _, n := range state.Notes {
@@ -137,6 +137,8 @@ func finder(h *stage.Host) *chain.Finder {
 	f := &chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
 	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
 		f.Dir = filepath.Dir(exe)
+	} else if exe, err := filepath.Abs(stage.ExecutedAs()); err == nil && !f.ByFD {
+		f.Dir = filepath.Dir(exe) // there is no procfs
 	}
 	return f
 }

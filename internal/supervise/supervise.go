@@ -62,11 +62,13 @@ const (
 func (s *supervisor) listen() error {
 	s.payload = s.PidFD
 	if s.HasInit() {
-		fd, err := unix.PidfdOpen(s.Payload, 0)
-		if err != nil {
-			fd = s.PidFD // it has ended; so will init
+		// If init has not reaped it by now, the PID is the payload's; else init
+		// is about to end.
+		if fd, err := unix.PidfdOpen(s.Payload, 0); err == nil {
+			if _, ended := s.PayloadStatus(); !ended {
+				s.payload = fd
+			}
 		}
-		s.payload = fd
 	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {

@@ -168,14 +168,18 @@ func (c Common) args() []string {
 	return args
 }
 
-// Settings is what the stages' common flags come to for the chain as a whole.
+// Settings is what the stages' common flags come to: --explain for the chain as
+// a whole, the others for the part of it that is one plan.
 func (c *Chain) Settings() Common {
 	all := Common{StatusFD: -1}
 	for _, l := range c.Links {
-		all.Verbose = all.Verbose || l.Common.Verbose
 		if l.Common.Explain != "" {
 			all.Explain = l.Common.Explain
 		}
+	}
+	links, _, _, _ := c.cut()
+	for _, l := range links {
+		all.Verbose = all.Verbose || l.Common.Verbose
 		if l.Common.StatusFD >= 0 {
 			all.StatusFD = l.Common.StatusFD
 		}

@@ -14,8 +14,9 @@ import (
 // Plan makes the plan of a chain. It reads what the flags name on the host, and
 // changes nothing.
 //
-// A plan has one clone: what follows the stage that would need a second is
-// executed as a chain of its own.
+// A plan has one clone, and none by a caller whose credentials it has changed:
+// a supervisor is who has started the chain. What follows is executed as a chain
+// of its own, from the stage on that would clone.
 func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	links, payload, rest, path := c.cut()
 	s := stage.NewState(h)
@@ -44,12 +45,16 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 // cut is the part of the chain that one plan can hold, and what it executes:
 // whether that is a stage, and its path.
 func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
-	clones := 0
+	last := false
 	for i, l := range c.Links {
 		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
-			if clones++; clones == 2 {
+			if last {
 				return c.Links[:i], l.words, true, l.path
 			}
+			last = true
+		}
+		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
+			last = true
 		}
 	}
 	return c.Links, c.Payload, c.Rest, c.RestPath

@@ -183,35 +183,35 @@ func (m *Maps) Plan(s *stage.State) error {
 }
 
 func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
-	if !uid.single() {
-		step, err := helper(s.Name, uid)
-		if err != nil {
-			return err
-		}
-		s.Plan.Outside(step)
-	}
-	if !gid.single() {
-		step, err := helper(s.Name, gid)
-		if err != nil {
-			return err
-		}
-		s.Plan.Outside(step)
-	}
 	proc, err := s.Proc()
 	if err != nil {
 		return err
 	}
+	// The order matters: setgroups can be denied only before there is a group
+	// map.
 	if uid.single() {
 		s.ProcWrite(proc, "self/uid_map", uid.text())
+	} else if err := runHelper(s, uid); err != nil {
+		return err
 	}
 	if setgroups == "deny" {
 		s.ProcWrite(proc, "self/setgroups", "deny")
 	}
 	if gid.single() {
 		s.ProcWrite(proc, "self/gid_map", gid.text())
+	} else if err := runHelper(s, gid); err != nil {
+		return err
 	}
 	s.Add(plan.Close(proc))
 	return nil
+}
+
+func runHelper(s *stage.State, d direction) error {
+	step, err := helper(s.Name, d)
+	if err == nil {
+		s.Plan.Outside(step)
+	}
+	return err
 }
 
 func caps(list ...capability.Cap) uint64 {

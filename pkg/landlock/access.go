@@ -50,7 +50,7 @@ var scopes = []right{
 }
 
 // kernels is the Linux version that has an ABI.
-var kernels = map[int]string{1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12"}
+var kernels = map[int]string{1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12", 7: "6.15", 8: "7.0"}
 
 const (
 	execute   = 1 << 0

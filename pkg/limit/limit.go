@@ -91,7 +91,7 @@ func (lim Limit) op(s *stage.State) (plan.Op, error) {
 		if r.name != lim.Resource {
 			continue
 		}
-		soft, hard := s.Host.Rlimit(r.id)
+		soft, hard := s.Rlimit(r.id)
 		if !lim.KeepSoft {
 			soft = lim.Soft
 		}
@@ -104,6 +104,7 @@ func (lim Limit) op(s *stage.State) (plan.Op, error) {
 		if s.NextStage && soft < floor[r.name] {
 			return plan.Op{}, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor[r.name]))
 		}
+		s.SetRlimit(r.id, soft, hard)
 		return plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
 			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"), nil
 	}

@@ -64,7 +64,7 @@ func (b *builder) bind(e Entry) error {
 	src, err := b.source(e.Source)
 	if err != nil {
 		if (e.Kind == TryReadOnly || e.Kind == TryBind) && errors.Is(err, fs.ErrNotExist) {
-			b.Skipped = append(b.Skipped, fmt.Sprintf("--%s %s: %v", e.Kind, e.Source, err))
+			b.Skip(fmt.Sprintf("--%s %s: %v", e.Kind, e.Source, err))
 			return nil
 		}
 		return err
@@ -175,7 +175,10 @@ func (b *builder) readOnly(target string) error {
 		plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY}),
 		plan.MoveMount(tree, plan.Ref(from), ""),
 		plan.Close(tree), plan.Close(from))
-	if at.known && at.node.kind == dir {
+	switch {
+	case !at.known:
+		at.inside.forget()
+	case at.node.kind == dir:
 		at.parent.children[at.name] = newForeign(target + ", which is read-only")
 	}
 	return nil

@@ -26,6 +26,8 @@ func (b *builder) directory(e Entry) error {
 	switch {
 	case err != nil:
 		return err
+	case !at.known && e.Options != "":
+		return fmt.Errorf("it lies in %s, of which no mode is ever changed", at.inside.what)
 	case !at.known:
 		b.Add(plan.Close(b.lookup(at, unix.O_DIRECTORY)))
 		return nil

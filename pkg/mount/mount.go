@@ -98,7 +98,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 	if !m.InPlace && s.New&unix.CLONE_NEWNS == 0 {
 		// pivot_root(2) in a mount namespace of others would change theirs.
 		s.Add(plan.Unshare(unix.CLONE_NEWNS),
-			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
+			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}).
+				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
 		s.New |= unix.CLONE_NEWNS
 	}
 	b := &builder{State: s}
@@ -189,7 +190,9 @@ func (m *Mounts) enter(b *builder) error {
 			b.Add(plan.Chdir("/"))
 		}
 		if b.Host.Dir != "" && b.Host.Dir != "/" {
-			b.Add(plan.Chdir(b.Host.Dir).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+			dir := b.Open("dir", plan.Openat2(plan.AtCwd(), b.Host.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
+				unix.RESOLVE_NO_MAGICLINKS).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+			b.Add(plan.Fchdir(dir).Except(unix.EBADF, unix.EACCES), plan.Close(dir).Except(unix.EBADF))
 		}
 	}
 	return nil

@@ -211,14 +211,18 @@ func (b *builder) attach(m *plan.Result, at place, as *node) {
 	}
 	where := b.lookup(at, 0)
 	b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
+	at.inside.forget()
 	if as.kind == dir {
 		as.fd = m
 		at.inside.children[at.rest] = as
 		return
 	}
-	delete(at.inside.children, at.rest)
 	b.Add(plan.Close(m))
 }
+
+// forget drops what is known of mounts in a foreign node. A later mount there
+// may cover any of them: by which name it lies above is for links to say.
+func (n *node) forget() { n.children = map[string]*node{} }
 
 // lookup opens a place that may lie in a tree of others, such that no link
 // leads out of the root.

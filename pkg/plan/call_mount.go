@@ -24,7 +24,8 @@ func MoveMount(from *Result, to Arg, path string) Op {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
 	return Op{Name: "move_mount", nr: unix.SYS_MOVE_MOUNT,
-		Args: []Arg{Ref(from), Str(""), to, Str(path), flagArg(flags, moveFlags)}}
+		Args: []Arg{Ref(from), Str(""), to, Str(path), flagArg(flags, moveFlags)}}.
+		Hint(unix.EINVAL, "a file cannot be mounted on a directory, nor a directory on a file")
 }
 
 // A MountAttr is what mount_setattr(2) changes: attributes set and cleared, and

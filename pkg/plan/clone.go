@@ -132,7 +132,7 @@ func (c *Process) Setup() error {
 		return nil
 	}
 	status := c.wait()
-	if f := c.layout.head.failed; f != 0 && f <= c.layout.head.count {
+	if f := c.layout.head.failed; f != 0 && int(f) <= len(c.layout.index) {
 		return c.plan.failure(c.layout, int(f)-1)
 	}
 	op := c.plan.items[c.layout.index[c.reached()]].op
@@ -208,8 +208,8 @@ func receive(sock int) (pid int, open bool, err error) {
 
 // reached is the first record of the child that has not been done.
 func (c *Process) reached() int {
-	n := int(c.layout.head.count)
-	for k := int(c.layout.head.child); k < n; k++ {
+	n := len(c.layout.index)
+	for k := c.layout.child; k < n; k++ {
 		if c.layout.record(k).done == 0 {
 			return k
 		}

@@ -78,5 +78,8 @@ func (p *Plan) failure(l *layout, k int) error {
 		}
 	}
 	e.Hint = op.hint(e.Errno)
+	if e.Hint == "" && e.Errno == unix.EOVERFLOW {
+		e.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
+	}
 	return e
 }

@@ -26,8 +26,7 @@ func (p *Plan) Here(trace io.Writer) error {
 	}
 	defer l.free()
 	at := &At{PID: os.Getpid(), Root: "/", layout: l}
-	k := 0
-	for k < len(l.index) || p.stepsAfter(l, k) != nil {
+	for k := 0; ; {
 		for _, step := range p.stepsAfter(l, k) {
 			if err := step.Do(at); err != nil {
 				return &StepError{Stage: step.Stage, Err: err}
@@ -37,23 +36,18 @@ func (p *Plan) Here(trace io.Writer) error {
 			}
 		}
 		if k == len(l.index) {
-			break
-		}
-		end := k + 1
-		if trace == nil {
-			for end < len(l.index) && l.index[end] == l.index[end-1]+1 {
-				end++
-			}
+			return nil
 		}
 		if trace != nil && p.blind(l, k) {
-			for ; end < len(l.index); end++ {
-			}
-			for j := k; j < end; j++ {
-				writeOp(trace, p.items[l.index[j]], nil)
-			}
+			p.foretell(l, k, trace)
+			trace = nil
 		}
-		ok := perform(l.head, uintptr(k), uintptr(end))
-		if !ok {
+		// Up to the next step; one by one if each is to be told of.
+		end := k + 1
+		for trace == nil && end < len(l.index) && l.index[end] == l.index[end-1]+1 {
+			end++
+		}
+		if !perform(l.head, uintptr(k), uintptr(end)) {
 			return p.failure(l, int(l.head.failed)-1)
 		}
 		if trace != nil {
@@ -61,7 +55,6 @@ func (p *Plan) Here(trace io.Writer) error {
 		}
 		k = end
 	}
-	return nil
 }
 
 // stepsAfter returns the outside steps right before record k.
@@ -85,4 +78,15 @@ func (p *Plan) stepsAfter(l *layout, k int) []*Outside {
 func (p *Plan) blind(l *layout, k int) bool {
 	op := p.items[l.index[k]].op
 	return op.exec || op.Name == "seccomp"
+}
+
+// foretell writes all that is left of the plan, before it is done.
+func (p *Plan) foretell(l *layout, k int, trace io.Writer) {
+	for _, it := range p.items[l.index[k]:] {
+		if it.step != nil {
+			writeStep(trace, it.step)
+		} else {
+			writeOp(trace, it, nil)
+		}
+	}
 }

@@ -22,17 +22,21 @@ type record struct {
 	count  uintptr
 	exact  uintptr // 1: the result must be want
 	want   uintptr
+	needs  uintptr // results that are not there yet
 	result uintptr // what the kernel returned, -errno for a failure
 	done   uintptr // 1 once it has been performed
 }
 
-// A store puts a result where it is used.
+// A store puts a result where it is used, which is one thing less that a record
+// needs: an op does not happen before it has all that it uses.
 type store struct {
-	addr unsafe.Pointer
-	size uintptr
+	addr  unsafe.Pointer
+	size  uintptr
+	needs unsafe.Pointer
 }
 
 func (s store) put(v uint64) {
+	*(*uintptr)(s.needs)--
 	if s.size == 4 {
 		*(*uint32)(s.addr) = uint32(v)
 	} else {
@@ -65,6 +69,10 @@ type layout struct {
 	head  *header
 	// index maps a record to its item.
 	index []int
+	// records and child are the header's, which is not trusted once the payload
+	// runs.
+	records unsafe.Pointer
+	child   int
 }
 
 const align = 16
@@ -134,7 +142,8 @@ func (l *layout) fillIn(p *Plan) {
 		p.sync.set, p.ours.set = nil, nil
 	}
 	l.head.count = uintptr(len(l.index))
-	l.head.records = l.take(len(l.index) * int(unsafe.Sizeof(record{})))
+	l.records = l.take(len(l.index) * int(unsafe.Sizeof(record{})))
+	l.head.records = l.records
 	forks := 0
 	for k, i := range l.index {
 		op := p.items[i].op
@@ -149,9 +158,9 @@ func (l *layout) fillIn(p *Plan) {
 		for j, a := range op.Args {
 			switch is := a.is.(type) {
 			case *Result:
-				is.set = append(is.set, store{unsafe.Pointer(&r.args[j]), 8})
+				r.use(is, unsafe.Pointer(&r.args[j]), 8)
 			case *Mem:
-				r.args[j] = uintptr(l.place(is))
+				r.args[j] = uintptr(l.place(is, r))
 			default:
 				r.args[j] = uintptr(a.val)
 			}
@@ -167,6 +176,7 @@ func (l *layout) fillIn(p *Plan) {
 			}
 		}
 	}
+	l.child = int(l.head.child)
 	// Now every place that uses a result is known.
 	for k, i := range l.index {
 		op := p.items[i].op
@@ -181,11 +191,18 @@ func (l *layout) fillIn(p *Plan) {
 }
 
 func (l *layout) record(k int) *record {
-	return (*record)(unsafe.Add(l.head.records, uintptr(k)*unsafe.Sizeof(record{})))
+	return (*record)(unsafe.Add(l.records, uintptr(k)*unsafe.Sizeof(record{})))
 }
 
-// place copies m into the arena, once, and returns where it is.
-func (l *layout) place(m *Mem) unsafe.Pointer {
+// use has a result stored at an address before the record is performed.
+func (r *record) use(res *Result, addr unsafe.Pointer, size uintptr) {
+	r.needs++
+	res.set = append(res.set, store{addr, size, unsafe.Pointer(&r.needs)})
+}
+
+// place copies m, which r uses first, into the arena, once, and returns where it
+// is.
+func (l *layout) place(m *Mem, r *record) unsafe.Pointer {
 	if m.at != nil {
 		return m.at
 	}
@@ -194,12 +211,12 @@ func (l *layout) place(m *Mem) unsafe.Pointer {
 	to := unsafe.Slice((*byte)(m.at), n)
 	copy(to, m.str)
 	copy(to, m.bytes)
-	for _, r := range m.refs {
-		where := unsafe.Add(m.at, r.off)
-		if r.mem != nil {
-			*(*uintptr)(where) = uintptr(l.place(r.mem))
+	for _, ref := range m.refs {
+		where := unsafe.Add(m.at, ref.off)
+		if ref.mem != nil {
+			*(*uintptr)(where) = uintptr(l.place(ref.mem, r))
 		} else {
-			r.res.set = append(r.res.set, store{where, uintptr(r.size)})
+			r.use(ref.res, where, uintptr(ref.size))
 		}
 	}
 	return m.at

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noResult is what an op that lacks a result of an earlier one fails with.
+const noResult = ^uintptr(unix.ENODATA) + 1
+
 // perform does the ops [from, to) and reports whether all succeeded. A failure
 // is left in the header.
 //
@@ -19,6 +22,11 @@ import (
 func perform(h *header, from, to uintptr) bool {
 	for i := from; i < to; i++ {
 		r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
+		if r.needs != 0 {
+			r.result, r.done = noResult, 1
+			h.failed = i + 1
+			return false
+		}
 		v, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
 		if e != 0 {
 			v = -uintptr(e)
@@ -36,14 +44,14 @@ func perform(h *header, from, to uintptr) bool {
 				h.failed = i + 1
 				return false
 			}
-			continue
-		}
-		if r.exact != 0 && v != r.want {
+			v = ^uintptr(0)
+		} else if r.exact != 0 && v != r.want {
 			h.failed = i + 1
 			return false
 		}
 		for j := uintptr(0); j < r.count; j++ {
 			s := (*store)(unsafe.Add(r.stores, j*unsafe.Sizeof(store{})))
+			*(*uintptr)(s.needs)--
 			if s.size == 4 {
 				*(*uint32)(s.addr) = uint32(v)
 			} else {

@@ -71,11 +71,9 @@ type Op struct {
 	exec   bool
 }
 
-// Gives returns the op with its return value stored in r.
+// Gives returns the op with its return value stored in r. If the op fails with
+// an errno that is excepted, the value is -1.
 func (o Op) Gives(r *Result) Op {
-	if len(o.except) > 0 {
-		panic("plan: the result of an op that may fail cannot be used")
-	}
 	o.gives = r
 	return o
 }
@@ -83,9 +81,6 @@ func (o Op) Gives(r *Result) Op {
 // Except returns the op with errnos that do not stop the plan: the state that
 // the op was to bring about is there, or the next op is an alternative to it.
 func (o Op) Except(errnos ...unix.Errno) Op {
-	if o.gives != nil {
-		panic("plan: the result of an op that may fail cannot be used")
-	}
 	if len(errnos) > maxExcept {
 		panic("plan: too many excepted errnos")
 	}
@@ -257,13 +252,18 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 	for _, op := range before {
 		add(op)
 	}
+	// Nor may the reaper stay in a directory that the child leaves behind:
+	// pivot_root(2) takes along only what is at the root.
+	cwd := p.NewResult("cwd")
+	add(Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0).Gives(cwd))
+	add(Chdir("/"))
 	// What the payload could attach to must not be the reaper: it has more
 	// capabilities. The child takes itself out again.
 	add(Dumpable(false))
 	p.items = append(p.items, item{who: Init, op: p.cloneOp(stage, 0)})
 	add(CloseRange(0, ^uint32(0), 0))
 	p.cloned = true
-	p.Add(stage, Dumpable(true))
+	p.Add(stage, Dumpable(true), Fchdir(cwd), Close(cwd))
 	p.send(stage)
 }
 

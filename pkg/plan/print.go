@@ -22,6 +22,8 @@ func (o Op) String() string {
 // may be returned without stopping the plan.
 func (o Op) outcome() string {
 	switch {
+	case o.gives != nil && len(o.except) > 0:
+		return " = " + o.gives.String() + " or " + strings.Join(errnoNames(o.except), ", ")
 	case o.gives != nil:
 		return " = " + o.gives.String()
 	case len(o.except) > 0 && o.exec:

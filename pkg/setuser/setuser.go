@@ -31,6 +31,9 @@ type Credentials struct {
 	Umask *uint32
 }
 
+// Changes reports whether ids or capabilities change.
+func (c *Credentials) Changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
+
 // Plan adds the changes in the one order in which each still may be made:
 // bounding set, groups, ids, sets, ambient set, and what they undo after them.
 func (c *Credentials) Plan(s *stage.State) error {
@@ -145,7 +148,9 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	s.Add(plan.Setresgid(gid), plan.Setresuid(uid))
 	s.Root = c.User.isRoot()
 	if !s.Root && !keepCaps {
-		s.Ambient = 0
+		// The kernel does that only for who leaves user ID 0.
+		s.Add(plan.ClearAmbient(), plan.Capset(0, 0, 0))
+		s.Holds, s.Ambient = 0, 0
 	}
 	return true, nil
 }

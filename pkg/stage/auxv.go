@@ -35,16 +35,21 @@ func Secure() bool {
 	return ok && v != 0
 }
 
+// ExecutedAs is the name by which the kernel was told to execute this program
+// (AT_EXECFN), or "".
+func ExecutedAs() string {
+	v, ok := auxv(atExecFn)
+	if !ok {
+		return ""
+	}
+	return unix.BytePtrToString((*byte)(unsafe.Add(unsafe.Pointer(nil), v)))
+}
+
 // selfFD is the descriptor by which this program was executed and which is
 // still open: execveat(2) with AT_EMPTY_PATH says so in AT_EXECFN. -1 if there
 // is none.
 func selfFD() int {
-	v, ok := auxv(atExecFn)
-	if !ok {
-		return -1
-	}
-	name := unix.BytePtrToString((*byte)(unsafe.Add(unsafe.Pointer(nil), v)))
-	number, ok := strings.CutPrefix(name, "/dev/fd/")
+	number, ok := strings.CutPrefix(ExecutedAs(), "/dev/fd/")
 	if !ok {
 		return -1
 	}

@@ -35,3 +35,10 @@ type Cloner interface {
 	// Clones reports whether the settings need one.
 	Clones() bool
 }
+
+// A Changer is a stage that may change the credentials of the thread.
+type Changer interface {
+	Stage
+	// Changes reports whether the settings change ids or capabilities.
+	Changes() bool
+}

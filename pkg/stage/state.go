@@ -9,6 +9,9 @@ import (
 // AllCaps is every capability, as bits, that this source knows or will know.
 const AllCaps = ^uint64(0)
 
+// A Skip is something left out of a plan, and by which stage.
+type Skip struct{ Stage, What string }
+
 // A State is a plan in the making, with what its ops so far have brought about.
 // Stages look at it to check their place in the chain.
 type State struct {
@@ -57,14 +60,14 @@ type State struct {
 	// there is none.
 	NextFD int
 
-	// Skipped tells, a line each, what was asked for only if possible and is
-	// left out.
-	Skipped []string
+	// Skipped tells what was asked for only if possible and is left out.
+	Skipped []Skip
 
 	// Notes tell what is worth knowing and no weaker for it; shown by -v.
 	Notes []string
 
 	deferred []deferral
+	limits   map[int][2]uint64
 }
 
 type deferral struct {
@@ -84,6 +87,25 @@ func (s *State) Add(ops ...plan.Op) { s.Plan.Add(s.Name, ops...) }
 
 // Open appends an op and returns what it will give.
 func (s *State) Open(name string, op plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
+
+// Rlimit is the soft and the hard limit of a resource at this place.
+func (s *State) Rlimit(resource int) (soft, hard uint64) {
+	if l, ok := s.limits[resource]; ok {
+		return l[0], l[1]
+	}
+	return s.Host.Rlimit(resource)
+}
+
+// SetRlimit notes a limit that an op sets.
+func (s *State) SetRlimit(resource int, soft, hard uint64) {
+	if s.limits == nil {
+		s.limits = map[int][2]uint64{}
+	}
+	s.limits[resource] = [2]uint64{soft, hard}
+}
+
+// Skip notes what is left out.
+func (s *State) Skip(what string) { s.Skipped = append(s.Skipped, Skip{s.Name, what}) }
 
 // Limit appends ops that lower limits: at once, or, while a clone is to come,
 // at the end of the child's ops, so that they do not hold for the supervisor
@@ -149,5 +171,9 @@ func (s *State) Proc() (*plan.Result, error) {
 func (s *State) ProcWrite(proc *plan.Result, path, text string) {
 	f := s.Open("file", plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
 		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS))
-	s.Add(plan.Write(f, []byte(text)), plan.Close(f))
+	write := plan.Write(f, []byte(text))
+	if path == "self/uid_map" {
+		write = write.Hint(unix.EPERM, "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap")
+	}
+	s.Add(write, plan.Close(f))
 }

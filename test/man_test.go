@@ -1,0 +1,71 @@
+package test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestManExamples runs every example of the manual pages: what is said to work
+// does.
+func TestManExamples(t *testing.T) {
+	sources(t)
+	if os.Getuid() != 0 {
+		t.Skip("some examples are root's")
+	}
+	pages, err := filepath.Glob("../docs/man/*")
+	if err != nil || len(pages) == 0 {
+		t.Fatal("no pages", err)
+	}
+	for _, page := range pages {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := examples(string(b))
+		if len(list) == 0 {
+			t.Errorf("%s has no example", page)
+		}
+		for _, line := range list {
+			cmd := exec.Command("timeout", "20", "sh", "-c", line)
+			cmd.Dir = t.TempDir()
+			cmd.Env = append(os.Environ(), "PATH="+bin+":/usr/sbin:/usr/bin:/sbin:/bin", "HK_FUSE=")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n$ %s\n%s", filepath.Base(page), err, line, out)
+			}
+		}
+	}
+}
+
+// examples are the lines of a page that start with "$ ", with those that
+// continue them.
+func examples(page string) []string {
+	var list []string
+	continued := false
+	for _, line := range strings.Split(page, "\n") {
+		line = strings.NewReplacer(`\e`, `\`, `\-`, "-", `\(aq`, "'", `\(dq`, `"`, `\&`, "").Replace(line)
+		switch rest, ok := strings.CutPrefix(line, "$ "); {
+		case ok:
+			list = append(list, rest)
+		case continued:
+			list[len(list)-1] += "\n" + line
+		default:
+			continue
+		}
+		continued = strings.HasSuffix(line, `\`)
+	}
+	return list
+}
+
+// TestManLint checks the pages with mandoc.
+func TestManLint(t *testing.T) {
+	sources(t)
+	require(t, "mandoc", have("mandoc"))
+	pages, _ := filepath.Glob("../docs/man/*")
+	out, err := exec.Command("mandoc", append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
