@@ -1,6 +1,12 @@
+//go:debug updatemaxprocs=0
+
 // Hk-idmap is one stage of an isolation chain. See hk-idmap(1).
 package main
 
 import "hk/internal/cli"
 
-func main() { cli.Main("hk-idmap") }
+// The program runs in init, which is on the process's first thread: see
+// [cli.Main].
+func init() { cli.Main("hk-idmap") }
+
+func main() {}

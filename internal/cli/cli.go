@@ -7,7 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strconv"
+	"strings"
 
 	"hk/internal/supervise"
 	"hk/pkg/chain"
@@ -27,12 +28,13 @@ const (
 // Version is set by the linker.
 var Version = "devel"
 
-// init keeps the main goroutine on the first thread: what the kernel holds by
-// thread, as a parent-death signal, the caller has set there.
-func init() { runtime.LockOSThread() }
-
 // Main runs the stage that the program was called by, or else the named one. It
 // does not return.
+//
+// Preconditions: it is called in an init function. Until main starts, the
+// goroutine is locked to the process's first thread, where the caller has set
+// what the kernel holds by thread, as a parent-death signal. (To lock it by
+// runtime.LockOSThread starts one thread more, which every chain would pay for.)
 func Main(name string) {
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
 		name = kind.Name
@@ -149,9 +151,15 @@ func kernelFloor() error {
 	if err := unix.Uname(&u); err != nil {
 		return fmt.Errorf("uname: %w", err)
 	}
-	var major, minor int
 	release := unix.ByteSliceToString(u.Release[:])
-	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && (major < 5 || major == 5 && minor < 14) {
+	major, rest, _ := strings.Cut(release, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err := strconv.Atoi(major)
+	if err != nil {
+		return nil // no release of Linux; what it lacks will show
+	}
+	b, _ := strconv.Atoi(strings.TrimRight(minor, "-+abcdefghijklmnopqrstuvwxyz"))
+	if a < 5 || a == 5 && b < 14 {
 		return fmt.Errorf("needs Linux 5.14; this is %s", release)
 	}
 	return nil

@@ -117,8 +117,12 @@ func rlimText(v uint64) string {
 // A vector is a null-terminated array of strings, as execve(2) takes it.
 func vector(list []string, text func() string) *Mem {
 	s := &structure{}
-	for _, w := range list {
-		s.pointer(&Mem{str: w, terminated: true})
+	s.bytes = make([]byte, 0, 8*len(list)+8)
+	s.refs = make([]ref, 0, len(list))
+	mems := make([]Mem, len(list))
+	for i, w := range list {
+		mems[i] = Mem{str: w, terminated: true}
+		s.pointer(&mems[i])
 	}
 	return s.u64(0).is(text)
 }

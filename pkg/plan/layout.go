@@ -61,8 +61,8 @@ type header struct {
 	scratch [8]byte
 }
 
-// A layout is a plan in memory that is shared with the child and lies outside
-// of the Go heap: the child touches nothing else.
+// A layout is a plan in memory that the child has in common with the caller and
+// that lies outside of the Go heap: the child touches nothing else.
 type layout struct {
 	arena []byte
 	used  int
@@ -113,7 +113,11 @@ func (p *Plan) lay() (*layout, error) {
 		}
 	}
 	n = (n + pageSize - 1) &^ (pageSize - 1)
-	arena, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	share := unix.MAP_PRIVATE // the child has the same memory
+	if p.copies {
+		share = unix.MAP_SHARED
+	}
+	arena, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, share|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("mmap of %d bytes for the plan: %w", n, err)
 	}
