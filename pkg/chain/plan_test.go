@@ -52,6 +52,7 @@ func fakeHost(uid uint32) *stage.Host {
 		LandlockABI: func() int { return 7 },
 		Procfs:      func() error { return nil },
 		TTY:         func() string { return "" },
+		UserNS:      func() bool { return false },
 		Mapped:      func() bool { return true },
 		SubIDs: func(string) ([]stage.IDRange, error) {
 			return []stage.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil

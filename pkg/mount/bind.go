@@ -100,7 +100,7 @@ func (b *builder) bind(e Entry) error {
 	}
 	as := &node{kind: file}
 	if src.isDir {
-		as = newForeign(src.path)
+		as = newBound(src.path)
 	}
 	b.attach(b.cloneTree("tree", src.path, attrs, recursive), at, as)
 	return nil

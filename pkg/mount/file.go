@@ -26,6 +26,10 @@ func (b *builder) directory(e Entry) error {
 	switch {
 	case err != nil:
 		return err
+	case !at.known && at.inside.writable:
+		parent, name := b.makeParents(at)
+		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Except(unix.EEXIST), plan.Close(parent))
+		return nil
 	case !at.known && e.Options != "":
 		return fmt.Errorf("it lies in %s, of which no mode is ever changed", at.inside.what)
 	case !at.known:
@@ -50,9 +54,11 @@ func (b *builder) create(target string) (place, error) {
 	switch {
 	case err != nil:
 		return at, err
+	case !at.known && at.inside.writable:
+		at.base, at.path = b.makeParents(at)
 	case !at.known:
 		return at, fmt.Errorf("it would be created in %s, and nothing ever is: mount a --tmpfs there first", at.inside.what)
-	case at.isRoot() || at.parent == nil:
+	case at.isRoot() || at.known && at.parent == nil:
 		return at, errors.New("the root itself")
 	}
 	return at, nil
@@ -82,7 +88,7 @@ func (b *builder) file(e Entry) error {
 		b.Add(plan.Write(f, content))
 	}
 	b.Add(plan.Close(f))
-	at.parent.children[at.name] = &node{kind: file}
+	b.created(at, &node{kind: file})
 	return nil
 }
 
@@ -122,6 +128,15 @@ func (b *builder) symlink(e Entry) error {
 		return unix.EEXIST
 	}
 	b.Add(plan.Symlinkat(e.Source, plan.Ref(at.base), at.path))
-	at.parent.children[at.name] = &node{kind: link, target: e.Source}
+	b.created(at, &node{kind: link, target: e.Source})
 	return nil
+}
+
+// created notes what create has found a place for.
+func (b *builder) created(at place, n *node) {
+	if at.known {
+		at.parent.children[at.name] = n
+	} else {
+		b.Add(plan.Close(at.base))
+	}
 }

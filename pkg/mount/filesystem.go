@@ -61,6 +61,9 @@ option:
 		return err
 	}
 	as := newForeign(string(e.Kind))
+	if e.Kind == Proc {
+		as.source = "/proc" // what is a directory there is one here
+	}
 	if e.Kind == Tmpfs {
 		as = newDir()
 		if attrs&unix.MOUNT_ATTR_RDONLY != 0 {
@@ -68,6 +71,29 @@ option:
 		}
 	}
 	b.attach(b.newMount(string(e.Kind), attrs, params...), at, as)
+	return nil
+}
+
+// anyFilesystem mounts whatever type of file system the kernel takes.
+func (b *builder) anyFilesystem(e Entry) error {
+	fstype, source, _ := strings.Cut(e.Source, ":")
+	attrs, rest, err := parseAttrs(e.Options, nosuidNodev)
+	if err != nil {
+		return err
+	}
+	var params [][2]string
+	if source != "" && source != "none" {
+		params = append(params, [2]string{"source", source})
+	}
+	for _, o := range rest {
+		key, value, _ := strings.Cut(o, "=")
+		params = append(params, [2]string{key, value})
+	}
+	at, err := b.mountPoint(e.Target, true)
+	if err != nil {
+		return err
+	}
+	b.attach(b.newMount(fstype, attrs, params...), at, newForeign(fstype))
 	return nil
 }
 

@@ -18,6 +18,7 @@ var Kind = stage.Kind{
 
 Root: a new tmpfs, read-only in the end
  --root DIR, --root-rw DIR   DIR as the root, read-only or writable
+ --ephemeral DIR             DIR as the root, writable, with nothing kept
  --rootfs DIR                DIR's system directories, read-only; / is the host's
  --writable-root             leave the root writable
  --in-place                  no new root: change the current mount namespace
@@ -26,6 +27,8 @@ Mounts, in this order
  --try-ro, --try-rw ...      the same, left out if SRC is missing
  --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST
  --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
+ --overlay DST:lower=A:B,upper=U,work=W                  --tmp-overlay SRC:DST
+ --ro-overlay DST:lower=A:B  --mask DST   --fs TYPE:SRC:DST[:OPTS]
  OPTS: ro rw nosuid suid nodev dev noexec exec noatime nosymfollow norec
 Files, in this order
  --dir DST[:MODE]            --symlink TARGET:DST
@@ -48,17 +51,18 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 			return nil
 		})
 	}
-	root := func(writable bool) func(string) error {
+	root := func(writable, ephemeral bool) func(string) error {
 		return func(v string) error {
 			if v == "" || m.Root != "" {
 				return errors.New("one directory is the root")
 			}
-			m.Root, m.Writable = v, m.Writable || writable
+			m.Root, m.Writable, m.Ephemeral = v, m.Writable || writable, ephemeral
 			return nil
 		}
 	}
-	fs.Func("root", "", root(false))
-	fs.Func("root-rw", "", root(true))
+	fs.Func("root", "", root(false, false))
+	fs.Func("root-rw", "", root(true, false))
+	fs.Func("ephemeral", "", root(false, true))
 	fs.BoolVar(&m.Writable, "writable-root", false, "")
 	fs.BoolVar(&m.InPlace, "in-place", false, "")
 	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
@@ -75,7 +79,7 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 		return parseTarget(v)
 	})
 	fs.Lookup("proc").NoOptDefVal = " "
-	for _, kind := range []EntryKind{Dev, ReadOnly} {
+	for _, kind := range []EntryKind{Dev, ReadOnly, Mask} {
 		add("", kind, func(v string) (Entry, error) {
 			e, err := parseTarget(v)
 			if err == nil && e.Options != "" {
@@ -87,6 +91,27 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2, Directory} {
 		add("", kind, parseTarget)
 	}
+	for _, kind := range []EntryKind{Overlay, ReadOnlyOverlay} {
+		add("", kind, parseOverlay)
+	}
+	add("", FileSystem, func(v string) (Entry, error) {
+		f := splitColons(v)
+		if len(f) < 3 || len(f) > 4 || f[0] == "" {
+			return Entry{}, errors.New("a file system is TYPE:SRC:DST[:OPTS]")
+		}
+		e := Entry{Source: f[0] + ":" + f[1], Target: f[2]}
+		if len(f) == 4 {
+			e.Options = f[3]
+		}
+		return e, checkTarget(e.Target)
+	})
+	add("", TmpOverlay, func(v string) (Entry, error) {
+		f := splitColons(v)
+		if len(f) != 2 || f[0] == "" {
+			return Entry{}, errors.New("a tmp-overlay is SRC:DST")
+		}
+		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
+	})
 	add("", File, parseFile)
 	add("", FileFrom, parseFile)
 	add("", Symlink, func(v string) (Entry, error) {
@@ -162,6 +187,18 @@ func parseTarget(v string) (Entry, error) {
 	return e, checkTarget(e.Target)
 }
 
+func parseOverlay(v string) (Entry, error) {
+	f := splitAt(v, ':')
+	if len(f) < 2 {
+		return Entry{}, errors.New("an overlay is DST:lower=...")
+	}
+	e := Entry{Target: unescape(f[0]), Options: strings.Join(f[1:], ":")}
+	if _, err := parseLayers(e.Options); err != nil {
+		return e, err
+	}
+	return e, checkTarget(e.Target)
+}
+
 func parseFile(v string) (Entry, error) {
 	target, text, ok := strings.Cut(v, "=")
 	if !ok {
@@ -174,6 +211,11 @@ func parseFile(v string) (Entry, error) {
 func (m *Mounts) Args() []string {
 	var args []string
 	switch {
+	case m.Ephemeral:
+		args = append(args, "--ephemeral="+m.Root)
+		if m.Writable {
+			args = append(args, "--writable-root")
+		}
 	case m.Root != "" && m.Writable:
 		args = append(args, "--root-rw="+m.Root)
 	case m.Root != "":
@@ -199,8 +241,17 @@ func (e Entry) value() string {
 		return e.Source
 	case File, FileFrom:
 		return e.Target + "=" + e.Source
-	case Symlink:
+	case Symlink, TmpOverlay:
 		return escape(e.Source) + ":" + escape(e.Target)
+	case FileSystem:
+		fstype, source, _ := strings.Cut(e.Source, ":")
+		v := escape(fstype) + ":" + escape(source) + ":" + escape(e.Target)
+		if e.Options != "" {
+			v += ":" + escape(e.Options)
+		}
+		return v
+	case Overlay, ReadOnlyOverlay:
+		return escape(e.Target) + ":" + e.Options
 	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
 		v := escape(e.Source)
 		if e.Target != "" || e.Options != "" {

@@ -24,6 +24,8 @@ import (
 type Mounts struct {
 	// Root is a directory that is bound as the root; "" is a new tmpfs.
 	Root string
+	// Ephemeral makes Root writable, with what is written gone in the end.
+	Ephemeral bool
 	// Writable leaves the root writable.
 	Writable bool
 	// InPlace changes the current mount namespace instead: there is no new
@@ -58,11 +60,18 @@ const (
 	Tmpfs        EntryKind = "tmpfs"
 	Proc         EntryKind = "proc"
 	Dev          EntryKind = "dev"
-	Mqueue       EntryKind = "mqueue"
-	Sysfs        EntryKind = "sysfs"
-	Cgroup2      EntryKind = "cgroup2"
-	ReadOnly     EntryKind = "read-only"
-	Directory    EntryKind = "dir"
+	// Overlay and ReadOnlyOverlay have their layers in Options.
+	Overlay         EntryKind = "overlay"
+	ReadOnlyOverlay EntryKind = "ro-overlay"
+	TmpOverlay      EntryKind = "tmp-overlay"
+	Mqueue          EntryKind = "mqueue"
+	Sysfs           EntryKind = "sysfs"
+	Cgroup2         EntryKind = "cgroup2"
+	ReadOnly        EntryKind = "read-only"
+	Mask            EntryKind = "mask"
+	// FileSystem has "TYPE:SRC" in Source.
+	FileSystem EntryKind = "fs"
+	Directory  EntryKind = "dir"
 	// File has its content in Source.
 	File EntryKind = "file"
 	// FileFrom is read from Source, a file of the host, or "-".
@@ -132,6 +141,7 @@ func (m *Mounts) begin(b *builder) error {
 	if m.InPlace {
 		b.root = b.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 		b.tree = newForeign("the current root")
+		b.tree.source = "/"
 		return nil
 	}
 	if m.Root == "" {
@@ -148,12 +158,23 @@ func (m *Mounts) begin(b *builder) error {
 		if !dir.isDir {
 			return fmt.Errorf("--root %s: not a directory", m.Root)
 		}
-		attrs := uint64(nosuidNodev)
-		if !m.Writable {
-			attrs |= unix.MOUNT_ATTR_RDONLY
-		}
-		b.root = b.cloneTree("root", dir.path, attrs, true)
 		b.tree = newForeign(m.Root)
+		b.tree.source = dir.path
+		if m.Ephemeral {
+			b.tree.writable = true
+			tmpfs := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
+			b.Add(plan.MoveMount(tmpfs, plan.AtCwd(), "/"))
+			b.root = b.overTmpfs(dir.path, tmpfs)
+			// Only now: an overlay takes no unbindable mount.
+			b.Add(plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
+				plan.Close(tmpfs))
+		} else {
+			attrs := uint64(nosuidNodev)
+			if !m.Writable {
+				attrs |= unix.MOUNT_ATTR_RDONLY
+			}
+			b.root = b.cloneTree("root", dir.path, attrs, true)
+		}
 	}
 	b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
 		plan.MoveMount(b.root, plan.AtCwd(), "/"))
@@ -164,7 +185,7 @@ func (m *Mounts) begin(b *builder) error {
 func (m *Mounts) enter(b *builder) error {
 	if !m.InPlace {
 		last := plan.MountAttr{Propagation: unix.MS_PRIVATE}
-		if !m.Writable {
+		if !m.Writable && !m.Ephemeral {
 			last.Set = unix.MOUNT_ATTR_RDONLY
 		}
 		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, last),
@@ -204,6 +225,14 @@ func (b *builder) entry(e Entry) error {
 		return b.bind(e)
 	case RootFS:
 		return b.rootfs(e.Source)
+	case Overlay, ReadOnlyOverlay:
+		return b.overlay(e)
+	case TmpOverlay:
+		return b.tmpOverlay(e)
+	case Mask:
+		return b.mask(e.Target)
+	case FileSystem:
+		return b.anyFilesystem(e)
 	case ReadOnly:
 		return b.readOnly(e.Target)
 	case Dev:

@@ -19,13 +19,18 @@ type node struct {
 	// children are the names in a directory. In a foreign node they are the
 	// paths in it at which the plan has mounted a directory of its own.
 	children map[string]*node
-	// fd is the descriptor of a directory that lies in a foreign node: what is
-	// in it is reached from there.
+	// fd is the descriptor of a directory that lies in or on a foreign node:
+	// what is in it is reached from there.
 	fd *plan.Result
 	// target is what a link says.
 	target string
 	// what is the name of what is mounted on a foreign node, for messages.
 	what string
+	// source is where on the host a foreign node's content is, or "".
+	source string
+	// writable is set for a foreign node in which names may be created: an
+	// overlay whose changes are in memory.
+	writable bool
 }
 
 type nodeKind uint8
@@ -37,11 +42,18 @@ const (
 	file
 	link
 	// foreign is a mount whose content the plan does not know and in which
-	// nothing is created.
+	// nothing is created, unless it is writable.
 	foreign
 )
 
 func newDir() *node { return &node{kind: dir, children: map[string]*node{}} }
+
+// newBound is the node of a tree of the host's.
+func newBound(source string) *node {
+	n := newForeign(source)
+	n.source = source
+	return n
+}
 
 func newForeign(what string) *node {
 	return &node{kind: foreign, children: map[string]*node{}, what: what}
@@ -129,7 +141,9 @@ func (b *builder) locate(p string, make bool) (place, error) {
 		default:
 			step(name)
 		}
-		cur = next
+		if cur = next; cur.fd != nil {
+			base, rel = cur.fd, nil
+		}
 	}
 }
 
@@ -187,6 +201,13 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	switch {
 	case at.isRoot():
 		return at, errors.New("the root itself: see --root")
+	case !at.known && at.inside.writable:
+		parent, name := b.makeParents(at)
+		make := plan.MakeFile(plan.Ref(parent), name, 0o444)
+		if isDir {
+			make = plan.Mkdirat(plan.Ref(parent), name, 0o755)
+		}
+		b.Add(make.Except(unix.EEXIST), plan.Close(parent))
 	case !at.known:
 		return at, nil
 	case at.node == nil && isDir:
@@ -201,6 +222,21 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	return at, nil
 }
 
+// makeParents makes the directories that lead to a place in a writable foreign
+// node, as far as they are missing, and opens the last. Each is looked up anew,
+// such that no link leads out of the root.
+func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
+	names := split("/" + at.abs)
+	for i, name := range names {
+		parent = b.lookup(place{abs: join(names[:i])}, unix.O_DIRECTORY)
+		if i == len(names)-1 {
+			return parent, name
+		}
+		b.Add(plan.Mkdirat(plan.Ref(parent), name, 0o755).Except(unix.EEXIST), plan.Close(parent))
+	}
+	panic("mount: the root has no parent")
+}
+
 // attach moves a detached mount to its place. After it the place is known as
 // the given node.
 func (b *builder) attach(m *plan.Result, at place, as *node) {
@@ -211,6 +247,14 @@ func (b *builder) attach(m *plan.Result, at place, as *node) {
 	}
 	where := b.lookup(at, 0)
 	b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
+	if at.rest == "." { // on all of it
+		if *at.inside = *as; as.kind == dir {
+			at.inside.fd = m
+		} else {
+			b.Add(plan.Close(m))
+		}
+		return
+	}
 	at.inside.forget()
 	if as.kind == dir {
 		as.fd = m

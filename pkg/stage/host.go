@@ -54,6 +54,8 @@ type Host struct {
 	SubIDs func(kind string) ([]IDRange, error)
 	// Procfs is an error if /proc is not a procfs.
 	Procfs func() error
+	// UserNS reports whether the caller is in a user namespace of its own.
+	UserNS func() bool
 	// Mapped reports whether the caller's user namespace has a uid map.
 	Mapped func() bool
 }
@@ -75,9 +77,13 @@ func ThisHost() *Host {
 		ReadDir:     os.ReadDir,
 		Rlimit:      rlimit,
 		LandlockABI: landlockABI,
-		Procfs:      procfs,
-		TTY:         terminal,
-		Mapped:      func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
+		UserNS: func() bool {
+			b, err := read("/proc/self/uid_map")
+			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
+		},
+		Procfs: procfs,
+		TTY:    terminal,
+		Mapped: func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
 	}
 	h.Env, h.Handover = takeHandover(os.Environ())
 	if h.Handover.Unmapped {

@@ -1,0 +1,57 @@
+package mount
+
+import (
+	"errors"
+	"path"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// mask makes a place unreadable: a directory is covered by an empty one that
+// nobody may enter, anything else by a device that cannot be opened.
+//
+// What is covered must exist: a name that is not there cannot be kept from
+// being made.
+func (b *builder) mask(target string) error {
+	at, err := b.follow(target, false)
+	if err != nil {
+		return err
+	}
+	if at.isRoot() {
+		return errors.New("the root itself")
+	}
+	isDir, err := b.isDir(at)
+	if err != nil {
+		return err
+	}
+	const attrs = nosuidNodev | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_RDONLY
+	var m *plan.Result
+	as := &node{kind: file}
+	if isDir {
+		m = b.newMount("tmpfs", attrs, [2]string{"mode", "0000"}, [2]string{"nr_inodes", "1"})
+		as = newForeign(target + ", which is masked")
+	} else {
+		// On a nodev mount opening a device fails, for root as well.
+		m = b.cloneTree("null", "/dev/null", attrs, false)
+	}
+	b.attach(m, at, as)
+	return nil
+}
+
+// isDir tells what is at a place. In a tree of the host's that is looked up on
+// the host; if it is something else when the plan is performed, what covers it
+// does not fit and the plan fails.
+func (b *builder) isDir(at place) (bool, error) {
+	switch {
+	case at.known && at.node == nil:
+		return false, unix.ENOENT
+	case at.known:
+		return at.node.kind == dir, nil
+	case at.inside.source == "":
+		return false, errors.New("what lies in " + at.inside.what + " cannot be known before")
+	}
+	mode, err := b.Host.Stat(path.Join(at.inside.source, at.rest))
+	return mode.IsDir(), err
+}

@@ -1,0 +1,167 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// layers are the options of an overlay.
+type layers struct {
+	lower       []string
+	upper, work string
+}
+
+// parseLayers reads lower=A:B,upper=U,work=W. A colon or comma in a path has a
+// backslash before it.
+func parseLayers(s string) (layers, error) {
+	var l layers
+	for _, o := range splitAt(s, ',') {
+		key, value, ok := strings.Cut(o, "=")
+		if !ok || value == "" {
+			return l, fmt.Errorf("option %q is not lower=, upper= or work=", o)
+		}
+		switch {
+		case key == "lower" && l.lower == nil:
+			l.lower = splitAt(value, ':')
+		case key == "upper" && l.upper == "":
+			l.upper = unescape(value)
+		case key == "work" && l.work == "":
+			l.work = unescape(value)
+		default:
+			return l, fmt.Errorf("option %s is unknown or repeated", key)
+		}
+	}
+	for i, dir := range l.lower {
+		if l.lower[i] = unescape(dir); l.lower[i] == "" {
+			return l, errors.New("an empty path in lower")
+		}
+	}
+	return l, nil
+}
+
+// splitAt cuts at a character that has no backslash before it, and leaves the
+// backslashes.
+func splitAt(s string, sep byte) []string {
+	var fields []string
+	from := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case sep:
+			fields = append(fields, s[from:i])
+			from = i + 1
+		}
+	}
+	return append(fields, s[from:])
+}
+
+func unescape(s string) string {
+	return strings.NewReplacer(`\\`, `\`, `\:`, ":", `\,`, ",").Replace(s)
+}
+
+// overlay mounts an overlay of directories of the host.
+func (b *builder) overlay(e Entry) error {
+	l, err := parseLayers(e.Options)
+	if err != nil {
+		return err
+	}
+	switch {
+	case e.Kind == ReadOnlyOverlay && (l.upper != "" || l.work != ""):
+		return errors.New("a read-only overlay has no upper or work directory")
+	case e.Kind == ReadOnlyOverlay && len(l.lower) < 2:
+		return errors.New("a read-only overlay has two lower directories or more: for one there is --ro")
+	case e.Kind == Overlay && (len(l.lower) == 0 || l.upper == "" || l.work == ""):
+		return errors.New("an overlay has lower, upper and work directories")
+	}
+	dirs := append([]string{}, l.lower...)
+	if e.Kind == Overlay {
+		dirs = append(dirs, l.upper, l.work)
+	}
+	for i, dir := range dirs {
+		src, err := b.source(dir)
+		if err == nil && !src.isDir {
+			err = unix.ENOTDIR
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+		dirs[i] = src.path
+	}
+	at, err := b.mountPoint(e.Target, true)
+	if err != nil {
+		return err
+	}
+	attrs := uint64(nosuidNodev)
+	upper, work := "", ""
+	if e.Kind == Overlay {
+		upper, work = dirs[len(l.lower)], dirs[len(l.lower)+1]
+	} else {
+		attrs |= unix.MOUNT_ATTR_RDONLY
+	}
+	b.attach(b.newOverlay(dirs[:len(l.lower)], upper, work, attrs), at, newForeign("an overlay"))
+	return nil
+}
+
+// tmpOverlay makes a directory of the host writable, with what is written kept
+// in a tmpfs, and gone in the end.
+func (b *builder) tmpOverlay(e Entry) error {
+	src, err := b.source(e.Source)
+	if err == nil && !src.isDir {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return err
+	}
+	at, err := b.mountPoint(e.Target, true)
+	if err != nil {
+		return err
+	}
+	// The upper directory must lie in a mount of this namespace: it lies where
+	// the overlay is to be, and is covered by it.
+	upper := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
+	if at.known {
+		b.Add(plan.MoveMount(upper, plan.Ref(at.base), at.path))
+	} else {
+		where := b.lookup(at, 0)
+		b.Add(plan.MoveMount(upper, plan.Ref(where), ""), plan.Close(where))
+	}
+	as := newForeign("an overlay on " + src.path)
+	as.source = src.path
+	as.writable = true
+	m := b.overTmpfs(src.path, upper)
+	b.Add(plan.Close(upper))
+	b.attach(m, at, as)
+	return nil
+}
+
+// overTmpfs is a detached overlay of a directory whose changes go into a tmpfs
+// that is attached somewhere.
+func (b *builder) overTmpfs(lower string, tmpfs *plan.Result) *plan.Result {
+	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755),
+		// The names of the two are looked up from the working directory.
+		plan.Fchdir(tmpfs))
+	return b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
+}
+
+// newOverlay makes a detached overlay mount.
+func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64) *plan.Result {
+	escaped := make([]string, len(lower))
+	for i, dir := range lower {
+		escaped[i] = escape(dir)
+	}
+	params := [][2]string{{"lowerdir", strings.Join(escaped, ":")}}
+	if upper != "" {
+		params = append(params, [2]string{"upperdir", upper}, [2]string{"workdir", work})
+	}
+	if b.New&unix.CLONE_NEWUSER != 0 || b.Host.UserNS() {
+		// trusted.* attributes are for the initial user namespace (Linux 5.11).
+		params = append(params, [2]string{"userxattr"})
+	}
+	return b.newMount("overlay", attrs, params...)
+}
