@@ -26,7 +26,7 @@ func (b *builder) directory(e Entry) error {
 	switch {
 	case err != nil:
 		return err
-	case !at.known && at.inside.writable:
+	case !at.known && at.inside.writable && !at.isRoot():
 		parent, name := b.makeParents(at)
 		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Except(unix.EEXIST), plan.Close(parent))
 		return nil
@@ -54,12 +54,12 @@ func (b *builder) create(target string) (place, error) {
 	switch {
 	case err != nil:
 		return at, err
+	case at.isRoot() || at.known && at.parent == nil:
+		return at, errors.New("the root itself")
 	case !at.known && at.inside.writable:
 		at.base, at.path = b.makeParents(at)
 	case !at.known:
 		return at, fmt.Errorf("it would be created in %s, and nothing ever is: mount a --tmpfs there first", at.inside.what)
-	case at.isRoot() || at.known && at.parent == nil:
-		return at, errors.New("the root itself")
 	}
 	return at, nil
 }
