@@ -1,6 +1,7 @@
 PREFIX  = /usr/local
 DESTDIR =
 GO      = go
+TESTFLAGS =
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 export CGO_ENABLED = 0
@@ -25,7 +26,7 @@ demo: all
 # installed first.
 test: all
 	scripts/deps test
-	$(GO) test -count=1 -timeout 20m ./...
+	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./...
 
 lint:
 	test -z "$$(gofmt -l .)"
