@@ -26,10 +26,7 @@ var Kind = stage.Kind{
 
 // Flags binds m to the flags of hk-idmap(1).
 func (m *Maps) Flags(fs *pflag.FlagSet) {
-	fs.BoolFunc("self", "", func(string) error {
-		m.Root, m.Auto, m.UID, m.GID = false, false, nil, nil
-		return nil
-	})
+	fs.BoolVar(&m.Self, "self", false, "")
 	fs.BoolVar(&m.Root, "root", false, "")
 	fs.BoolVar(&m.Auto, "auto", false, "")
 	add := func(list *[]Range) func(string) error {
@@ -53,6 +50,9 @@ func (m *Maps) Flags(fs *pflag.FlagSet) {
 // Args prints m as flags.
 func (m *Maps) Args() []string {
 	var args []string
+	if m.Self {
+		args = append(args, "--self")
+	}
 	if m.Root {
 		args = append(args, "--root")
 	}

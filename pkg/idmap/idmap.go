@@ -16,9 +16,10 @@ import (
 
 // Maps says how ids inside of the namespace map to ids outside of it.
 //
-// At most one of Root and Auto is set, and neither together with UID or GID.
-// If nothing is set, the caller's ids map to themselves.
+// At most one of Self, Root and Auto is set, and none together with UID or GID.
 type Maps struct {
+	// Self maps the caller's ids to themselves, as it is if nothing is set.
+	Self bool
 	// Root maps id 0 inside to the caller's ids.
 	Root bool
 	// Auto maps 0 to the caller, and the ids from 1 on to all that subuid(5)
@@ -78,10 +79,10 @@ func (m *Maps) resolve(h *stage.Host) (uid, gid direction, err error) {
 	uid = direction{name: "uid", helper: "newuidmap", cap: capability.CAP_SETUID, self: h.UID}
 	gid = direction{name: "gid", helper: "newgidmap", cap: capability.CAP_SETGID, self: h.GID}
 	switch {
-	case m.Root && m.Auto:
-		return uid, gid, errors.New("--root and --auto exclude one another")
-	case (m.Root || m.Auto) && len(m.UID)+len(m.GID) > 0:
-		return uid, gid, errors.New("--uid and --gid say the whole map: not with --root or --auto")
+	case m.Root && m.Auto || m.Self && (m.Root || m.Auto):
+		return uid, gid, errors.New("--self, --root and --auto exclude one another")
+	case (m.Self || m.Root || m.Auto) && len(m.UID)+len(m.GID) > 0:
+		return uid, gid, errors.New("--uid and --gid say the whole map: not with --root, --auto or --self")
 	case m.Root:
 		uid.ranges = []Range{{0, h.UID, 1, true, true}}
 		gid.ranges = []Range{{0, h.GID, 1, true, true}}

@@ -9,7 +9,6 @@ package landlock
 import (
 	"errors"
 	"fmt"
-	"path"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -134,12 +133,11 @@ func (r *Ruleset) union() []grant {
 	var list []grant
 	at := map[string]int{}
 	for _, rule := range r.Rules {
-		p := path.Clean(rule.Path)
-		i, ok := at[p]
+		i, ok := at[rule.Path]
 		if !ok {
 			i = len(list)
-			at[p] = i
-			list = append(list, grant{path: p})
+			at[rule.Path] = i
+			list = append(list, grant{path: rule.Path})
 		}
 		list[i].access |= classes[rule.Flag]
 	}

@@ -30,7 +30,10 @@ func (b *builder) source(p string) (source, error) {
 		if b.Host.Dir == "" {
 			return source{}, errors.New("a relative path, and the working directory has no name")
 		}
-		p = filepath.Join(b.Host.Dir, p)
+		p = b.Host.Dir + "/" + p
+	}
+	if !strings.Contains(p, "..") { // behind a link .. is another directory
+		p = path.Clean(p)
 	}
 	mode, err := b.Host.Stat(p)
 	if err != nil {
@@ -87,8 +90,8 @@ func (b *builder) bind(e Entry) error {
 		}
 		recursive = false
 	}
-	if e.Kind == ReadOnlyBind && attrs&unix.MOUNT_ATTR_RDONLY == 0 {
-		return errors.New("option rw: that is --rw")
+	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+		return errors.New("option rw: that is --rw or --try-rw")
 	}
 	target := e.Target
 	if target == "" {
@@ -118,7 +121,7 @@ func (b *builder) rootfs(root string) error {
 	if err != nil {
 		return err
 	}
-	if src.path = path.Clean(src.path); src.path != "/" {
+	if src.path != "/" {
 		list, err := b.Host.ReadDir(src.path)
 		if err != nil {
 			return err
@@ -131,7 +134,7 @@ func (b *builder) rootfs(root string) error {
 		}
 	}
 	for _, name := range names {
-		from := path.Join(src.path, name)
+		from := strings.TrimSuffix(src.path, "/") + "/" + name
 		mode, err := b.Host.Lstat(from)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

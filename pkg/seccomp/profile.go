@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if err := dec.Decode(&prof); err != nil {
 		return nil, nil, position(data, dec, err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, nil, errors.New("more than one JSON value")
 	}
 	p = &Policy{}
