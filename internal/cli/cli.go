@@ -92,12 +92,31 @@ func run(kind *stage.Kind) int {
 			fmt.Fprintf(os.Stderr, "%s: note: %s\n", kind.Name, n)
 		}
 	}
+	state.Plan.Warn = func(stage, text string) {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", stage, text)
+		status.write(event{Event: "warning", Stage: stage, What: text})
+	}
+	if len(c.Payload) == 0 {
+		return finish(kind.Name, state.Plan, settings.Verbose, status)
+	}
 	return perform(kind.Name, state.Plan, settings.Verbose, status)
 }
 
 func printed(name string, print func(io.Writer) error) int {
 	if err := print(os.Stdout); err != nil {
 		return complain(name, fmt.Sprintf("standard output: %v", err), "")
+	}
+	return 0
+}
+
+// finish does a plan that executes nothing.
+func finish(name string, p *plan.Plan, verbose bool, status *status) int {
+	var trace io.Writer
+	if verbose {
+		trace = os.Stderr
+	}
+	if err := p.Here(trace); err != nil {
+		return report(name, status, err)
 	}
 	return 0
 }

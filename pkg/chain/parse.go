@@ -14,7 +14,8 @@ import (
 // A Chain is stages in order, and the program that they isolate.
 type Chain struct {
 	Links []Link
-	// Payload is the program and its arguments.
+	// Payload is the program and its arguments. It is empty if the last stage
+	// needs none.
 	Payload []string
 	// Rest is set if the payload is a stage of ours that is executed as a
 	// program of its own, and RestPath is the path of that program; "" is this
@@ -69,6 +70,9 @@ func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			return c, nil
 		}
 		if len(rest) == 0 {
+			if f, ok := l.Stage.(stage.Finisher); ok && f.Finishes() {
+				return c, nil
+			}
 			return nil, &UsageError{kind.Name, fmt.Errorf("nothing to run: see %s --help", kind.Name)}
 		}
 		next, where := find.Find(rest[0])
@@ -141,7 +145,7 @@ func (c *Chain) Args() []string {
 		words = append(words, l.Kind.Name)
 		words = append(words, l.Common.args()...)
 		words = append(words, l.Stage.Args()...)
-		if i == len(c.Links)-1 && !c.Rest {
+		if i == len(c.Links)-1 && !c.Rest && len(c.Payload) > 0 {
 			words = append(words, "--")
 		}
 	}

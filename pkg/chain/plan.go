@@ -38,7 +38,14 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 			return nil, &UsageError{s.Name, err}
 		}
 	}
-	t.exec()
+	switch {
+	case len(payload) > 0:
+		t.exec()
+	case s.Plan.Cloned():
+		return nil, &UsageError{s.Name, fmt.Errorf("nothing to run: see %s --help", s.Name)}
+	default:
+		t.release()
+	}
 	return s, nil
 }
 

@@ -54,6 +54,16 @@ func fakeHost(uid uint32) *stage.Host {
 		TTY:         func() string { return "" },
 		UserNS:      func() bool { return false },
 		Mapped:      func() bool { return true },
+		NoSetgroups: func() bool { return false },
+		UIDMap: func(pid int) (string, error) {
+			switch pid {
+			case 42:
+				return "", nil
+			case 43:
+				return "", unix.ENOENT
+			}
+			return "0 0 4294967295\n", nil
+		},
 		SubIDs: func(string) ([]stage.IDRange, error) {
 			return []stage.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
 		},

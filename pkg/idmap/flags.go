@@ -2,6 +2,9 @@ package idmap
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"strconv"
 
 	"hk/pkg/stage"
 
@@ -21,6 +24,8 @@ var Kind = stage.Kind{
  -g, --gid INSIDE[:OUTSIDE[:COUNT]]   one line of the group map; repeatable
                    default OUTSIDE is the caller's id, default COUNT is 1
  --setgroups allow|deny   whether setgroups(2) works inside
+ --pid PID         map the user namespace of that process, from outside; then
+                   NEXT may be left out
 `,
 }
 
@@ -45,6 +50,14 @@ func (m *Maps) Flags(fs *pflag.FlagSet) {
 		m.Setgroups = v
 		return nil
 	})
+	fs.Func("pid", "", func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || n == 0 || n > math.MaxInt32 {
+			return fmt.Errorf("%q is no process ID", v)
+		}
+		m.PID = int(n)
+		return nil
+	})
 }
 
 // Args prints m as flags.
@@ -67,6 +80,9 @@ func (m *Maps) Args() []string {
 	}
 	if m.Setgroups != "" {
 		args = append(args, "--setgroups="+m.Setgroups)
+	}
+	if m.PID != 0 {
+		args = append(args, fmt.Sprintf("--pid=%d", m.PID))
 	}
 	return args
 }

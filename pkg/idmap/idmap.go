@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"hk/pkg/plan"
 	"hk/pkg/stage"
 
 	"github.com/moby/sys/capability"
@@ -32,7 +31,14 @@ type Maps struct {
 	// ids only, which needs no privilege if setgroups(2) is denied, and allow
 	// for others.
 	Setgroups string
+	// PID is the process whose user namespace is mapped, from outside of it; 0
+	// is the process that performs the plan. The namespace must be a child of
+	// the caller's.
+	PID int
 }
+
+// Finishes reports whether the stage needs no next one.
+func (m *Maps) Finishes() bool { return m.PID != 0 }
 
 // A Range maps Count ids from Inside on to as many from Outside on.
 type Range struct {
@@ -151,6 +157,9 @@ func (m *Maps) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
+	if m.PID != 0 {
+		return m.planOther(s, uid, gid)
+	}
 	fused := s.New&unix.CLONE_NEWUSER != 0
 	switch {
 	case s.Mapped:
@@ -163,56 +172,33 @@ func (m *Maps) Plan(s *stage.State) error {
 	if !fused && !single {
 		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
 	}
-	setgroups := m.Setgroups
-	switch {
-	case setgroups == "" && (single || !privileged && gid.single()):
-		setgroups = "deny"
-	case setgroups == "":
-		setgroups = "allow"
-	case setgroups == "allow" && !privileged && gid.single():
-		return errors.New("--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied")
+	setgroups, err := m.setgroups(single, privileged, gid)
+	if err != nil {
+		return err
 	}
 	if privileged && (!single || setgroups == "allow") {
 		s.Plan.Outside(direct(s.Name, uid, gid, setgroups))
 	} else if err := ordinary(s, uid, gid, setgroups); err != nil {
 		return err
 	}
-	s.Mapped = true
+	s.Mapped, s.NoSetgroups = true, setgroups == "deny"
 	id, ok := uid.inside()
 	s.Root = ok && id == 0
 	return nil
 }
 
-func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
-	proc, err := s.Proc()
-	if err != nil {
-		return err
+// setgroups is "deny" or "allow". single says that both maps hold the own id
+// only.
+func (m *Maps) setgroups(single, privileged bool, gid direction) (string, error) {
+	switch {
+	case m.Setgroups == "" && (single || !privileged && gid.single()):
+		return "deny", nil
+	case m.Setgroups == "":
+		return "allow", nil
+	case m.Setgroups == "allow" && !privileged && gid.single():
+		return "", errors.New("--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied")
 	}
-	// The order matters: setgroups can be denied only before there is a group
-	// map.
-	if uid.single() {
-		s.ProcWrite(proc, "self/uid_map", uid.text())
-	} else if err := runHelper(s, uid); err != nil {
-		return err
-	}
-	if setgroups == "deny" {
-		s.ProcWrite(proc, "self/setgroups", "deny")
-	}
-	if gid.single() {
-		s.ProcWrite(proc, "self/gid_map", gid.text())
-	} else if err := runHelper(s, gid); err != nil {
-		return err
-	}
-	s.Add(plan.Close(proc))
-	return nil
-}
-
-func runHelper(s *stage.State, d direction) error {
-	step, err := helper(s.Name, d)
-	if err == nil {
-		s.Plan.Outside(step)
-	}
-	return err
+	return m.Setgroups, nil
 }
 
 func caps(list ...capability.Cap) uint64 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"hk/pkg/plan"
@@ -20,40 +21,31 @@ func direct(name string, uid, gid direction, setgroups string) plan.Outside {
 	}
 	text += fmt.Sprintf(", %q to gid_map of the child", strings.TrimSpace(gid.text()))
 	return plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
-		if err := writeProc(at.PID, "uid_map", uid.text()); err != nil {
+		if err := writeProc(at, "uid_map", uid.text()); err != nil {
 			return err
 		}
 		if setgroups == "deny" {
-			if err := writeProc(at.PID, "setgroups", "deny"); err != nil {
+			if err := writeProc(at, "setgroups", "deny"); err != nil {
 				return err
 			}
 		}
-		return writeProc(at.PID, "gid_map", gid.text())
+		return writeProc(at, "gid_map", gid.text())
 	}}
 }
 
-// writeProc writes a file of procfs of a process that waits for us, with one
-// call, as uid_map needs it, and only if nothing was mounted over the file.
-func writeProc(pid int, name, text string) error {
-	path := fmt.Sprintf("/proc/%d/%s", pid, name)
-	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// writeProc writes a file of the child in procfs with one call, as uid_map
+// needs it.
+func writeProc(at *plan.At, name, text string) error {
+	fd, err := at.Open(name, unix.O_WRONLY)
 	if err != nil {
-		return &os.PathError{Op: "open", Path: "/proc", Err: err}
-	}
-	defer unix.Close(proc)
-	fd, err := unix.Openat2(proc, strings.TrimPrefix(path, "/proc/"), &unix.OpenHow{
-		Flags:   unix.O_WRONLY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return &os.PathError{Op: "openat2", Path: path, Err: err}
+		return err
 	}
 	defer unix.Close(fd)
 	if n, err := unix.Write(fd, []byte(text)); err != nil || n != len(text) {
 		if err == nil {
 			err = unix.EIO
 		}
-		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: path, Err: err}
+		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", at.PID, name), Err: err}
 	}
 	return nil
 }
@@ -62,8 +54,11 @@ func writeProc(pid int, name, text string) error {
 // caller's to set.
 var helperDirs = []string{"/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin"}
 
-// helper runs newuidmap or newgidmap.
-func helper(name string, d direction) (plan.Outside, error) {
+// helper runs newuidmap or newgidmap for process pid, or for the child if that
+// is 0. They take a process by its number only. The child keeps its number
+// until we reap it, or, below an init, until that does; so it is asked before
+// and after whether it is still there.
+func helper(name string, d direction, pid int) (plan.Outside, error) {
 	path := ""
 	for _, dir := range helperDirs {
 		if fi, err := os.Stat(dir + "/" + d.helper); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
@@ -76,18 +71,42 @@ func helper(name string, d direction) (plan.Outside, error) {
 			d.name, d.helper, strings.Join(helperDirs, ", "))
 	}
 	args := strings.Fields(d.text())
+	who := "$child"
+	if pid != 0 {
+		who = strconv.Itoa(pid)
+	}
 	return plan.Outside{
 		Stage: name,
-		Text:  fmt.Sprintf("run %s $child %s", path, strings.Join(args, " ")),
+		Text:  fmt.Sprintf("run %s %s %s", path, who, strings.Join(args, " ")),
 		Do: func(at *plan.At) error {
-			cmd := exec.Command(path, append([]string{fmt.Sprint(at.PID)}, args...)...)
-			cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Run(); err != nil {
-				return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+			if pid == 0 {
+				return run(path, args, at.PID, at.Alive)
 			}
-			return nil
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				return fmt.Errorf("process %d: %w", pid, err)
+			}
+			defer unix.Close(fd)
+			return run(path, args, pid, func() error {
+				if err := unix.PidfdSendSignal(fd, 0, nil, 0); err == unix.ESRCH {
+					return fmt.Errorf("process %d: %w", pid, err)
+				}
+				return nil
+			})
 		},
 	}, nil
+}
+
+func run(path string, args []string, pid int, alive func() error) error {
+	if err := alive(); err != nil {
+		return err
+	}
+	cmd := exec.Command(path, append([]string{strconv.Itoa(pid)}, args...)...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+	}
+	return alive()
 }

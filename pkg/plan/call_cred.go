@@ -22,7 +22,7 @@ func Setresgid(gid Arg) Op {
 		Hint(unix.EPERM, "changing ids needs CAP_SETGID")
 }
 
-const setgroupsHint = "setgroups(2) needs CAP_SETGID, and is denied in a user namespace whose group map an ordinary user wrote; map with newgidmap (hk-idmap --auto) or, as root, with hk-idmap --setgroups allow; or keep the groups: --groups keep"
+const setgroupsHint = "setgroups(2) needs CAP_SETGID; --groups keep leaves the groups alone"
 
 // Setgroups is setgroups(2) of a list that is known.
 func Setgroups(gids []uint32) Op {

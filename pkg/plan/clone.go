@@ -144,7 +144,7 @@ func (c *Process) Setup() error {
 
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
-	at := &At{PID: c.PID, layout: c.layout}
+	at := &At{PID: c.PID, layout: c.layout, sock: c.sock, warn: c.plan.Warn}
 	for i, it := range c.plan.items {
 		if it.who != Child || it.op.Name != "sendto" {
 			continue
@@ -160,7 +160,6 @@ func (c *Process) steps() error {
 		if step == nil {
 			continue
 		}
-		at.Root = fmt.Sprintf("/proc/%d/root", at.PID)
 		if err := step.Do(at); err != nil {
 			return &StepError{Stage: step.Stage, Err: err}
 		}

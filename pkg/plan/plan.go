@@ -130,30 +130,6 @@ type Outside struct {
 	Do func(*At) error
 }
 
-// At is the place at which an outside step is done.
-type At struct {
-	// PID is the process in which the plan goes on, seen from the supervisor's
-	// PID namespace. In a plan without a clone it is the calling process.
-	PID int
-	// Root is a path of that process's root directory. It is no root for path
-	// names that may hold symbolic links: resolve those with
-	// openat2(RESOLVE_IN_ROOT) beneath it.
-	Root string
-
-	layout *layout
-}
-
-// Set gives a value to the ops that use r.
-func (a *At) Set(r *Result, v uint64) {
-	for _, s := range r.set {
-		s.put(v)
-	}
-}
-
-// Fill puts bytes into memory made by [Reserve]. It panics when they do not
-// fit: the step checks that first.
-func (a *At) Fill(m *Mem, b []byte) { a.layout.fill(m, b) }
-
 type item struct {
 	who  Actor
 	op   Op
@@ -173,6 +149,9 @@ type Plan struct {
 	// sync is the child's end of the socket to the supervisor, ours the other.
 	sync, ours *Result
 	args       *Mem
+
+	// Warn gets what outside steps find that is no failure; nil drops it.
+	Warn func(stage, text string)
 }
 
 // New returns an empty plan.

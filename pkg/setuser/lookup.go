@@ -1,11 +1,8 @@
 package setuser
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -48,13 +45,23 @@ func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 func (l *lookup) setgroups() plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
 
 func (l *lookup) do(at *plan.At) error {
-	passwd, err := readDatabase(at.Root, "etc/passwd", 7)
+	root, err := at.Root()
 	if err != nil {
 		return err
 	}
-	group, err := readDatabase(at.Root, "etc/group", 4)
+	defer unix.Close(root)
+	passwd, err := readDatabase(root, database{path: "etc/passwd", fields: 7, ids: 2})
 	if err != nil {
 		return err
+	}
+	group, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1})
+	if err != nil {
+		return err
+	}
+	for _, d := range []database{passwd, group} {
+		if text := d.malformed(); text != "" {
+			at.Warn(l.step.Stage, text)
+		}
 	}
 	var gids []uint32
 	if l.user != "" {
@@ -93,12 +100,8 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, name string,
 	switch {
 	case line != nil:
 		name = line[0]
-		if uid, err = parseID(line[2]); err != nil {
-			return 0, 0, "", fmt.Errorf("/etc/passwd: user %s: %w", name, err)
-		}
-		if gid, err = parseID(line[3]); err != nil {
-			return 0, 0, "", fmt.Errorf("/etc/passwd: user %s: %w", name, err)
-		}
+		uid, _ = parseID(line[2])
+		gid, _ = parseID(line[3])
 	case !isID(l.user):
 		return 0, 0, "", fmt.Errorf("--user: %s is not in /etc/passwd of the root in force", l.user)
 	case l.group == "":
@@ -110,103 +113,4 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, name string,
 		gid, err = group.id(l.group)
 	}
 	return uid, gid, name, err
-}
-
-// A database is passwd(5) or group(5), a list of fields a line. Lines that are
-// malformed are left out, as getpwnam(3) does.
-type database struct {
-	path  string
-	lines [][]string
-}
-
-// find returns the line whose name, or else whose id, is w. An id that is a
-// name stays a name.
-func (d database) find(w string) []string {
-	for _, f := range d.lines {
-		if f[0] == w {
-			return f
-		}
-	}
-	if isID(w) {
-		for _, f := range d.lines {
-			if f[2] == w {
-				return f
-			}
-		}
-	}
-	return nil
-}
-
-func (d database) id(w string) (uint32, error) {
-	if isID(w) {
-		return parseID(w)
-	}
-	f := d.find(w)
-	if f == nil {
-		return 0, fmt.Errorf("group %s is not in /%s of the root in force", w, d.path)
-	}
-	id, err := parseID(f[2])
-	if err != nil {
-		return 0, fmt.Errorf("/%s: group %s: %w", d.path, w, err)
-	}
-	return id, nil
-}
-
-// memberships are the groups that list the user, its own one first.
-func (d database) memberships(user string, own uint32) []uint32 {
-	gids := []uint32{own}
-	for _, f := range d.lines {
-		if id, err := parseID(f[2]); err == nil && id != own && slices.Contains(strings.Split(f[3], ","), user) {
-			gids = append(gids, id)
-		}
-	}
-	return gids
-}
-
-// maxDatabase bounds what is read of a root that may be hostile.
-const maxDatabase = 64 << 20
-
-// readDatabase reads a file beneath root; a link in it cannot lead out. A file
-// that is missing is empty.
-func readDatabase(root, path string, fields int) (database, error) {
-	d := database{path: path}
-	fail := func(err error) (database, error) {
-		return d, fmt.Errorf("/%s of the root in force: %w", path, err)
-	}
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err == unix.ENOENT {
-		return d, nil
-	}
-	if err != nil {
-		return fail(err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	if fi, err := f.Stat(); err != nil {
-		return fail(err)
-	} else if !fi.Mode().IsRegular() {
-		return fail(fmt.Errorf("not a regular file"))
-	}
-	in := bufio.NewScanner(io.LimitReader(f, maxDatabase))
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		line := strings.Split(in.Text(), ":")
-		if len(line) == fields && line[0] != "" {
-			if _, err := parseID(line[2]); err == nil {
-				d.lines = append(d.lines, line)
-			}
-		}
-	}
-	if err := in.Err(); err != nil {
-		return fail(err)
-	}
-	return d, nil
 }

@@ -120,6 +120,13 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 // planIDs adds the changes of ids and reports whether there are any. keepCaps
 // says that capabilities must outlast the change.
 func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
+	if (c.User != nil || c.Groups != "") && c.Groups != "keep" && s.SetgroupsDenied() {
+		flag := "--groups"
+		if c.Groups == "" {
+			flag = "--user"
+		}
+		return false, fmt.Errorf("%s: %w", flag, errNoSetgroups)
+	}
 	if c.User == nil {
 		if c.Groups == "" || c.Groups == "keep" {
 			return false, nil
@@ -154,3 +161,5 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	}
 	return true, nil
 }
+
+var errNoSetgroups = errors.New("setgroups(2) is denied in this user namespace, as it is where an ordinary user maps the own group only: map more with hk-idmap --auto, or, as root, say hk-idmap --setgroups allow; or leave the groups alone with --groups keep")

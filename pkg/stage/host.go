@@ -56,6 +56,12 @@ type Host struct {
 	Procfs func() error
 	// UserNS reports whether the caller is in a user namespace of its own.
 	UserNS func() bool
+	// UIDMap is the uid map of the user namespace of a process, which must not
+	// have ended: ENOENT. It is empty if there is none yet.
+	UIDMap func(pid int) (string, error)
+	// NoSetgroups reports whether setgroups(2) is denied in the caller's user
+	// namespace.
+	NoSetgroups func() bool
 	// Mapped reports whether the caller's user namespace has a uid map.
 	Mapped func() bool
 }
@@ -83,6 +89,11 @@ func ThisHost() *Host {
 		},
 		Procfs: procfs,
 		TTY:    terminal,
+		UIDMap: func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
+		NoSetgroups: func() bool {
+			b, err := read("/proc/self/setgroups")
+			return err == nil && strings.TrimSpace(b) == "deny"
+		},
 		Mapped: func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
 	}
 	h.Env, h.Handover = takeHandover(os.Environ())
@@ -102,7 +113,7 @@ func ThisHost() *Host {
 		h.ParentDeathSignal = unix.Signal(sig)
 	}
 	h.capabilities()
-	h.DropsGroups = dropsGroups(h.Permitted)
+	h.DropsGroups = h.Permitted>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
 	return h
 }
 
@@ -149,13 +160,9 @@ func (h *Host) capabilities() {
 	}
 }
 
-func dropsGroups(permitted uint64) bool {
+func hasGroups() bool {
 	groups, err := unix.Getgroups()
-	if err != nil || len(groups) == 0 || permitted>>unix.CAP_SETGID&1 == 0 {
-		return false
-	}
-	b, err := read("/proc/self/setgroups")
-	return err == nil && strings.TrimSpace(b) == "allow"
+	return err == nil && len(groups) > 0
 }
 
 // read reads a small file of procfs. Package os would start its poller for it.

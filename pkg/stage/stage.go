@@ -36,6 +36,13 @@ type Cloner interface {
 	Clones() bool
 }
 
+// A Finisher is a stage that may do something of use by itself.
+type Finisher interface {
+	Stage
+	// Finishes reports whether the chain may end with it.
+	Finishes() bool
+}
+
 // A Changer is a stage that may change the credentials of the thread.
 type Changer interface {
 	Stage

@@ -29,6 +29,8 @@ type State struct {
 	NextStage bool
 	// Mapped is set once the new user namespace has its id maps.
 	Mapped bool
+	// NoSetgroups is set once setgroups(2) is denied in the user namespace.
+	NoSetgroups bool
 	// NewRoot is set once the root directory is another one.
 	NewRoot bool
 	// Landlocked is set once a domain handles file system rights: mounts are
@@ -142,6 +144,10 @@ func (s *State) DieWithSupervisor() {
 	}
 }
 
+// SetgroupsDenied reports whether setgroups(2) is denied in the user namespace
+// in force: by the map of its group ids, or in one around it.
+func (s *State) SetgroupsDenied() bool { return s.NoSetgroups || s.Host.NoSetgroups() }
+
 // Unmapped reports whether the plan is in a user namespace without id maps, in
 // which no file can be created.
 func (s *State) Unmapped() bool {
@@ -168,12 +174,9 @@ func (s *State) Proc() (*plan.Result, error) {
 
 // ProcWrite appends a write to a file of procfs, by way of a descriptor from
 // [State.Proc]. A file that something else was mounted over is not written.
-func (s *State) ProcWrite(proc *plan.Result, path, text string) {
+// eperm is the hint for a write that is not permitted.
+func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 	f := s.Open("file", plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
 		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS))
-	write := plan.Write(f, []byte(text))
-	if path == "self/uid_map" {
-		write = write.Hint(unix.EPERM, "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap")
-	}
-	s.Add(write, plan.Close(f))
+	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
 }

@@ -176,7 +176,7 @@ func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 		offsets += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
 	}
 	if offsets != "" {
-		s.ProcWrite(proc, "self/timens_offsets", offsets)
+		s.ProcWrite(proc, "self/timens_offsets", offsets, "clock offsets need CAP_SYS_TIME in the user namespace")
 	}
 	ns := s.Open("time", plan.Openat(plan.Ref(proc), "self/ns/time_for_children", unix.O_CLOEXEC, 0))
 	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))

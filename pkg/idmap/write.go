@@ -1,0 +1,89 @@
+package idmap
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// ordinary adds what a process does that has no capability outside.
+func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
+	proc, err := s.Proc()
+	if err != nil {
+		return err
+	}
+	const hint = "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap"
+	if err := write(s, proc, "self/", hint, uid, gid, setgroups, 0); err != nil {
+		return err
+	}
+	s.Add(plan.Close(proc))
+	return nil
+}
+
+// planOther maps the namespace of another process. Its directory in procfs is
+// opened once, so all writes are to the same process.
+func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
+	if s.Plan.Cloned() || s.Unmapped() {
+		return errors.New("--pid maps a namespace from outside: it belongs before hk-unshare")
+	}
+	switch text, err := s.Host.UIDMap(m.PID); {
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("--pid: there is no process %d", m.PID)
+	case err != nil:
+		return fmt.Errorf("--pid: %w", err)
+	case text != "":
+		return fmt.Errorf("--pid: the user namespace of process %d has its id maps already", m.PID)
+	}
+	both := caps(uid.cap, gid.cap)
+	privileged := s.Holds&both == both
+	setgroups, err := m.setgroups(uid.single() && gid.single(), privileged, gid)
+	if err != nil {
+		return err
+	}
+	proc, err := s.Proc()
+	if err != nil {
+		return err
+	}
+	dir := s.Open("process", plan.Openat2(plan.Ref(proc), strconv.Itoa(m.PID),
+		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_SYMLINKS))
+	s.Add(plan.Close(proc))
+	pid := m.PID
+	if privileged {
+		pid = -1
+	}
+	const hint = "the namespace must be one that the caller made, and a child of the caller's own"
+	if err := write(s, dir, "", hint, uid, gid, setgroups, pid); err != nil {
+		return err
+	}
+	s.Add(plan.Close(dir))
+	return nil
+}
+
+// write adds the writes to the files beneath dir, a directory of procfs. The
+// order matters: setgroups can be denied only before there is a group map.
+//
+// What the kernel takes from a process with capabilities only, newuidmap and
+// newgidmap write: to process pid, or to the plan's child if that is 0. -1 says
+// that the caller has the capabilities.
+func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direction, setgroups string, pid int) error {
+	for _, d := range []direction{uid, gid} {
+		if d.name == "gid" && setgroups == "deny" {
+			s.ProcWrite(dir, prefix+"setgroups", "deny", "")
+		}
+		if pid < 0 || d.single() {
+			s.ProcWrite(dir, prefix+d.name+"_map", d.text(), hint)
+			continue
+		}
+		step, err := helper(s.Name, d, pid)
+		if err != nil {
+			return err
+		}
+		s.Plan.Outside(step)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// At is the place at which an outside step is done.
+type At struct {
+	// PID is the process in which the plan goes on, seen from the supervisor's
+	// PID namespace. In a plan without a clone it is the calling process.
+	//
+	// Below an init it may have ended, and another may have its number: a step
+	// uses [At.Open] and [At.Root], and asks [At.Alive] where it can not.
+	PID int
+
+	layout *layout
+	// sock is our end of the socket to the child, or -1 without a clone.
+	sock int
+	warn func(stage, text string)
+}
+
+// Set gives a value to the ops that use r.
+func (a *At) Set(r *Result, v uint64) {
+	for _, s := range r.set {
+		s.put(v)
+	}
+}
+
+// Fill puts bytes into memory made by [Reserve]. It panics when they do not
+// fit: the step checks that first.
+func (a *At) Fill(m *Mem, b []byte) { a.layout.fill(m, b) }
+
+// Warn tells the user of something that is no failure.
+func (a *At) Warn(stage, text string) {
+	if a.warn != nil {
+		a.warn(stage, text)
+	}
+}
+
+// Alive is nil as long as the process is there, and so PID is its number.
+func (a *At) Alive() error {
+	if a.sock < 0 {
+		return nil
+	}
+	// Only the process still has the other end. It waits, and so sends nothing.
+	_, _, err := unix.Recvfrom(a.sock, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err == unix.EAGAIN {
+		return nil
+	}
+	return fmt.Errorf("process %d: %w", a.PID, unix.ESRCH)
+}
+
+// Open opens a file of the process's directory in procfs, as "uid_map". It
+// fails if the process is gone, and with EXDEV if something is mounted over the
+// file.
+func (a *At) Open(name string, flags int) (int, error) {
+	dir, err := a.dir()
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return -1, &os.PathError{Op: "openat2", Path: fmt.Sprintf("/proc/%d/%s", a.PID, name), Err: err}
+	}
+	return fd, nil
+}
+
+// Root opens the process's root directory with O_PATH. Names that may hold
+// symbolic links are resolved beneath it with openat2(RESOLVE_IN_ROOT).
+func (a *At) Root() (int, error) {
+	if a.sock < 0 {
+		return openDir(unix.AT_FDCWD, "/", "/")
+	}
+	dir, err := a.dir()
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	return openDir(dir, "root", fmt.Sprintf("/proc/%d/root", a.PID))
+}
+
+// dir opens the process's directory in procfs. The descriptor is bound to the
+// process, not to its number.
+func (a *At) dir() (int, error) {
+	proc, err := openDir(unix.AT_FDCWD, "/proc", "/proc")
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(proc)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(proc, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		return -1, fmt.Errorf("/proc is no procfs")
+	}
+	pid := strconv.Itoa(a.PID)
+	dir, err := openDir(proc, pid, "/proc/"+pid)
+	if err != nil {
+		return -1, err
+	}
+	// If it is there now, it was when the directory was opened.
+	if err := a.Alive(); err != nil {
+		unix.Close(dir)
+		return -1, err
+	}
+	return dir, nil
+}
+
+func openDir(at int, name, path string) (int, error) {
+	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}
