@@ -105,8 +105,7 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 			b.Add(plan.FsconfigFlag(fs, p[0]))
 			continue
 		}
-		b.Add(plan.FsconfigString(fs, p[0], p[1]).
-			Hint(unix.EINVAL, fmt.Sprintf("the kernel knows no such value of %s's option %s", fstype, p[0])))
+		b.Add(plan.FsconfigString(fs, p[0], p[1]))
 	}
 	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
 	if fstype == "proc" {

@@ -53,25 +53,28 @@ func Fsopen(fstype string) Op {
 
 // FsconfigString sets a parameter of the file system to be.
 func FsconfigString(fs *Result, key, value string) Op {
-	return Op{Name: "fsconfig", nr: unix.SYS_FSCONFIG,
-		Args: []Arg{Ref(fs), Sym("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value), Int(0)}}
+	return fsconfig(fs, Sym("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value))
 }
 
 // FsconfigFlag sets a parameter that has no value.
 func FsconfigFlag(fs *Result, key string) Op {
-	return Op{Name: "fsconfig", nr: unix.SYS_FSCONFIG,
-		Args: []Arg{Ref(fs), Sym("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null(), Int(0)}}
+	return fsconfig(fs, Sym("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
 }
 
 // FsconfigCreate makes the superblock.
 func FsconfigCreate(fs *Result) Op {
-	return Op{Name: "fsconfig", nr: unix.SYS_FSCONFIG,
-		Args: []Arg{Ref(fs), Sym("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null(), Int(0)}}
+	return fsconfig(fs, Sym("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())
+}
+
+// fsconfig is fsconfig(2) (Linux 5.2). What a file system says to a failure is
+// read from fs.
+func fsconfig(fs *Result, cmd, key, value Arg) Op {
+	return Op{Name: "fsconfig", nr: unix.SYS_FSCONFIG, Args: []Arg{Ref(fs), cmd, key, value, Int(0)}, logs: true}
 }
 
 // Fsmount is fsmount(2) (Linux 5.2): a detached mount of the new file system.
 func Fsmount(fs *Result, attrs uint64) Op {
-	return Op{Name: "fsmount", nr: unix.SYS_FSMOUNT,
+	return Op{Name: "fsmount", nr: unix.SYS_FSMOUNT, logs: true,
 		Args: []Arg{Ref(fs), Sym("FSMOUNT_CLOEXEC", unix.FSMOUNT_CLOEXEC), flagArg(attrs, mountAttrs)}}
 }
 

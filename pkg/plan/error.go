@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +18,8 @@ type Error struct {
 	// one; Got is that result.
 	Errno unix.Errno
 	Got   int64
+	// Log is what the kernel said besides, in its own words, on one line.
+	Log string
 	// Hint is a sentence for the user, or "".
 	Hint string
 	// Exec is set if the payload could not be executed, and there was nothing
@@ -27,7 +31,11 @@ func (e *Error) Error() string {
 	if e.Errno == 0 {
 		return fmt.Sprintf("%s: returned %d", e.Op, e.Got)
 	}
-	return fmt.Sprintf("%s: %v", e.Op, e.Errno)
+	text := fmt.Sprintf("%s: %v", e.Op, e.Errno)
+	if e.Log != "" {
+		text += ": " + e.Log
+	}
+	return text
 }
 
 // Unwrap returns the errno, so that errors.Is(err, unix.EPERM) works.
@@ -67,6 +75,9 @@ func (p *Plan) failure(l *layout, k int) error {
 	}
 	e.Errno = unix.Errno(-got)
 	e.Exec = op.exec
+	if op.logs {
+		e.Log = l.log()
+	}
 	if op.exec {
 		// As execvp(3): a file that was found but could not be executed says
 		// more than the names after it, at which there was none.
@@ -82,4 +93,21 @@ func (p *Plan) failure(l *layout, k int) error {
 		e.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
 	}
 	return e
+}
+
+// log is what was read of the kernel's messages. Each is a letter for how bad it
+// is, a space, the text and a newline; they may quote what a user has written.
+func (l *layout) log() string {
+	text := unsafe.String((*byte)(l.head.log), min(l.head.logged, logSize))
+	var messages []string
+	for message := range strings.SplitSeq(text, "\x00") {
+		message = strings.TrimSuffix(message, "\n")
+		if len(message) > 2 && message[1] == ' ' {
+			message = message[2:]
+		}
+		if quoted := quote(message); message != "" {
+			messages = append(messages, quoted[1:len(quoted)-1])
+		}
+	}
+	return strings.Join(messages, "; ")
 }

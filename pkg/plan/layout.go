@@ -11,6 +11,8 @@ const (
 	maxExcept = 8
 	stackSize = 64 << 10
 	pageSize  = 4096
+	// logSize is enough for what a file system context holds: eight messages.
+	logSize = 4096
 )
 
 // A record is an op as the performing loop reads it.
@@ -25,6 +27,7 @@ type record struct {
 	needs  uintptr // results that are not there yet
 	result uintptr // what the kernel returned, -errno for a failure
 	done   uintptr // 1 once it has been performed
+	logs   uintptr // 1: what the kernel says to a failure is read from args[0]
 }
 
 // A store puts a result where it is used, which is one thing less that a record
@@ -58,6 +61,8 @@ type header struct {
 	failed  uintptr        // index of the op that failed, plus one
 	payload uintptr        // init: the payload's PID in the new PID namespace
 	status  uintptr        // init: the payload's wait status, plus one
+	log     unsafe.Pointer // logSize bytes
+	logged  uintptr        // how many of them are taken by messages of the kernel
 	scratch [8]byte
 }
 
@@ -101,7 +106,7 @@ func (m *Mem) need() int {
 
 // lay puts the plan into an arena. The caller unmaps it with free.
 func (p *Plan) lay() (*layout, error) {
-	n := roundUp(int(unsafe.Sizeof(header{}))) + pageSize
+	n := roundUp(int(unsafe.Sizeof(header{}))) + logSize + pageSize
 	for _, it := range p.items {
 		// Each item takes a record, and each argument may be a result's place.
 		n += int(unsafe.Sizeof(record{})) + 6*int(unsafe.Sizeof(store{})) + align
@@ -145,6 +150,7 @@ func (l *layout) fillIn(p *Plan) {
 	if p.sync != nil {
 		p.sync.set, p.ours.set = nil, nil
 	}
+	l.head.log = l.take(logSize)
 	l.head.count = uintptr(len(l.index))
 	l.records = l.take(len(l.index) * int(unsafe.Sizeof(record{})))
 	l.head.records = l.records
@@ -155,6 +161,9 @@ func (l *layout) fillIn(p *Plan) {
 		r.nr = op.nr
 		for j, e := range op.except {
 			r.except[j] = uint16(e)
+		}
+		if op.logs {
+			r.logs = 1
 		}
 		if op.exact {
 			r.exact, r.want = 1, uintptr(op.want)

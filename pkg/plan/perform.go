@@ -41,6 +41,9 @@ func perform(h *header, from, to uintptr) bool {
 				}
 			}
 			if !ok {
+				if r.logs != 0 {
+					readLog(h, r.args[0])
+				}
 				h.failed = i + 1
 				return false
 			}
@@ -60,6 +63,22 @@ func perform(h *header, from, to uintptr) bool {
 		}
 	}
 	return true
+}
+
+// readLog reads what the kernel has to say on a file system context, a message
+// at a time: fsopen(2). A null byte stays behind each. Nobody else can read it:
+// the descriptor ends with the process.
+//
+//go:nosplit
+//go:norace
+func readLog(h *header, fd uintptr) {
+	for h.logged < logSize {
+		n, _, e := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(h.log)+h.logged, logSize-h.logged)
+		if e != 0 || n == 0 {
+			return
+		}
+		h.logged += n + 1
+	}
 }
 
 // childMain is what a clone runs. stage 0 is the clone of the caller, stage 1

@@ -67,6 +67,7 @@ type Op struct {
 	exact  bool
 	want   int64
 	hints  []hint
+	logs   bool
 	clone  bool
 	exec   bool
 }

@@ -185,6 +185,58 @@ func TestOutsideFails(t *testing.T) {
 	})
 }
 
+// TestLog looks for the kernel's own words in the error of an op on a file
+// system context: by the caller, and by each kind of child.
+func TestLog(t *testing.T) {
+	mount := func(p *Plan, value string) {
+		fs := p.Open("test", "fs", Fsopen("tmpfs"))
+		p.Add("test", FsconfigString(fs, "size", value), FsconfigString(fs, "mode", value), FsconfigCreate(fs))
+		exec(p, "/bin/true")
+	}
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		const want = `fsconfig($fs, FSCONFIG_SET_STRING, "size", "a\nb", 0): invalid argument: tmpfs: Bad value for 'size'`
+		var e *Error
+		if !errors.As(err, &e) || e.Error() != want || e.Log != "tmpfs: Bad value for 'size'" {
+			t.Errorf("got %v; want %s", err, want)
+		}
+	}
+	const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+	for name, clone := range map[string]func(p *Plan){
+		"shared memory": func(p *Plan) { p.Clone("test", namespaces, false) },
+		"own memory":    func(p *Plan) { p.Clone("test", namespaces, true) },
+		"init":          func(p *Plan) { p.CloneInit("test", namespaces|unix.CLONE_NEWPID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := New()
+			clone(p)
+			mount(p, "a\nb")
+			_, _, err := start(t, p)
+			check(t, err)
+			p = New()
+			clone(p)
+			mount(p, "0")
+			status, c, err := start(t, p)
+			if err == nil && c.HasInit() {
+				status, _ = c.PayloadStatus()
+			}
+			if err != nil || status != 0 {
+				t.Errorf("the control: status %v, %v", status, err)
+			}
+		})
+	}
+	t.Run("caller", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("an ordinary user mounts in a user namespace only")
+		}
+		p := New()
+		mount(p, "a\nb")
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		check(t, p.Here(nil))
+	})
+}
+
 func TestKilled(t *testing.T) {
 	eachClone(t, func(t *testing.T, p *Plan) {
 		dir := t.TempDir()
