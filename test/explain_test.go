@@ -28,6 +28,7 @@ var chains = []struct {
 	{name: "keep caps", line: "hk-unshare --user --keep-caps hk-idmap -- /usr/bin/true"},
 	{name: "files", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / --writable-root --dir /a/b:0700 --dir /a/b:0750 --file /a/t=text --symlink b:/a/l --file /a/l/x= --ro /etc/passwd:/a/p --chdir /a -- /usr/bin/true"},
 	{name: "root dir", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --root / --proc --tmpfs /tmp --dir /tmp/x --ro /usr:/mnt --read-only /tmp/x -- /usr/bin/true"},
+	{name: "fstab", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --fstab $BIN/fstab -- /usr/bin/true"},
 	{name: "limits", line: "hk-limit --as 8G --core 0 --cpu 60 --data 4G --fsize 1G --locks 10 --memlock 64K --msgqueue 1K --nice 0 --nofile 64:128 --nproc 1000 --rss 1G --rtprio 0 --rttime 1s --sigpending 100 --stack 8M -- /usr/bin/true"},
 	{name: "landlock", line: "hk-landlock --rwx / --tcp-bind 80 --tcp-connect 443,8080 --scope signal,abstract-unix-socket --ro /etc/passwd -- /usr/bin/true"},
 	{name: "path", line: "hk-seccomp --profile audit -- true"},
@@ -54,7 +55,7 @@ func TestExplain(t *testing.T) {
 				t.Skip("a chain of root's")
 			}
 			t.Parallel()
-			explained(t, strings.Fields(c.line))
+			explained(t, strings.Fields(strings.ReplaceAll(c.line, "$BIN", bin)))
 		})
 	}
 }

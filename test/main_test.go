@@ -78,6 +78,9 @@ func build() error {
 			return err
 		}
 	}
+	if err := os.WriteFile(filepath.Join(bin, "fstab"), []byte(fstab), 0o644); err != nil {
+		return err
+	}
 	for _, s := range stages[1:] {
 		if err := os.Link(filepath.Join(bin, "hk-unshare"), filepath.Join(bin, "hk-"+s)); err != nil {
 			return err
@@ -85,6 +88,13 @@ func build() error {
 	}
 	return nil
 }
+
+const fstab = `# For the test of --explain.
+/etc     /data\040of   none   rbind,ro,noexec     0 0
+tmpfs    /run          tmpfs  size=1M,mode=1777   0 0
+proc     /proc         proc   defaults            0 0
+scratch  /run/scratch  ramfs  nodiratime,ro       0 0
+`
 
 // machine is what a test could leave behind.
 func machine() []string {

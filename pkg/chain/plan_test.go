@@ -191,7 +191,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		words := strings.Split(text, "\n")
 		kind := ByName(words[0])
-		if kind == nil || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, ".json") || strings.Contains(w, "file-from") }) {
+		if kind == nil || slices.ContainsFunc(words, func(w string) bool {
+			return strings.Contains(w, ".json") || strings.Contains(w, "file-from") || strings.Contains(w, "fstab")
+		}) {
 			return
 		}
 		c, err := Parse(kind, words, find)

@@ -43,7 +43,7 @@ func (b *builder) source(p string) (source, error) {
 }
 
 // cloneTree makes a detached copy of the mounts at a path, with attributes.
-func (b *builder) cloneTree(name, p string, attrs uint64, recursive bool) *plan.Result {
+func (b *builder) cloneTree(name, p string, attrs plan.MountAttr, recursive bool) *plan.Result {
 	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	at := uint64(unix.AT_EMPTY_PATH)
 	if recursive {
@@ -51,14 +51,10 @@ func (b *builder) cloneTree(name, p string, attrs uint64, recursive bool) *plan.
 		at |= unix.AT_RECURSIVE
 	}
 	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, flags).
-		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec"))
-	if attrs != 0 {
-		a := plan.MountAttr{Set: attrs}
-		if attrs&unix.MOUNT_ATTR_NOATIME != 0 {
-			a.Clear = unix.MOUNT_ATTR__ATIME // a field, not a bit
-		}
-		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, a).
-			Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime"))
+		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec, and in an fstab rbind instead of bind"))
+	if attrs != (plan.MountAttr{}) {
+		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
+			Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime and the like"))
 	}
 	return tree
 }
@@ -72,14 +68,14 @@ func (b *builder) bind(e Entry) error {
 		}
 		return err
 	}
-	attrs := uint64(nosuidNodev)
+	set := uint64(nosuidNodev)
 	switch e.Kind {
 	case ReadOnlyBind, TryReadOnly:
-		attrs |= unix.MOUNT_ATTR_RDONLY
+		set |= unix.MOUNT_ATTR_RDONLY
 	case DeviceBind:
-		attrs = unix.MOUNT_ATTR_NOSUID
+		set = unix.MOUNT_ATTR_NOSUID
 	}
-	attrs, rest, err := parseAttrs(e.Options, attrs)
+	attrs, rest, err := parseAttrs(e.Options, set)
 	if err != nil {
 		return err
 	}
@@ -90,7 +86,7 @@ func (b *builder) bind(e Entry) error {
 		}
 		recursive = false
 	}
-	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs&unix.MOUNT_ATTR_RDONLY == 0 {
+	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
 		return errors.New("option rw: that is --rw or --try-rw")
 	}
 	target := e.Target
@@ -199,13 +195,23 @@ var attrOptions = []struct {
 	{"dev", 0, unix.MOUNT_ATTR_NODEV},
 	{"noexec", unix.MOUNT_ATTR_NOEXEC, 0},
 	{"exec", 0, unix.MOUNT_ATTR_NOEXEC},
-	{"noatime", unix.MOUNT_ATTR_NOATIME, 0},
+	// How access times are kept is a field, not bits.
+	{"noatime", unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME},
+	{"relatime", unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME},
+	{"strictatime", unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME},
+	{"atime", unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME},
+	{"nodiratime", unix.MOUNT_ATTR_NODIRATIME, 0},
+	{"diratime", 0, unix.MOUNT_ATTR_NODIRATIME},
 	{"nosymfollow", unix.MOUNT_ATTR_NOSYMFOLLOW, 0},
+	{"symfollow", 0, unix.MOUNT_ATTR_NOSYMFOLLOW},
 }
 
-// parseAttrs reads mount(8)'s names for attributes, onto a default; other
-// options are returned.
-func parseAttrs(options string, attrs uint64) (uint64, []string, error) {
+// parseAttrs reads mount(8)'s names for attributes, onto those that are set
+// without them; other options are returned. What takes an attribute of ours off
+// leaves the one that the host's mount has; how access times are kept is
+// replaced.
+func parseAttrs(options string, set uint64) (plan.MountAttr, []string, error) {
+	attrs := plan.MountAttr{Set: set}
 	var rest []string
 	if options == "" {
 		return attrs, nil, nil
@@ -213,11 +219,12 @@ func parseAttrs(options string, attrs uint64) (uint64, []string, error) {
 option:
 	for _, o := range strings.Split(options, ",") {
 		if o == "" {
-			return 0, nil, errors.New("an empty option")
+			return attrs, nil, errors.New("an empty option")
 		}
 		for _, a := range attrOptions {
 			if a.name == o {
-				attrs = attrs&^a.clear | a.set
+				attrs.Set = attrs.Set&^a.clear | a.set
+				attrs.Clear |= a.clear & unix.MOUNT_ATTR__ATIME
 				continue option
 			}
 		}

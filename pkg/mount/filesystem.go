@@ -2,6 +2,7 @@ package mount
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
@@ -12,8 +13,9 @@ import (
 // A fstype is a file system that is made anew.
 type fstype struct {
 	attrs uint64
-	// params are the parameters that a user may give.
-	params []string
+	// params are the parameters that a user may give, and switches those
+	// without a value.
+	params, switches []string
 	// needs is the namespace without which the kernel refuses it to all but
 	// root.
 	needs string
@@ -21,7 +23,8 @@ type fstype struct {
 }
 
 var fstypes = map[EntryKind]fstype{
-	Tmpfs:   {attrs: nosuidNodev, params: []string{"size", "mode", "nr_inodes"}},
+	Tmpfs: {attrs: nosuidNodev, params: []string{"size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "huge", "mpol"},
+		switches: []string{"inode32", "inode64", "noswap"}},
 	Proc:    {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, params: []string{"hidepid", "subset", "gid"}, needs: "--pid", flag: unix.CLONE_NEWPID},
 	Mqueue:  {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--ipc", flag: unix.CLONE_NEWIPC},
 	Sysfs:   {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--net", flag: unix.CLONE_NEWNET},
@@ -39,19 +42,15 @@ func (b *builder) filesystem(e Entry) error {
 		return err
 	}
 	var params [][2]string
-option:
 	for _, o := range rest {
-		key, value, _ := strings.Cut(o, "=")
-		for _, p := range t.params {
-			if p == key {
-				if value == "" {
-					return fmt.Errorf("option %s needs a value", key)
-				}
-				params = append(params, [2]string{key, value})
-				continue option
-			}
+		key, value, given := strings.Cut(o, "=")
+		switch {
+		case slices.Contains(t.params, key) && value == "":
+			return fmt.Errorf("option %s needs a value", key)
+		case !slices.Contains(t.params, key) && (given || !slices.Contains(t.switches, key)):
+			return fmt.Errorf("unknown option %q", o)
 		}
-		return fmt.Errorf("unknown option %q", o)
+		params = append(params, [2]string{key, value})
 	}
 	if t.flag != 0 && b.New&unix.CLONE_NEWUSER != 0 && b.New&t.flag == 0 {
 		return fmt.Errorf("in a new user namespace it needs hk-unshare %s too", t.needs)
@@ -66,18 +65,17 @@ option:
 	}
 	if e.Kind == Tmpfs {
 		as = newDir()
-		if attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+		if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 {
 			as = newForeign("a read-only tmpfs")
 		}
 	}
-	b.attach(b.newMount(string(e.Kind), attrs, params...), at, as)
+	b.attach(b.newMount(string(e.Kind), attrs.Set, params...), at, as)
 	return nil
 }
 
 // anyFilesystem mounts whatever type of file system the kernel takes.
-func (b *builder) anyFilesystem(e Entry) error {
-	fstype, source, _ := strings.Cut(e.Source, ":")
-	attrs, rest, err := parseAttrs(e.Options, nosuidNodev)
+func (b *builder) anyFilesystem(fstype, source, target, options string) error {
+	attrs, rest, err := parseAttrs(options, nosuidNodev)
 	if err != nil {
 		return err
 	}
@@ -85,16 +83,26 @@ func (b *builder) anyFilesystem(e Entry) error {
 	if source != "" && source != "none" {
 		params = append(params, [2]string{"source", source})
 	}
-	for _, o := range rest {
-		key, value, _ := strings.Cut(o, "=")
-		params = append(params, [2]string{key, value})
+	if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 {
+		params = append(params, [2]string{"ro"}) // else a device is opened for writing
 	}
-	at, err := b.mountPoint(e.Target, true)
+	params = append(params, parameters(rest)...)
+	at, err := b.mountPoint(target, true)
 	if err != nil {
 		return err
 	}
-	b.attach(b.newMount(fstype, attrs, params...), at, newForeign(fstype))
+	b.attach(b.newMount(fstype, attrs.Set, params...), at, newForeign(fstype))
 	return nil
+}
+
+// parameters are options of a file system as fsconfig(2) takes them.
+func parameters(options []string) [][2]string {
+	var params [][2]string
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		params = append(params, [2]string{key, value})
+	}
+	return params
 }
 
 // newMount makes a file system and a detached mount of it.

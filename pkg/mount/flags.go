@@ -29,6 +29,7 @@ Mounts, in this order
  --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
  --overlay DST:lower=A:B,upper=U,work=W                  --tmp-overlay SRC:DST
  --ro-overlay DST:lower=A:B  --mask DST   --fs TYPE:SRC:DST[:OPTS]
+ --fstab FILE|-              the lines of an fstab(5) file
  OPTS: ro rw nosuid suid nodev dev noexec exec noatime nosymfollow norec
 Files, in this order
  --dir DST[:MODE]            --symlink TARGET:DST
@@ -66,6 +67,12 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&m.Writable, "writable-root", false, "")
 	fs.BoolVar(&m.InPlace, "in-place", false, "")
 	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
+	add("", Fstab, func(v string) (Entry, error) {
+		if v == "" {
+			return Entry{}, errors.New("an empty path")
+		}
+		return Entry{Source: v}, nil
+	})
 	add("b", ReadOnlyBind, parseBind)
 	add("B", Bind, parseBind)
 	add("", DeviceBind, parseBind)
@@ -237,7 +244,7 @@ func (m *Mounts) Args() []string {
 
 func (e Entry) value() string {
 	switch e.Kind {
-	case RootFS:
+	case RootFS, Fstab:
 		return e.Source
 	case File, FileFrom:
 		return e.Target + "=" + e.Source

@@ -34,7 +34,7 @@ func (b *builder) mask(target string) error {
 		as = newForeign(target + ", which is masked")
 	} else {
 		// On a nodev mount opening a device fails, for root as well.
-		m = b.cloneTree("null", "/dev/null", attrs, false)
+		m = b.cloneTree("null", "/dev/null", plan.MountAttr{Set: attrs}, false)
 	}
 	b.attach(m, at, as)
 	return nil

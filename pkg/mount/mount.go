@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -71,7 +72,9 @@ const (
 	Mask            EntryKind = "mask"
 	// FileSystem has "TYPE:SRC" in Source.
 	FileSystem EntryKind = "fs"
-	Directory  EntryKind = "dir"
+	// Fstab is the lines of Source, a file of the host in the form of fstab(5).
+	Fstab     EntryKind = "fstab"
+	Directory EntryKind = "dir"
 	// File has its content in Source.
 	File EntryKind = "file"
 	// FileFrom is read from Source, a file of the host, or "-".
@@ -86,6 +89,20 @@ type builder struct {
 	root  *plan.Result
 	tree  *node
 	umask *plan.Result
+	// where is what the ops belong to, for errors; "" says nothing.
+	where string
+}
+
+// Add appends ops.
+func (b *builder) Add(ops ...plan.Op) {
+	for _, op := range ops {
+		b.State.Add(op.For(b.where))
+	}
+}
+
+// Open appends an op and returns what it will give.
+func (b *builder) Open(name string, op plan.Op) *plan.Result {
+	return b.State.Open(name, op.For(b.where))
 }
 
 const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -173,7 +190,7 @@ func (m *Mounts) begin(b *builder) error {
 			if !m.Writable {
 				attrs |= unix.MOUNT_ATTR_RDONLY
 			}
-			b.root = b.cloneTree("root", dir.path, attrs, true)
+			b.root = b.cloneTree("root", dir.path, plan.MountAttr{Set: attrs}, true)
 		}
 	}
 	b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
@@ -232,7 +249,10 @@ func (b *builder) entry(e Entry) error {
 	case Mask:
 		return b.mask(e.Target)
 	case FileSystem:
-		return b.anyFilesystem(e)
+		fstype, source, _ := strings.Cut(e.Source, ":")
+		return b.anyFilesystem(fstype, source, e.Target, e.Options)
+	case Fstab:
+		return b.fstab(e.Source)
 	case ReadOnly:
 		return b.readOnly(e.Target)
 	case Dev:

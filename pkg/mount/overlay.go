@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
@@ -68,21 +69,27 @@ func unescape(s string) string {
 // overlay mounts an overlay of directories of the host.
 func (b *builder) overlay(e Entry) error {
 	l, err := parseLayers(e.Options)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return err
 	case e.Kind == ReadOnlyOverlay && (l.upper != "" || l.work != ""):
 		return errors.New("a read-only overlay has no upper or work directory")
-	case e.Kind == ReadOnlyOverlay && len(l.lower) < 2:
-		return errors.New("a read-only overlay has two lower directories or more: for one there is --ro")
-	case e.Kind == Overlay && (len(l.lower) == 0 || l.upper == "" || l.work == ""):
+	case e.Kind == Overlay && (l.upper == "" || l.work == ""):
 		return errors.New("an overlay has lower, upper and work directories")
 	}
-	dirs := append([]string{}, l.lower...)
-	if e.Kind == Overlay {
-		dirs = append(dirs, l.upper, l.work)
+	return b.overlayOf(l, e.Target, nosuidNodev)
+}
+
+// overlayOf mounts an overlay of layers, with params besides. Without an upper
+// directory it is read-only.
+func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]string) error {
+	switch {
+	case len(l.lower) == 0 || (l.upper == "") != (l.work == ""):
+		return errors.New("an overlay has lower, upper and work directories")
+	case l.upper == "" && len(l.lower) < 2:
+		return errors.New("a read-only overlay has two lower directories or more: for one there is --ro")
 	}
+	dirs := l.dirs()
 	for i, dir := range dirs {
 		src, err := b.source(dir)
 		if err == nil && !src.isDir {
@@ -93,19 +100,28 @@ func (b *builder) overlay(e Entry) error {
 		}
 		dirs[i] = src.path
 	}
-	at, err := b.mountPoint(e.Target, true)
+	at, err := b.mountPoint(target, true)
 	if err != nil {
 		return err
 	}
-	attrs := uint64(nosuidNodev)
 	upper, work := "", ""
-	if e.Kind == Overlay {
+	if l.upper != "" {
 		upper, work = dirs[len(l.lower)], dirs[len(l.lower)+1]
 	} else {
 		attrs |= unix.MOUNT_ATTR_RDONLY
 	}
-	b.attach(b.newOverlay(dirs[:len(l.lower)], upper, work, attrs), at, newForeign("an overlay"))
+	b.attach(b.newOverlay(dirs[:len(l.lower)], upper, work, attrs, params...), at, newForeign("an overlay"))
 	return nil
+}
+
+// dirs are the directories of the layers: the lower ones, and the upper and the
+// work directory if there are.
+func (l layers) dirs() []string {
+	dirs := slices.Clone(l.lower)
+	if l.upper != "" {
+		dirs = append(dirs, l.upper, l.work)
+	}
+	return dirs
 }
 
 // tmpOverlay makes a directory of the host writable, with what is written kept
@@ -150,7 +166,7 @@ func (b *builder) overTmpfs(lower string, tmpfs *plan.Result) *plan.Result {
 }
 
 // newOverlay makes a detached overlay mount.
-func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64) *plan.Result {
+func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, more ...[2]string) *plan.Result {
 	escaped := make([]string, len(lower))
 	for i, dir := range lower {
 		escaped[i] = escape(dir)
@@ -159,9 +175,11 @@ func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64) *
 	if upper != "" {
 		params = append(params, [2]string{"upperdir", upper}, [2]string{"workdir", work})
 	}
-	if b.New&unix.CLONE_NEWUSER != 0 || b.Host.UserNS() {
+	userxattr := [2]string{"userxattr"}
+	if (b.New&unix.CLONE_NEWUSER != 0 || b.Host.UserNS()) && !slices.Contains(more, userxattr) {
 		// trusted.* attributes are for the initial user namespace (Linux 5.11).
-		params = append(params, [2]string{"userxattr"})
+		params = append(params, userxattr)
 	}
+	params = append(params, more...)
 	return b.newMount("overlay", attrs, params...)
 }

@@ -18,6 +18,8 @@ type Error struct {
 	// one; Got is that result.
 	Errno unix.Errno
 	Got   int64
+	// For is what asked for the op, if it has been told: [Op.For].
+	For string
 	// Log is what the kernel said besides, in its own words, on one line.
 	Log string
 	// Hint is a sentence for the user, or "".
@@ -28,10 +30,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Errno == 0 {
-		return fmt.Sprintf("%s: returned %d", e.Op, e.Got)
+	text := e.Op
+	if e.For != "" {
+		text = e.For + ": " + text
 	}
-	text := fmt.Sprintf("%s: %v", e.Op, e.Errno)
+	if e.Errno == 0 {
+		return fmt.Sprintf("%s: returned %d", text, e.Got)
+	}
+	text = fmt.Sprintf("%s: %v", text, e.Errno)
 	if e.Log != "" {
 		text += ": " + e.Log
 	}
@@ -69,7 +75,7 @@ func (e *StepError) Unwrap() error { return e.Err }
 func (p *Plan) failure(l *layout, k int) error {
 	op := p.items[l.index[k]].op
 	got := int64(l.record(k).result)
-	e := &Error{Stage: op.Stage, Op: op.String(), Got: got}
+	e := &Error{Stage: op.Stage, Op: op.String(), Got: got, For: op.cause}
 	if got >= 0 || got < -4095 {
 		return e
 	}

@@ -67,6 +67,7 @@ type Op struct {
 	exact  bool
 	want   int64
 	hints  []hint
+	cause  string
 	logs   bool
 	clone  bool
 	exec   bool
@@ -93,6 +94,13 @@ func (o Op) Except(errnos ...unix.Errno) Op {
 // write that must not be short.
 func (o Op) Exactly(n int) Op {
 	o.exact, o.want = true, int64(n)
+	return o
+}
+
+// For returns the op with what asked for it, as a line of a file, for an error
+// to name. "" is nothing.
+func (o Op) For(cause string) Op {
+	o.cause = cause
 	return o
 }
 
