@@ -26,6 +26,7 @@ var chains = []struct {
 	{name: "user only", line: "hk-unshare --user --setsid --close-fds=5 hk-idmap -- /usr/bin/true"},
 	{name: "time", line: "hk-unshare --user --time --boottime 5 --monotonic 7 hk-idmap -- /usr/bin/true"},
 	{name: "keep caps", line: "hk-unshare --user --keep-caps hk-idmap -- /usr/bin/true"},
+	{name: "no nested", line: "hk-unshare --user --no-nested-userns --keep-caps hk-idmap -- /usr/bin/true"},
 	{name: "files", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / --writable-root --dir /a/b:0700 --dir /a/b:0750 --file /a/t=text --symlink b:/a/l --file /a/l/x= --ro /etc/passwd:/a/p --chdir /a -- /usr/bin/true"},
 	{name: "root dir", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --root / --proc --tmpfs /tmp --dir /tmp/x --ro /usr:/mnt --read-only /tmp/x -- /usr/bin/true"},
 	{name: "fstab", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --fstab $BIN/fstab -- /usr/bin/true"},

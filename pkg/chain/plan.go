@@ -128,7 +128,7 @@ func (t *tail) hand() {
 	case t.Host.Handover.Ambient:
 		h.Ambient = true
 	case made && !t.Root && !t.ChangesIDs:
-		t.Add(plan.RaiseAllAmbient(t.Host.LastCap)...)
+		t.Add(plan.KeepCaps(t.Holds, t.Host.LastCap)...)
 		h.Ambient = true
 	}
 	if v := h.Variable(); v != "" {

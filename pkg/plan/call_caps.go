@@ -61,13 +61,15 @@ func RaiseAmbient(c int) Op {
 		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
 }
 
-// RaiseAllAmbient lets a thread that holds every capability keep them when it
+// KeepCaps lets a thread that holds the capabilities in set keep them when it
 // executes a program. last is the highest capability there is.
-func RaiseAllAmbient(last int) []Op {
-	all := ^uint64(0) >> (63 - last)
-	ops := []Op{Capset(all, all, all)}
+func KeepCaps(set uint64, last int) []Op {
+	set &= ^uint64(0) >> (63 - last)
+	ops := []Op{Capset(set, set, set)}
 	for c := 0; c <= last; c++ {
-		ops = append(ops, RaiseAmbient(c))
+		if set>>c&1 != 0 {
+			ops = append(ops, RaiseAmbient(c))
+		}
 	}
 	return ops
 }

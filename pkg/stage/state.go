@@ -176,7 +176,9 @@ func (s *State) Proc() (*plan.Result, error) {
 // [State.Proc]. A file that something else was mounted over is not written.
 // eperm is the hint for a write that is not permitted.
 func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
-	f := s.Open("file", plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
-		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS))
+	open := plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
+		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
+	const covered = "something is mounted over a part of /proc, as a container does"
+	f := s.Open("file", open.Hint(unix.EXDEV, covered).Hint(unix.EROFS, covered))
 	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
 }

@@ -31,6 +31,7 @@ var Kind = stage.Kind{
  --setsid          a new session, without a terminal
  --outlive         do not kill NEXT when the supervisor dies
  --keep-caps       keep the capabilities when another program is executed
+ --no-nested-userns       no user namespaces below the new one
  --close-fds[=KEEP,...]   close all descriptors above 2 but those
 `,
 }
@@ -61,6 +62,7 @@ func (n *Namespaces) Flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&n.Setsid, "setsid", false, "")
 	fs.BoolVar(&n.Outlive, "outlive", false, "")
 	fs.BoolVar(&n.KeepCaps, "keep-caps", false, "")
+	fs.BoolVar(&n.NoNested, "no-nested-userns", false, "")
 	fs.Func("close-fds", "", func(v string) error {
 		n.CloseFDs = true
 		v = strings.TrimSpace(v)
@@ -116,6 +118,7 @@ func (n *Namespaces) Args() []string {
 	flag(n.Setsid, "setsid")
 	flag(n.Outlive, "outlive")
 	flag(n.KeepCaps, "keep-caps")
+	flag(n.NoNested, "no-nested-userns")
 	if n.CloseFDs {
 		var keep []string
 		for _, fd := range n.KeepFDs {

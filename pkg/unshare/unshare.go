@@ -42,6 +42,8 @@ type Namespaces struct {
 	// KeepCaps raises the capabilities in the new user namespace as ambient
 	// ones, which other programs keep when they are executed.
 	KeepCaps bool
+	// NoNested forbids user namespaces below the new one.
+	NoNested bool
 	// CloseFDs closes all descriptors above 2 but those in KeepFDs when the
 	// next program is executed.
 	CloseFDs bool
@@ -83,6 +85,8 @@ func (n *Namespaces) check() error {
 		return errors.New("--init needs --pid")
 	case f&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
 		return errors.New("--keep-caps needs --user")
+	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
+		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
 	case !n.Clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without --user, --pid, --time or --setsid")
 	case n.Share&^allFlags != 0 || n.Share != 0 && !n.All:
@@ -145,9 +149,14 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if proc != nil {
 		n.planTime(s, proc)
 	}
+	if n.NoNested {
+		if err := planNoNested(s); err != nil {
+			return err
+		}
+	}
 	if n.KeepCaps {
-		s.Add(plan.RaiseAllAmbient(s.Host.LastCap)...)
-		s.Ambient = stage.AllCaps
+		s.Add(plan.KeepCaps(s.Holds, s.Host.LastCap)...)
+		s.Ambient = s.Holds
 	}
 	if n.CloseFDs {
 		s.Add(closeFDs(n.KeepFDs)...)
@@ -180,6 +189,22 @@ func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 	}
 	ns := s.Open("time", plan.Openat(plan.Ref(proc), "self/ns/time_for_children", unix.O_CLOEXEC, 0))
 	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))
+}
+
+// planNoNested sets the limit of the new user namespace to none and takes away
+// the capability that could raise it. What would have the capability again is
+// in a user namespace below, and there is none.
+func planNoNested(s *stage.State) error {
+	proc, err := s.Proc()
+	if err != nil {
+		return err
+	}
+	s.ProcWrite(proc, "sys/user/max_user_namespaces", "0", "")
+	const raise = uint64(1) << unix.CAP_SYS_RESOURCE
+	s.Holds, s.Caps = s.Holds&^raise, s.Caps&^raise
+	left := s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
+	s.Add(plan.Close(proc), plan.DropBounding(unix.CAP_SYS_RESOURCE), plan.Capset(left, left, 0))
+	return nil
 }
 
 // closeFDs marks every descriptor above 2 but the kept ones to be closed by
