@@ -6,7 +6,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel
 
 export CGO_ENABLED = 0
 
-STAGES  = unshare idmap mount setuser limit landlock seccomp
+STAGES  = unshare idmap mount net setuser limit landlock seccomp
 LDFLAGS = -s -w -X hk/internal/cli.Version=$(VERSION)
 
 all: build/hk-unshare

@@ -19,6 +19,7 @@ echo == status; grep -vE "^(Name|Pid|Tgid|PPid|Ngid|NSpid|NStgid|NSpgid|NSsid|Vm
 echo == limits; cat /proc/self/limits
 echo == mounts; cut -d" " -f3- /proc/self/mountinfo
 echo == namespaces; for n in user mnt pid net ipc uts cgroup time; do echo $n $(readlink /proc/self/ns/$n); done
+echo == network; cat /proc/net/dev | cut -d: -f1; cut -d" " -f1,6 /proc/net/if_inet6
 echo == descriptors; ls /proc/self/fd
 echo == environment; env | grep -v HK_FUSE
 echo == here; pwd; umask; uname -n; ls -la / | cut -c1-11,24-; ls /dev 2>/dev/null
@@ -39,6 +40,9 @@ var equal = []struct {
 	{name: "not mapped", line: "hk-unshare --user --uts hk-limit --core 0"},
 	{name: "no namespaces", line: "hk-limit --nofile 100:200 hk-setuser --no-new-privs hk-landlock --rwx / hk-seccomp --profile audit"},
 	{name: "no mapping to root", line: "hk-unshare --user --mount --pid hk-idmap --uid 77 --gid 88 hk-mount --rootfs / --proc --tmpfs /run hk-setuser --umask 022 hk-seccomp"},
+	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-net --loopback hk-mount --rootfs / --proc hk-setuser --caps none"},
+	{name: "loopback late", line: "hk-unshare --user --net --pid hk-idmap --self hk-mount --rootfs / --proc hk-net --loopback hk-seccomp"},
+	{name: "loopback, no child", root: true, line: "hk-unshare --net hk-net --loopback hk-limit --core 0"},
 	{name: "in place", root: true, line: "hk-unshare --mount --ipc hk-mount --in-place --tmpfs /mnt hk-setuser --user nobody --caps +kill hk-limit --core 0"},
 	{name: "other ids", root: true, line: "hk-unshare --mount --pid hk-mount --rootfs / --proc hk-setuser --user 65534:65534:1,2,3 hk-landlock --rx /,/usr hk-seccomp"},
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hk/pkg/chain"
+	"hk/pkg/stage"
 
 	"github.com/spf13/pflag"
 )
@@ -34,12 +35,20 @@ func sources(t *testing.T) []string {
 	return files
 }
 
+// packageOf is the directory of a stage's package. net is a word of Go's own.
+func packageOf(k *stage.Kind) string {
+	if k.Name == "hk-net" {
+		return "pkg/netns"
+	}
+	return "pkg/" + strings.TrimPrefix(k.Name, "hk-")
+}
+
 // TestLayout checks that cmd/hk-X, pkg/X and docs/man/hk-X.1 line up.
 func TestLayout(t *testing.T) {
 	sources(t)
 	for _, k := range chain.Kinds {
 		name := strings.TrimPrefix(k.Name, "hk-")
-		for _, p := range []string{"cmd/hk-" + name + "/main.go", "pkg/" + name, "docs/man/hk-" + name + ".1"} {
+		for _, p := range []string{"cmd/hk-" + name + "/main.go", packageOf(k), "docs/man/hk-" + name + ".1"} {
 			if _, err := os.Stat("../" + p); err != nil {
 				t.Errorf("%s: %v", k.Name, err)
 			}
@@ -102,7 +111,7 @@ func TestFlags(t *testing.T) {
 func TestImports(t *testing.T) {
 	stagePackages := map[string]bool{}
 	for _, k := range chain.Kinds {
-		stagePackages["hk/pkg/"+strings.TrimPrefix(k.Name, "hk-")] = true
+		stagePackages["hk/"+packageOf(k)] = true
 	}
 	for _, f := range sources(t) {
 		if strings.HasSuffix(f, "_test.go") {

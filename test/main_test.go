@@ -20,7 +20,7 @@ var bin = os.Getenv("HK_TEST_BIN")
 // scripts is where the scripts are.
 var scripts = "testdata/script"
 
-var stages = []string{"unshare", "idmap", "mount", "setuser", "limit", "landlock", "seccomp"}
+var stages = []string{"unshare", "idmap", "mount", "net", "setuser", "limit", "landlock", "seccomp"}
 
 func TestMain(m *testing.M) {
 	if bin != "" { // the same test program, as an ordinary user

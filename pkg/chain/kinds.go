@@ -7,6 +7,7 @@ import (
 	"hk/pkg/landlock"
 	"hk/pkg/limit"
 	"hk/pkg/mount"
+	"hk/pkg/netns"
 	"hk/pkg/seccomp"
 	"hk/pkg/setuser"
 	"hk/pkg/stage"
@@ -18,6 +19,7 @@ var Kinds = []*stage.Kind{
 	&unshare.Kind,
 	&idmap.Kind,
 	&mount.Kind,
+	&netns.Kind,
 	&setuser.Kind,
 	&limit.Kind,
 	&landlock.Kind,

@@ -122,7 +122,8 @@ func (t *tail) hand() {
 		return
 	}
 	made := t.New&unix.CLONE_NEWUSER != 0
-	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped()}
+	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
+		Net: t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net}
 	switch {
 	case t.SetsCaps:
 	case t.Host.Handover.Ambient:

@@ -53,6 +53,7 @@ func fakeHost(uid uint32) *stage.Host {
 		Procfs:      func() error { return nil },
 		TTY:         func() string { return "" },
 		UserNS:      func() bool { return false },
+		OwnNet:      func() bool { return false },
 		Mapped:      func() bool { return true },
 		NoSetgroups: func() bool { return false },
 		UIDMap: func(pid int) (string, error) {

@@ -21,6 +21,8 @@ type Handover struct {
 	// Ambient says that all capabilities were made ambient, so that the stages
 	// that follow have them, and that the last is to drop them.
 	Ambient bool
+	// Net says that the chain has made the network namespace.
+	Net bool
 }
 
 func (h Handover) String() string {
@@ -30,6 +32,9 @@ func (h Handover) String() string {
 	}
 	if h.Ambient {
 		words = append(words, "ambient")
+	}
+	if h.Net {
+		words = append(words, "net")
 	}
 	return strings.Join(words, ",")
 }
@@ -53,6 +58,8 @@ func takeHandover(env []string) ([]string, Handover) {
 			case !ok:
 			case w == "ambient":
 				h.Ambient = true
+			case w == "net":
+				h.Net = true
 			default:
 				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
 					h.Unmapped = true

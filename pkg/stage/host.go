@@ -64,6 +64,9 @@ type Host struct {
 	NoSetgroups func() bool
 	// Mapped reports whether the caller's user namespace has a uid map.
 	Mapped func() bool
+	// OwnNet reports whether the caller's network namespace is known not to be
+	// the machine's.
+	OwnNet func() bool
 }
 
 // ThisHost describes the machine. Preconditions: the calling goroutine is
@@ -88,6 +91,7 @@ func ThisHost() *Host {
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
 		},
 		Procfs: procfs,
+		OwnNet: ownNet,
 		TTY:    terminal,
 		UIDMap: func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
 		NoSetgroups: func() bool {

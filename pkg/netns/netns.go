@@ -1,0 +1,37 @@
+// Package netns connects a network namespace: netdevice(7), pasta(1).
+//
+// It makes none: that is package unshare.
+package netns
+
+import (
+	"errors"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Network says what a network namespace is connected to. A new one has a
+// loopback interface that is down, and nothing else.
+type Network struct {
+	// Loopback brings the interface lo up, with 127.0.0.1 and ::1.
+	Loopback bool
+}
+
+// Plan adds the ops that bring the network up.
+func (n *Network) Plan(s *stage.State) error {
+	switch {
+	case !n.Loopback:
+		return errors.New("nothing is asked for: see hk-net(1)")
+	case !s.OwnNet():
+		return errors.New("this is the machine's network namespace, as far as can be told: hk-unshare --net comes first")
+	case s.Holds>>unix.CAP_NET_ADMIN&1 == 0:
+		return errors.New("CAP_NET_ADMIN is needed: hk-net comes before hk-setuser, and an ordinary user needs hk-unshare --user")
+	}
+	socket := s.Open("socket", plan.Socket())
+	s.Add(plan.SetInterfaceFlags(socket, "lo", unix.IFF_UP).
+		Hint(unix.EPERM, "the network namespace belongs to a user namespace in which the process has no capabilities"),
+		plan.Close(socket))
+	return nil
+}
