@@ -44,6 +44,8 @@ var chains = []struct {
 	{name: "root's names", root: true, line: "hk-unshare --all hk-idmap -u 0:0:70000 -g 0:0:70000 hk-mount --rootfs / --proc hk-setuser --user nobody --caps +net_bind_service -- /usr/bin/true"},
 	{name: "root's map", root: true, line: "hk-unshare --all hk-idmap -u 0:0:1000 -g 0:0:1000 hk-setuser --groups 5,6 -- /usr/bin/true"},
 	{name: "limit before the clone", root: true, line: "hk-limit --nofile 100 hk-unshare --user hk-idmap -- /usr/bin/true"},
+	{name: "id-mapped", root: true, line: "hk-unshare -Ump hk-idmap -u 0:100000:65536 -g 0:100000:65536 hk-setuser --user 0:0 hk-mount --rootfs / --ro $BIN:/b:idmap --ro $BIN:/c:idmap=b:0:1:1 -- /usr/bin/true"},
+	{name: "id-mapped by the caller", root: true, line: "hk-mount --rootfs / --ro $BIN:/b:idmap=b:1000:0:1 -- /usr/bin/true"},
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
 }
 

@@ -65,6 +65,19 @@ func condition(t *testing.T, name string) (bool, error) {
 			return false, err
 		}
 		ok = int(abi) >= n
+	case "linux":
+		return kernelAtLeast(value), nil
+	case "needs-idmap": // a file system in which mounts can be id-mapped
+		var st unix.Statfs_t
+		if err := unix.Statfs("/"+value, &st); err != nil {
+			return false, err
+		}
+		switch st.Type {
+		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
+			ok = true
+		case unix.TMPFS_MAGIC:
+			ok = kernelAtLeast("6.3")
+		}
 	case "needs":
 		ok = have(value)
 	default:
@@ -74,6 +87,15 @@ func condition(t *testing.T, name string) (bool, error) {
 		return false, fmt.Errorf("missing: %s %s", need, value)
 	}
 	return ok, nil
+}
+
+func kernelAtLeast(version string) bool {
+	var u unix.Utsname
+	unix.Uname(&u)
+	var has, want [2]int
+	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &has[0], &has[1])
+	fmt.Sscanf(version, "%d.%d", &want[0], &want[1])
+	return has[0] > want[0] || has[0] == want[0] && has[1] >= want[1]
 }
 
 func machineName() string {

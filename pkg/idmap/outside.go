@@ -21,33 +21,16 @@ func direct(name string, uid, gid direction, setgroups string) plan.Outside {
 	}
 	text += fmt.Sprintf(", %q to gid_map of the child", strings.TrimSpace(gid.text()))
 	return plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
-		if err := writeProc(at, "uid_map", uid.text()); err != nil {
+		if err := at.Write("uid_map", uid.text()); err != nil {
 			return err
 		}
 		if setgroups == "deny" {
-			if err := writeProc(at, "setgroups", "deny"); err != nil {
+			if err := at.Write("setgroups", "deny"); err != nil {
 				return err
 			}
 		}
-		return writeProc(at, "gid_map", gid.text())
+		return at.Write("gid_map", gid.text())
 	}}
-}
-
-// writeProc writes a file of the child in procfs with one call, as uid_map
-// needs it.
-func writeProc(at *plan.At, name, text string) error {
-	fd, err := at.Open(name, unix.O_WRONLY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if n, err := unix.Write(fd, []byte(text)); err != nil || n != len(text) {
-		if err == nil {
-			err = unix.EIO
-		}
-		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", at.PID, name), Err: err}
-	}
-	return nil
 }
 
 // helperDirs is where newuidmap is looked for: not in PATH, which is the

@@ -79,6 +79,10 @@ func (b *builder) bind(e Entry) error {
 	if err != nil {
 		return err
 	}
+	ids, rest, err := takeIDMap(rest)
+	if err != nil {
+		return err
+	}
 	recursive := true
 	for _, o := range rest {
 		if o != "norec" {
@@ -101,7 +105,13 @@ func (b *builder) bind(e Entry) error {
 	if src.isDir {
 		as = newBound(src.path)
 	}
-	b.attach(b.cloneTree("tree", src.path, attrs, recursive), at, as)
+	tree := b.cloneTree("tree", src.path, attrs, recursive)
+	if ids != nil {
+		if err := b.idmap(tree, ids, recursive); err != nil {
+			return err
+		}
+	}
+	b.attach(tree, at, as)
 	return nil
 }
 

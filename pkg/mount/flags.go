@@ -31,6 +31,7 @@ Mounts, in this order
  --ro-overlay DST:lower=A:B  --mask DST   --fs TYPE:SRC:DST[:OPTS]
  --fstab FILE|-              the lines of an fstab(5) file
  OPTS: ro rw nosuid suid nodev dev noexec exec noatime nosymfollow norec
+       idmap[=DISK:SEEN:COUNT]
 Files, in this order
  --dir DST[:MODE]            --symlink TARGET:DST
  --file DST=TEXT             --file-from DST=HOSTFILE|-
@@ -166,6 +167,9 @@ func checkTarget(t string) error {
 
 func parseBind(v string) (Entry, error) {
 	f := splitColons(v)
+	if len(f) > 3 && strings.Contains(f[2], "idmap=") { // a map has colons
+		f = append(f[:2], strings.Join(f[2:], ":"))
+	}
 	if len(f) > 3 || f[0] == "" {
 		return Entry{}, errors.New("a bind is SRC[:DST[:OPTS]]")
 	}

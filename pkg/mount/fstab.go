@@ -114,6 +114,8 @@ func (l fstabLine) options() (o fstabOptions, err error) {
 			case strings.Contains(w, `"`):
 				return o, fmt.Errorf("option %s: quotes are not taken off here", w)
 			case strings.HasPrefix(w, "x-"), key == "comment", key == "X-mount.mkdir" && given && value != "":
+			case key == "X-mount.idmap":
+				o.rest = append(o.rest, "idmap="+value)
 			case strings.HasPrefix(w, "X-mount."):
 				return o, fmt.Errorf("unknown option %q", w)
 			case strings.HasPrefix(w, "X-"):

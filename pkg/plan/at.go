@@ -17,6 +17,7 @@ type At struct {
 	// uses [At.Open] and [At.Root], and asks [At.Alive] where it can not.
 	PID int
 
+	plan   *Plan
 	layout *layout
 	// sock is our end of the socket to the child, or -1 without a clone.
 	sock int
@@ -71,6 +72,51 @@ func (a *At) Open(name string, flags int) (int, error) {
 		return -1, &os.PathError{Op: "openat2", Path: fmt.Sprintf("/proc/%d/%s", a.PID, name), Err: err}
 	}
 	return fd, nil
+}
+
+// Write writes a file of the process's directory in procfs with one call, as
+// uid_map needs it. It fails as [At.Open] does.
+func (a *At) Write(name, text string) error {
+	fd, err := a.Open(name, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if n, err := unix.Write(fd, []byte(text)); err != nil || n != len(text) {
+		if err == nil {
+			err = unix.EIO
+		}
+		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", a.PID, name), Err: err}
+	}
+	return nil
+}
+
+// Descriptor returns a descriptor of the caller's own for the open file that r,
+// given by an op that has been done, stands for in the process: pidfd_getfd(2)
+// (Linux 5.6).
+func (a *At) Descriptor(r *Result) (int, error) {
+	fd := -1
+	for k, i := range a.layout.index {
+		if done := a.layout.record(k); a.plan.items[i].op.gives == r && done.done != 0 {
+			fd = int(done.result)
+		}
+	}
+	if a.sock < 0 {
+		return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	pidfd, err := unix.PidfdOpen(a.PID, 0)
+	if err == nil {
+		defer unix.Close(pidfd)
+		err = a.Alive()
+	}
+	if err != nil {
+		return -1, fmt.Errorf("pidfd_open of process %d: %w", a.PID, err)
+	}
+	own, err := unix.PidfdGetfd(pidfd, fd, 0)
+	if err != nil {
+		return -1, fmt.Errorf("pidfd_getfd of process %d's %s: %w", a.PID, r, err)
+	}
+	return own, nil
 }
 
 // Root opens the process's root directory with O_PATH. Names that may hold

@@ -144,7 +144,7 @@ func (c *Process) Setup() error {
 
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
-	at := &At{PID: c.PID, layout: c.layout, sock: c.sock, warn: c.plan.Warn}
+	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, warn: c.plan.Warn}
 	for i, it := range c.plan.items {
 		if it.who != Child || it.op.Name != "sendto" {
 			continue

@@ -25,7 +25,7 @@ func (p *Plan) Here(trace io.Writer) error {
 		return err
 	}
 	defer l.free()
-	at := &At{PID: os.Getpid(), layout: l, sock: -1, warn: p.Warn}
+	at := &At{PID: os.Getpid(), plan: p, layout: l, sock: -1, warn: p.Warn}
 	for k := 0; ; {
 		for _, step := range p.stepsAfter(l, k) {
 			if err := step.Do(at); err != nil {

@@ -1,0 +1,228 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// An idMap says whose ids the files of an id-mapped mount have: the lines of a
+// uid_map and a gid_map, user_namespaces(7). Without lines it is the map of the
+// user namespace that the plan makes.
+type idMap struct {
+	uid, gid []idRange
+}
+
+// An idRange has count ids of the file system, from disk on, appear as those
+// from seen on, in the user namespace of the caller.
+type idRange struct{ disk, seen, count uint32 }
+
+func (r idRange) String() string { return fmt.Sprintf("%d %d %d", r.disk, r.seen, r.count) }
+
+// takeIDMap takes idmap out of options. Without one, the map is nil.
+func takeIDMap(options []string) (m *idMap, rest []string, err error) {
+	own := false
+	for _, o := range options {
+		key, value, given := strings.Cut(o, "=")
+		if key != "idmap" {
+			rest = append(rest, o)
+			continue
+		}
+		if m == nil {
+			m = &idMap{}
+		}
+		if own = own || !given; own && (given || len(m.uid)+len(m.gid) > 0) {
+			return nil, nil, errors.New("option idmap: either with maps or without")
+		}
+		if given {
+			if err := m.add(value); err != nil {
+				return nil, nil, fmt.Errorf("option %s: %w", o, err)
+			}
+		}
+	}
+	if m != nil && !own && (len(m.uid) == 0 || len(m.gid) == 0) {
+		return nil, nil, errors.New("option idmap: a map of users and one of groups: b: is for both")
+	}
+	if m != nil {
+		if err = disjoint(m.uid); err == nil {
+			err = disjoint(m.gid)
+		}
+	}
+	return m, rest, err
+}
+
+func disjoint(list []idRange) error {
+	for i, a := range list {
+		for _, b := range list[:i] {
+			if meet(a.disk, a.count, b.disk, b.count) || meet(a.seen, a.count, b.seen, b.count) {
+				return fmt.Errorf("option idmap: %v and %v overlap", b, a)
+			}
+		}
+	}
+	return nil
+}
+
+func meet(a, na, b, nb uint32) bool {
+	return uint64(a) < uint64(b)+uint64(nb) && uint64(b) < uint64(a)+uint64(na)
+}
+
+// add reads ranges as mount(8) does for X-mount.idmap=.
+func (m *idMap) add(text string) error {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return errors.New("no map")
+	}
+	for _, w := range words {
+		f := strings.Split(w, ":")
+		if len(f) == 3 {
+			f = append([]string{"b"}, f...)
+		}
+		if len(f) != 4 || f[0] != "b" && f[0] != "u" && f[0] != "g" {
+			return fmt.Errorf("%q is not [b:|u:|g:]DISK:SEEN:COUNT", w)
+		}
+		var n [3]uint32
+		for i, s := range f[1:] {
+			v, err := strconv.ParseUint(s, 10, 32)
+			if err != nil || s[0] == '+' {
+				return fmt.Errorf("%q is no id and no count", s)
+			}
+			n[i] = uint32(v)
+		}
+		r := idRange{n[0], n[1], n[2]}
+		const last = 1<<32 - 2
+		if r.count == 0 || uint64(r.disk)+uint64(r.count)-1 > last || uint64(r.seen)+uint64(r.count)-1 > last {
+			return fmt.Errorf("%q has no ids, or ids beyond the last, %d", w, uint32(last))
+		}
+		if f[0] != "g" {
+			m.uid = append(m.uid, r)
+		}
+		if f[0] != "u" {
+			m.gid = append(m.gid, r)
+		}
+	}
+	return nil
+}
+
+func (m *idMap) text() (uid, gid string) {
+	lines := func(list []idRange) string {
+		var b strings.Builder
+		for _, r := range list {
+			b.WriteString(r.String() + "\n")
+		}
+		return b.String()
+	}
+	return lines(m.uid), lines(m.gid)
+}
+
+// idmap has a detached tree id-mapped (MOUNT_ATTR_IDMAP, Linux 5.12). That takes
+// CAP_SYS_ADMIN over the file system, which the supervisor may have and a child
+// in a user namespace has not. But it is the child that clones the tree: in a
+// copy made outside, what is locked for the namespace would not be.
+func (b *builder) idmap(tree *plan.Result, m *idMap, recursive bool) error {
+	own := len(m.uid) == 0
+	switch {
+	case own && b.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
+		return errors.New("option idmap: only a process outside of the user namespace can map by it, and in a chain that is not fused there is none")
+	case own && b.New&unix.CLONE_NEWUSER == 0:
+		return errors.New("option idmap: there is no new user namespace whose map it could be: hk-unshare --user and hk-idmap, or idmap=DISK:SEEN:COUNT")
+	case b.Host.Permitted>>unix.CAP_SYS_ADMIN&1 == 0:
+		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
+	}
+	flags, all := unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"
+	if recursive {
+		flags, all = flags|unix.AT_RECURSIVE, "AT_EMPTY_PATH|AT_RECURSIVE"
+	}
+	uid, gid := m.text()
+	by := fmt.Sprintf("a user namespace with uid_map %q, gid_map %q", strings.TrimSpace(uid), strings.TrimSpace(gid))
+	var userns *plan.Result
+	if own {
+		proc, err := b.Proc()
+		if err != nil {
+			return err
+		}
+		userns = b.Open("userns", plan.Openat(plan.Ref(proc), "self/ns/user", unix.O_CLOEXEC, 0))
+		b.Add(plan.Close(proc))
+		by = userns.String()
+	}
+	text := fmt.Sprintf(`mount_setattr(%s, "", %s, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=%s}, 32)`, tree, all, by)
+	name, where := b.Name, b.where
+	b.Plan.Outside(plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
+		var ns int
+		var err error
+		if own {
+			ns, err = at.Descriptor(userns)
+		} else {
+			ns, err = newUserNamespace(name, uid, gid)
+		}
+		if err != nil {
+			return err
+		}
+		defer unix.Close(ns)
+		fd, err := at.Descriptor(tree)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		err = unix.MountSetattr(fd, "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
+		if errno, ok := err.(unix.Errno); ok {
+			return &plan.Error{Stage: name, Op: text, Errno: errno, For: where, Hint: idmapHints[errno]}
+		}
+		return err
+	}})
+	if own {
+		b.Add(plan.Close(userns))
+	}
+	return nil
+}
+
+var idmapHints = map[unix.Errno]string{
+	unix.EPERM:  "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice",
+	unix.EINVAL: "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first",
+}
+
+// newUserNamespace returns a descriptor of a user namespace with maps. It is
+// made from another thread: the one that performs a plan may have the new root
+// over its own, and for the kernel that is a chroot, in which there are no new
+// user namespaces.
+func newUserNamespace(name, uid, gid string) (fd int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fd, err = userNamespace(name, uid, gid)
+	}()
+	<-done
+	return fd, err
+}
+
+// userNamespace does it. A child holds the namespace until it is open.
+func userNamespace(name, uid, gid string) (fd int, err error) {
+	opened := errors.New("open")
+	p := plan.New()
+	p.Clone(name, unix.CLONE_NEWUSER, false)
+	userns := p.Open(name, "userns", plan.Openat(plan.AtCwd(), "/proc/self/ns/user", unix.O_CLOEXEC, 0))
+	p.Outside(plan.Outside{Stage: name, Do: func(at *plan.At) error {
+		if err := at.Write("uid_map", uid); err != nil {
+			return err
+		}
+		if err := at.Write("gid_map", gid); err != nil {
+			return err
+		}
+		if fd, err = at.Descriptor(userns); err != nil {
+			return err
+		}
+		return opened
+	}})
+	child, err := p.Start()
+	if err != nil {
+		return -1, err
+	}
+	if err := child.Setup(); !errors.Is(err, opened) {
+		return -1, err
+	}
+	return fd, nil
+}
