@@ -182,9 +182,7 @@ func (m *Mounts) begin(b *builder) error {
 			tmpfs := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
 			b.Add(plan.MoveMount(tmpfs, plan.AtCwd(), "/"))
 			b.root = b.overTmpfs(dir.path, tmpfs)
-			// Only now: an overlay takes no unbindable mount.
-			b.Add(plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
-				plan.Close(tmpfs))
+			b.Add(plan.Close(tmpfs))
 		} else {
 			attrs := uint64(nosuidNodev)
 			if !m.Writable {
@@ -210,6 +208,11 @@ func (m *Mounts) enter(b *builder) error {
 			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"),
 			plan.UmountDetach("."),
 			plan.Chdir("/"))
+		// What is detached is the uppermost of what lies on the new root. Were there
+		// another below it, /.. would lead there.
+		top := b.Open("top", plan.Openat2(plan.AtCwd(), "/..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV).
+			Hint(unix.EXDEV, "something was mounted over the root directory of the caller, which has the one below it: chroot /.. enters the upper one"))
+		b.Add(plan.Close(top))
 		b.NewRoot = true
 	}
 	b.Add(plan.Close(b.root))

@@ -138,8 +138,8 @@ func (b *builder) tmpOverlay(e Entry) error {
 	if err != nil {
 		return err
 	}
-	// The upper directory must lie in a mount of this namespace: it lies where
-	// the overlay is to be, and is covered by it.
+	// The upper directory must lie in a mount of this namespace: until there is
+	// the overlay, it lies where that is to be.
 	upper := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
 	if at.known {
 		b.Add(plan.MoveMount(upper, plan.Ref(at.base), at.path))
@@ -157,12 +157,16 @@ func (b *builder) tmpOverlay(e Entry) error {
 }
 
 // overTmpfs is a detached overlay of a directory whose changes go into a tmpfs
-// that is attached somewhere.
+// that is attached somewhere, and is then no longer.
 func (b *builder) overTmpfs(lower string, tmpfs *plan.Result) *plan.Result {
 	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755),
 		// The names of the two are looked up from the working directory.
 		plan.Fchdir(tmpfs))
-	return b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
+	m := b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
+	// It has what it needs. In the pile of mounts the tmpfs would be one too many:
+	// below a root, it would be what is detached in place of the old root.
+	b.Add(plan.UmountDetach("."))
+	return m
 }
 
 // newOverlay makes a detached overlay mount.
