@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,21 +28,16 @@ func TestSymlinkRace(t *testing.T) {
 	if err := os.Symlink(victim, tree+"/other"); err != nil {
 		t.Fatal(err)
 	}
-	var stop atomic.Bool
-	swapped := make(chan int)
-	go func() {
-		n := 0
-		for !stop.Load() {
-			if unix.Renameat2(unix.AT_FDCWD, tree+"/d", unix.AT_FDCWD, tree+"/other", unix.RENAME_EXCHANGE) == nil {
-				n++
-			}
-		}
-		swapped <- n
-	}()
+	tab := filepath.Join(dir, "tab")
+	if err := os.WriteFile(tab, []byte("tmpfs /d/in tmpfs defaults\n/etc /other/in none rbind,ro\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	swaps := swap(tree+"/d", tree+"/other")
 	roots := [][]string{
 		{"--root-rw", tree, "--tmpfs", "/d/in", "--file", "/d/in/f=x", "--ro", "/etc:/other/in"},
 		{"--ephemeral", tree, "--dir", "/d/x", "--file", "/d/f=x", "--tmpfs", "/d/in/t", "--symlink", "a:/d/s", "--ro", "/etc:/d/e"},
 		{"--in-place", "--tmpfs", tree + "/d/in", "--dir", tree + "/d/in/x"},
+		{"--root-rw", tree, "--fstab", tab, "--tmp-overlay", "/etc:/d/in", "--dev-bind", "/dev:/other/in"},
 		{"--root", tree, "--mask", "/d/in", "--read-only", "/d/in", "--proc=/d/in", "--dev", "/other/in"},
 	}
 	worked, failed := 0, 0
@@ -59,8 +55,7 @@ func TestSymlinkRace(t *testing.T) {
 			failed++
 		}
 	}
-	stop.Store(true)
-	n := <-swapped
+	n := swaps()
 	t.Logf("%d swaps; %d roots worked, %d failed", n, worked, failed)
 	if n == 0 || worked == 0 {
 		t.Error("nothing was tried")
@@ -75,5 +70,65 @@ func TestSymlinkRace(t *testing.T) {
 				t.Errorf("%s was made in %s", e.Name(), d)
 			}
 		}
+	}
+}
+
+// swap exchanges two names all the while, until the function that it returns is
+// called, which tells how often.
+func swap(a, b string) (stop func() int) {
+	var end atomic.Bool
+	swapped := make(chan int)
+	go func() {
+		n := 0
+		for !end.Load() {
+			if unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) == nil {
+				n++
+			}
+		}
+		swapped <- n
+	}()
+	return func() int {
+		end.Store(true)
+		return <-swapped
+	}
+}
+
+// TestSourceRace makes the top of a tree the root while another process swaps a
+// directory there for a link out of the tree: what was a directory when the plan
+// was made may be a link when it is performed. What that leads to is never bound.
+func TestSourceRace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"secret", "tree/etc"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"secret/secret", "tree/etc/mine"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(dir, "secret"), filepath.Join(dir, "other")); err != nil {
+		t.Fatal(err)
+	}
+	swaps := swap(filepath.Join(dir, "tree/etc"), filepath.Join(dir, "other"))
+	got := map[string]int{}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		for _, name := range []string{"/etc/secret", "/etc/mine"} {
+			cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--user", "--mount", "hk-idmap", "--root", "hk-mount",
+				"--rootfs", filepath.Join(dir, "tree"), "--ro", bin+":/b", "--", "/b/probe", "exists", name)
+			cmd.Env = append(os.Environ(), "PATH="+bin)
+			out, _ := cmd.Output()
+			got[name+" "+strings.TrimSpace(string(out))]++
+		}
+	}
+	n := swaps()
+	t.Logf("%d swaps; %v", n, got)
+	if n == 0 || got["/etc/mine ok"] == 0 {
+		t.Error("nothing was tried")
+	}
+	if got["/etc/secret ok"] != 0 {
+		t.Errorf("a directory out of the tree was bound %d times", got["/etc/secret ok"])
 	}
 }

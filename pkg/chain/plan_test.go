@@ -46,6 +46,7 @@ func fakeHost(uid uint32) *stage.Host {
 			}
 			return m, err
 		},
+		StatIn:      func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
 		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
 		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },

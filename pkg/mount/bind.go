@@ -43,14 +43,10 @@ func (b *builder) source(p string) (source, error) {
 }
 
 // cloneTree makes a detached copy of the mounts at a path, with attributes.
-func (b *builder) cloneTree(name, p string, attrs plan.MountAttr, recursive bool) *plan.Result {
-	flags := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
-	at := uint64(unix.AT_EMPTY_PATH)
-	if recursive {
-		flags |= unix.AT_RECURSIVE
-		at |= unix.AT_RECURSIVE
-	}
-	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, flags).
+// flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
+func (b *builder) cloneTree(name, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
+	at := unix.AT_EMPTY_PATH | flags&unix.AT_RECURSIVE
+	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags).
 		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec, and in an fstab rbind instead of bind"))
 	if attrs != (plan.MountAttr{}) {
 		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
@@ -83,12 +79,12 @@ func (b *builder) bind(e Entry) error {
 	if err != nil {
 		return err
 	}
-	recursive := true
+	flags := uint64(unix.AT_RECURSIVE)
 	for _, o := range rest {
 		if o != "norec" {
 			return fmt.Errorf("unknown option %q", o)
 		}
-		recursive = false
+		flags = 0
 	}
 	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
 		return errors.New("option rw: that is --rw or --try-rw")
@@ -105,9 +101,9 @@ func (b *builder) bind(e Entry) error {
 	if src.isDir {
 		as = newBound(src.path)
 	}
-	tree := b.cloneTree("tree", src.path, attrs, recursive)
+	tree := b.cloneTree("tree", src.path, attrs, flags)
 	if ids != nil {
-		if err := b.idmap(tree, ids, recursive); err != nil {
+		if err := b.idmap(tree, ids, flags); err != nil {
 			return err
 		}
 	}
@@ -157,9 +153,15 @@ func (b *builder) rootfs(root string) error {
 				return err
 			}
 		case mode.IsDir():
-			if err := b.bind(Entry{Kind: ReadOnlyBind, Source: from, Target: "/" + name}); err != nil {
+			at, err := b.mountPoint("/"+name, true)
+			if err != nil {
 				return fmt.Errorf("%s: %w", from, err)
 			}
+			// It was a directory. If it has become a link by the time of the bind,
+			// that is not followed, and does not fit on the mount point.
+			tree := b.cloneTree("tree", from, plan.MountAttr{Set: nosuidNodev | unix.MOUNT_ATTR_RDONLY},
+				unix.AT_RECURSIVE|unix.AT_SYMLINK_NOFOLLOW)
+			b.attach(tree, at, newBound(from))
 		}
 	}
 	return nil
@@ -178,8 +180,14 @@ func (b *builder) readOnly(target string) error {
 		return unix.ENOENT
 	}
 	from := b.lookup(at, 0)
+	if !b.inPlace {
+		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
+	}
 	tree := b.Open("tree", plan.OpenTree(plan.Ref(from), "",
 		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE))
+	if !b.inPlace {
+		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}))
+	}
 	b.Add(plan.MountSetattr(plan.Ref(tree), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
 		plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY}),
 		plan.MoveMount(tree, plan.Ref(from), ""),

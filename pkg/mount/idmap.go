@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -123,7 +124,8 @@ func (m *idMap) text() (uid, gid string) {
 // CAP_SYS_ADMIN over the file system, which the supervisor may have and a child
 // in a user namespace has not. But it is the child that clones the tree: in a
 // copy made outside, what is locked for the namespace would not be.
-func (b *builder) idmap(tree *plan.Result, m *idMap, recursive bool) error {
+// flags are AT_RECURSIVE or none.
+func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	own := len(m.uid) == 0
 	switch {
 	case own && b.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
@@ -133,9 +135,10 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, recursive bool) error {
 	case b.Host.Permitted>>unix.CAP_SYS_ADMIN&1 == 0:
 		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
 	}
-	flags, all := unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"
-	if recursive {
-		flags, all = flags|unix.AT_RECURSIVE, "AT_EMPTY_PATH|AT_RECURSIVE"
+	flags |= unix.AT_EMPTY_PATH
+	all := "AT_EMPTY_PATH"
+	if flags&unix.AT_RECURSIVE != 0 {
+		all += "|AT_RECURSIVE"
 	}
 	uid, gid := m.text()
 	by := fmt.Sprintf("a user namespace with uid_map %q, gid_map %q", strings.TrimSpace(uid), strings.TrimSpace(gid))
@@ -151,13 +154,17 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, recursive bool) error {
 	}
 	text := fmt.Sprintf(`mount_setattr(%s, "", %s, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=%s}, 32)`, tree, all, by)
 	name, where := b.Name, b.where
+	namespace := newUserNamespace
+	if !own && !b.Plan.Cloned() {
+		namespace = elsewhere(namespace)
+	}
 	b.Plan.Outside(plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
 		var ns int
 		var err error
 		if own {
 			ns, err = at.Descriptor(userns)
 		} else {
-			ns, err = newUserNamespace(name, uid, gid)
+			ns, err = namespace(name, uid, gid)
 		}
 		if err != nil {
 			return err
@@ -185,22 +192,34 @@ var idmapHints = map[unix.Errno]string{
 	unix.EINVAL: "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first",
 }
 
-// newUserNamespace returns a descriptor of a user namespace with maps. It is
-// made from another thread: the one that performs a plan may have the new root
-// over its own, and for the kernel that is a chroot, in which there are no new
-// user namespaces.
-func newUserNamespace(name, uid, gid string) (fd int, err error) {
-	done := make(chan struct{})
+// elsewhere has f run on another thread, which is there from now on. The one
+// that performs a plan has the new root over its own by then, and so has what it
+// starts: for the kernel that is a chroot, in which there are no new user
+// namespaces.
+func elsewhere(f func(name, uid, gid string) (int, error)) func(name, uid, gid string) (int, error) {
+	work, there := make(chan func()), make(chan struct{})
 	go func() {
-		defer close(done)
-		fd, err = userNamespace(name, uid, gid)
+		runtime.LockOSThread()
+		close(there)
+		for w := range work {
+			w()
+		}
 	}()
-	<-done
-	return fd, err
+	<-there
+	return func(name, uid, gid string) (fd int, err error) {
+		done := make(chan struct{})
+		work <- func() {
+			defer close(done)
+			fd, err = f(name, uid, gid)
+		}
+		<-done
+		return fd, err
+	}
 }
 
-// userNamespace does it. A child holds the namespace until it is open.
-func userNamespace(name, uid, gid string) (fd int, err error) {
+// newUserNamespace returns a descriptor of a user namespace with maps. A child
+// holds it until it is open.
+func newUserNamespace(name, uid, gid string) (fd int, err error) {
 	opened := errors.New("open")
 	p := plan.New()
 	p.Clone(name, unix.CLONE_NEWUSER, false)

@@ -33,8 +33,12 @@ func (b *builder) mask(target string) error {
 		m = b.newMount("tmpfs", attrs, [2]string{"mode", "0000"}, [2]string{"nr_inodes", "1"})
 		as = newForeign(target + ", which is masked")
 	} else {
-		// On a nodev mount opening a device fails, for root as well.
-		m = b.cloneTree("null", "/dev/null", plan.MountAttr{Set: attrs}, false)
+		// On a nodev mount opening a device fails, for root as well. In place, in
+		// the root of a stranger, its name may be a link: to what, is the stranger's
+		// to say.
+		null := b.Open("null", plan.Openat2(plan.AtCwd(), "/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS))
+		m = b.Open("mask", plan.OpenTree(plan.Ref(null), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH))
+		b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Set: attrs}), plan.Close(null))
 	}
 	b.attach(m, at, as)
 	return nil
@@ -51,6 +55,11 @@ func (b *builder) isDir(at place) (bool, error) {
 		return at.node.kind == dir, nil
 	case at.inside.source == "":
 		return false, errors.New("what lies in " + at.inside.what + " cannot be known before")
+	}
+	if at.inside == b.tree {
+		// Its links are followed as they will be: none leads out of it.
+		mode, err := b.Host.StatIn(at.inside.source, at.rest)
+		return mode.IsDir(), err
 	}
 	mode, err := b.Host.Stat(path.Join(at.inside.source, at.rest))
 	return mode.IsDir(), err

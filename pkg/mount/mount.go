@@ -89,6 +89,8 @@ type builder struct {
 	root  *plan.Result
 	tree  *node
 	umask *plan.Result
+	// inPlace says that root is the old root, and not unbindable.
+	inPlace bool
 	// where is what the ops belong to, for errors; "" says nothing.
 	where string
 }
@@ -128,7 +130,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
 		s.New |= unix.CLONE_NEWNS
 	}
-	b := &builder{State: s}
+	b := &builder{State: s, inPlace: m.InPlace}
 	if err := m.begin(b); err != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func (m *Mounts) begin(b *builder) error {
 			if !m.Writable {
 				attrs |= unix.MOUNT_ATTR_RDONLY
 			}
-			b.root = b.cloneTree("root", dir.path, plan.MountAttr{Set: attrs}, true)
+			b.root = b.cloneTree("root", dir.path, plan.MountAttr{Set: attrs}, unix.AT_RECURSIVE)
 		}
 	}
 	b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),

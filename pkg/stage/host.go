@@ -39,6 +39,9 @@ type Host struct {
 	TTY func() string
 	// Stat tells a file's type, following symbolic links, or why it cannot.
 	Stat func(path string) (fs.FileMode, error)
+	// StatIn is the same in a directory that is taken for the root: no link leads
+	// out of it.
+	StatIn func(root, path string) (fs.FileMode, error)
 	// Lstat is the same without following the last link.
 	Lstat func(path string) (fs.FileMode, error)
 	// Readlink returns the text of a symbolic link.
@@ -81,6 +84,7 @@ func ThisHost() *Host {
 		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
 		SelfFD:      selfFD(),
 		Stat:        func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
+		StatIn:      statIn,
 		Lstat:       func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
 		Readlink:    os.Readlink,
 		ReadDir:     os.ReadDir,
@@ -130,6 +134,22 @@ func mode(fi fs.FileInfo, err error) (fs.FileMode, error) {
 		return 0, err
 	}
 	return fi.Mode(), nil
+}
+
+func statIn(root, path string) (fs.FileMode, error) {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return 0, err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	return mode(f.Stat())
 }
 
 func rlimit(resource int) (soft, hard uint64) {
