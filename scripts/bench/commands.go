@@ -67,7 +67,18 @@ var top = []string{"bin", "etc", "lib", "lib32", "lib64", "sbin", "usr"}
 // bwrapArgs are the options that come closest to hk's sandbox. hk's root is
 // read-only, its payload dies with hk, its /tmp is everybody's: bwrap is told.
 func bwrapArgs() ([]string, error) {
-	args := []string{"--unshare-all", "--die-with-parent", "--uid", "0", "--gid", "0"}
+	args, err := topArgs()
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{"--unshare-all", "--die-with-parent", "--uid", "0", "--gid", "0"}, args...)
+	return append(args, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
+		"--remount-ro", "/", "--cap-drop", "ALL", "--"), nil
+}
+
+// topArgs are bwrap's options for the system directories.
+func topArgs() ([]string, error) {
+	var args []string
 	for _, name := range top {
 		st, err := os.Lstat("/" + name)
 		switch {
@@ -84,8 +95,23 @@ func bwrapArgs() ([]string, error) {
 			args = append(args, "--ro-bind", "/"+name, "/"+name)
 		}
 	}
-	return append(args, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
-		"--remount-ro", "/", "--cap-drop", "ALL", "--"), nil
+	return args, nil
+}
+
+// output runs a command in the sandbox that prints lines of a name and a value.
+func (c *command) output(words ...string) (map[string]string, error) {
+	words = slices.Concat(c.words, words)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = c.environ()
+	if c.filter != "" {
+		f, err := os.Open(c.filter)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		cmd.ExtraFiles = []*os.File{f}
+	}
+	return saw(cmd)
 }
 
 func (c *command) environ() []string {
@@ -124,18 +150,7 @@ func (c *command) check() error {
 	if err != nil {
 		return err
 	}
-	words := slices.Concat(c.words, []string{"/bin/sh", "-c", look, "look", arg})
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = c.environ()
-	if c.filter != "" {
-		f, err := os.Open(c.filter)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		cmd.ExtraFiles = []*os.File{f}
-	}
-	there, err := saw(cmd)
+	there, err := c.output("/bin/sh", "-c", look, "look", arg)
 	if err != nil {
 		return err
 	}
