@@ -43,6 +43,8 @@ var equal = []struct {
 	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-net --loopback hk-mount --rootfs / --proc hk-setuser --caps none"},
 	{name: "loopback late", line: "hk-unshare --user --net --pid hk-idmap --self hk-mount --rootfs / --proc hk-net --loopback hk-seccomp"},
 	{name: "loopback, no child", root: true, line: "hk-unshare --net hk-net --loopback hk-limit --core 0"},
+	{name: "fstab", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --fstab $BIN/fstab hk-setuser --caps none"},
+	{name: "id-mapped", root: true, line: "hk-mount --rootfs / --proc --ro $BIN:/b:idmap=b:0:7:1 hk-setuser --caps none"},
 	{name: "in place", root: true, line: "hk-unshare --mount --ipc hk-mount --in-place --tmpfs /mnt hk-setuser --user nobody --caps +kill hk-limit --core 0"},
 	{name: "other ids", root: true, line: "hk-unshare --mount --pid hk-mount --rootfs / --proc hk-setuser --user 65534:65534:1,2,3 hk-landlock --rx /,/usr hk-seccomp"},
 }
@@ -70,7 +72,7 @@ func TestEqual(t *testing.T) {
 }
 
 func look(t *testing.T, line, fuse string) string {
-	words := append(strings.Fields(line), "--", "sh", "-c", seen)
+	words := append(strings.Fields(strings.ReplaceAll(line, "$BIN", bin)), "--", "sh", "-c", seen)
 	cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
 	cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HK_FUSE=" + fuse, "HOME=/", "TERM=dumb"}
 	cmd.Dir = "/usr"
