@@ -17,9 +17,10 @@ import (
 
 // chains are command lines that between them use every op.
 var chains = []struct {
-	name string
-	root bool // needs root
-	line string
+	name  string
+	root  bool // needs root
+	pasta bool
+	line  string
 }{
 	{name: "full", line: "hk-unshare --all --hostname box hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp:size=1M,mode=0700 hk-setuser --caps none hk-limit --nofile 256 --core 0 hk-landlock --ro / --rx /usr --rw /tmp,/dev hk-seccomp --profile podman -- /usr/bin/true"},
 	{name: "init", line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc -- /usr/bin/true"},
@@ -37,6 +38,8 @@ var chains = []struct {
 	{name: "not fused", line: "hk-limit --core 0 /usr/bin/env hk-limit --nofile 64 -- /usr/bin/true"},
 	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc hk-net --loopback hk-setuser --caps none -- /usr/bin/true"},
 	{name: "loopback with init", line: "hk-unshare --user --pid --net --init hk-net --loopback hk-idmap -- /usr/bin/true"},
+	{name: "pasta", pasta: true, line: "hk-unshare --user --net --pid hk-idmap --root hk-net --loopback --pasta hk-setuser --caps none -- /usr/bin/true"},
+	{name: "pasta with init", pasta: true, line: "hk-unshare --user --net --pid --init hk-idmap hk-net --pasta=-t,none -- /usr/bin/true"},
 	{name: "loopback in the caller", root: true, line: "hk-unshare --net hk-net --loopback -- /usr/bin/true"},
 	{name: "in place", root: true, line: "hk-unshare --mount --ipc --net --uts --cgroup hk-mount --in-place --tmpfs /tmp --mqueue /mnt --ro /etc:/srv hk-setuser --user nobody -- /usr/bin/true"},
 	{name: "root's caps", root: true, line: "hk-setuser --user 65534:65534:65534 --caps +kill --securebits noroot -- /usr/bin/true"},
@@ -59,6 +62,9 @@ func TestExplain(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Getuid() != 0 {
 				t.Skip("a chain of root's")
+			}
+			if c.pasta {
+				require(t, "pasta, /dev/net/tun and a default route", hasPasta())
 			}
 			t.Parallel()
 			explained(t, strings.Fields(strings.ReplaceAll(c.line, "$BIN", bin)))

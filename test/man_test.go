@@ -19,6 +19,7 @@ func TestManExamples(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)
 	}
+	var missing []string
 	for _, page := range pages {
 		b, err := os.ReadFile(page)
 		if err != nil {
@@ -29,6 +30,10 @@ func TestManExamples(t *testing.T) {
 			t.Errorf("%s has no example", page)
 		}
 		for _, line := range list {
+			if strings.Contains(line, "--pasta") && !hasPasta() {
+				missing = append(missing, line)
+				continue
+			}
 			cmd := exec.Command("timeout", "20", "sh", "-c", line)
 			cmd.Dir = t.TempDir()
 			cmd.Env = append(os.Environ(), "PATH="+bin+":/usr/sbin:/usr/bin:/sbin:/bin", "HK_FUSE=")
@@ -37,6 +42,7 @@ func TestManExamples(t *testing.T) {
 			}
 		}
 	}
+	require(t, "pasta, /dev/net/tun and a default route, for "+strings.Join(missing, "; "), missing == nil)
 }
 
 // examples are the lines of a page that start with "$ ", with those that

@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -78,6 +79,8 @@ func condition(t *testing.T, name string) (bool, error) {
 		case unix.TMPFS_MAGIC:
 			ok = kernelAtLeast("6.3")
 		}
+	case "needs-pasta":
+		ok = hasPasta()
 	case "needs":
 		ok = have(value)
 	default:
@@ -96,6 +99,20 @@ func kernelAtLeast(version string) bool {
 	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &has[0], &has[1])
 	fmt.Sscanf(version, "%d.%d", &want[0], &want[1])
 	return has[0] > want[0] || has[0] == want[0] && has[1] >= want[1]
+}
+
+const tun = "/dev/net/tun"
+
+// hasPasta reports whether pasta can be run: it needs a tun device, and takes
+// its addresses from an interface with a default route.
+func hasPasta() bool {
+	f, err := os.OpenFile(tun, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	route, err := exec.Command("ip", "-4", "route", "show", "default").Output()
+	return err == nil && strings.Contains(string(route), " via ") && have("pasta")
 }
 
 func machineName() string {

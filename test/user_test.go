@@ -55,10 +55,14 @@ func TestAsUser(t *testing.T) {
 			args = append(args, a)
 		}
 	}
-	cmd := exec.Command(self, args...)
+	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
 	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HOME="+u.HomeDir, "USER="+testUser, "TMPDIR=/tmp")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	if cmd.Path == self {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	} else {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("ID=--reuid=%d --regid=%d", uid, gid))
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
@@ -66,6 +70,25 @@ func TestAsUser(t *testing.T) {
 		t.Fatalf("as an ordinary user: %v\n%s", err, &out)
 	}
 	t.Logf("as an ordinary user:\n%s", &out)
+}
+
+// withTun makes a command see a /dev/net/tun that everybody may use, as udev
+// makes it, where this machine's is root's only: in a mount namespace of its
+// own, and as the user that ID in the environment names.
+func withTun(cmd *exec.Cmd) *exec.Cmd {
+	fi, err := os.Stat(tun)
+	if err != nil || fi.Mode()&0o006 == 0o006 {
+		return cmd
+	}
+	script := `set -e
+mount -t tmpfs tmpfs /mnt
+mknod -m 666 /mnt/tun c 10 200
+mount --bind /mnt/tun ` + tun + `
+umount -l /mnt
+id=$ID
+unset ID
+exec setpriv $id --clear-groups "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh"}, cmd.Args...)...)
 }
 
 func removeUser() {

@@ -145,6 +145,7 @@ func perform(name string, p *plan.Plan, verbose bool, status *status) int {
 	}
 	status.write(event{Event: "started", PID: child.Payload})
 	ended, err := supervise.Wait(child)
+	child.End()
 	if err != nil {
 		return report(name, status, err)
 	}

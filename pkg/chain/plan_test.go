@@ -51,6 +51,7 @@ func fakeHost(uid uint32) *stage.Host {
 		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
 		LandlockABI: func() int { return 7 },
+		Helper:      func(name string) string { return "/usr/bin/" + name },
 		Procfs:      func() error { return nil },
 		TTY:         func() string { return "" },
 		UserNS:      func() bool { return false },

@@ -3,12 +3,12 @@ package idmap
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 
 	"hk/pkg/plan"
+	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,25 +33,14 @@ func direct(name string, uid, gid direction, setgroups string) plan.Outside {
 	}}
 }
 
-// helperDirs is where newuidmap is looked for: not in PATH, which is the
-// caller's to set.
-var helperDirs = []string{"/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin"}
-
-// helper runs newuidmap or newgidmap for process pid, or for the child if that
-// is 0. They take a process by its number only. The child keeps its number
-// until we reap it, or, below an init, until that does; so it is asked before
-// and after whether it is still there.
-func helper(name string, d direction, pid int) (plan.Outside, error) {
-	path := ""
-	for _, dir := range helperDirs {
-		if fi, err := os.Stat(dir + "/" + d.helper); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
-			path = dir + "/" + d.helper
-			break
-		}
-	}
+// helper runs newuidmap or newgidmap, from path, or "" if there is none, for
+// process pid, or for the child if that is 0. They take a process by its number
+// only. The child keeps its number until we reap it, or, below an init, until
+// that does; so it is asked before and after whether it is still there.
+func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 	if path == "" {
 		return plan.Outside{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
-			d.name, d.helper, strings.Join(helperDirs, ", "))
+			d.name, d.helper, strings.Join(stage.HelperDirs, ", "))
 	}
 	args := strings.Fields(d.text())
 	who := "$child"
@@ -85,7 +74,7 @@ func run(path string, args []string, pid int, alive func() error) error {
 		return err
 	}
 	cmd := exec.Command(path, append([]string{strconv.Itoa(pid)}, args...)...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
+	cmd.Env = stage.HelperEnv
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {

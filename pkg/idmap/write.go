@@ -79,7 +79,7 @@ func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direc
 			s.ProcWrite(dir, prefix+d.name+"_map", d.text(), hint)
 			continue
 		}
-		step, err := helper(s.Name, d, pid)
+		step, err := helper(s.Name, s.Host.Helper(d.helper), d, pid)
 		if err != nil {
 			return err
 		}

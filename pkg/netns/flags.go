@@ -1,6 +1,8 @@
 package netns
 
 import (
+	"strings"
+
 	"hk/pkg/stage"
 
 	"github.com/spf13/pflag"
@@ -13,12 +15,21 @@ var Kind = stage.Kind{
 	Usage: `hk-net [flags] [--] NEXT [args...]: connect the new network namespace
 
  --loopback        bring lo up: 127.0.0.1 and ::1, within the namespace
+ --pasta[=ARG,...] connect it to the outside through pasta(1), with no ports
+                   forwarded and without the machine's 127.0.0.1; ARGs are
+                   pasta's, as in --pasta=-t,8080; a comma within one is \,
 `,
 }
 
 // Flags binds n to the flags of hk-net(1).
 func (n *Network) Flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&n.Loopback, "loopback", false, "")
+	fs.Func("pasta", "", func(v string) error {
+		args, err := parseArgs(strings.TrimSpace(v))
+		n.Pasta, n.PastaArgs = true, args
+		return err
+	})
+	fs.Lookup("pasta").NoOptDefVal = " "
 }
 
 // Args prints n as flags.
@@ -26,6 +37,12 @@ func (n *Network) Args() []string {
 	var args []string
 	if n.Loopback {
 		args = append(args, "--loopback")
+	}
+	switch {
+	case n.Pasta && len(n.PastaArgs) > 0:
+		args = append(args, "--pasta="+printArgs(n.PastaArgs))
+	case n.Pasta:
+		args = append(args, "--pasta")
 	}
 	return args
 }

@@ -17,21 +17,35 @@ import (
 type Network struct {
 	// Loopback brings the interface lo up, with 127.0.0.1 and ::1.
 	Loopback bool
+	// Pasta connects the namespace to the outside through pasta(1), which runs
+	// until the payload has ended.
+	Pasta bool
+	// PastaArgs are pasta's arguments besides the defaults: an address and
+	// routes like the machine's, no ports forwarded either way, and no address
+	// that stands for the machine's 127.0.0.1. An option that says which ports
+	// takes the place of its default; "--map-gw", which is not pasta's, makes
+	// the gateway's address the machine's 127.0.0.1.
+	PastaArgs []string
 }
 
 // Plan adds the ops that bring the network up.
 func (n *Network) Plan(s *stage.State) error {
 	switch {
-	case !n.Loopback:
+	case !n.Loopback && !n.Pasta:
 		return errors.New("nothing is asked for: see hk-net(1)")
 	case !s.OwnNet():
 		return errors.New("this is the machine's network namespace, as far as can be told: hk-unshare --net comes first")
 	case s.Holds>>unix.CAP_NET_ADMIN&1 == 0:
 		return errors.New("CAP_NET_ADMIN is needed: hk-net comes before hk-setuser, and an ordinary user needs hk-unshare --user")
 	}
-	socket := s.Open("socket", plan.Socket())
-	s.Add(plan.SetInterfaceFlags(socket, "lo", unix.IFF_UP).
-		Hint(unix.EPERM, "the network namespace belongs to a user namespace in which the process has no capabilities"),
-		plan.Close(socket))
+	if n.Loopback {
+		socket := s.Open("socket", plan.Socket())
+		s.Add(plan.SetInterfaceFlags(socket, "lo", unix.IFF_UP).
+			Hint(unix.EPERM, "the network namespace belongs to a user namespace in which the process has no capabilities"),
+			plan.Close(socket))
+	}
+	if n.Pasta {
+		return n.planPasta(s)
+	}
 	return nil
 }

@@ -22,6 +22,8 @@ type At struct {
 	// sock is our end of the socket to the child, or -1 without a clone.
 	sock int
 	warn func(stage, text string)
+	// ends is where AtEnd leaves its function; nil without a clone.
+	ends *[]func()
 }
 
 // Set gives a value to the ops that use r.
@@ -118,6 +120,24 @@ func (a *At) Descriptor(r *Result) (int, error) {
 	}
 	return own, nil
 }
+
+// Namespace opens a namespace of the process, by its name in /proc/PID/ns.
+func (a *At) Namespace(name string) (int, error) {
+	dir, err := a.Open("ns", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/ns/%s", a.PID, name), Err: err}
+	}
+	return fd, nil
+}
+
+// AtEnd has f called when the payload has ended, or when the plan fails. It
+// panics in a plan without a clone, where nobody is left to call it.
+func (a *At) AtEnd(f func()) { *a.ends = append(*a.ends, f) }
 
 // Root opens the process's root directory with O_PATH. Names that may hold
 // symbolic links are resolved beneath it with openat2(RESOLVE_IN_ROOT).

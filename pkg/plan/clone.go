@@ -62,6 +62,7 @@ type Process struct {
 	plan   *Plan
 	layout *layout
 	sock   int
+	ends   []func()
 }
 
 // Start performs the caller's ops and clones. The child goes on by itself up to
@@ -132,6 +133,7 @@ func (c *Process) Setup() error {
 		return nil
 	}
 	status := c.wait()
+	c.End()
 	if f := c.layout.head.failed; f != 0 && int(f) <= len(c.layout.index) {
 		return c.plan.failure(c.layout, int(f)-1)
 	}
@@ -144,7 +146,7 @@ func (c *Process) Setup() error {
 
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
-	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, warn: c.plan.Warn}
+	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, warn: c.plan.Warn, ends: &c.ends}
 	for i, it := range c.plan.items {
 		if it.who != Child || it.op.Name != "sendto" {
 			continue
@@ -226,6 +228,17 @@ func (c *Process) atExec() bool {
 func (c *Process) kill() {
 	unix.PidfdSendSignal(c.PidFD, unix.SIGKILL, nil, 0)
 	c.wait()
+	c.End()
+}
+
+// End ends what outside steps have left running for the payload, see
+// [At.AtEnd]. It belongs behind the payload's end; when [Process.Setup] fails it
+// has been done.
+func (c *Process) End() {
+	for _, end := range c.ends {
+		end()
+	}
+	c.ends = nil
 }
 
 // wait reaps the child and returns the status of what was to be the payload.

@@ -237,6 +237,58 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// TestAtEnd checks that what a step has left running is ended once, when the
+// payload has ended or the plan fails.
+func TestAtEnd(t *testing.T) {
+	for _, payload := range []string{"/usr/bin/true", "/absent"} {
+		eachClone(t, func(t *testing.T, p *Plan) {
+			ends := 0
+			p.Outside(Outside{Stage: "test", Text: "start", Do: func(a *At) error {
+				a.AtEnd(func() { ends++ })
+				return nil
+			}})
+			exec(p, payload)
+			_, c, err := start(t, p)
+			if failed := payload == "/absent"; failed != (err != nil) || failed != (ends == 1) {
+				t.Errorf("%s: %d ends, %v", payload, ends, err)
+			}
+			c.End()
+			c.End()
+			if ends != 1 {
+				t.Errorf("%s: ended %d times", payload, ends)
+			}
+		})
+	}
+}
+
+// TestNamespace checks that a namespace is the child's, and none that has ended
+// since.
+func TestNamespace(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		p.Outside(Outside{Stage: "test", Text: "look", Do: func(a *At) error {
+			fd, err := a.Namespace("net")
+			if err != nil {
+				return err
+			}
+			unix.Close(fd)
+			unix.Kill(a.PID, unix.SIGKILL)
+			for a.Alive() == nil {
+			}
+			a.PID = os.Getpid() // as if it was used again
+			if _, err := a.Namespace("net"); err != nil {
+				return err
+			}
+			return errors.New("that of a child that has ended was opened")
+		}})
+		exec(p, "/usr/bin/true")
+		_, _, err := start(t, p)
+		var s *StepError
+		if !errors.As(err, &s) || s.Stage != "test" || !errors.Is(err, unix.ESRCH) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 func TestKilled(t *testing.T) {
 	eachClone(t, func(t *testing.T, p *Plan) {
 		dir := t.TempDir()

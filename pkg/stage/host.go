@@ -55,6 +55,8 @@ type Host struct {
 	// SubIDs lists the ids that subuid(5) or subgid(5) gives to the caller;
 	// kind is "uid" or "gid".
 	SubIDs func(kind string) ([]IDRange, error)
+	// Helper is the path of a program that does an outside step, or "".
+	Helper func(name string) string
 	// Procfs is an error if /proc is not a procfs.
 	Procfs func() error
 	// UserNS reports whether the caller is in a user namespace of its own.
@@ -90,6 +92,7 @@ func ThisHost() *Host {
 		ReadDir:     os.ReadDir,
 		Rlimit:      rlimit,
 		LandlockABI: landlockABI,
+		Helper:      helper,
 		UserNS: func() bool {
 			b, err := read("/proc/self/uid_map")
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"

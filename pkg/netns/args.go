@@ -1,0 +1,122 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// parseArgs cuts a list at its commas. A backslash takes the meaning from a
+// comma or a backslash behind it.
+func parseArgs(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var args []string
+	var arg strings.Builder
+	end := func() error {
+		if arg.Len() == 0 {
+			return errors.New("an empty argument")
+		}
+		args = append(args, arg.String())
+		arg.Reset()
+		return nil
+	}
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case c == '\\' && i+1 < len(list) && (list[i+1] == ',' || list[i+1] == '\\'):
+			i++
+			arg.WriteByte(list[i])
+		case c == ',':
+			if err := end(); err != nil {
+				return nil, err
+			}
+		default:
+			arg.WriteByte(c)
+		}
+	}
+	if err := end(); err != nil {
+		return nil, err
+	}
+	return args, checkArgs(args)
+}
+
+func printArgs(args []string) string {
+	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = escape.Replace(a)
+	}
+	return strings.Join(words, ",")
+}
+
+// ours are the options by which pasta is told where it belongs and asked to
+// tell when it is ready. That is not the caller's to change.
+var ours = []struct{ short, long string }{
+	{"f", "foreground"}, {"q", "quiet"}, {"P", "pid"}, {"", "netns"}, {"", "userns"}, {"", "netns-only"}, {"", "runas"},
+	{"h", "help"}, {"", "version"},
+}
+
+func checkArgs(args []string) error {
+	if args[0][0] != '-' || len(args[0]) < 2 {
+		return fmt.Errorf("%q is no option of pasta", args[0])
+	}
+	for _, a := range args {
+		if a == "--" {
+			return errors.New("\"--\": only options of pasta can be given")
+		}
+		for _, o := range ours {
+			if isOption(a, o.short, o.long) {
+				return fmt.Errorf("%s is not to be changed: hk-net sets it, or needs it not to be there", a)
+			}
+		}
+	}
+	return nil
+}
+
+// isOption reports whether a word is an option with one of these names, with or
+// without a value. getopt_long(3) takes the start of a long name for it, and
+// short ones without a value in one word.
+func isOption(word, short, long string) bool {
+	if name, ok := strings.CutPrefix(word, "--"); ok {
+		name, _, _ = strings.Cut(name, "=")
+		return name != "" && strings.HasPrefix(long, name)
+	}
+	letters, ok := strings.CutPrefix(word, "-")
+	if !ok || short == "" {
+		return false
+	}
+	return strings.HasPrefix(strings.TrimLeft(letters, strings.ReplaceAll("defqh46", short, "")), short)
+}
+
+// defaults are what pasta forwards by itself and is told not to, unless the
+// caller says what: connections from the outside (t, u), and those to 127.0.0.1
+// in the namespace, which it takes to the machine's (T, U).
+var defaults = []struct{ short, long string }{
+	{"t", "tcp-ports"}, {"u", "udp-ports"}, {"T", "tcp-ns"}, {"U", "udp-ns"},
+}
+
+// mapGateway undoes --no-map-gw, which pasta has no option for: the gateway's
+// address is the machine's 127.0.0.1.
+const mapGateway = "--map-gw"
+
+// options are the arguments of pasta as they come from args and the defaults.
+func options(args []string) []string {
+	list := []string{"--config-net"}
+	if !slices.Contains(args, mapGateway) {
+		list = append(list, "--no-map-gw")
+	}
+	for _, d := range defaults {
+		given := func(a string) bool { return isOption(a, d.short, d.long) }
+		if !slices.ContainsFunc(args, given) {
+			list = append(list, "--"+d.long, "none")
+		}
+	}
+	for _, a := range args {
+		if a != mapGateway {
+			list = append(list, a)
+		}
+	}
+	return list
+}

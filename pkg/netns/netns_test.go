@@ -1,0 +1,89 @@
+package netns
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOptions(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                           "--config-net --no-map-gw --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none",
+		"-t,8080":                    "--config-net --no-map-gw --udp-ports none --tcp-ns none --udp-ns none -t 8080",
+		"-T8080":                     "--config-net --no-map-gw --tcp-ports none --udp-ports none --udp-ns none -T8080",
+		"--udp-ns=53,--udp-ports,53": "--config-net --no-map-gw --tcp-ports none --tcp-ns none --udp-ns=53 --udp-ports 53",
+		"--map-gw":                   "--config-net --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none",
+		`-t,22\,80`:                  "--config-net --no-map-gw --udp-ports none --tcp-ns none --udp-ns none -t 22,80",
+		"-46T8080":                   "--config-net --no-map-gw --tcp-ports none --udp-ports none --udp-ns none -46T8080",
+		"--tcp-p=80":                 "--config-net --no-map-gw --udp-ports none --tcp-ns none --udp-ns none --tcp-p=80",
+		"-a,1.2.3.4":                 "--config-net --no-map-gw --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none -a 1.2.3.4",
+		"--tcp-ports-of-mine,-4":     "--config-net --no-map-gw --tcp-ports none --udp-ports none --tcp-ns none --udp-ns none --tcp-ports-of-mine -4",
+	} {
+		args, err := parseArgs(in)
+		if got := strings.Join(options(args), " "); err != nil || got != want {
+			t.Errorf("options of %q = %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"1234", "-", ",", "-t,", "-t,,-4", "--,-4", "-t,22,--netns,/x", "--netns=/x", "--userns=/x",
+		"--netns-only", "-P/x", "-P,/x", "--pid=/x", "-f", "--runas,0", "-q", "--help", "--version",
+		"--netn=/x", "--us", "-46f", "-4P/x", "-6P,/x"} {
+		if args, err := parseArgs(in); err == nil {
+			t.Errorf("parseArgs(%q) = %q; want an error", in, args)
+		}
+	}
+}
+
+func FuzzArgs(f *testing.F) {
+	for _, s := range []string{"", "-t,8080", `-t,22\,80`, `-S,a\\b\,`, "--map-gw,-4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		args, err := parseArgs(in)
+		if err != nil {
+			return
+		}
+		again, err := parseArgs(printArgs(args))
+		if err != nil || !slices.Equal(args, again) {
+			t.Errorf("parseArgs(%q) = %q, which prints as %q and reads as %q, %v", in, args, printArgs(args), again, err)
+		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	for _, c := range []struct {
+		say, words string
+		err        error
+	}{
+		{"77\n", "", nil},
+		{"a warning\n77\n", "", nil},
+		{"177\n", "177", io.EOF},
+		{"77", "77", io.EOF},
+		{"", "", io.EOF},
+		{"one\n\nFailed to send 9 bytes to syslog\ntwo\nUsage: x\n  -y\n", "one; two", io.EOF},
+	} {
+		from, to, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		to.WriteString(c.say)
+		to.Close()
+		if words, err := ready(from, 77, time.Minute); words != c.words || !errors.Is(err, c.err) {
+			t.Errorf("ready of %q = %q, %v; want %q, %v", c.say, words, err, c.words, c.err)
+		}
+		from.Close()
+	}
+	// One that never says anything is given up.
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	defer from.Close()
+	if _, err := ready(from, 77, time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a silent one: %v", err)
+	}
+}

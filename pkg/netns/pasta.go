@@ -1,0 +1,171 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long pasta may take to be ready.
+const patience = 20 * time.Second
+
+// planPasta adds the step that runs pasta.
+//
+// It is run by the supervisor as the caller's own user, who owns the user
+// namespace: no one else may enter that. As root pasta would become nobody and
+// fail at it. Without a user namespace it would keep CAP_SYS_ADMIN of the
+// machine while it reads what the payload sends.
+func (n *Network) planPasta(s *stage.State) error {
+	switch {
+	case !s.Plan.Cloned() && s.Host.Handover.Net:
+		return errors.New("--pasta: only a process outside of the network namespace can run pasta, and in a chain that is not fused there is none")
+	case s.New&unix.CLONE_NEWNET == 0:
+		return errors.New("--pasta: the network namespace is not of this chain: hk-unshare --net comes first, with no program between")
+	case s.New&unix.CLONE_NEWUSER == 0:
+		return errors.New("--pasta needs a user namespace, for else pasta would have capabilities of the machine: hk-unshare --user")
+	case s.Unmapped():
+		return errors.New("--pasta: the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-net")
+	}
+	path := s.Host.Helper("pasta")
+	if path == "" {
+		return fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(stage.HelperDirs, ", "))
+	}
+	p := pasta{path: path, args: options(n.PastaArgs)}
+	if s.Host.UID == 0 {
+		p.args = append(p.args, "--runas", fmt.Sprintf("%d:%d", s.Host.UID, s.Host.GID))
+	}
+	p.args = append(p.args, "--quiet", "--foreground", "--no-netns-quit",
+		"--netns", "/proc/self/fd/0", "--userns", "/proc/self/fd/1", "--pid", "/proc/self/fd/2")
+	s.Plan.Outside(plan.Outside{
+		Stage: s.Name,
+		Text: fmt.Sprintf("run %s %s, where 0 and 1 are the child's network and user namespace, until the payload has ended",
+			path, strings.Join(p.args, " ")),
+		Do: p.start,
+	})
+	return nil
+}
+
+type pasta struct {
+	path string
+	args []string
+}
+
+// start runs pasta until it says that it is ready, and leaves it running until
+// the payload has ended. When the supervisor dies the kernel kills pasta: it
+// does not change its credentials in a way that clears the parent-death signal.
+//
+// The namespaces are its standard input and output, which it does not use, and
+// which it does not close as it may other descriptors. Standard error gets its
+// PID when it is ready, and before that what is wrong.
+func (p pasta) start(at *plan.At) error {
+	net, err := namespace(at, "net")
+	if err != nil {
+		return err
+	}
+	defer net.Close()
+	if isOwn(net) {
+		return errors.New("--pasta: the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
+	}
+	user, err := namespace(at, "user")
+	if err != nil {
+		return err
+	}
+	defer user.Close()
+	from, to, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	// What pasta has to say later nobody reads: it ignores SIGPIPE.
+	defer from.Close()
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = net, user, to
+	cmd.Env, cmd.Dir = stage.HelperEnv, "/"
+	// A session of its own: what the terminal sends to the payload is not for it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	err = cmd.Start()
+	to.Close()
+	if err != nil {
+		return err
+	}
+	words, err := ready(from, cmd.Process.Pid, patience)
+	if err == nil {
+		at.AtEnd(func() { end(cmd) })
+		return nil
+	}
+	if status := end(cmd); errors.Is(err, io.EOF) && status != nil {
+		err = status
+	} else if errors.Is(err, io.EOF) {
+		err = errors.New("it ended before it was ready")
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("it was not ready after %v", patience)
+	}
+	if words != "" {
+		err = fmt.Errorf("%w: %s", err, words)
+	}
+	return fmt.Errorf("%s: %w", p.path, err)
+}
+
+// ready reads what pasta writes until that is its PID, or the end. It returns
+// what else was written, as one line, without the usage text.
+func ready(from *os.File, pid int, patience time.Duration) (string, error) {
+	if err := from.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	var said strings.Builder
+	var b [1024]byte
+	for {
+		n, err := from.Read(b[:])
+		said.Write(b[:n])
+		var words []string
+		usage := false
+		for line := range strings.Lines(said.String()) {
+			line, whole := strings.CutSuffix(line, "\n")
+			if whole && line == strconv.Itoa(pid) {
+				return "", nil
+			}
+			usage = usage || strings.HasPrefix(line, "Usage:")
+			// That there is no syslog is no error.
+			if line != "" && !usage && !strings.HasSuffix(line, "to syslog") {
+				words = append(words, line)
+			}
+		}
+		if err == nil && said.Len() > 64<<10 {
+			err = errors.New("it says too much")
+		}
+		if err != nil {
+			return strings.Join(words, "; "), err
+		}
+	}
+}
+
+func namespace(at *plan.At, name string) (*os.File, error) {
+	fd, err := at.Namespace(name)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// end kills pasta, if it has not ended, and tells how it ended.
+func end(cmd *exec.Cmd) error {
+	cmd.Process.Kill()
+	return cmd.Wait()
+}
+
+// isOwn reports whether a network namespace is that of this process, or may be.
+func isOwn(net *os.File) bool {
+	a, errA := net.Stat()
+	b, errB := os.Stat("/proc/self/ns/net")
+	return errA != nil || errB != nil || os.SameFile(a, b)
+}
