@@ -61,6 +61,12 @@ func run(kind *stage.Kind) int {
 		fmt.Println(last.Kind.Name, Version)
 		return 0
 	}
+	if c.Printer() != nil {
+		if err := c.Print(host, os.Stdout); err != nil {
+			return report(last.Kind.Name, nil, err)
+		}
+		return 0
+	}
 	settings := c.Settings()
 	status, err := openStatus(settings.StatusFD)
 	if err != nil {

@@ -55,7 +55,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 
 // Parse reads a chain off a command line that starts with the name of its first
 // stage. find tells which of the words that follow are stages. Reading stops at
-// the first request for help or for the version.
+// the first request for help, for the version or for what a stage prints.
 func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	c := &Chain{}
 	kind, path := first, ""
@@ -66,7 +66,7 @@ func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			return nil, &UsageError{kind.Name, err}
 		}
 		c.Links = append(c.Links, l)
-		if l.Common.Help || l.Common.Version {
+		if l.Common.Help || l.Common.Version || c.Printer() != nil {
 			return c, nil
 		}
 		if len(rest) == 0 {
@@ -86,6 +86,14 @@ func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 		}
 		kind, path, words = next, where, rest
 	}
+}
+
+// Printer is the last stage if it is to print something and run nothing, or nil.
+func (c *Chain) Printer() stage.Printer {
+	if p, ok := c.Links[len(c.Links)-1].Stage.(stage.Printer); ok && p.Prints() {
+		return p
+	}
+	return nil
 }
 
 // flags binds the stage's flags and those that all stages have.

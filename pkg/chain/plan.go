@@ -1,7 +1,9 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -29,14 +31,8 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	}
 	t := tail{State: s, payload: payload, path: path}
 	t.begin(links)
-	for _, l := range links {
-		s.Name = l.Kind.Name
-		if s.Name == "hk-seccomp" {
-			t.release()
-		}
-		if err := l.Stage.Plan(s); err != nil {
-			return nil, &UsageError{s.Name, err}
-		}
+	if err := t.stages(links); err != nil {
+		return nil, err
 	}
 	switch {
 	case len(payload) > 0:
@@ -47,6 +43,41 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		t.release()
 	}
 	return s, nil
+}
+
+// Print has the last stage print what it is asked for, at its place behind the
+// others. Preconditions: c.Printer() is not nil.
+func (c *Chain) Print(h *stage.Host, w io.Writer) error {
+	last := c.Links[len(c.Links)-1]
+	links, _, _, _ := c.cut()
+	if len(links) < len(c.Links) {
+		return &UsageError{last.Kind.Name, errors.New("it stands behind what is a plan of its own: print without those stages")}
+	}
+	t := tail{State: stage.NewState(h)}
+	before := links[:len(links)-1]
+	t.begin(before)
+	if err := t.stages(before); err != nil {
+		return err
+	}
+	t.Name = last.Kind.Name
+	if err := c.Printer().Print(t.State, w); err != nil {
+		return &UsageError{t.Name, err}
+	}
+	return nil
+}
+
+// stages adds what the stages do.
+func (t *tail) stages(links []Link) error {
+	for _, l := range links {
+		t.Name = l.Kind.Name
+		if t.Name == "hk-seccomp" {
+			t.release()
+		}
+		if err := l.Stage.Plan(t.State); err != nil {
+			return &UsageError{t.Name, err}
+		}
+	}
+	return nil
 }
 
 // cut is the part of the chain that one plan can hold, and what it executes:

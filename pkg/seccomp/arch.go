@@ -51,6 +51,24 @@ func Native(goarch string) *Arch {
 	return nil
 }
 
+// armPrivate is the first of the numbers that ARM has for itself, far above those
+// that are given out in turn.
+const armPrivate = 0xf0000
+
+// private reports whether a number tells nothing of how new the call is.
+func (a *Arch) private(nr uint32) bool { return a == ARM && nr >= armPrivate }
+
+// newest is the call with the highest number.
+func (a *Arch) newest() string {
+	var last call
+	for _, c := range a.table {
+		if !a.private(c.nr) && c.nr >= last.nr {
+			last = c
+		}
+	}
+	return last.name
+}
+
 // Number is the number of a call on the architecture.
 func (a *Arch) Number(name string) (uint32, bool) {
 	i := sort.Search(len(a.table), func(i int) bool { return a.table[i].name >= name })
@@ -60,8 +78,8 @@ func (a *Arch) Number(name string) (uint32, bool) {
 	return a.table[i].nr, true
 }
 
-// known reports whether any architecture of Linux has the call.
-func known(name string) bool {
+// Known reports whether any architecture of Linux has the call.
+func Known(name string) bool {
 	for _, a := range arches {
 		if _, ok := a.Number(name); ok {
 			return true

@@ -2,7 +2,6 @@ package seccomp
 
 import (
 	_ "embed"
-	"encoding/binary"
 	"fmt"
 	"runtime"
 
@@ -103,25 +102,4 @@ func BuiltinFilter(name string, caps uint64) ([]unix.SockFilter, error) {
 		return nil, err
 	}
 	return Compile(p)
-}
-
-// Encode is the form of a filter in a file: an array of struct sock_filter, as
-// libseccomp's seccomp_export_bpf(3) writes it.
-func Encode(code []unix.SockFilter) []byte {
-	var b []byte
-	for _, i := range code {
-		b = binary.LittleEndian.AppendUint16(b, i.Code)
-		b = append(b, i.Jt, i.Jf)
-		b = binary.LittleEndian.AppendUint32(b, i.K)
-	}
-	return b
-}
-
-func decode(s string) []unix.SockFilter {
-	code := make([]unix.SockFilter, len(s)/8)
-	for i := range code {
-		b := []byte(s[8*i : 8*i+8])
-		code[i] = unix.SockFilter{Code: binary.LittleEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.LittleEndian.Uint32(b[4:])}
-	}
-	return code
 }

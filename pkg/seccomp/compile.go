@@ -25,7 +25,7 @@ func Compile(p *Policy) ([]unix.SockFilter, error) {
 	a := assembler{at: map[*node]int{}, jumps: map[int]int{}}
 	a.emit(root)
 	if len(a.code) > MaxInstructions {
-		return nil, fmt.Errorf("the filter has %d instructions; the kernel takes %d", len(a.code), MaxInstructions)
+		return nil, tooLong(len(a.code))
 	}
 	slices.Reverse(a.code)
 	return a.code, nil

@@ -310,7 +310,7 @@ func TestTables(t *testing.T) {
 		}
 	}
 	for i, w := range widths {
-		if !known(w.name) {
+		if !Known(w.name) {
 			t.Errorf("widths has %q, which no architecture has", w.name)
 		}
 		if i > 0 && widths[i-1].name >= w.name {

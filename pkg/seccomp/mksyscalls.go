@@ -2,7 +2,8 @@
 
 // Mksyscalls writes the tables of system calls, from golang.org/x/sys/unix at
 // the version in go.mod: its zsysnum_linux_*.go files are made of the kernel's
-// own headers. What those lack is below: x32, and ARM's private calls.
+// own headers. What those lack is below: x32, and ARM's private calls. They are
+// written to zsyscalls.go, here or in the directory that is named as an argument.
 package main
 
 import (
@@ -91,7 +92,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("zsyscalls.go", src, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(append(os.Args[1:], "zsyscalls.go")...), src, 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

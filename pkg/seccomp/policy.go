@@ -58,8 +58,8 @@ type Policy struct {
 	// Default is for calls that no rule matches.
 	Default Action
 	// Newer is for calls whose number is above all that the policy names on
-	// their architecture: they are newer than the policy. Programs take ENOSYS
-	// for that, and fall back.
+	// their architecture, ARM's private ones aside: they are newer than the
+	// policy. Programs take ENOSYS for that, and fall back.
 	Newer Action
 	// Arches are the architectures whose calls are looked at. A call by
 	// another kills the process.
@@ -126,16 +126,10 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 	if arch == nil {
 		return KillProcess
 	}
-	newest, any := uint32(0), false
 	for _, r := range p.Rules {
 	name:
 		for _, name := range r.Names {
-			n, ok := arch.Number(name)
-			if !ok {
-				continue
-			}
-			newest, any = max(newest, n), true
-			if n != nr {
+			if n, ok := arch.Number(name); !ok || n != nr {
 				continue
 			}
 			for _, c := range r.Conds {
@@ -146,10 +140,23 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 			return r.Action
 		}
 	}
-	if any && nr > newest && nr != skipped {
+	if newest, ok := p.newest(arch); ok && nr > newest && nr != skipped && !arch.private(nr) {
 		return p.Newer
 	}
 	return p.Default
+}
+
+// newest is the highest number of an architecture that the policy names. ok is
+// false if it names none.
+func (p *Policy) newest(arch *Arch) (newest uint32, ok bool) {
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			if n, has := arch.Number(name); has && !arch.private(n) {
+				newest, ok = max(newest, n), true
+			}
+		}
+	}
+	return newest, ok
 }
 
 // skipped is the number of a call that a tracer has skipped.

@@ -160,14 +160,19 @@ func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 	if ok, err := s.applies(t); err != nil || !ok {
 		return nil, nil, err
 	}
+	var there []string
 	for _, name := range names {
-		if known(name) || slices.Contains(gone, name) {
-			continue
-		}
-		if act.denies() {
+		switch {
+		case exists(name):
+			there = append(there, name)
+		case act.denies():
 			return nil, nil, fmt.Errorf("there is no system call %q to deny", name)
+		default:
+			notes = append(notes, fmt.Sprintf("there is no system call %q", name))
 		}
-		notes = append(notes, fmt.Sprintf("there is no system call %q", name))
+	}
+	if names = there; len(names) == 0 {
+		return nil, notes, nil
 	}
 	conds := make([]Cond, len(s.Args))
 	seen := map[uint]bool{}
@@ -244,70 +249,116 @@ func checkFilter(f *profiles.Filter) error {
 	return nil
 }
 
+// operatorNames are the names of comparisons in profiles, by Op.
+var operatorNames = [...]specs.LinuxSeccompOperator{
+	EQ: specs.OpEqualTo, NE: specs.OpNotEqual, LT: specs.OpLessThan, LE: specs.OpLessEqual,
+	GT: specs.OpGreaterThan, GE: specs.OpGreaterEqual, MaskedEQ: specs.OpMaskedEqual,
+}
+
 func condition(a specs.LinuxSeccompArg) (Cond, error) {
-	ops := map[specs.LinuxSeccompOperator]Op{
-		specs.OpNotEqual: NE, specs.OpLessThan: LT, specs.OpLessEqual: LE, specs.OpEqualTo: EQ,
-		specs.OpGreaterEqual: GE, specs.OpGreaterThan: GT, specs.OpMaskedEqual: MaskedEQ,
-	}
-	op, ok := ops[a.Op]
-	if !ok {
+	op := slices.Index(operatorNames[:], a.Op)
+	if op < 0 {
 		return Cond{}, fmt.Errorf("unknown operator %q", a.Op)
 	}
 	if a.Index > 5 {
 		return Cond{}, fmt.Errorf("a call has the arguments 0 to 5, not %d", a.Index)
 	}
-	c := Cond{Arg: int(a.Index), Op: op, Value: a.Value}
-	if op == MaskedEQ {
+	c := Cond{Arg: int(a.Index), Op: Op(op), Value: a.Value}
+	if c.Op == MaskedEQ {
 		c.Mask, c.Value = a.Value, a.ValueTwo
 	}
 	return c, nil
 }
 
-// action reads an action. An errno that is not given is EPERM, as the
-// specification has it.
+// actions are the names of actions in profiles; the last of several is for
+// reading only.
+var actions = [...]actionName{
+	{specs.ActAllow, Allow}, {specs.ActLog, Log}, {specs.ActTrap, Trap}, {specs.ActKillThread, KillThread},
+	{specs.ActKillProcess, KillProcess}, {specs.ActTrace, Trace}, {specs.ActErrno, errnoAction}, {specs.ActKill, KillThread},
+}
+
+type actionName struct {
+	name specs.LinuxSeccompAction
+	act  Action
+}
+
+const errnoAction = Action(unix.SECCOMP_RET_ERRNO)
+
+// action reads an action with its data. An errno that is not given is EPERM, as
+// the specification has it.
 func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, error) {
-	data := uint32(unix.EPERM)
+	if name == specs.ActNotify {
+		return 0, fmt.Errorf("%s: there is no one to notify", name)
+	}
+	act, known := Action(0), false
+	for _, a := range actions {
+		if a.name == name {
+			act, known = a.act, true
+		}
+	}
+	if !known {
+		return 0, fmt.Errorf("unknown action %q", name)
+	}
+	data := uint(0)
+	if act == errnoAction || act == Trace {
+		data = uint(unix.EPERM)
+	}
 	switch {
 	case ret != nil && *ret > 0xffff:
 		return 0, fmt.Errorf("errnoRet %d is out of range", *ret)
 	case ret != nil:
-		data = uint32(*ret)
+		data = *ret
 	case errno != "":
 		e := errnoNumber(errno)
 		if e == 0 {
 			return 0, fmt.Errorf("unknown errno %q", errno)
 		}
-		data = uint32(e)
+		data = uint(e)
 	}
-	switch name {
-	case specs.ActAllow:
-		return Allow, nil
-	case specs.ActLog:
-		return Log, nil
-	case specs.ActTrap:
-		return Trap, nil
-	case specs.ActKill, specs.ActKillThread:
-		return KillThread, nil
-	case specs.ActKillProcess:
-		return KillProcess, nil
-	case specs.ActTrace:
-		return Trace | Action(data), nil
-	case specs.ActErrno:
-		if data == 0 || data > 4095 {
-			return 0, fmt.Errorf("errno %d is no failure: the call would seem to have succeeded", data)
-		}
-		return Errno(unix.Errno(data)), nil
-	case specs.ActNotify:
-		return 0, fmt.Errorf("%s: there is no one to notify", name)
+	switch {
+	case act == errnoAction && (data == 0 || data > maxErrno):
+		return 0, fmt.Errorf("errno %d is no failure: the call would seem to have succeeded", data)
+	case data != 0 && (act == Allow || act == Log):
+		return 0, fmt.Errorf("%s has no errno", name)
 	}
-	return 0, fmt.Errorf("unknown action %q", name)
+	return act | Action(data), nil
 }
 
-func errnoNumber(name string) unix.Errno {
-	for e := unix.Errno(1); e < 200; e++ {
-		if unix.ErrnoName(e) == name {
-			return e
-		}
+// MarshalProfile writes a policy as a profile. A rule with two conditions on one
+// argument is an error: in a profile they would be alternatives.
+func MarshalProfile(p *Policy) ([]byte, error) {
+	var out specs.LinuxSeccomp
+	out.DefaultAction, out.DefaultErrnoRet = p.Default.oci()
+	for _, a := range p.Arches {
+		out.Architectures = append(out.Architectures, specs.Arch(a.OCI))
 	}
-	return 0
+	for _, r := range p.Rules {
+		s := specs.LinuxSyscall{Names: r.Names}
+		s.Action, s.ErrnoRet = r.Action.oci()
+		seen := map[int]bool{}
+		for _, c := range r.Conds {
+			if seen[c.Arg] {
+				return nil, fmt.Errorf("%s: a profile takes conditions on one argument for alternatives", Selection{r.Names[0], r.Conds})
+			}
+			seen[c.Arg] = true
+			a := specs.LinuxSeccompArg{Index: uint(c.Arg), Op: operatorNames[c.Op], Value: c.Value}
+			if c.Op == MaskedEQ {
+				a.Value, a.ValueTwo = c.Mask, c.Value
+			}
+			s.Args = append(s.Args, a)
+		}
+		out.Syscalls = append(out.Syscalls, s)
+	}
+	b, err := json.MarshalIndent(out, "", "  ")
+	return append(b, '\n'), err
+}
+
+// oci is an action's name in profiles, and its data if there can be any.
+func (a Action) oci() (specs.LinuxSeccompAction, *uint) {
+	kind, data := a&^unix.SECCOMP_RET_DATA, uint(a&unix.SECCOMP_RET_DATA)
+	i := slices.IndexFunc(actions[:], func(n actionName) bool { return n.act == kind })
+	if data == 0 && kind != Trace {
+		return actions[i].name, nil
+	}
+	return actions[i].name, &data
 }

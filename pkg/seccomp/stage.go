@@ -3,108 +3,259 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
 
 // Kind is hk-seccomp.
 var Kind = stage.Kind{
 	Name: "hk-seccomp",
-	New:  func() stage.Stage { return &Filter{Profile: "podman"} },
+	New:  func() stage.Stage { return &Filter{} },
 	Usage: `hk-seccomp [flags] [--] NEXT [args...]: filter system calls
 
- --profile podman       what Podman allows to a container (default)
- --profile docker       what Docker allows
- --profile audit        allow and log every call
- --profile none         no filter
- --profile FILE.json    a profile of the Open Container Initiative
- --allow-new-privs      do not set no_new_privs; needs CAP_SYS_ADMIN
+ --profile NAME           podman (default), docker: what they allow to a container
+                          audit: log every call; none: no filter
+ --profile FILE.json      a profile of the Open Container Initiative
+Rules before those of the profile; the first that fits counts
+ --allow LIST             --deny LIST[:ERRNO]  (EPERM)
+ --kill LIST              --log LIST           allow, and log
+ LIST is of names, groups of systemd (@clock) and name(arg0==1,arg1&0xf==2)
+ --default ACTION         for all others: allow, deny[:ERRNO], kill or log
+ --arch LIST              x86_64, x86, x32, aarch64, arm: others are killed
+
+ --bpf FILE               a ready filter: an array of struct sock_filter
+ --dump bpf|asm|json      print the filter, run nothing
+ --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
 `,
 }
 
 // Filter is the settings of hk-seccomp.
 type Filter struct {
 	// Profile is podman, docker, audit, none, or a file name that ends in .json.
+	// Empty, it is podman, or nothing if BPF is set.
 	Profile string
+	// Rules come before those of the profile.
+	Rules []FlagRule
+	// Default is the profile's, if nil.
+	Default *Action
+	// Arches are those whose calls are looked at, besides the machine's own; if
+	// there is none, those of the profile.
+	Arches []*Arch
+	// BPF is a file with a ready filter, instead of all of these.
+	BPF string
+	// Dump is bpf, asm or json to print the filter.
+	Dump string
 	// AllowNewPrivs leaves no_new_privs as it is.
 	AllowNewPrivs bool
 }
 
-// Flags binds f to the flags of hk-seccomp(1).
-func (f *Filter) Flags(fs *pflag.FlagSet) {
-	fs.Func("profile", "", func(v string) error {
-		if _, ok := builtins(v); !ok && v != "audit" && v != "none" && !strings.HasSuffix(v, ".json") {
-			return fmt.Errorf("not podman, docker, audit, none or a file that ends in .json")
-		}
-		f.Profile = v
-		return nil
-	})
-	fs.BoolVar(&f.AllowNewPrivs, "allow-new-privs", false, "")
-}
-
-// Args prints f as flags.
-func (f *Filter) Args() []string {
-	args := []string{"--profile=" + f.Profile}
-	if f.AllowNewPrivs {
-		args = append(args, "--allow-new-privs")
-	}
-	return args
+// A FlagRule is an action for selected calls.
+type FlagRule struct {
+	Action     Action
+	Selections []Selection
 }
 
 // Plan adds the load of the filter. A profile's conditions are evaluated for
 // the capabilities that the payload will be able to have.
 func (f *Filter) Plan(s *stage.State) error {
+	fl, err := f.filter(s.PayloadCaps())
+	if err != nil {
+		return err
+	}
 	if !f.AllowNewPrivs {
 		s.Add(plan.NoNewPrivs())
 	}
-	if f.Profile == "none" {
+	s.Notes = append(s.Notes, fl.notes...)
+	if fl.code == nil {
 		return nil
 	}
-	code, notes, err := f.code(s.PayloadCaps())
-	if err != nil {
-		return fmt.Errorf("--profile %s: %w", f.Profile, err)
-	}
-	for _, n := range notes {
-		s.Notes = append(s.Notes, fmt.Sprintf("--profile %s: %s", f.Profile, n))
-	}
-	s.Add(plan.SeccompFilter(code))
+	s.Add(plan.SeccompFilter(fl.code))
 	s.Filtered = true
 	return nil
 }
 
-func (f *Filter) code(caps uint64) (code []unix.SockFilter, notes []string, err error) {
+// Prints reports whether --dump is set.
+func (f *Filter) Prints() bool { return f.Dump != "" }
+
+// Print writes the filter that would be loaded.
+func (f *Filter) Print(s *stage.State, w io.Writer) error {
+	fl, err := f.filter(s.PayloadCaps())
+	if err != nil {
+		return err
+	}
+	if fl.code == nil {
+		return errors.New("--dump: there is no filter to print")
+	}
+	var out []byte
+	switch f.Dump {
+	case "bpf":
+		out = Encode(fl.code)
+	case "asm":
+		out = assembly(fl.code, fl.policy)
+	case "json":
+		if fl.policy == nil {
+			return errors.New("--dump json: a ready filter is no profile any more")
+		}
+		if out, err = MarshalProfile(fl.policy); err != nil {
+			return fmt.Errorf("--dump json: %w", err)
+		}
+	}
+	_, err = w.Write(out)
+	return err
+}
+
+// A filter is a program, and the policy that it was made of, if that was needed
+// or is wanted.
+type filter struct {
+	code   []unix.SockFilter // nil if none is to be loaded
+	policy *Policy
+	notes  []string
+}
+
+func (f *Filter) filter(caps uint64) (fl filter, err error) {
 	if Native(runtime.GOARCH) == nil {
-		return nil, nil, errors.New("there is no system call table for this architecture")
+		return fl, errors.New("there is no system call table for this architecture")
 	}
-	var p *Policy
-	switch f.Profile {
+	if f.BPF != "" {
+		return f.ready()
+	}
+	name := f.profile()
+	asIs := len(f.Rules) == 0 && f.Default == nil && len(f.Arches) == 0
+	if _, ok := builtins(name); ok && asIs && !f.Prints() {
+		fl.code, err = BuiltinFilter(name, caps)
+		return fl, err
+	}
+	if name == "none" && asIs {
+		return fl, nil
+	}
+	if fl.policy, fl.notes, err = f.base(thisTarget(caps)); err != nil {
+		return fl, fmt.Errorf("--profile %s: %w", name, err)
+	}
+	for i, n := range fl.notes {
+		fl.notes[i] = fmt.Sprintf("--profile %s: %s", name, n)
+	}
+	notes, err := f.amend(fl.policy)
+	if err != nil {
+		return fl, err
+	}
+	fl.notes = append(fl.notes, notes...)
+	fl.code, err = Compile(fl.policy)
+	return fl, err
+}
+
+func (f *Filter) profile() string {
+	if f.Profile == "" {
+		return "podman"
+	}
+	return f.Profile
+}
+
+// base is the policy of the profile.
+func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
+	switch name := f.profile(); name {
 	case "podman", "docker":
-		code, err = BuiltinFilter(f.Profile, caps)
-		return code, nil, err
+		p, err = Builtin(name, t)
+		return p, nil, err
 	case "audit":
-		p = audit(thisTarget(caps).Arch)
-	default:
-		data, err := os.ReadFile(f.Profile)
-		if err != nil {
-			var pe *os.PathError
-			if errors.As(err, &pe) {
-				err = pe.Err
-			}
-			return nil, nil, err
+		return audit(t.Arch), nil, nil
+	case "none":
+		return &Policy{Default: Allow, Newer: Allow, Arches: []*Arch{t.Arch}}, nil, nil
+	}
+	data, err := readFile(f.Profile)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ReadProfile(data, t)
+}
+
+// readFile reads a file whose name the caller adds to the error.
+func readFile(name string) ([]byte, error) {
+	data, err := os.ReadFile(name)
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return data, err
+}
+
+// ready is the filter of a file. What its actions are is its author's concern,
+// but for one that nobody here could answer.
+func (f *Filter) ready() (fl filter, err error) {
+	data, err := readFile(f.BPF)
+	if err == nil {
+		fl.code, err = Decode(data)
+	}
+	if err != nil {
+		return fl, fmt.Errorf("--bpf %s: %w", f.BPF, err)
+	}
+	looks := false
+	for pc, i := range fl.code {
+		if i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+			return fl, fmt.Errorf("--bpf %s: instruction %d: SECCOMP_RET_USER_NOTIF: there is no one to notify", f.BPF, pc)
 		}
-		if p, notes, err = ReadProfile(data, thisTarget(caps)); err != nil {
-			return nil, nil, err
+		looks = looks || i.Code == unix.BPF_LD|unix.BPF_W|unix.BPF_ABS && i.K == offsetArch
+	}
+	if !looks {
+		fl.notes = []string{fmt.Sprintf("--bpf %s: the filter does not look at the architecture: calls by another one pass under the wrong names", f.BPF)}
+	}
+	return fl, nil
+}
+
+// amend puts what the flags say on top of the policy of the profile.
+func (f *Filter) amend(p *Policy) (notes []string, err error) {
+	if len(f.Arches) > 0 {
+		p.Arches = []*Arch{Native(runtime.GOARCH)}
+		for _, a := range f.Arches {
+			if !p.Arches[0].runs(a) {
+				return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
+			}
+			if !slices.Contains(p.Arches, a) {
+				p.Arches = append(p.Arches, a)
+			}
 		}
 	}
-	code, err = Compile(p)
-	return code, notes, err
+	var rules []Rule
+	for _, r := range f.Rules {
+		for _, sel := range r.Selections {
+			names := []string{sel.Name}
+			switch {
+			case sel.Name[0] == '@':
+				if names, err = Group(sel.Name); err != nil {
+					return nil, err
+				}
+			case !exists(sel.Name):
+				notes = append(notes, fmt.Sprintf("there is no system call %q", sel.Name))
+				continue
+			}
+			rules = append(rules, Rule{names, r.Action, sel.Conds})
+		}
+	}
+	rules = multiplex(rules)
+	p.Rules = append(rules, p.Rules...)
+	if f.Default != nil {
+		p.Default, p.Newer = *f.Default, *f.Default
+		if p.Default.denies() {
+			p.Newer = Errno(unix.ENOSYS)
+		}
+		// Who gives the default means all the calls that there are here: the
+		// newest is named, so that only what is still newer is that.
+		newest := Rule{Action: p.Default}
+		for _, a := range p.Arches {
+			newest.Names = append(newest.Names, a.newest())
+		}
+		slices.Sort(newest.Names)
+		newest.Names = slices.Compact(newest.Names)
+		p.Rules = append(p.Rules, newest)
+	}
+	return notes, p.checkSame(rules)
 }
 
 // audit logs the calls of all architectures that the machine runs.
@@ -143,4 +294,16 @@ func kernelAtLeast(major, minor uint64) bool {
 		return false
 	}
 	return a > major || a == major && b >= minor
+}
+
+// exists reports whether a name is or was one of a call.
+func exists(name string) bool { return Known(name) || slices.Contains(gone, name) }
+
+// archText is a list of architectures as --arch takes it.
+func archText(list []*Arch) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name
+	}
+	return strings.Join(names, ",")
 }

@@ -159,18 +159,28 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 			spans = append(spans, span{from, n})
 		}
 	}
-	if len(numbers) == 0 {
+	newest, any := p.newest(a)
+	unnamed := func(nr uint32) *node {
+		if any && nr > newest && !a.private(nr) {
+			return newer
+		}
 		return none
+	}
+	gap := func(from, to uint32) {
+		add(from, unnamed(from))
+		if a == ARM && from < armPrivate && armPrivate < to {
+			add(armPrivate, unnamed(armPrivate))
+		}
 	}
 	next := uint32(0)
 	for _, nr := range numbers {
 		if nr > next {
-			add(next, none)
+			gap(next, nr)
 		}
 		add(nr, byNumber[nr])
 		next = nr + 1
 	}
-	add(next, newer)
+	gap(next, skipped)
 	add(skipped, none)
 	return g.search(spans)
 }

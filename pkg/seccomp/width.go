@@ -26,7 +26,7 @@ var widths = [...]struct{ name, bytes string }{
 	{"getpgid", "4"}, {"getpriority", "44"}, {"getrandom", "884"}, {"getrlimit", "48"}, {"getrusage", "48"},
 	{"getsid", "4"}, {"getsockopt", "44488"}, {"init_module", "888"}, {"inotify_add_watch", "484"}, {"inotify_init1", "4"},
 	{"io_uring_enter", "444488"}, {"io_uring_register", "4484"}, {"io_uring_setup", "48"},
-	{"ioctl", "448"}, {"ioperm", "884"}, {"iopl", "4"}, {"ioprio_get", "44"}, {"ioprio_set", "444"},
+	{"ioctl", "448"}, {"ioperm", "884"}, {"iopl", "4"}, {"ioprio_get", "44"}, {"ioprio_set", "444"}, {"ipc", "448888"},
 	{"kcmp", "44488"}, {"kexec_file_load", "44888"}, {"kexec_load", "8888"}, {"keyctl", "48888"}, {"kill", "44"},
 	{"landlock_add_rule", "4484"}, {"landlock_create_ruleset", "884"}, {"landlock_restrict_self", "44"},
 	{"lchown", "844"}, {"link", "88"}, {"linkat", "48484"}, {"listen", "44"}, {"lookup_dcookie", "888"}, {"lseek", "484"},

@@ -6,6 +6,8 @@
 package stage
 
 import (
+	"io"
+
 	"github.com/spf13/pflag"
 )
 
@@ -48,4 +50,14 @@ type Changer interface {
 	Stage
 	// Changes reports whether the settings change ids or capabilities.
 	Changes() bool
+}
+
+// A Printer is a stage that can print what it knows, and then runs nothing.
+type Printer interface {
+	Stage
+	// Prints reports whether the settings ask for that.
+	Prints() bool
+	// Print prints it for the stage's place in the chain. It takes the place of
+	// Plan.
+	Print(*State, io.Writer) error
 }

@@ -18,13 +18,15 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Println("usage: probe syscall|fd|connect|listen|abstract|sleep ...")
+		fmt.Println("usage: probe syscall|uring|connect|listen|abstract|sleep ...")
 		os.Exit(2)
 	}
 	args := os.Args[2:]
 	switch os.Args[1] {
 	case "syscall": // probe syscall NR [ARG...]: numbers, or a string
 		say(call(args))
+	case "uring": // probe uring PATH: opens it without openat(2)
+		say(uringOpen(args[0]))
 	case "exists":
 		_, err := os.Stat(args[0])
 		sayErr(err)

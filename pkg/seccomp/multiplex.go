@@ -1,0 +1,88 @@
+package seccomp
+
+import "fmt"
+
+// A sameAs is a call by which a program can do what another one does.
+type sameAs struct {
+	name string
+	// by is the other call. If number is not 0, that is what by's first argument
+	// says then; its other arguments are in memory, where no filter looks.
+	by     string
+	number uint64
+}
+
+// multiplexed are the calls that the C library of 32 bit x86 once made by
+// socketcall(2) and ipc(2), and the kernel still takes that way.
+var multiplexed = []sameAs{
+	{"accept", "socketcall", 5}, {"accept4", "socketcall", 18}, {"bind", "socketcall", 2}, {"connect", "socketcall", 3},
+	{"getpeername", "socketcall", 7}, {"getsockname", "socketcall", 6}, {"getsockopt", "socketcall", 15},
+	{"listen", "socketcall", 4}, {"recv", "socketcall", 10}, {"recvfrom", "socketcall", 12}, {"recvmmsg", "socketcall", 19},
+	{"recvmsg", "socketcall", 17}, {"send", "socketcall", 9}, {"sendmmsg", "socketcall", 20}, {"sendmsg", "socketcall", 16},
+	{"sendto", "socketcall", 11}, {"setsockopt", "socketcall", 14}, {"shutdown", "socketcall", 13},
+	{"socket", "socketcall", 1}, {"socketpair", "socketcall", 8},
+
+	{"msgctl", "ipc", 14}, {"msgget", "ipc", 13}, {"msgrcv", "ipc", 12}, {"msgsnd", "ipc", 11}, {"semctl", "ipc", 3},
+	{"semget", "ipc", 2}, {"semop", "ipc", 1}, {"semtimedop", "ipc", 4}, {"shmat", "ipc", 21}, {"shmctl", "ipc", 24},
+	{"shmdt", "ipc", 22}, {"shmget", "ipc", 23},
+}
+
+// inMemory are calls that do what others do, with arguments in memory.
+var inMemory = []sameAs{
+	{"clone", "clone3", 0}, {"open", "openat2", 0}, {"openat", "openat2", 0},
+}
+
+// cond is what the first argument of the other call is. The upper half of that
+// of ipc(2) is a version.
+func (s sameAs) cond() Cond {
+	if s.by == "ipc" {
+		return Cond{Arg: 0, Op: MaskedEQ, Mask: 0xffff, Value: s.number}
+	}
+	return Cond{Arg: 0, Op: EQ, Value: s.number}
+}
+
+// multiplex adds to rules without conditions what makes them hold for
+// socketcall(2) and ipc(2) too.
+func multiplex(rules []Rule) []Rule {
+	var all []Rule
+	for _, r := range rules {
+		all = append(all, r)
+		if len(r.Conds) > 0 {
+			continue
+		}
+		for _, name := range r.Names {
+			for _, m := range multiplexed {
+				if m.name == name {
+					all = append(all, Rule{Names: []string{m.by}, Action: r.Action, Conds: []Cond{m.cond()}})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// checkSame refuses rules that deny a call for some of its arguments while
+// the policy lets another call do the same with arguments that no filter sees.
+func (p *Policy) checkSame(rules []Rule) error {
+	for _, r := range rules {
+		if !r.Action.denies() || len(r.Conds) == 0 {
+			continue
+		}
+		for _, a := range p.Arches {
+			for _, m := range append(multiplexed, inMemory...) {
+				if m.name != r.Names[0] {
+					continue
+				}
+				nr, ok := a.Number(m.by)
+				if !ok || p.Evaluate(a.Audit, nr, [6]uint64{m.number}).denies() {
+					continue
+				}
+				if m.number != 0 {
+					return fmt.Errorf("%s: programs of %s can make it by %s(2), whose arguments no filter sees: deny %s(arg0==%d) too, or leave them out by --arch native",
+						m.name, a.Name, m.by, m.by, m.number)
+				}
+				return fmt.Errorf("%s: %s(2) does the same with arguments that no filter sees: deny %s:ENOSYS too", m.name, m.by, m.by)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package seccomp
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Selection is calls that a flag of hk-seccomp(1) names: one call, perhaps only
+// with certain arguments, or a group of systemd's: "@clock".
+type Selection struct {
+	Name string
+	// Conds must all hold.
+	Conds []Cond
+}
+
+// ParseSelections reads a list: name,@group,name(arg0==1,arg1&0xf==2).
+func ParseSelections(text string) ([]Selection, error) {
+	var list []Selection
+	for {
+		name, rest := text, ""
+		if i := strings.IndexAny(text, ",("); i >= 0 {
+			name, rest = text[:i], text[i:]
+		}
+		s := Selection{Name: name}
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(rest, "(") {
+			inside, after, ok := strings.Cut(rest[1:], ")")
+			if !ok {
+				return nil, fmt.Errorf("%s: no ) behind the arguments", name)
+			}
+			if name[0] == '@' {
+				return nil, fmt.Errorf("%s: a group has no arguments", name)
+			}
+			for _, word := range strings.Split(inside, ",") {
+				c, err := ParseCond(word)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", name, err)
+				}
+				if Known(name) { // if not, there is nothing that it could hold for
+					if err := c.check(name); err != nil {
+						return nil, fmt.Errorf("%s: argument %d: %w", name, c.Arg, err)
+					}
+				}
+				s.Conds = append(s.Conds, c)
+			}
+			rest = after
+		}
+		list = append(list, s)
+		if rest == "" {
+			return list, nil
+		}
+		if rest[0] != ',' {
+			return nil, fmt.Errorf("%s: %q behind the )", name, rest)
+		}
+		text = rest[1:]
+	}
+}
+
+func checkName(name string) error {
+	if name == "" {
+		return errors.New("an empty name")
+	}
+	if name[0] == '@' {
+		_, err := Group(name)
+		return err
+	}
+	for _, c := range name {
+		if c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return fmt.Errorf("%q is no name of a system call", name)
+		}
+	}
+	return nil
+}
+
+func (s Selection) String() string {
+	if len(s.Conds) == 0 {
+		return s.Name
+	}
+	words := make([]string, len(s.Conds))
+	for i, c := range s.Conds {
+		words[i] = c.String()
+	}
+	return s.Name + "(" + strings.Join(words, ",") + ")"
+}
+
+func selectionsText(list []Selection) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = s.String()
+	}
+	return strings.Join(words, ",")
+}
+
+// operators by length, so that the longer one is found first.
+var operators = []struct {
+	text string
+	op   Op
+}{{"==", EQ}, {"!=", NE}, {"<=", LE}, {">=", GE}, {"<", LT}, {">", GT}}
+
+// ParseCond reads a condition: arg0==1, arg1&0xf==2. Numbers are decimal,
+// hexadecimal or octal, as in C; a negative one is meant in 64 bits.
+func ParseCond(text string) (Cond, error) {
+	var c Cond
+	rest, ok := strings.CutPrefix(text, "arg")
+	if !ok || rest == "" || rest[0] < '0' || rest[0] > '5' {
+		return c, fmt.Errorf("%q does not start with arg0 to arg5", text)
+	}
+	c.Arg, rest = int(rest[0]-'0'), rest[1:]
+	for _, o := range operators {
+		left, right, ok := strings.Cut(rest, o.text)
+		if !ok {
+			continue
+		}
+		var err error
+		if c.Value, err = parseNumber(right); err != nil {
+			return c, fmt.Errorf("%q: %w", text, err)
+		}
+		c.Op = o.op
+		mask, masked := strings.CutPrefix(left, "&")
+		if !masked {
+			if left != "" {
+				break
+			}
+			return c, nil
+		}
+		if c.Op != EQ {
+			return c, fmt.Errorf("%q: what is masked is compared by ==", text)
+		}
+		c.Op = MaskedEQ
+		if c.Mask, err = parseNumber(mask); err != nil {
+			return c, fmt.Errorf("%q: %w", text, err)
+		}
+		return c, nil
+	}
+	return c, fmt.Errorf("%q: behind the argument comes == != < <= > >= or &MASK==", text)
+}
+
+func parseNumber(text string) (uint64, error) {
+	digits, negative := strings.CutPrefix(text, "-")
+	n, err := strconv.ParseUint(digits, 0, 64)
+	if err != nil || strings.ContainsRune(digits, '_') || negative && n > 1<<63 {
+		return 0, fmt.Errorf("%q is no number of 64 bits", text)
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
+}
+
+func (c Cond) String() string {
+	number := func(n uint64) string {
+		if n < 10 {
+			return strconv.FormatUint(n, 10)
+		}
+		return fmt.Sprintf("%#x", n)
+	}
+	if c.Op == MaskedEQ {
+		return fmt.Sprintf("arg%d&%s==%s", c.Arg, number(c.Mask), number(c.Value))
+	}
+	sign := ""
+	for _, o := range operators {
+		if o.op == c.Op {
+			sign = o.text
+		}
+	}
+	return fmt.Sprintf("arg%d%s%s", c.Arg, sign, number(c.Value))
+}
+
+// ParseAction reads an action in the words of hk-seccomp(1): allow, log, kill,
+// deny or deny:ERRNO.
+func ParseAction(text string) (Action, error) {
+	word, errno, has := strings.Cut(text, ":")
+	switch {
+	case word == "deny" && has:
+		e, err := parseErrno(errno)
+		return Errno(e), err
+	case word == "deny":
+		return Errno(unix.EPERM), nil
+	case has:
+	case word == "allow":
+		return Allow, nil
+	case word == "log":
+		return Log, nil
+	case word == "kill":
+		return KillProcess, nil
+	}
+	return 0, fmt.Errorf("%q is not allow, log, kill, deny or deny:ERRNO", text)
+}
+
+// flagText is an action as ParseAction reads it.
+func flagText(a Action) string {
+	switch a {
+	case Allow:
+		return "allow"
+	case Log:
+		return "log"
+	case KillProcess:
+		return "kill"
+	case Errno(unix.EPERM):
+		return "deny"
+	}
+	return "deny:" + errnoText(unix.Errno(a&0xffff))
+}
+
+func errnoText(e unix.Errno) string {
+	if name := unix.ErrnoName(e); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(e))
+}
+
+// maxErrno is the highest that the kernel returns as a failure: MAX_ERRNO.
+const maxErrno = 4095
+
+func parseErrno(text string) (unix.Errno, error) {
+	if e := errnoNumber(text); e != 0 {
+		return e, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 || n > maxErrno {
+		return 0, fmt.Errorf("%q is no errno: a name, or 1 to %d", text, maxErrno)
+	}
+	return unix.Errno(n), nil
+}
+
+func errnoNumber(name string) unix.Errno {
+	switch name { // of two names x/sys knows one; some numbers have none
+	case "":
+		return 0
+	case "EWOULDBLOCK":
+		return unix.EWOULDBLOCK
+	case "EDEADLOCK":
+		return unix.EDEADLOCK
+	case "EOPNOTSUPP":
+		return unix.EOPNOTSUPP
+	}
+	for e := unix.Errno(1); e < 200; e++ {
+		if unix.ErrnoName(e) == name {
+			return e
+		}
+	}
+	return 0
+}

@@ -1,0 +1,257 @@
+package seccomp
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+)
+
+func TestParseSelections(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []Selection
+	}{
+		{"mkdir", []Selection{{Name: "mkdir"}}},
+		{"mkdir,@clock", []Selection{{Name: "mkdir"}, {Name: "@clock"}}},
+		{"ioctl(arg1==0x5412),read", []Selection{{"ioctl", []Cond{{Arg: 1, Op: EQ, Value: 0x5412}}}, {Name: "read"}}},
+		{"clone(arg0&0x7e020000==0,arg1!=010)", []Selection{{"clone",
+			[]Cond{{Arg: 0, Op: MaskedEQ, Mask: 0x7e020000}, {Arg: 1, Op: NE, Value: 8}}}}},
+		{"mmap(arg1>1,arg1>=2,arg1<3,arg1<=4)", []Selection{{"mmap",
+			[]Cond{{Arg: 1, Op: GT, Value: 1}, {Arg: 1, Op: GE, Value: 2}, {Arg: 1, Op: LT, Value: 3}, {Arg: 1, Op: LE, Value: 4}}}}},
+		{"setuid(arg0==-1)", []Selection{{"setuid", []Cond{{Arg: 0, Op: EQ, Value: ^uint64(0)}}}}},
+	} {
+		got, err := ParseSelections(c.text)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("ParseSelections(%q) = %v, %v; want %v", c.text, got, err, c.want)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{"", "an empty name"},
+		{"mkdir,", "an empty name"},
+		{"Mkdir", "is no name of a system call"},
+		{"mkdir rmdir", "is no name of a system call"},
+		{"@nosuch", "there is no group @nosuch"},
+		{"@clock(arg0==1)", "a group has no arguments"},
+		{"@known", "there is no group @known"},
+		{"socket(arg0==1", "no ) behind the arguments"},
+		{"socket()", `"" does not start with arg0 to arg5`},
+		{"socket(arg6==1)", "does not start with arg0 to arg5"},
+		{"socket(arg0=1)", "behind the argument comes"},
+		{"socket(arg0 ==1)", "behind the argument comes"},
+		{"socket(arg0==1_0)", "is no number of 64 bits"},
+		{"socket(arg0==18446744073709551616)", "is no number of 64 bits"},
+		{"socket(arg0==AF_UNIX)", "is no number of 64 bits"},
+		{"socket(arg0&3!=1)", "what is masked is compared by =="},
+		{"socket(arg0&1==2)", "masked with 0x1 it is never 0x2"},
+		{"socket(arg0==0x100000001)", "the kernel takes 32 bits of it"},
+		{"gettid(arg0==1)", "it is not known how the kernel takes it"},
+		{"socket(arg0==1)x", `"x" behind the )`},
+	} {
+		if got, err := ParseSelections(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("ParseSelections(%q) = %v, %v; want an error with %q", c.text, got, err, c.want)
+		}
+	}
+}
+
+func TestParseAction(t *testing.T) {
+	for text, want := range map[string]Action{
+		"allow": Allow, "log": Log, "kill": KillProcess, "deny": Errno(unix.EPERM), "deny:ENOSYS": Errno(unix.ENOSYS),
+		"deny:EOPNOTSUPP": Errno(unix.EOPNOTSUPP), "deny:4095": Errno(4095),
+	} {
+		if got, err := ParseAction(text); err != nil || got != want {
+			t.Errorf("ParseAction(%q) = %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "deny:", "deny:0", "deny:4096", "deny:EFOO", "kill:EPERM", "errno", "Allow"} {
+		if got, err := ParseAction(text); err == nil {
+			t.Errorf("ParseAction(%q) = %v", text, got)
+		}
+	}
+}
+
+// TestGroups checks that what is in a group is a call, and a few that are in the
+// right one.
+func TestGroups(t *testing.T) {
+	for _, g := range groups {
+		list, err := Group(g.name)
+		if err != nil || len(list) == 0 {
+			t.Errorf("Group(%q) = %v, %v", g.name, list, err)
+		}
+		for _, name := range list {
+			if !Known(name) {
+				t.Errorf("%s has %s, which no architecture has", g.name, name)
+			}
+		}
+	}
+	for _, c := range []struct{ group, in, out string }{
+		{"@clock", "clock_settime", "clock_gettime"}, {"@mount", "move_mount", "open"}, {"@reboot", "kexec_load", "kill"},
+		{"@privileged", "clock_settime", "read"}, {"@system-service", "execve", "mount"},
+	} {
+		list, _ := Group(c.group)
+		if !slices.Contains(list, c.in) || slices.Contains(list, c.out) {
+			t.Errorf("%s is %v; it should have %s and not %s", c.group, list, c.in, c.out)
+		}
+	}
+}
+
+func flagged(args []string) (*Filter, error) {
+	f := &Filter{}
+	fs := pflag.NewFlagSet("hk-seccomp", pflag.ContinueOnError)
+	f.Flags(fs)
+	return f, fs.Parse(args)
+}
+
+// FuzzFlags checks that flags that can be read print as flags that read the same,
+// and that the rules compile to what they mean.
+func FuzzFlags(f *testing.F) {
+	for _, line := range []string{
+		"--deny mkdir,@clock:EXDEV", "--profile none --allow socket(arg0==1,arg1&0xf==1) --default deny",
+		"--log openat(arg2>=0x40) --kill reboot --arch x86,native", "--deny clone(arg0&0x7e020000!=0)",
+		"--default deny:4000 --profile audit --allow-new-privs", "--bpf x --dump asm", "--deny socket,ipc --profile docker",
+		"--profile none --deny prctl(arg0>=1,arg0<=5) --allow nosuchcall(arg0==1)", "--arch x32,arm --kill set_tls",
+	} {
+		f.Add(line, uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, line string, seed uint64) {
+		flt, err := flagged(strings.Fields(line))
+		if err != nil {
+			return
+		}
+		again, err := flagged(flt.Args())
+		if err != nil {
+			t.Fatalf("%q prints as %q, which does not parse: %v", line, flt.Args(), err)
+		}
+		if !reflect.DeepEqual(flt, again) {
+			t.Fatalf("%q prints as %q, which is something else:\n%+v\n%+v", line, flt.Args(), flt, again)
+		}
+		if flt.BPF != "" || strings.Contains(flt.Profile, ".json") {
+			return
+		}
+		target := Target{Arch: X86_64, Caps: func(string) bool { return seed%2 == 0 }, Kernel: func(a, b uint64) bool { return true }}
+		p, _, err := flt.base(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := flt.amend(p); err != nil {
+			return
+		}
+		if _, err := Compile(p); err != nil {
+			return
+		}
+		compare(t, rand.New(rand.NewPCG(seed, 1)), p, 100)
+	})
+}
+
+// TestFlagRules checks what rules on top do, their order, and what comes by
+// itself.
+func TestFlagRules(t *testing.T) {
+	nr := func(a *Arch, name string) uint32 {
+		n, ok := a.Number(name)
+		if !ok {
+			t.Fatalf("%s has no %s", a.Name, name)
+		}
+		return n
+	}
+	eperm, enosys := Errno(unix.EPERM), Errno(unix.ENOSYS)
+	for _, c := range []struct {
+		flags string
+		arch  *Arch
+		name  string
+		args  [6]uint64
+		want  Action
+	}{
+		{"--profile none --deny mkdir", X86_64, "mkdir", [6]uint64{}, eperm},
+		{"--profile none --deny mkdir", X86_64, "rmdir", [6]uint64{}, Allow},
+		{"--profile none --deny mkdir", X86, "rmdir", [6]uint64{}, KillProcess},
+		{"--profile none --deny mkdir", X32, "rmdir", [6]uint64{}, KillProcess},
+		{"--profile none --deny mkdir --arch x86,x32", X86, "mkdir", [6]uint64{}, eperm},
+		{"--profile none --deny mkdir --arch x86,x32", X32, "mkdir", [6]uint64{}, eperm},
+		{"--profile none --deny mkdir --arch x86,x32", X32, "rmdir", [6]uint64{}, Allow},
+		{"--profile none --allow mkdir --deny mkdir", X86_64, "mkdir", [6]uint64{}, Allow},
+		{"--profile none --deny mkdir:EXDEV --allow mkdir", X86_64, "mkdir", [6]uint64{}, Errno(unix.EXDEV)},
+		{"--profile none --kill @clock", X86_64, "settimeofday", [6]uint64{}, KillProcess},
+		{"--profile none --log @clock", X86_64, "settimeofday", [6]uint64{}, Log},
+		{"--profile none --deny socket(arg0==40,arg1==1)", X86_64, "socket", [6]uint64{40, 1}, eperm},
+		{"--profile none --deny socket(arg0==40,arg1==1)", X86_64, "socket", [6]uint64{40, 2}, Allow},
+		{"--profile none --deny socket(arg0==40)", X86_64, "socket", [6]uint64{1<<32 | 40}, eperm},
+		{"--profile none --allow socket(arg0==1) --deny socket", X86_64, "socket", [6]uint64{1}, Allow},
+		{"--profile none --allow socket(arg0==1) --deny socket", X86_64, "socket", [6]uint64{2}, eperm},
+		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone", [6]uint64{0x10000011}, eperm},
+		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone", [6]uint64{0x11}, Allow},
+		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone3", [6]uint64{}, enosys},
+		// What socketcall(2) and ipc(2) do comes along.
+		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{1}, eperm},
+		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{2}, Allow},
+		{"--profile none --deny @network-io --arch x86", X86, "socketcall", [6]uint64{17}, eperm},
+		{"--profile none --deny shmget --arch x86", X86, "ipc", [6]uint64{1<<16 | 23}, eperm},
+		{"--profile none --deny shmget --arch x86", X86, "ipc", [6]uint64{24}, Allow},
+		// The guard of the terminal is the profile's: rules come before it.
+		{"", X86_64, "ioctl", [6]uint64{0, unix.TIOCSTI}, eperm},
+		{"--allow ioctl", X86_64, "ioctl", [6]uint64{0, unix.TIOCSTI}, Allow},
+		{"--profile docker --allow setns", X86_64, "setns", [6]uint64{}, Allow},
+		{"--profile docker --deny read", X86_64, "read", [6]uint64{}, eperm},
+		// --default means every call that the tables have.
+		{"--profile none --default kill --allow read", X86_64, "read", [6]uint64{}, Allow},
+		{"--profile none --default kill --allow read", X86_64, "write", [6]uint64{}, KillProcess},
+		{"--profile none --default kill --allow read", X86_64, "openat2", [6]uint64{}, KillProcess},
+		{"--profile none --default kill --allow read", X86_64, X86_64.newest(), [6]uint64{}, KillProcess},
+		{"--profile none --default deny:EXDEV --arch x32", X32, X32.newest(), [6]uint64{}, Errno(unix.EXDEV)},
+		{"--profile podman --default kill", X86_64, "kexec_load", [6]uint64{}, eperm},
+	} {
+		f, err := flagged(strings.Fields(c.flags))
+		if err != nil {
+			t.Errorf("%s: %v", c.flags, err)
+			continue
+		}
+		p, _, err := f.base(Target{X86_64, func(string) bool { return false }, func(a, b uint64) bool { return true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.amend(p); err != nil {
+			t.Errorf("%s: %v", c.flags, err)
+			continue
+		}
+		code, err := Compile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newMachine(t, code).run(t, c.arch.Audit, nr(c.arch, c.name), c.args); got != c.want {
+			t.Errorf("%s: %s(%#x) on %s: %v; want %v", c.flags, c.name, c.args, c.arch.Name, got, c.want)
+		}
+		above := nr(c.arch, c.arch.newest()) + 1
+		if got := newMachine(t, code).run(t, c.arch.Audit, above, c.args); f.Default != nil && got != enosys {
+			t.Errorf("%s: a call newer than the tables: %v; want %v", c.flags, got, enosys)
+		}
+	}
+}
+
+func TestFlagRulesRefused(t *testing.T) {
+	for _, c := range []struct{ flags, want string }{
+		{"--deny nosuch", "there is no system call \"nosuch\" to deny"},
+		{"--kill nosuch", "there is no system call \"nosuch\" to deny"},
+		{"--deny mkdir:0", "is no errno"},
+		{"--bpf x --deny mkdir", "--bpf takes a filter as it is"},
+		{"--profile none --bpf x", "--bpf takes a filter as it is"},
+		{"--default nothing", "is not allow, log, kill, deny"},
+		{"--arch mips", `"mips" is not`},
+		{"--arch arm", "--arch arm: this machine does not run its programs"},
+		{"--deny socket(arg0==40)", "x86 can make it by socketcall(2)"},
+		{"--deny semget(arg0==40)", "x86 can make it by ipc(2)"},
+		{"--arch native --deny clone(arg0&0x10000000==0x10000000)", "clone3(2) does the same"},
+		{"--arch native --deny openat(arg2&1==1)", "openat2(2) does the same"},
+	} {
+		f, err := flagged(strings.Fields(c.flags))
+		if err == nil {
+			p, _, _ := f.base(Target{X86_64, func(string) bool { return false }, func(a, b uint64) bool { return true }})
+			_, err = f.amend(p)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v; want %q", c.flags, err, c.want)
+		}
+	}
+}
