@@ -17,7 +17,7 @@ func Compile(p *Policy) ([]unix.SockFilter, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	g := &graph{nodes: map[node]*node{}}
+	g := &graph{nodes: make(map[node]*node, 1024)}
 	root, err := g.root(p)
 	if err != nil {
 		return nil, err

@@ -264,6 +264,41 @@ func TestBuiltinCaps(t *testing.T) {
 	}
 }
 
+// TestConditions checks when an entry of a profile is in force.
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		keys string
+		want bool
+	}{
+		{`"includes":{"caps":["CAP_CHOWN"]}`, true},
+		{`"includes":{"caps":["CAP_KILL"]}`, false},
+		{`"includes":{"caps":["CAP_CHOWN","CAP_KILL"]}`, false},
+		{`"excludes":{"caps":["CAP_CHOWN"]}`, false},
+		{`"excludes":{"caps":["CAP_KILL"]}`, true},
+		{`"excludes":{"caps":["CAP_KILL","CAP_CHOWN"]}`, false},
+		{`"includes":{"arches":["amd64","arm64"]}`, true},
+		{`"includes":{"arches":["arm64"]}`, false},
+		{`"excludes":{"arches":["amd64"]}`, false},
+		{`"excludes":{"arches":["arm64"]}`, true},
+		{`"includes":{"minKernel":"5.20"}`, true},
+		{`"includes":{"minKernel":"6.0"}`, false},
+		{`"excludes":{"minKernel":"5.20"}`, false},
+		{`"excludes":{"minKernel":"6.0"}`, true},
+		{`"includes":{"caps":["CAP_CHOWN"]},"excludes":{"arches":["amd64"]}`, false},
+		{`"includes":{"caps":["CAP_CHOWN"],"arches":["amd64"],"minKernel":"5.20"},"excludes":{"caps":["CAP_KILL"]}`, true},
+	} {
+		text := `{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ALLOW",` + c.keys + `}]}`
+		p, _, err := ReadProfile([]byte(text), Target{X86_64,
+			func(name string) bool { return name == "CAP_CHOWN" },
+			func(major, minor uint64) bool { return major < 5 || major == 5 && minor <= 20 }})
+		if err != nil {
+			t.Errorf("%s: %v", c.keys, err)
+		} else if got := len(p.Rules) == 1; got != c.want {
+			t.Errorf("%s: in force %v; want %v", c.keys, got, c.want)
+		}
+	}
+}
+
 func goarchOf(t *testing.T) string {
 	for _, goarch := range []string{"amd64", "arm64"} {
 		if thisTarget(0).Arch == Native(goarch) {

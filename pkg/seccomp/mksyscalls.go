@@ -2,12 +2,13 @@
 
 // Mksyscalls writes the tables of system calls, from golang.org/x/sys/unix at
 // the version in go.mod: its zsysnum_linux_*.go files are made of the kernel's
-// own headers. What those lack is below: x32, and ARM's private calls. They are
-// written to zsyscalls.go, here or in the directory that is named as an argument.
+// own headers. What those lack is below: x32, and ARM's private calls. With
+// -o they are written to that directory.
 package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"go/format"
 	"log"
@@ -45,15 +46,18 @@ var armPrivate = map[string]uint32{
 
 var line = regexp.MustCompile(`(?m)^\s+SYS_(\w+)\s+= (\d+)$`)
 
+var dir = flag.String("o", ".", "where to write")
+
 func main() {
+	flag.Parse()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
 	if err != nil {
 		log.Fatal(err)
 	}
-	dir := filepath.Join(strings.TrimSpace(string(out)), "unix")
-	files, err := filepath.Glob(filepath.Join(dir, "zsysnum_linux_*.go"))
+	unix := filepath.Join(strings.TrimSpace(string(out)), "unix")
+	files, err := filepath.Glob(filepath.Join(unix, "zsysnum_linux_*.go"))
 	if err != nil || len(files) == 0 {
-		log.Fatal("no tables in ", dir)
+		log.Fatal("no tables in ", unix)
 	}
 	tables := map[string]map[string]uint32{}
 	for _, f := range files {
@@ -92,7 +96,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(append(os.Args[1:], "zsyscalls.go")...), src, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(*dir, "zsyscalls.go"), src, 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

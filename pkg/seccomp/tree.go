@@ -127,7 +127,7 @@ type span struct {
 // calls makes the decision for one architecture, with the number of the call in
 // the accumulator.
 func (g *graph) calls(p *Policy, a *Arch) *node {
-	byNumber := map[uint32]*node{}
+	byNumber := make(map[uint32]*node, len(a.table))
 	none, newer := g.leaf(p.Default), g.leaf(p.Newer)
 	for i := len(p.Rules) - 1; i >= 0; i-- {
 		r := p.Rules[i]
@@ -159,7 +159,12 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 			spans = append(spans, span{from, n})
 		}
 	}
-	newest, any := p.newest(a)
+	newest, any := uint32(0), false
+	for _, nr := range numbers {
+		if !a.private(nr) {
+			newest, any = nr, true
+		}
+	}
 	unnamed := func(nr uint32) *node {
 		if any && nr > newest && !a.private(nr) {
 			return newer
