@@ -1,6 +1,9 @@
 package seccomp
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A sameAs is a call by which a program can do what another one does.
 type sameAs struct {
@@ -60,11 +63,13 @@ func multiplex(rules []Rule) []Rule {
 	return all
 }
 
-// checkSame refuses rules that deny a call for some of its arguments while
-// the policy lets another call do the same with arguments that no filter sees.
-func (p *Policy) checkSame(rules []Rule) error {
+// checkSame refuses rules that deny a call for some of its arguments, by what
+// they say, by the rule that comes after them, or by a default that was given with
+// them, while the policy lets another call do the same with arguments that no
+// filter sees. The rules are the first of the policy.
+func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
 	for _, r := range rules {
-		if !r.Action.denies() || len(r.Conds) == 0 {
+		if len(r.Conds) == 0 || !r.Action.denies() && !p.deniesOthers(r.Names[0], len(rules), defaultGiven) {
 			continue
 		}
 		for _, a := range p.Arches {
@@ -85,4 +90,15 @@ func (p *Policy) checkSame(rules []Rule) error {
 		}
 	}
 	return nil
+}
+
+// deniesOthers reports whether a call for which no condition holds is denied by
+// one of the first rules, or by the default if that counts.
+func (p *Policy) deniesOthers(name string, first int, defaultGiven bool) bool {
+	for i, r := range p.Rules {
+		if len(r.Conds) == 0 && slices.Contains(r.Names, name) {
+			return i < first && r.Action.denies()
+		}
+	}
+	return defaultGiven && p.Default.denies()
 }

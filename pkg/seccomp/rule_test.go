@@ -184,6 +184,9 @@ func TestFlagRules(t *testing.T) {
 		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone", [6]uint64{0x10000011}, eperm},
 		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone", [6]uint64{0x11}, Allow},
 		{"--profile none --deny clone3:ENOSYS --deny clone(arg0&0x10000000==0x10000000)", X86_64, "clone3", [6]uint64{}, enosys},
+		{"--profile none --default deny --allow clone(arg0&0x10000000==0)", X86_64, "clone", [6]uint64{0x10000000}, eperm},
+		{"--profile none --default deny --allow clone(arg0&0x10000000==0)", X86_64, "clone3", [6]uint64{}, eperm},
+		{"--profile podman --allow clone(arg0&0x10000000==0)", X86_64, "clone", [6]uint64{0x10000000}, Allow},
 		// What socketcall(2) and ipc(2) do comes along.
 		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{1}, eperm},
 		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{2}, Allow},
@@ -244,6 +247,9 @@ func TestFlagRulesRefused(t *testing.T) {
 		{"--deny semget(arg0==40)", "x86 can make it by ipc(2)"},
 		{"--arch native --deny clone(arg0&0x10000000==0x10000000)", "clone3(2) does the same"},
 		{"--arch native --deny openat(arg2&1==1)", "openat2(2) does the same"},
+		{"--arch native --allow openat(arg2&3==0) --deny openat", "openat2(2) does the same"},
+		{"--profile none --default deny --allow clone(arg0&0x10000000==0),clone3", "clone3(2) does the same"},
+		{"--profile none --default deny --allow socket(arg0==1),socketcall --arch x86", "x86 can make it by socketcall(2)"},
 	} {
 		f, err := flagged(strings.Fields(c.flags))
 		if err == nil {

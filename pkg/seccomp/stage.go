@@ -255,7 +255,7 @@ func (f *Filter) amend(p *Policy) (notes []string, err error) {
 		newest.Names = slices.Compact(newest.Names)
 		p.Rules = append(p.Rules, newest)
 	}
-	return notes, p.checkSame(rules)
+	return notes, p.checkSame(rules, f.Default != nil)
 }
 
 // audit logs the calls of all architectures that the machine runs.
