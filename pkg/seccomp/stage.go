@@ -158,7 +158,8 @@ func (f *Filter) profile() string {
 	return f.Profile
 }
 
-// base is the policy of the profile.
+// base is the policy of the profile. The first of its architectures is the
+// target's.
 func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
 	switch name := f.profile(); name {
 	case "podman", "docker":
@@ -212,7 +213,7 @@ func (f *Filter) ready() (fl filter, err error) {
 // amend puts what the flags say on top of the policy of the profile.
 func (f *Filter) amend(p *Policy) (notes []string, err error) {
 	if len(f.Arches) > 0 {
-		p.Arches = []*Arch{Native(runtime.GOARCH)}
+		p.Arches = p.Arches[:1:1] // the machine's own
 		for _, a := range f.Arches {
 			if !p.Arches[0].runs(a) {
 				return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
