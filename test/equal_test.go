@@ -39,6 +39,7 @@ var equal = []struct {
 	{name: "no nested", line: "hk-unshare --all --no-nested-userns hk-idmap --self hk-mount --rootfs / --proc hk-limit --core 0"},
 	{name: "not mapped", line: "hk-unshare --user --uts hk-limit --core 0"},
 	{name: "no namespaces", line: "hk-limit --nofile 100:200 hk-setuser --no-new-privs hk-landlock --rwx / hk-seccomp --profile audit"},
+	{name: "one right", line: "hk-landlock --restrict make_sock --log off hk-landlock --rwx / --ignore-missing --ro /absent hk-limit --core 0"},
 	{name: "no mapping to root", line: "hk-unshare --user --mount --pid hk-idmap --uid 77 --gid 88 hk-mount --rootfs / --proc --tmpfs /run hk-setuser --umask 022 hk-seccomp"},
 	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-net --loopback hk-mount --rootfs / --proc hk-setuser --caps none"},
 	{name: "loopback late", line: "hk-unshare --user --net --pid hk-idmap --self hk-mount --rootfs / --proc hk-net --loopback hk-seccomp"},

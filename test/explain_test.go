@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -33,6 +34,8 @@ var chains = []struct {
 	{name: "fstab", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --fstab $BIN/fstab -- /usr/bin/true"},
 	{name: "limits", line: "hk-limit --as 8G --core 0 --cpu 60 --data 4G --fsize 1G --locks 10 --memlock 64K --msgqueue 1K --nice 0 --nofile 64:128 --nproc 1000 --rss 1G --rtprio 0 --rttime 1s --sigpending 100 --stack 8M -- /usr/bin/true"},
 	{name: "landlock", line: "hk-landlock --rwx / --tcp-bind 80 --tcp-connect 443,8080 --scope signal,abstract-unix-socket --ro /etc/passwd -- /usr/bin/true"},
+	{name: "landlock's flags", line: "hk-landlock --allow /:execute+read_file+read_dir --ignore-missing --ro /absent --restrict tcp-bind --log exec hk-landlock --restrict make_sock -- /usr/bin/true"},
+	{name: "landlock in a child", line: "hk-unshare --user hk-idmap hk-landlock --rx / --ignore-missing --ro /absent -- /usr/bin/true"},
 	{name: "path", line: "hk-seccomp --profile audit -- true"},
 	{name: "docker", line: "hk-setuser --no-new-privs --umask 077 hk-seccomp --profile docker -- /usr/bin/true"},
 	{name: "rules", line: "hk-seccomp --profile none --deny mkdir:EXDEV --default allow --arch native -- /usr/bin/true"},
@@ -242,6 +245,16 @@ func (m *match) pattern(op string) *regexp.Regexp {
 	// strace before 6.7 knows no ports, networks and scopes of Landlock.
 	if strings.Contains(op, "LANDLOCK_RULE_NET_PORT") {
 		s = `landlock_add_rule\(\d+, (LANDLOCK_RULE_NET_PORT|0x2), .*, 0\)`
+	}
+	// And it prints the flags of landlock_restrict_self(2) as a number.
+	if i := strings.Index(s, ", LANDLOCK_RESTRICT_SELF_"); i >= 0 {
+		flags := 0
+		for j, name := range []string{"LOG_SAME_EXEC_OFF", "LOG_NEW_EXEC_ON", "LOG_SUBDOMAINS_OFF"} {
+			if strings.Contains(op, name) {
+				flags |= 1 << j
+			}
+		}
+		s = fmt.Sprintf(`%s, (%s|%#x)\)`, s[:i], strings.TrimSuffix(s[i+2:], `\)`), flags)
 	}
 	if strings.HasPrefix(op, "landlock_create_ruleset") {
 		s = regexp.MustCompile(`, handled_access_net=.*\\}`).ReplaceAllString(s, `(, .*)?\}`)

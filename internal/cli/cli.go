@@ -85,14 +85,18 @@ func run(kind *stage.Kind) int {
 	}
 	switch settings.Explain {
 	case "text":
-		return printed(kind.Name, state.Plan.Text)
+		return printed(kind.Name, state.Text)
 	case "json":
 		return printed(kind.Name, state.Plan.JSON)
 	}
-	for _, s := range state.Skipped {
-		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", s.Stage, s.What)
-		status.write(event{Event: "skipped", Stage: s.Stage, What: s.What})
+	leftOut := func(stage, what string) {
+		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", stage, what)
+		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
+	for _, s := range state.Skipped {
+		leftOut(s.Stage, s.What)
+	}
+	state.Plan.LeftOut = leftOut
 	if settings.Verbose {
 		for _, n := range state.Notes {
 			fmt.Fprintf(os.Stderr, "%s: note: %s\n", kind.Name, n)

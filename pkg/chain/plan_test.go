@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func fakeHost(uid uint32) *stage.Host {
 		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
 		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
-		LandlockABI: func() int { return 7 },
+		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
 		Helper:      func(name string) string { return "/usr/bin/" + name },
 		Procfs:      func() error { return nil },
 		TTY:         func() string { return "" },
@@ -116,7 +117,9 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 
 // TestPlans compares the plans of testdata/plan with what they were. A file is
 // a command line, with "$" before it for an ordinary user's and "#" for root's,
-// "HK_FUSE=0" perhaps, and the plan of it, or the error.
+// "HK_FUSE=0" or "ABI=n" perhaps, and the plan of it, or the error. ABI is the
+// kernel's of Landlock; with it notes, what is left out and comments are there
+// too.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txt")
 	if err != nil || len(files) == 0 {
@@ -162,20 +165,44 @@ func planned(t *testing.T, dir, line string) string {
 		uid = 0
 	}
 	line, unfused := strings.CutPrefix(line[2:], "HK_FUSE=0 ")
+	h := fakeHost(uid)
+	abi, rest, _ := strings.Cut(line, " ")
+	hasABI := strings.HasPrefix(abi, "ABI=")
+	if hasABI {
+		n, err := strconv.Atoi(abi[len("ABI="):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, h.LandlockABI = rest, func() int { return n }
+		if n < 7 {
+			h.LandlockErrata = func() int { return 0 }
+		}
+	}
 	c, err := parse(t, dir, line, !unfused)
 	if err != nil {
 		return "error: " + err.Error() + "\n"
 	}
 	var b bytes.Buffer
 	if c.Printer() != nil {
-		if err := c.Print(fakeHost(uid), &b); err != nil {
+		if err := c.Print(h, &b); err != nil {
 			return "error: " + err.Error() + "\n"
 		}
 		return b.String()
 	}
-	s, err := c.Plan(fakeHost(uid))
+	s, err := c.Plan(h)
 	if err != nil {
 		return "error: " + err.Error() + "\n"
+	}
+	if hasABI { // and so it is about what is not there
+		for _, n := range s.Notes {
+			b.WriteString("note: " + n + "\n")
+		}
+		for _, l := range s.Skipped {
+			b.WriteString("left out: " + l.What + "\n")
+		}
+		for _, c := range s.Comments {
+			b.WriteString("; " + c + "\n")
+		}
 	}
 	if err := s.Plan.Text(&b); err != nil {
 		t.Fatal(err)
@@ -191,7 +218,8 @@ func FuzzParse(f *testing.F) {
 		b, _ := os.ReadFile(name)
 		for _, line := range strings.Split(string(b), "\n") {
 			if strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "# ") {
-				f.Add(strings.ReplaceAll(strings.TrimPrefix(line[2:], "HK_FUSE=0 "), " ", "\n"))
+				line = line[strings.Index(line, "hk-"):]
+				f.Add(strings.ReplaceAll(line, " ", "\n"))
 			}
 		}
 	}

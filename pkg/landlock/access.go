@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Access is a set of rights on files, with the bits of
@@ -21,50 +23,80 @@ type right struct {
 // fsRights are the rights on files, by bit. On a file only some can be granted;
 // the others are about what a directory holds.
 var fsRights = []right{
-	{1 << 0, "execute", 1},
-	{1 << 1, "write_file", 1},
-	{1 << 2, "read_file", 1},
-	{1 << 3, "read_dir", 1},
-	{1 << 4, "remove_dir", 1},
-	{1 << 5, "remove_file", 1},
-	{1 << 6, "make_char", 1},
-	{1 << 7, "make_dir", 1},
-	{1 << 8, "make_reg", 1},
-	{1 << 9, "make_sock", 1},
-	{1 << 10, "make_fifo", 1},
-	{1 << 11, "make_block", 1},
-	{1 << 12, "make_sym", 1},
-	{1 << 13, "refer", 2},
-	{1 << 14, "truncate", 3},
-	{1 << 15, "ioctl_dev", 5},
+	{unix.LANDLOCK_ACCESS_FS_EXECUTE, "execute", 1},
+	{unix.LANDLOCK_ACCESS_FS_WRITE_FILE, "write_file", 1},
+	{unix.LANDLOCK_ACCESS_FS_READ_FILE, "read_file", 1},
+	{unix.LANDLOCK_ACCESS_FS_READ_DIR, "read_dir", 1},
+	{unix.LANDLOCK_ACCESS_FS_REMOVE_DIR, "remove_dir", 1},
+	{unix.LANDLOCK_ACCESS_FS_REMOVE_FILE, "remove_file", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_CHAR, "make_char", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_DIR, "make_dir", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_REG, "make_reg", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_SOCK, "make_sock", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_FIFO, "make_fifo", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK, "make_block", 1},
+	{unix.LANDLOCK_ACCESS_FS_MAKE_SYM, "make_sym", 1},
+	{unix.LANDLOCK_ACCESS_FS_REFER, "refer", 2},
+	{unix.LANDLOCK_ACCESS_FS_TRUNCATE, "truncate", 3},
+	{unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, "ioctl_dev", 5},
+	{unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX, "resolve_unix", 9},
 }
 
 var netRights = []right{
-	{1 << 0, "bind_tcp", 4},
-	{1 << 1, "connect_tcp", 4},
+	{bindTCP, "bind_tcp", 4},
+	{connectTCP, "connect_tcp", 4},
+	{bindUDP, "bind_udp", 10},
+	{connectUDP, "connect_send_udp", 10},
 }
 
 var scopes = []right{
-	{1 << 0, "abstract_unix_socket", 6},
-	{1 << 1, "signal", 6},
+	{unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, "abstract_unix_socket", 6},
+	{unix.LANDLOCK_SCOPE_SIGNAL, "signal", 6},
 }
 
-// kernels is the Linux version that has an ABI.
-var kernels = map[int]string{1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12", 7: "6.15", 8: "7.0"}
+// logFlags are those of landlock_restrict_self(2) about the audit log.
+var logFlags = []right{
+	{logSameExecOff, "log_same_exec_off", 7},
+	{logNewExecOn, "log_new_exec_on", 7},
+	{logSubdomainsOff, "log_subdomains_off", 7},
+}
 
 const (
-	execute   = 1 << 0
-	writeFile = 1 << 1
-	readFile  = 1 << 2
-	readDir   = 1 << 3
-	truncate  = 1 << 14
-	ioctlDev  = 1 << 15
+	bindTCP    = unix.LANDLOCK_ACCESS_NET_BIND_TCP
+	connectTCP = unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+	bindUDP    = unix.LANDLOCK_ACCESS_NET_BIND_UDP
+	connectUDP = unix.LANDLOCK_ACCESS_NET_CONNECT_SEND_UDP
+
+	logSameExecOff   = unix.LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF
+	logNewExecOn     = unix.LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON
+	logSubdomainsOff = unix.LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF
+)
+
+// kernels is the Linux version that has an ABI. 8 and 11 brought no right: what
+// they have (TSYNC, NO_NEW_PRIVS) a plan does by other calls.
+var kernels = []string{1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12",
+	7: "6.15", 8: "7.0", 9: "7.1", 10: "7.2", 11: "7.3"}
+
+// newestABI is the newest that this table knows.
+var newestABI = len(kernels) - 1
+
+const (
+	execute  = unix.LANDLOCK_ACCESS_FS_EXECUTE
+	readFile = unix.LANDLOCK_ACCESS_FS_READ_FILE
+	refer    = unix.LANDLOCK_ACCESS_FS_REFER
+	makeChar = unix.LANDLOCK_ACCESS_FS_MAKE_CHAR
+	makeReg  = unix.LANDLOCK_ACCESS_FS_MAKE_REG
+
+	scopeSignal = unix.LANDLOCK_SCOPE_SIGNAL
 
 	// onFile is what can be granted on something that is no directory.
-	onFile = execute | writeFile | readFile | truncate | ioctlDev
+	onFile = execute | readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE |
+		unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 
-	read  = readFile | readDir
-	write = (1<<16 - 1) &^ (read | execute)
+	read = readFile | unix.LANDLOCK_ACCESS_FS_READ_DIR
+	// write is all that changes files. To connect to somebody's socket is
+	// another thing: resolve_unix is granted by name only.
+	write = (unix.LANDLOCK_ACCESS_FS_IOCTL_DEV<<1 - 1) &^ (read | execute)
 )
 
 // upTo is the set of rights that an ABI has.
@@ -94,11 +126,23 @@ func text(set uint64, rights []right, prefix string) string {
 
 func (a Access) String() string { return text(uint64(a), fsRights, "LANDLOCK_ACCESS_FS_") }
 
+// names lists the set as --allow takes it.
+func (a Access) names() string {
+	var names []string
+	for _, r := range fsRights {
+		if uint64(a)&r.bit != 0 {
+			names = append(names, r.name)
+		}
+	}
+	return strings.Join(names, "+")
+}
+
 // rights print what the ops of a ruleset hold.
 var rights = plan.LandlockRights{
-	FS:    func(set uint64) string { return Access(set).String() },
-	Net:   func(set uint64) string { return text(set, netRights, "LANDLOCK_ACCESS_NET_") },
-	Scope: func(set uint64) string { return text(set, scopes, "LANDLOCK_SCOPE_") },
+	FS:       func(set uint64) string { return Access(set).String() },
+	Net:      func(set uint64) string { return text(set, netRights, "LANDLOCK_ACCESS_NET_") },
+	Scope:    func(set uint64) string { return text(set, scopes, "LANDLOCK_SCOPE_") },
+	Restrict: func(set uint64) string { return text(set, logFlags, "LANDLOCK_RESTRICT_SELF_") },
 }
 
 func parseRight(name string, rights []right) (uint64, error) {
@@ -110,21 +154,15 @@ func parseRight(name string, rights []right) (uint64, error) {
 	return 0, fmt.Errorf("unknown right %q", name)
 }
 
-// needs is an error if the kernel's ABI lacks a right of the set.
-func needs(set uint64, rights []right, what string, abi int) error {
-	for _, r := range rights {
-		if set&r.bit == 0 || r.abi <= abi {
-			continue
+// ParseAccess reads rights on files: RIGHT+RIGHT, each with the kernel's name.
+func ParseAccess(s string) (Access, error) {
+	var set uint64
+	for _, name := range strings.Split(s, "+") {
+		bit, err := parseRight(name, fsRights)
+		if err != nil {
+			return 0, err
 		}
-		return fmt.Errorf("%s %s: not supported (needs Landlock ABI %d, Linux %s; this kernel has %s)",
-			what, r.name, r.abi, kernels[r.abi], abiText(abi))
+		set |= bit
 	}
-	return nil
-}
-
-func abiText(abi int) string {
-	if abi == 0 {
-		return "no Landlock"
-	}
-	return fmt.Sprint("ABI ", abi)
+	return Access(set), nil
 }

@@ -15,17 +15,23 @@ import (
 var Kind = stage.Kind{
 	Name: "hk-landlock",
 	New:  func() stage.Stage { return &Ruleset{} },
-	Usage: `hk-landlock [flags] [--] NEXT [args...]: restrict files, TCP, signals
+	Usage: `hk-landlock [flags] [--] NEXT [args...]: restrict files, ports, sockets, signals
 
 Everything that no rule allows is forbidden
  --ro PATH,...            read            --rx PATH,...   read and execute
  --rw PATH,...            read and write  --rwx PATH,...  all three
+ --allow PATH:RIGHT+RIGHT,...             rights by the kernel's names
  --tcp-bind PORT,...      --tcp-connect PORT,...
- --scope signal,abstract-unix-socket   nothing outside can be reached by these
- --restrict fs,tcp-bind,tcp-connect    restrict, with nothing allowed
+ --udp-bind PORT,...      --udp-connect PORT,...
+ --scope signal,abstract-unix-socket      nothing outside can be reached by these
+ --restrict fs,RIGHT,tcp-bind,...         restrict, with nothing allowed
 
- --abi N                  handle the rights on files of ABI N; default 5
-A comma in a path is written \,
+ --abi N                  restrict the rights on files of ABI N; default 5
+ --best-effort            leave out what this kernel cannot enforce, and tell
+ --ignore-missing         leave out paths that are not there, and tell
+ --log off|exec|subdomains                audit what the payload is denied
+ --support                print what this kernel can do, right by right
+In a path a comma is written \, and, with --allow, a colon \:
 `,
 }
 
@@ -33,29 +39,28 @@ A comma in a path is written \,
 func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 	for _, class := range []string{"ro", "rx", "rw", "rwx"} {
 		fs.Func(class, "", func(v string) error {
-			for _, p := range splitCommas(v) {
+			for _, p := range split(v, ',') {
 				if p == "" {
 					return errors.New("an empty path")
 				}
-				r.Rules = append(r.Rules, Rule{class, p})
+				r.Rules = append(r.Rules, Rule{Flag: class, Path: unescape(p, `,\`)})
 			}
 			return nil
 		})
 	}
-	ports := func(list *[]uint16) func(string) error {
-		return func(v string) error {
+	fs.Func("allow", "", r.allow)
+	for _, l := range r.portLists() {
+		fs.Func(l.flag, "", func(v string) error {
 			for _, w := range strings.Split(v, ",") {
 				n, err := strconv.ParseUint(w, 10, 16)
 				if err != nil {
 					return fmt.Errorf("%q is no port from 0 to 65535", w)
 				}
-				*list = append(*list, uint16(n))
+				*l.ports = append(*l.ports, uint16(n))
 			}
 			return nil
-		}
+		})
 	}
-	fs.Func("tcp-bind", "", ports(&r.Bind))
-	fs.Func("tcp-connect", "", ports(&r.Connect))
 	fs.Func("scope", "", func(v string) error {
 		for _, w := range strings.Split(v, ",") {
 			bit, err := parseRight(w, scopes)
@@ -68,59 +73,123 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 	})
 	fs.Func("restrict", "", func(v string) error {
 		for _, w := range strings.Split(v, ",") {
-			switch w {
-			case "fs":
-				r.RestrictFS = true
-			case "tcp-bind":
-				r.RestrictNet |= bindTCP
-			case "tcp-connect":
-				r.RestrictNet |= connectTCP
-			default:
-				return fmt.Errorf("%q is not fs, tcp-bind or tcp-connect", w)
+			if err := r.restrict(w); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	fs.Func("abi", "", func(v string) error {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > len(kernels) {
-			return fmt.Errorf("%q is no ABI from 1 to %d", v, len(kernels))
+		if err != nil || n < 1 || n > newestABI {
+			return fmt.Errorf("%q is no ABI from 1 to %d", v, newestABI)
 		}
 		r.ABI = n
 		return nil
 	})
+	fs.BoolVar(&r.BestEffort, "best-effort", false, "")
+	fs.BoolVar(&r.IgnoreMissing, "ignore-missing", false, "")
+	fs.Func("log", "", func(v string) error {
+		if logs[v] == 0 {
+			return fmt.Errorf("%q is not off, exec or subdomains", v)
+		}
+		r.Log = v
+		return nil
+	})
+	fs.BoolVar(&r.Support, "support", false, "")
 }
 
-// splitCommas cuts at commas that have no backslash before them.
-func splitCommas(s string) []string {
-	var fields []string
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == ',' || s[i+1] == '\\'):
-			i++
-			b.WriteByte(s[i])
-		case s[i] == ',':
-			fields = append(fields, b.String())
-			b.Reset()
-		default:
-			b.WriteByte(s[i])
+// allow reads PATH:RIGHT+RIGHT, and more of them behind commas.
+func (r *Ruleset) allow(v string) error {
+	for _, w := range split(v, ',') {
+		f := split(w, ':')
+		if len(f) != 2 {
+			return fmt.Errorf("%q is not PATH:RIGHT+RIGHT", w)
+		}
+		if f[0] == "" {
+			return errors.New("an empty path")
+		}
+		access, err := ParseAccess(f[1])
+		if err != nil {
+			return err
+		}
+		r.Rules = append(r.Rules, Rule{"allow", unescape(f[0], `,:\`), access})
+	}
+	return nil
+}
+
+func (r *Ruleset) restrict(what string) error {
+	if what == "fs" {
+		r.RestrictFS = true
+		return nil
+	}
+	for _, l := range r.portLists() {
+		if l.flag == what {
+			r.RestrictNet |= l.right
+			return nil
 		}
 	}
-	return append(fields, b.String())
+	bit, err := parseRight(what, fsRights)
+	if err != nil {
+		return fmt.Errorf("%q is not fs, tcp-bind, tcp-connect, udp-bind, udp-connect or a right on files", what)
+	}
+	r.Restrict |= Access(bit)
+	return nil
+}
+
+// split cuts at separators that have no backslash before them.
+func split(s string, sep byte) []string {
+	var fields []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case sep:
+			fields = append(fields, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(fields, s[start:])
+}
+
+// unescape takes away the backslashes before these bytes.
+func unescape(s, these string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte(these, s[i+1]) >= 0 {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func escape(s, these string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if strings.IndexByte(these, s[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // Args prints r as flags.
 func (r *Ruleset) Args() []string {
 	var args []string
 	for _, rule := range r.Rules {
-		args = append(args, "--"+rule.Flag+"="+strings.NewReplacer(`\`, `\\`, ",", `\,`).Replace(rule.Path))
+		if rule.Flag == "allow" {
+			args = append(args, "--allow="+escape(rule.Path, `,:\`)+":"+rule.Access.names())
+		} else {
+			args = append(args, "--"+rule.Flag+"="+escape(rule.Path, `,\`))
+		}
 	}
-	for _, p := range r.Bind {
-		args = append(args, fmt.Sprintf("--tcp-bind=%d", p))
-	}
-	for _, p := range r.Connect {
-		args = append(args, fmt.Sprintf("--tcp-connect=%d", p))
+	for _, l := range r.portLists() {
+		for _, p := range *l.ports {
+			args = append(args, fmt.Sprintf("--%s=%d", l.flag, p))
+		}
 	}
 	for _, s := range scopes {
 		if r.Scope&s.bit != 0 {
@@ -130,14 +199,29 @@ func (r *Ruleset) Args() []string {
 	if r.RestrictFS {
 		args = append(args, "--restrict=fs")
 	}
-	if r.RestrictNet&bindTCP != 0 {
-		args = append(args, "--restrict=tcp-bind")
+	for _, right := range fsRights {
+		if uint64(r.Restrict)&right.bit != 0 {
+			args = append(args, "--restrict="+right.name)
+		}
 	}
-	if r.RestrictNet&connectTCP != 0 {
-		args = append(args, "--restrict=tcp-connect")
+	for _, l := range r.portLists() {
+		if r.RestrictNet&l.right != 0 {
+			args = append(args, "--restrict="+l.flag)
+		}
 	}
 	if r.ABI != 0 {
 		args = append(args, fmt.Sprintf("--abi=%d", r.ABI))
+	}
+	if r.Log != "" {
+		args = append(args, "--log="+r.Log)
+	}
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{{"best-effort", r.BestEffort}, {"ignore-missing", r.IgnoreMissing}, {"support", r.Support}} {
+		if f.on {
+			args = append(args, "--"+f.name)
+		}
 	}
 	return args
 }

@@ -3,12 +3,12 @@
 //
 // A rule implies its restriction: --ro /usr forbids everything that no rule
 // allows. Rules for the same path add up. What the kernel cannot enforce is an
-// error.
+// error, unless BestEffort is set.
 package landlock
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -19,25 +19,41 @@ import (
 // A Ruleset is one Landlock domain.
 type Ruleset struct {
 	Rules []Rule
-	// Bind and Connect are the TCP ports that may be used.
-	Bind, Connect []uint16
+	// BindTCP, ConnectTCP, BindUDP and ConnectUDP are ports that may be used.
+	// UDP needs ABI 10 (Linux 7.2).
+	BindTCP, ConnectTCP, BindUDP, ConnectUDP []uint16
 	// Scope holds LANDLOCK_SCOPE_* bits: what cannot be reached outside of the
 	// domain.
 	Scope uint64
-	// Restrict restricts with nothing allowed: fs, tcp-bind, tcp-connect.
+	// RestrictFS restricts all rights on files of the ABI, Restrict these,
+	// and RestrictNet, of LANDLOCK_ACCESS_NET_*, those: with nothing allowed.
 	RestrictFS  bool
+	Restrict    Access
 	RestrictNet uint64
-	// ABI is the ABI whose rights on files are handled; 0 is DefaultABI. A
-	// kernel that has less is an error.
+	// ABI is the ABI whose rights on files are restricted, besides those that
+	// are named in Rules and Restrict; 0 is DefaultABI. A kernel that has less
+	// is an error.
 	ABI int
+	// BestEffort leaves out what the kernel cannot enforce, and tells.
+	BestEffort bool
+	// IgnoreMissing leaves out rules for paths that are not there, and tells.
+	IgnoreMissing bool
+	// Log is what of the payload's is written to the audit log: "off" nothing,
+	// "exec" what this domain denies, "subdomains" also what those that are
+	// made in it deny, and "" what the kernel does by itself: nothing of this
+	// domain.
+	Log string
+	// Support prints what the kernel can do and runs nothing.
+	Support bool
 }
 
 // A Rule allows access to a file hierarchy, as seen from the root in force when
 // the rule is added.
 type Rule struct {
-	// Flag is ro, rx, rw or rwx.
-	Flag string
-	Path string
+	// Flag is ro, rx, rw or rwx; or allow, which grants Access.
+	Flag   string
+	Path   string
+	Access Access
 }
 
 // DefaultABI is what restricts files unless an ABI is named: all rights up to
@@ -52,78 +68,100 @@ var classes = map[string]Access{
 	"rwx": read | write | execute,
 }
 
-const (
-	bindTCP    = 1 << 0
-	connectTCP = 1 << 1
-)
-
-// handled is what the domain restricts.
-func (r *Ruleset) handled() (fs, net uint64) {
-	abi := r.ABI
-	if abi == 0 {
-		abi = DefaultABI
+func (r Rule) access() Access {
+	if r.Flag == "allow" {
+		return r.Access
 	}
-	if r.RestrictFS || len(r.Rules) > 0 {
-		fs = upTo(fsRights, abi)
-	}
-	net = r.RestrictNet
-	if len(r.Bind) > 0 {
-		net |= bindTCP
-	}
-	if len(r.Connect) > 0 {
-		net |= connectTCP
-	}
-	return fs, net
+	return classes[r.Flag]
 }
 
-func (r *Ruleset) check(s *stage.State, fs, net uint64) error {
-	if fs|net|r.Scope == 0 {
-		return errors.New("nothing is restricted: see hk-landlock(1)")
+// namedFS are the rights on files that are restricted whatever the ABI.
+func (r *Ruleset) namedFS() uint64 {
+	set := uint64(r.Restrict)
+	for _, rule := range r.Rules {
+		if rule.Flag == "allow" {
+			set |= uint64(rule.Access)
+		}
 	}
-	abi := s.Host.LandlockABI()
-	if abi == 0 {
-		return errors.New("this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line")
+	return set
+}
+
+// A portList is the ports that may be used in one way.
+type portList struct {
+	flag  string
+	right uint64
+	ports *[]uint16
+}
+
+func (r *Ruleset) portLists() []portList {
+	return []portList{
+		{"tcp-bind", bindTCP, &r.BindTCP},
+		{"tcp-connect", connectTCP, &r.ConnectTCP},
+		{"udp-bind", bindUDP, &r.BindUDP},
+		{"udp-connect", connectUDP, &r.ConnectUDP},
 	}
-	if r.ABI > abi {
-		return fmt.Errorf("--abi %d: this kernel has ABI %d", r.ABI, abi)
+}
+
+var logs = map[string]uint64{
+	"off":        logSameExecOff | logSubdomainsOff,
+	"exec":       logNewExecOn | logSubdomainsOff,
+	"subdomains": logNewExecOn,
+}
+
+// asked is the domain that the settings come to on a kernel that has it all.
+func (r *Ruleset) asked() domain {
+	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logs[r.Log]}
+	if r.RestrictFS || len(r.Rules) > 0 {
+		abi := r.ABI
+		if abi == 0 {
+			abi = DefaultABI
+		}
+		d.fs |= upTo(fsRights, abi)
 	}
-	if err := needs(fs, fsRights, "right", abi); err != nil {
-		return fmt.Errorf("%w; --abi %d restricts what it has", err, abi)
+	for _, l := range r.portLists() {
+		if len(*l.ports) > 0 {
+			d.net |= l.right
+		}
 	}
-	if err := needs(net, netRights, "right", abi); err != nil {
-		return err
-	}
-	return needs(r.Scope, scopes, "scope", abi)
+	return d
 }
 
 // Plan adds the ops that make the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
-	fs, net := r.handled()
-	if err := r.check(s, fs, net); err != nil {
+	asked := r.asked()
+	if asked.empty() {
+		return errors.New("nothing is restricted: see hk-landlock(1)")
+	}
+	d, err := r.enforce(s, asked)
+	if err != nil {
 		return err
 	}
-	set := s.Open("ruleset", rights.CreateRuleset(fs, net, r.Scope).
+	for _, line := range table(s.Host, asked, d) {
+		s.Comments = append(s.Comments, s.Name+": "+line)
+	}
+	s.Notes = append(s.Notes, notes(s.Host, d)...)
+	if d.empty() {
+		s.Add(plan.NoNewPrivs())
+		return nil
+	}
+	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
 		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
-	for _, rule := range r.union() {
-		r.allowPath(s, set, rule.path, rule.access&Access(fs))
-	}
-	if fs != 0 {
-		allowNext(s, set)
-	}
-	for _, ports := range []struct {
-		list   []uint16
-		access uint64
-	}{{r.Bind, bindTCP}, {r.Connect, connectTCP}} {
-		for _, port := range ports.list {
-			s.Add(rights.AllowPort(set, port, ports.access))
+	r.allowPaths(s, set, Access(d.fs))
+	allowNext(s, set, d.fs)
+	for _, l := range r.portLists() {
+		for _, port := range *l.ports {
+			if d.net&l.right != 0 {
+				s.Add(rights.AllowPort(set, port, l.right))
+			}
 		}
 	}
-	s.Add(plan.NoNewPrivs(), plan.LandlockRestrictSelf(set), plan.Close(set))
-	s.Landlocked = s.Landlocked || fs != 0
+	s.Add(plan.NoNewPrivs(), rights.RestrictSelf(set, d.log), plan.Close(set))
+	s.Landlocked = s.Landlocked || d.fs != 0
 	return nil
 }
 
 type grant struct {
+	flags  []string
 	path   string
 	access Access
 }
@@ -139,30 +177,77 @@ func (r *Ruleset) union() []grant {
 			at[rule.Path] = i
 			list = append(list, grant{path: rule.Path})
 		}
-		list[i].access |= classes[rule.Flag]
+		list[i].flags = append(list[i].flags, "--"+rule.Flag)
+		list[i].access |= rule.access()
 	}
 	return list
+}
+
+// allowPaths adds the rules for files, as far as the domain handles what they
+// grant.
+func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
+	missing := map[string]*plan.Result{}
+	var order []string
+	for _, g := range r.union() {
+		if g.access &= handled; g.access == 0 {
+			continue
+		}
+		at := r.allowPath(s, set, g)
+		if r.IgnoreMissing {
+			name := strings.Join(g.flags, ", ") + " " + g.path
+			order, missing[name] = append(order, name), at
+		}
+	}
+	if order == nil {
+		return
+	}
+	s.Plan.Outside(plan.Outside{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at *plan.At) error {
+		for _, name := range order {
+			if n := at.Result(missing[name]); n < 0 {
+				at.LeftOut(name + ": " + unix.Errno(-n).Error())
+			}
+		}
+		return nil
+	}})
 }
 
 // allowPath grants rights at a path. Whether it is a directory cannot be known
 // before the root is made, so what a file can have is granted first, and the
 // rest to what is a directory: for a file the kernel says EINVAL to that.
-func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, p string, access Access) {
-	open := plan.Openat(plan.AtCwd(), p, unix.O_PATH|unix.O_CLOEXEC, 0).
-		Hint(unix.ENOENT, "the path must exist in the root in force")
-	at := s.Open("path", open)
-	file := access & onFile
-	s.Add(rights.AllowPath(set, at, uint64(file)))
-	if access != file {
-		s.Add(rights.AllowPath(set, at, uint64(access)).Except(unix.EINVAL))
+//
+// A path that is not there and need not be is descriptor -1, to which the
+// kernel says EBADF.
+func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, g grant) *plan.Result {
+	name := strings.Join(g.flags, ", ") + " " + g.path
+	open := plan.Openat(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	var absent []unix.Errno
+	if r.IgnoreMissing {
+		open = open.Except(unix.ENOENT, unix.ENOTDIR)
+		absent = []unix.Errno{unix.EBADF}
+	} else {
+		open = open.Hint(unix.ENOENT, name+": the path must exist in the root in force; or --ignore-missing")
 	}
-	s.Add(plan.Close(at))
+	at := s.Open("path", open.Hint(unix.EACCES, name+": a directory on the way cannot be searched by who the payload will be"))
+	file := g.access & onFile
+	if file != 0 {
+		s.Add(rights.AllowPath(set, at, uint64(file)).Except(absent...))
+	}
+	switch {
+	case file == 0:
+		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(absent...).
+			Hint(unix.EINVAL, name+": "+g.access.names()+" can be granted on a directory only"))
+	case g.access != file:
+		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(append(absent, unix.EINVAL)...))
+	}
+	s.Add(plan.Close(at).Except(absent...))
+	return at
 }
 
 // allowNext lets the next stage of a chain that is not fused be executed.
-func allowNext(s *stage.State, set *plan.Result) {
-	const access = execute | readFile
+func allowNext(s *stage.State, set *plan.Result, handled uint64) {
+	access := (execute | readFile) & handled
 	switch {
+	case access == 0:
 	case s.Next != nil:
 		s.Add(rights.AllowPath(set, s.Next, access))
 	case s.NextFD >= 0:

@@ -130,6 +130,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
 		s.New |= unix.CLONE_NEWNS
 	}
+	s.Mounts = true
 	b := &builder{State: s, inPlace: m.InPlace}
 	if err := m.begin(b); err != nil {
 		return err

@@ -19,6 +19,9 @@ type At struct {
 
 	plan   *Plan
 	layout *layout
+	// stage is that of the step, and fds what it takes from a child.
+	stage string
+	fds   map[*Result]int
 	// sock is our end of the socket to the child, or -1 without a clone.
 	sock int
 	warn func(stage, text string)
@@ -31,6 +34,43 @@ func (a *At) Set(r *Result, v uint64) {
 	for _, s := range r.set {
 		s.put(v)
 	}
+}
+
+// Result is what the op that gives r has returned; below 0 it is -errno, of an
+// errno that the op excepts. The op must come before the step.
+func (a *At) Result(r *Result) int64 {
+	for k, i := range a.layout.index {
+		if a.plan.items[i].op.gives == r {
+			return int64(a.layout.record(k).result)
+		}
+	}
+	panic("plan: no op gives " + r.String())
+}
+
+// FD is the descriptor that r, one of the step's Takes, is in this process. It
+// is open until the step is done.
+func (a *At) FD(r *Result) int {
+	if fd, ok := a.fds[r]; ok {
+		return fd
+	}
+	return int(a.Result(r))
+}
+
+// LeftOut tells that something was asked for only if possible, and is not
+// there.
+func (a *At) LeftOut(what string) {
+	if a.plan.LeftOut != nil {
+		a.plan.LeftOut(a.stage, what)
+	}
+}
+
+// do does a step here.
+func (a *At) do(step *Outside) error {
+	a.stage = step.Stage
+	if err := step.Do(a); err != nil {
+		return &StepError{Stage: step.Stage, Err: err}
+	}
+	return nil
 }
 
 // Fill puts bytes into memory made by [Reserve]. It panics when they do not

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"fmt"
+	"strings"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -64,6 +67,32 @@ func Read(fd *Result, n int) Op {
 func Sendto(fd *Result) Op {
 	return Op{Name: "sendto", nr: unix.SYS_SENDTO, Args: []Arg{Ref(fd), Bytes([]byte{1}), Int(1),
 		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)}}.Exactly(1).
+		Hint(unix.EPIPE, "the supervisor is gone")
+}
+
+// SendFDs is sendmsg(2) of one byte and of descriptors to the supervisor; EPIPE
+// if it is gone.
+func SendFDs(sock *Result, fds ...*Result) Op {
+	control := (&structure{}).u64(uint64(unix.CmsgLen(4 * len(fds)))).u32(unix.SOL_SOCKET).u32(unix.SCM_RIGHTS)
+	for _, fd := range fds {
+		control.result32(fd)
+	}
+	if len(fds)%2 != 0 {
+		control.u32(0)
+	}
+	// Pointers and sizes are of 8 bytes on all machines that hk is built for;
+	// the fields of 4 are padded.
+	iov := (&structure{}).pointer(&Mem{str: "\x01"}).u64(1)
+	m := (&structure{}).u64(0).u64(0).pointer(&iov.Mem).u64(1).pointer(&control.Mem).u64(uint64(len(control.bytes))).u64(0)
+	names := make([]string, len(fds))
+	for i, fd := range fds {
+		names[i] = fd.String()
+	}
+	text := fmt.Sprintf(`{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, `+
+		`msg_control=[{cmsg_len=%d, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%s]}], msg_controllen=%d, msg_flags=0}`,
+		unix.CmsgLen(4*len(fds)), strings.Join(names, ", "), len(control.bytes))
+	return Op{Name: "sendmsg", nr: unix.SYS_SENDMSG, Args: []Arg{Ref(sock), Ptr(m.is(func() string { return text })),
+		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)}}.Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
 }
 

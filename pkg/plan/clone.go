@@ -148,62 +148,92 @@ func (c *Process) Setup() error {
 func (c *Process) steps() error {
 	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, warn: c.plan.Warn, ends: &c.ends}
 	for i, it := range c.plan.items {
-		if it.who != Child || it.op.Name != "sendto" {
+		if it.who != Child || it.op.Name != "sendto" && it.op.Name != "sendmsg" {
 			continue
 		}
-		pid, open, err := receive(c.sock)
-		if err != nil || !open {
+		m, err := receive(c.sock)
+		if err != nil || !m.open {
 			return err
 		}
-		if pid > 0 {
-			c.Payload, at.PID = pid, pid
+		if m.pid > 0 {
+			c.Payload, at.PID = m.pid, m.pid
 		}
 		step := c.plan.items[i+1].step
 		if step == nil {
 			continue
 		}
-		if err := step.Do(at); err != nil {
-			return &StepError{Stage: step.Stage, Err: err}
+		err = m.give(at, step)
+		if err == nil {
+			err = at.do(step)
+		}
+		for _, fd := range m.fds {
+			unix.Close(fd)
+		}
+		if err != nil {
+			return err
 		}
 		if err := unix.Sendto(c.sock, []byte{1}, unix.MSG_NOSIGNAL, nil); err != nil && err != unix.EPIPE {
 			return fmt.Errorf("answer the child: %w", err)
 		}
 	}
-	_, open, err := receive(c.sock)
-	if err == nil && open {
+	m, err := receive(c.sock)
+	if err == nil && m.open {
 		err = errors.New("the child sent more than the plan has")
 	}
 	return err
 }
 
-// receive waits for the child's next message, and tells who sent it. open is
+// A message is what the child has sent: who it is, and descriptors. open is
 // false at end of file.
+type message struct {
+	pid  int
+	fds  []int
+	open bool
+}
+
+// give lets the step have the descriptors that it takes.
+func (m *message) give(at *At, step *Outside) error {
+	if len(m.fds) != len(step.Takes) {
+		return fmt.Errorf("the child sent %d descriptors, the step takes %d", len(m.fds), len(step.Takes))
+	}
+	at.fds = map[*Result]int{}
+	for i, r := range step.Takes {
+		at.fds[r] = m.fds[i]
+	}
+	return nil
+}
+
+// receive waits for the child's next message.
 //
 // The system call is made raw: the child is about to answer, and to have the
 // scheduler find another thread for nothing takes longer than that.
-func receive(sock int) (pid int, open bool, err error) {
+func receive(sock int) (message, error) {
 	var b [1]byte
-	var control [64]byte
+	var control [128]byte
 	iov := unix.Iovec{Base: &b[0], Len: 1}
 	for {
 		msg := unix.Msghdr{Iov: &iov, Iovlen: 1, Control: &control[0], Controllen: uint64(len(control))}
-		n, _, e := unix.Syscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)), 0)
+		n, _, e := unix.Syscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)), unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case e == unix.EINTR:
 			continue
 		case e == unix.ECONNRESET, e == 0 && n == 0:
-			return 0, false, nil
+			return message{}, nil
 		case e != 0:
-			return 0, false, fmt.Errorf("wait for the child: %w", e)
+			return message{}, fmt.Errorf("wait for the child: %w", e)
 		}
+		m := message{open: true}
 		if msgs, err := unix.ParseSocketControlMessage(control[:msg.Controllen]); err == nil {
-			for _, m := range msgs {
-				if cred, err := unix.ParseUnixCredentials(&m); err == nil {
-					pid = int(cred.Pid)
+			for _, c := range msgs {
+				if cred, err := unix.ParseUnixCredentials(&c); err == nil {
+					m.pid = int(cred.Pid)
+				}
+				if fds, err := unix.ParseUnixRights(&c); err == nil {
+					m.fds = append(m.fds, fds...)
 				}
 			}
 		}
-		return pid, true, nil
+		return m, nil
 	}
 }
 

@@ -28,8 +28,8 @@ func (p *Plan) Here(trace io.Writer) error {
 	at := &At{PID: os.Getpid(), plan: p, layout: l, sock: -1, warn: p.Warn}
 	for k := 0; ; {
 		for _, step := range p.stepsAfter(l, k) {
-			if err := step.Do(at); err != nil {
-				return &StepError{Stage: step.Stage, Err: err}
+			if err := at.do(step); err != nil {
+				return err
 			}
 			if trace != nil {
 				writeStep(trace, step)

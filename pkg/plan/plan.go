@@ -135,6 +135,9 @@ type Outside struct {
 	Text string
 	// Gives are the values that Do sets through [At.Set].
 	Gives []*Result
+	// Takes are descriptors that Do works with, by [At.FD]. A child sends them
+	// along: to take them from it would need the right to attach to it.
+	Takes []*Result
 	// Do does the step. Preconditions: it changes nothing when it fails.
 	Do func(*At) error
 }
@@ -159,6 +162,9 @@ type Plan struct {
 	sync, ours *Result
 	args       *Mem
 
+	// LeftOut gets what outside steps find missing of what was asked for only if
+	// possible; nil drops it.
+	LeftOut func(stage, what string)
 	// Warn gets what outside steps find that is no failure; nil drops it.
 	Warn func(stage, text string)
 }
@@ -202,7 +208,7 @@ func (p *Plan) Outside(step Outside) {
 		p.items = append(p.items, item{who: Beyond, step: &step})
 		return
 	}
-	p.send(step.Stage)
+	p.send(step.Stage, step.Takes...)
 	p.items = append(p.items, item{who: Beyond, step: &step})
 	p.Add(step.Stage, Read(p.sync, 1).Exactly(1))
 }
@@ -275,7 +281,11 @@ func (p *Plan) Alive(stage string) {
 
 // send appends the op that tells the supervisor that the child is there. It
 // also tells who the child is, which with an init only the kernel knows.
-func (p *Plan) send(stage string) {
+func (p *Plan) send(stage string, fds ...*Result) {
+	if len(fds) > 0 {
+		p.Add(stage, SendFDs(p.sync, fds...))
+		return
+	}
 	p.Add(stage, Sendto(p.sync))
 }
 

@@ -113,7 +113,7 @@ func TestStruct(t *testing.T) {
 	// A result in a struct that an argument points to: sendmsg-like calls take
 	// one; here landlock_add_rule, which says EBADF for a wrong descriptor.
 	text := func(uint64) string { return "X" }
-	rights := LandlockRights{text, text, text}
+	rights := LandlockRights{text, text, text, text}
 	p := newClone(false, false)
 	set := p.Open("test", "ruleset", rights.CreateRuleset(1, 0, 0))
 	d := p.Open("test", "dir", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))

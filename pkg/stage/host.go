@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,10 @@ type Host struct {
 	Rlimit func(resource int) (soft, hard uint64)
 	// LandlockABI is the kernel's Landlock ABI, 0 if there is none.
 	LandlockABI func() int
+	// LandlockErrata has bit n-1 set if the kernel says that Landlock's erratum
+	// n is mended. A kernel that cannot tell (before 6.15, but for later fixes to
+	// older ones) has 0.
+	LandlockErrata func() int
 	// SubIDs lists the ids that subuid(5) or subgid(5) gives to the caller;
 	// kind is "uid" or "gid".
 	SubIDs func(kind string) ([]IDRange, error)
@@ -84,15 +89,17 @@ func ThisHost() *Host {
 	_ = syscall.Exec("", nil, nil)
 	h := &Host{
 		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
-		SelfFD:      selfFD(),
-		Stat:        func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
-		StatIn:      statIn,
-		Lstat:       func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
-		Readlink:    os.Readlink,
-		ReadDir:     os.ReadDir,
-		Rlimit:      rlimit,
-		LandlockABI: landlockABI,
-		Helper:      helper,
+		SelfFD:   selfFD(),
+		Stat:     func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
+		StatIn:   statIn,
+		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
+		Readlink: os.Readlink,
+		ReadDir:  os.ReadDir,
+		Rlimit:   rlimit,
+		// The kernel is asked once.
+		LandlockABI:    sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) }),
+		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),
+		Helper:         helper,
 		UserNS: func() bool {
 			b, err := read("/proc/self/uid_map")
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
@@ -234,10 +241,12 @@ func procfs() error {
 	return nil
 }
 
-func landlockABI() int {
-	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+// landlockVersion asks landlock_create_ruleset(2) about itself; 0 if it does not
+// answer.
+func landlockVersion(what uintptr) int {
+	n, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, what)
 	if e != 0 {
 		return 0
 	}
-	return int(abi)
+	return int(n)
 }

@@ -1,6 +1,9 @@
 package stage
 
 import (
+	"io"
+	"strings"
+
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +36,9 @@ type State struct {
 	NoSetgroups bool
 	// NewRoot is set once the root directory is another one.
 	NewRoot bool
+	// Mounts is set once an op mounts: what the host has at a path need not be
+	// what is there then.
+	Mounts bool
 	// Landlocked is set once a domain handles file system rights: mounts are
 	// forbidden from there on.
 	Landlocked bool
@@ -64,6 +70,9 @@ type State struct {
 
 	// Skipped tells what was asked for only if possible and is left out.
 	Skipped []Skip
+
+	// Comments are lines that --explain prints before the plan.
+	Comments []string
 
 	// Notes tell what is worth knowing and no weaker for it; shown by -v.
 	Notes []string
@@ -181,4 +190,16 @@ func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 	const covered = "something is mounted over a part of /proc, as a container does"
 	f := s.Open("file", open.Hint(unix.EXDEV, covered).Hint(unix.EROFS, covered))
 	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
+}
+
+// Text writes the comments, each behind a "# ", and the plan.
+func (s *State) Text(w io.Writer) error {
+	var b strings.Builder
+	for _, c := range s.Comments {
+		b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	return s.Plan.Text(w)
 }

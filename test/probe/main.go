@@ -58,6 +58,18 @@ func main() {
 			}
 			c.Close()
 		}
+	case "bind": // probe bind udp ADDRESS
+		c, err := net.ListenPacket(args[0], args[1])
+		if err == nil {
+			c.Close()
+		}
+		sayErr(err)
+	case "sendto": // probe sendto FROM TO: a datagram from one address to another
+		sayErr(sendto(args[0], args[1]))
+	case "fixture":
+		sayErr(fixture(args[0]))
+	case "right": // probe right NAME DIR, or DEVICE
+		sayErr(tryRight(args[0], args[1]))
 	case "userns": // probe userns clone|clone3: make a user namespace
 		say(userns(args[0]))
 	case "kill":
@@ -83,6 +95,20 @@ func listen(network, address string) (net.Listener, error) {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)
 	return c.Listen(context.Background(), network, address)
+}
+
+func sendto(from, to string) error {
+	c, err := net.ListenPacket("udp", from)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	addr, err := net.ResolveUDPAddr("udp", to)
+	if err != nil {
+		return err
+	}
+	_, err = c.WriteTo([]byte("x"), addr)
+	return err
 }
 
 // userns clones a child in a new user namespace, which does nothing.

@@ -1,0 +1,176 @@
+package landlock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"hk/pkg/stage"
+)
+
+// A domain is what a ruleset restricts: rights on files and ports that are
+// forbidden unless a rule allows them, scopes, and flags about the audit log.
+type domain struct {
+	fs, net, scope, log uint64
+}
+
+func (d domain) empty() bool { return d.fs|d.net|d.scope == 0 }
+
+// A part is one of the four sets of a domain, and what its bits are called.
+type part struct {
+	what   string
+	rights []right
+	set    *uint64
+}
+
+func (d *domain) parts() []part {
+	return []part{
+		{"right", fsRights, &d.fs},
+		{"right", netRights, &d.net},
+		{"scope", scopes, &d.scope},
+		{"flag", logFlags, &d.log},
+	}
+}
+
+const noLandlock = "this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line"
+
+// enforce is what of a domain the kernel can enforce. What it cannot is an
+// error, or, with best effort, left out and told.
+func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
+	abi := s.Host.LandlockABI()
+	switch {
+	case abi == 0 && r.BestEffort:
+		s.Skip("everything: " + noLandlock)
+		return domain{}, nil
+	case abi == 0:
+		return domain{}, errors.New(noLandlock)
+	case r.ABI > abi && r.BestEffort:
+		s.Skip(fmt.Sprintf("--abi %d: this kernel has ABI %d", r.ABI, abi))
+	case r.ABI > abi:
+		return domain{}, fmt.Errorf("--abi %d: this kernel has ABI %d", r.ABI, abi)
+	}
+	d := asked
+	for _, p := range d.parts() {
+		for _, right := range p.rights {
+			if *p.set&right.bit == 0 || right.abi <= abi {
+				continue
+			}
+			err := right.missing(p.what, abi)
+			if !r.BestEffort {
+				if r.ABI == 0 && p.set == &d.fs && right.bit&r.namedFS() == 0 {
+					err += fmt.Sprintf("; --abi %d restricts what it has", abi)
+				}
+				return domain{}, errors.New(err)
+			}
+			if right.bit == refer && p.set == &d.fs {
+				err += ", and always denies it"
+			}
+			*p.set &^= right.bit
+			s.Skip(err)
+		}
+	}
+	return d, nil
+}
+
+// missing says what a right needs and the kernel does not have.
+func (r right) missing(what string, abi int) string {
+	return fmt.Sprintf("%s %s: not supported (needs Landlock ABI %d, Linux %s; this kernel has ABI %d)",
+		what, r.name, r.abi, kernels[r.abi], abi)
+}
+
+// errata are Landlock's known faults, each with the sets that it is about.
+var errata = []struct {
+	number int
+	about  domain
+	text   string
+}{
+	{1, domain{net: bindTCP | connectTCP}, "Multipath TCP, SCTP and SMC are taken for TCP, and so are restricted too"},
+	{2, domain{scope: scopeSignal}, "threads of one process that are in different domains cannot signal each other"},
+	{3, domain{fs: refer}, "links and renames in a directory that was moved out of a bind mount can gain rights"},
+	{4, domain{fs: makeChar | makeReg}, "to make a whiteout of an overlay takes make_char instead of make_reg"},
+}
+
+// notes are the errata that the kernel has and that matter to d.
+func notes(h *stage.Host, d domain) []string {
+	mended := h.LandlockErrata()
+	var list []string
+	for _, e := range errata {
+		matters := e.about.fs&d.fs|e.about.net&d.net|e.about.scope&d.scope != 0
+		if matters && mended>>(e.number-1)&1 == 0 {
+			list = append(list, fmt.Sprintf("Landlock erratum %d is not known to be mended in this kernel: %s", e.number, e.text))
+		}
+	}
+	return list
+}
+
+// table tells right by right since when it is there and whether this kernel has
+// it; and, if something is asked for, whether the right is among that and is
+// enforced.
+func table(h *stage.Host, asked, enforced domain) []string {
+	abi := h.LandlockABI()
+	head := "no Landlock in this kernel"
+	if abi > 0 {
+		head = fmt.Sprintf("Landlock ABI %d in this kernel", abi)
+		if abi <= newestABI {
+			head += ", as in Linux " + kernels[abi]
+		}
+		head += "; errata mended: " + bits(h.LandlockErrata())
+	}
+	show := !asked.empty()
+	row := func(name, abi, linux, here, asked, enforced string) string {
+		line := fmt.Sprintf("%-21s %-4s %-6s %-4s", name, abi, linux, here)
+		if show {
+			line += fmt.Sprintf(" %-6s %s", asked, enforced)
+		}
+		return strings.TrimRight(line, " ")
+	}
+	list := []string{head, row("", "ABI", "Linux", "here", "asked", "enforced")}
+	has := enforced.parts()
+	for i, p := range asked.parts() {
+		for _, r := range p.rights {
+			in := *has[i].set&r.bit != 0
+			enforced := yesNo(in)
+			if r.bit == refer && p.set == &asked.fs && !in && has[i].set != nil && *has[i].set != 0 {
+				enforced = "denied" // by every domain for files that does not handle it
+			}
+			list = append(list, row(r.name, fmt.Sprint(r.abi), kernels[r.abi], yesNo(abi >= r.abi), yesNo(*p.set&r.bit != 0), enforced))
+		}
+	}
+	return list
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// bits lists the numbers of the bits that are set, from 1 on.
+func bits(set int) string {
+	var list []string
+	for n := 1; n <= 32; n++ {
+		if set>>(n-1)&1 != 0 {
+			list = append(list, fmt.Sprint(n))
+		}
+	}
+	if list == nil {
+		return "none"
+	}
+	return strings.Join(list, " ")
+}
+
+// Prints reports whether --support is set.
+func (r *Ruleset) Prints() bool { return r.Support }
+
+// Print writes what this kernel can do, and what of it the other flags ask for.
+func (r *Ruleset) Print(s *stage.State, w io.Writer) error {
+	h := s.Host
+	asked := r.asked()
+	abi := h.LandlockABI()
+	enforced := domain{asked.fs & upTo(fsRights, abi), asked.net & upTo(netRights, abi),
+		asked.scope & upTo(scopes, abi), asked.log & upTo(logFlags, abi)}
+	_, err := io.WriteString(w, strings.Join(table(h, asked, enforced), "\n")+"\n")
+	return err
+}
