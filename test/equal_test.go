@@ -40,6 +40,7 @@ var equal = []struct {
 	{name: "not mapped", line: "hk-unshare --user --uts hk-limit --core 0"},
 	{name: "no namespaces", line: "hk-limit --nofile 100:200 hk-setuser --no-new-privs hk-landlock --rwx / hk-seccomp --profile audit"},
 	{name: "one right", line: "hk-landlock --restrict make_sock --log off hk-landlock --rwx / --ignore-missing --ro /absent hk-limit --core 0"},
+	{name: "closure", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --proc hk-landlock --rx / --exec-closure sh"},
 	{name: "no mapping to root", line: "hk-unshare --user --mount --pid hk-idmap --uid 77 --gid 88 hk-mount --rootfs / --proc --tmpfs /run hk-setuser --umask 022 hk-seccomp"},
 	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-net --loopback hk-mount --rootfs / --proc hk-setuser --caps none"},
 	{name: "loopback late", line: "hk-unshare --user --net --pid hk-idmap --self hk-mount --rootfs / --proc hk-net --loopback hk-seccomp"},

@@ -36,6 +36,8 @@ var chains = []struct {
 	{name: "landlock", line: "hk-landlock --rwx / --tcp-bind 80 --tcp-connect 443,8080 --scope signal,abstract-unix-socket --ro /etc/passwd -- /usr/bin/true"},
 	{name: "landlock's flags", line: "hk-landlock --allow /:execute+read_file+read_dir --ignore-missing --ro /absent --restrict tcp-bind --log exec hk-landlock --restrict make_sock -- /usr/bin/true"},
 	{name: "landlock in a child", line: "hk-unshare --user hk-idmap hk-landlock --rx / --ignore-missing --ro /absent -- /usr/bin/true"},
+	{name: "closure", line: "hk-landlock --exec-closure /usr/bin/true -- /usr/bin/true"},
+	{name: "closure in a new root", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / hk-landlock --exec-closure true -- /usr/bin/true"},
 	{name: "path", line: "hk-seccomp --profile audit -- true"},
 	{name: "docker", line: "hk-setuser --no-new-privs --umask 077 hk-seccomp --profile docker -- /usr/bin/true"},
 	{name: "rules", line: "hk-seccomp --profile none --deny mkdir:EXDEV --default allow --arch native -- /usr/bin/true"},

@@ -21,6 +21,7 @@ Everything that no rule allows is forbidden
  --ro PATH,...            read            --rx PATH,...   read and execute
  --rw PATH,...            read and write  --rwx PATH,...  all three
  --allow PATH:RIGHT+RIGHT,...             rights by the kernel's names
+ --exec-closure PROG      what executing PROG takes: interpreters, libraries
  --tcp-bind PORT,...      --tcp-connect PORT,...
  --udp-bind PORT,...      --udp-connect PORT,...
  --scope signal,abstract-unix-socket      nothing outside can be reached by these
@@ -49,6 +50,13 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 		})
 	}
 	fs.Func("allow", "", r.allow)
+	fs.Func("exec-closure", "", func(v string) error {
+		if v == "" {
+			return errors.New("an empty path")
+		}
+		r.Closures = append(r.Closures, v)
+		return nil
+	})
 	for _, l := range r.portLists() {
 		fs.Func(l.flag, "", func(v string) error {
 			for _, w := range strings.Split(v, ",") {
@@ -185,6 +193,9 @@ func (r *Ruleset) Args() []string {
 		} else {
 			args = append(args, "--"+rule.Flag+"="+escape(rule.Path, `,\`))
 		}
+	}
+	for _, c := range r.Closures {
+		args = append(args, "--exec-closure="+c)
 	}
 	for _, l := range r.portLists() {
 		for _, p := range *l.ports {

@@ -36,7 +36,11 @@ type Ruleset struct {
 	ABI int
 	// BestEffort leaves out what the kernel cannot enforce, and tells.
 	BestEffort bool
-	// IgnoreMissing leaves out rules for paths that are not there, and tells.
+	// Closures are programs, paths or names to look for in PATH, that may be
+	// executed, and so may be read what that takes: interpreters and libraries.
+	Closures []string
+	// IgnoreMissing leaves out rules for paths, and programs of Closures, that are
+	// not there, and tells.
 	IgnoreMissing bool
 	// Log is what of the payload's is written to the audit log: "off" nothing,
 	// "exec" what this domain denies, "subdomains" also what those that are
@@ -111,7 +115,7 @@ var logs = map[string]uint64{
 // asked is the domain that the settings come to on a kernel that has it all.
 func (r *Ruleset) asked() domain {
 	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logs[r.Log]}
-	if r.RestrictFS || len(r.Rules) > 0 {
+	if r.RestrictFS || len(r.Rules) > 0 || len(r.Closures) > 0 {
 		abi := r.ABI
 		if abi == 0 {
 			abi = DefaultABI
@@ -147,6 +151,9 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
 		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
 	r.allowPaths(s, set, Access(d.fs))
+	if err := r.allowClosures(s, set, Access(d.fs)); err != nil {
+		return err
+	}
 	allowNext(s, set, d.fs)
 	for _, l := range r.portLists() {
 		for _, port := range *l.ports {
@@ -192,7 +199,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 		if g.access &= handled; g.access == 0 {
 			continue
 		}
-		at := r.allowPath(s, set, g)
+		at := allowPath(s, set, g, r.IgnoreMissing)
 		if r.IgnoreMissing {
 			name := strings.Join(g.flags, ", ") + " " + g.path
 			order, missing[name] = append(order, name), at
@@ -215,13 +222,13 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 // before the root is made, so what a file can have is granted first, and the
 // rest to what is a directory: for a file the kernel says EINVAL to that.
 //
-// A path that is not there and need not be is descriptor -1, to which the
+// A path that is not there and may be missing is descriptor -1, to which the
 // kernel says EBADF.
-func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, g grant) *plan.Result {
+func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Result {
 	name := strings.Join(g.flags, ", ") + " " + g.path
 	open := plan.Openat(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	var absent []unix.Errno
-	if r.IgnoreMissing {
+	if missing {
 		open = open.Except(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -165,6 +166,46 @@ func TestOutside(t *testing.T) {
 		}
 		if at.PID != c.Payload || c.HasInit() == (c.Payload == c.PID) {
 			t.Errorf("at %d; process %d, payload %d", at.PID, c.PID, c.Payload)
+		}
+	})
+}
+
+// TestOutsideTakes has a step write to a file that the child has opened, and
+// look at what the child's ops have returned.
+func TestOutsideTakes(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		file := t.TempDir() + "/f"
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		none := p.Open("test", "none", Openat(AtCwd(), file+"/none", unix.O_PATH|unix.O_CLOEXEC, 0).Except(unix.ENOTDIR))
+		dir := p.Open("test", "dir", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+		f := p.Open("test", "file", Openat(AtCwd(), file, unix.O_WRONLY|unix.O_CLOEXEC, 0))
+		var left []string
+		p.LeftOut = func(stage, what string) { left = append(left, stage+": "+what) }
+		for range 2 { // what was taken is closed in between
+			p.Outside(Outside{Stage: "step", Text: "write", Takes: []*Result{dir, f}, Do: func(at *At) error {
+				if n := at.Result(none); n != -int64(unix.ENOTDIR) {
+					t.Errorf("Result = %d", n)
+				}
+				at.LeftOut("x")
+				var st unix.Stat_t
+				if err := unix.Fstatat(at.FD(dir), "proc", &st, 0); err != nil {
+					return err
+				}
+				_, err := unix.Write(at.FD(f), []byte("text"))
+				return err
+			}})
+		}
+		exec(p, "/usr/bin/true")
+		if _, _, err := start(t, p); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := os.ReadFile(file); string(b) != "texttext" {
+			t.Errorf("the file holds %q", b)
+		}
+		if !slices.Equal(left, []string{"step: x", "step: x"}) {
+			t.Errorf("left out %q", left)
 		}
 	})
 }

@@ -49,6 +49,8 @@ type Host struct {
 	Readlink func(path string) (string, error)
 	// ReadDir lists a directory.
 	ReadDir func(path string) ([]fs.DirEntry, error)
+	// Root opens the root directory, to look names up in it.
+	Root func() (fd int, err error)
 	// Rlimit returns the soft and hard limit of the caller.
 	Rlimit func(resource int) (soft, hard uint64)
 	// LandlockABI is the kernel's Landlock ABI, 0 if there is none.
@@ -95,7 +97,10 @@ func ThisHost() *Host {
 		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
 		Readlink: os.Readlink,
 		ReadDir:  os.ReadDir,
-		Rlimit:   rlimit,
+		Root: func() (int, error) {
+			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		},
+		Rlimit: rlimit,
 		// The kernel is asked once.
 		LandlockABI:    sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) }),
 		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),

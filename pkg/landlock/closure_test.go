@@ -1,0 +1,357 @@
+package landlock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// An image is what to write into an ELF file.
+type image struct {
+	interp, soname, rpath, runpath string
+	needed                         []string
+	machine                        uint16
+	// dynamic is set if there is to be a dynamic section.
+	dynamic bool
+}
+
+// bytes is a program or library for 64 bits: headers, then strings, then the
+// dynamic section.
+func (im image) bytes() []byte {
+	const base, headers = 0x400000, 64 + 3*56
+	text := []byte{0}
+	add := func(s string) uint64 {
+		at := len(text)
+		text = append(append(text, s...), 0)
+		return uint64(at)
+	}
+	interp := add(im.interp)
+	var dyn []uint64
+	for _, n := range im.needed {
+		dyn = append(dyn, dtNeeded, add(n))
+	}
+	for tag, s := range map[uint64]string{dtSoname: im.soname, dtRpath: im.rpath, dtRunpath: im.runpath} {
+		if s != "" {
+			dyn = append(dyn, tag, add(s))
+		}
+	}
+	dyn = append(dyn, dtStrtab, base+headers, dtNull, 0)
+	for len(text)%8 != 0 {
+		text = append(text, 0)
+	}
+	size := uint64(headers + len(text) + 8*len(dyn))
+	machine := im.machine
+	if machine == 0 {
+		machine = 62
+	}
+	var b bytes.Buffer
+	put := func(list ...any) {
+		for _, v := range list {
+			binary.Write(&b, binary.LittleEndian, v)
+		}
+	}
+	segment := func(kind uint32, off, size uint64) {
+		put(kind, uint32(5), off, base+off, base+off, size, size, uint64(8))
+	}
+	b.WriteString("\x7fELF\x02\x01\x01")
+	b.Write(make([]byte, 9))
+	put(uint16(3), machine, uint32(1), uint64(base), uint64(64), uint64(0), uint32(0), uint16(64), uint16(56), uint16(3), uint16(0), uint16(0), uint16(0))
+	segment(ptLoad, 0, size)
+	if im.interp != "" {
+		segment(ptInterp, headers+interp, uint64(len(im.interp)+1))
+	} else {
+		segment(0, 0, 0)
+	}
+	if im.dynamic || im.interp != "" || im.soname != "" || im.needed != nil {
+		segment(ptDynamic, headers+uint64(len(text)), uint64(8*len(dyn)))
+	} else {
+		segment(0, 0, 0)
+	}
+	b.Write(text)
+	put(dyn)
+	return b.Bytes()
+}
+
+// cacheOf is an ld.so.cache with these libraries, behind one of the old format.
+func cacheOf(list ...cached) []byte {
+	var entries, text []byte
+	head := 48 + 24*len(list)
+	add := func(s string) []byte {
+		at := uint32(head + len(text))
+		text = append(append(text, s...), 0)
+		return binary.LittleEndian.AppendUint32(nil, at)
+	}
+	for _, c := range list {
+		e := binary.LittleEndian.AppendUint32(nil, 0x303)
+		e = append(append(e, add(c.name)...), add(c.path)...)
+		entries = append(entries, append(e, make([]byte, 12)...)...)
+	}
+	b := append([]byte("ld.so-1.7.0\x00"), 0, 0, 0, 0)
+	b = append(b, cacheMagic...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(list)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
+	b = append(b, make([]byte, 20)...)
+	return append(append(b, entries...), text...)
+}
+
+// tree makes a root: a file that starts with "->" is a link.
+func tree(t *testing.T, files map[string][]byte) root {
+	dir := t.TempDir()
+	for name, b := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if to, ok := bytes.CutPrefix(b, []byte("->")); ok {
+			err = os.Symlink(string(to), p)
+		} else {
+			err = os.WriteFile(p, b, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return root(fd)
+}
+
+func (f *finder) text() string {
+	var list []string
+	for _, g := range f.needs {
+		list = append(list, g.path+" "+g.access.names())
+	}
+	return strings.Join(list, "\n")
+}
+
+const loader = "/lib64/ld-linux-x86-64.so.2"
+
+func TestClosure(t *testing.T) {
+	lib := func(name string, needed ...string) []byte { return image{soname: name, needed: needed}.bytes() }
+	prog := func(needed ...string) []byte { return image{interp: loader, needed: needed}.bytes() }
+	base := map[string][]byte{
+		"/usr/lib64/ld.so":                lib("ld-linux-x86-64.so.2"),
+		"/lib64":                          []byte("->usr/lib64"),
+		"/usr/lib64/ld-linux-x86-64.so.2": []byte("->/usr/lib64/ld.so"),
+		"/usr/lib64/libc.so.6":            lib("libc.so.6", "ld-linux-x86-64.so.2"),
+		"/usr/bin/env":                    prog("libc.so.6"),
+		"/usr/bin/sh":                     prog("libc.so.6"),
+		"/bin":                            []byte("->usr/bin"),
+	}
+	const (
+		sh   = "/usr/bin/sh execute+read_file\n"
+		env  = "/usr/bin/env execute+read_file\n"
+		ld   = "/usr/lib64/ld.so execute+read_file\n"
+		libc = "/usr/lib64/libc.so.6 read_file"
+	)
+	for _, c := range []struct {
+		name, prog string
+		files      map[string][]byte
+		libraries  string
+		want       string // or the end of the error behind "error: "
+	}{
+		{name: "static", prog: "/p", files: map[string][]byte{"/p": image{}.bytes()}, want: "/p execute+read_file"},
+		{name: "static PIE", prog: "/p", files: map[string][]byte{"/p": image{dynamic: true}.bytes()}, want: "/p execute+read_file"},
+		{name: "dynamic", prog: "sh", want: sh + ld + libc},
+		{name: "links", prog: "/l", files: map[string][]byte{"/l": []byte("->/d/../bin/sh"), "/d": []byte("->/usr/lib64")},
+			want: sh + ld + libc},
+		{name: "out of the root", prog: "/l", files: map[string][]byte{"/l": []byte("->../../../../bin/sh")}, want: sh + ld + libc},
+		{name: "loop", prog: "/l", files: map[string][]byte{"/l": []byte("->l")}, want: "error: too many levels of symbolic links"},
+		{name: "script", prog: "/s", files: map[string][]byte{"/s": []byte("#! \t/bin/sh -e x\n")},
+			want: "/s execute+read_file\n" + sh + ld + libc},
+		{name: "script of a script", prog: "/s", files: map[string][]byte{"/s": []byte("#!/t\n"), "/t": []byte("#!/bin/sh")},
+			want: "/s execute+read_file\n/t execute+read_file\n" + sh + ld + libc},
+		{name: "script of itself", prog: "/s", files: map[string][]byte{"/s": []byte("#!/s\n")}, want: "error: more than 5"},
+		{name: "env", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env sh\n")},
+			want: "/s execute+read_file\n" + env + ld + libc + "\n" + strings.TrimSpace(sh)},
+		{name: "env -S", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env -S -i A=b 'sh' -e\n")},
+			want: "/s execute+read_file\n" + env + ld + libc + "\n" + strings.TrimSpace(sh)},
+		{name: "env of nothing", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env nosuch\n")},
+			want: "error: /s: nosuch of env: no such program"},
+		{name: "RPATH of who loads", prog: "/opt/x/bin/p", files: map[string][]byte{
+			"/opt/x/bin/p":       image{interp: loader, needed: []string{"liba.so"}, rpath: "/nosuch:$ORIGIN/../lib"}.bytes(),
+			"/opt/x/lib/liba.so": lib("liba.so", "libb.so"), "/opt/x/lib/libb.so": lib("libb.so"), "/usr/lib64/libb.so": lib("libb.so")},
+			want: "/opt/x/bin/p execute+read_file\n" + ld + "/opt/x/lib/liba.so read_file\n/opt/x/lib/libb.so read_file"},
+		{name: "RUNPATH is for the object alone", prog: "/opt/x/bin/p", files: map[string][]byte{
+			"/opt/x/bin/p":       image{interp: loader, needed: []string{"liba.so"}, runpath: "${ORIGIN}/../lib", rpath: "/usr/lib64"}.bytes(),
+			"/opt/x/lib/liba.so": lib("liba.so", "libb.so"), "/opt/x/lib/libb.so": lib("libb.so"), "/usr/lib64/libb.so": lib("libb.so"), "/usr/lib64/liba.so": lib("liba.so")},
+			want: "/opt/x/bin/p execute+read_file\n" + ld + "/opt/x/lib/liba.so read_file\n/usr/lib64/libb.so read_file"},
+		{name: "LD_LIBRARY_PATH", prog: "/p", libraries: "x:/l", files: map[string][]byte{"/p": prog("libc.so.6"), "/l/libc.so.6": lib("libc.so.6")},
+			want: "/p execute+read_file\n" + ld + "/l/libc.so.6 read_file"},
+		{name: "cache", prog: "/p", files: map[string][]byte{"/p": prog("liba.so", "libc.so.6"),
+			"/a/1/liba.so": lib("liba.so"), "/a/2/liba.so": lib("liba.so"), "/a/3/liba.so": image{machine: 3, soname: "liba.so"}.bytes(),
+			"/etc/ld.so.cache": cacheOf(cached{"liba.so", "/a/3/liba.so"}, cached{"liba.so", "/a/2/liba.so"}, cached{"liba.so", "/a/1/liba.so"}, cached{"libx.so", "/a/1/libx.so"})},
+			want: "/p execute+read_file\n" + ld + "/a/2/liba.so read_file\n/a/1/liba.so read_file\n" + libc + "\n/etc/ld.so.cache read_file"},
+		{name: "other machine first", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"),
+			"/lib/x86_64-linux-gnu/liba.so": image{machine: 183, soname: "liba.so"}.bytes(), "/usr/lib64/liba.so": lib("liba.so")},
+			want: "/p execute+read_file\n" + ld + "/usr/lib64/liba.so read_file"},
+		{name: "loaded under another name", prog: "/p", files: map[string][]byte{"/p": prog("/opt/libreal.so", "libb.so"),
+			"/opt/libreal.so": lib("libname.so"), "/lib/libb.so": lib("libb.so", "libname.so")},
+			want: "/p execute+read_file\n" + ld + "/opt/libreal.so read_file\n/lib/libb.so read_file"},
+		{name: "library missing", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"), "/lib/liba.so": lib("liba.so", "libnone.so")},
+			want: "error: /lib/liba.so needs libnone.so: not found where the loader looks"},
+		{name: "loader missing", prog: "/p", files: map[string][]byte{"/p": image{interp: "/lib/ld-none.so"}.bytes()},
+			want: "error: /p: its loader /lib/ld-none.so: no such file or directory"},
+		{name: "musl", prog: "/p", files: map[string][]byte{
+			"/p":                       image{interp: "/lib/ld-musl-x86_64.so.1", needed: []string{"libc.musl-x86_64.so.1", "libm.so", "liba.so"}}.bytes(),
+			"/lib/ld-musl-x86_64.so.1": lib("libc.so"), "/m/liba.so": lib("liba.so"), "/etc/ld-musl-x86_64.path": []byte("/nosuch\n/m\n")},
+			want: "/p execute+read_file\n/lib/ld-musl-x86_64.so.1 execute+read_file\n/m/liba.so read_file\n/etc/ld-musl-x86_64.path read_file"},
+		{name: "missing", prog: "nosuch", want: "error: no such program"},
+		{name: "relative", prog: "./sh", want: "error: a path must be absolute"},
+		{name: "directory", prog: "/usr", want: "error: /usr: not an executable file"},
+		{name: "cut off", prog: "/p", files: map[string][]byte{"/p": prog("libc.so.6")[:100]}, want: "error: an ELF file that was cut off"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := map[string][]byte{}
+			for _, m := range []map[string][]byte{base, c.files} {
+				for name, b := range m {
+					if name == "/lib64" || !strings.HasPrefix(name, "/lib64/") {
+						files[name] = b
+					}
+				}
+			}
+			f := finder{root: tree(t, files), path: "/nosuch:/bin", libraries: c.libraries}
+			err := f.program(c.prog)
+			if want, ok := strings.CutPrefix(c.want, "error: "); ok {
+				if err == nil || !strings.HasSuffix(err.Error(), want) {
+					t.Errorf("error %v; want %s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.text(); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestClosureAsLoader holds closures against what the loader itself says, for
+// the programs of the machine.
+func TestClosureAsLoader(t *testing.T) {
+	ld, err := filepath.EvalSymlinks(loader)
+	if err != nil {
+		t.Skip("missing: ", loader)
+	}
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	programs, _ := filepath.Glob("/usr/bin/*")
+	tried := 0
+	for _, p := range programs {
+		f := finder{root: root(fd)}
+		_, o, _, err := f.object(p)
+		if err != nil || o == nil || o.interp != loader || tried == 150 {
+			continue
+		}
+		tried++
+		cmd := exec.Command(ld, "--list", p)
+		cmd.Env = []string{"PATH=/usr/bin"}
+		out, err := cmd.Output()
+		if err != nil {
+			continue // it lacks a library
+		}
+		want := []string{p, ld}
+		for _, line := range strings.Split(string(out), "\n") {
+			if _, file, ok := strings.Cut(line, " => "); ok {
+				want = append(want, strings.Fields(file)[0])
+			}
+		}
+		for i := range want {
+			want[i], _ = filepath.EvalSymlinks(want[i])
+		}
+		if err := f.program(p); err != nil {
+			t.Errorf("%s: %v", p, err)
+			continue
+		}
+		var got []string
+		for _, g := range f.needs {
+			if g.path != cacheFile && !strings.Contains(g.path, "/glibc-hwcaps/") {
+				got = append(got, g.path)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		want = slices.DeleteFunc(want, func(p string) bool { return strings.Contains(p, "/glibc-hwcaps/") })
+		if want = slices.Compact(want); !slices.Equal(got, want) {
+			t.Errorf("%s: got\n%q\nthe loader says\n%q", p, got, want)
+		}
+	}
+	if tried == 0 {
+		t.Skip("missing: programs in /usr/bin that ", loader, " loads")
+	}
+}
+
+func TestShebang(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for _, c := range []struct{ head, interp, arg, err string }{
+		{"#!/bin/sh\n", "/bin/sh", "", ""},
+		{"#!/bin/sh", "/bin/sh", "", ""},
+		{"#!  /bin/sh\t -e  x \t\nrest", "/bin/sh", "-e  x", ""},
+		{"#!\n/bin/sh", "", "", "no interpreter after #!"},
+		{"#!sh\n", "", "", `the interpreter "sh" after #! is no absolute path`},
+		{"#!/" + long, "", "", "the interpreter's name after #! is too long"},
+	} {
+		interp, arg, ok, err := parseShebang([]byte(c.head))
+		if !ok || interp != c.interp || arg != c.arg && c.err == "" || (err != nil || c.err != "") && (err == nil || err.Error() != c.err) {
+			t.Errorf("parseShebang(%.20q) = %q, %q, %v, %v", c.head, interp, arg, ok, err)
+		}
+	}
+	for _, c := range []struct{ arg, want string }{
+		{"sh", "sh"}, {"sh -e", "sh -e"}, {"-S sh -e", "sh"}, {"-Ssh", "sh"}, {"-vS A=b sh", "sh"},
+		{"-S -u X -C / --unset=Y - sh", "sh"}, {`-S "a b"\_c`, "a b"}, {`-S a\ b`, "a b"}, {"--split-string=-- x", "x"},
+		{"", ""}, {"-S ${X}", ""}, {"-i", ""}, {"A=b", ""}, {"-S --block-signal sh", ""}, {"-S 'sh", ""}, {"-S # sh", ""},
+	} {
+		if got, err := envProgram(c.arg); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("envProgram(%q) = %q, %v; want %q", c.arg, got, err, c.want)
+		}
+	}
+}
+
+func FuzzELF(f *testing.F) {
+	f.Add(image{interp: loader, needed: []string{"libc.so.6"}, rpath: "$ORIGIN"}.bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if o, err := parseELF(bytes.NewReader(b)); (o == nil) == (err == nil) {
+			t.Fatalf("%v, %v", o, err)
+		}
+	})
+}
+
+func FuzzCache(f *testing.F) {
+	f.Add(cacheOf(cached{"liba.so", "/a/liba.so"}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// Printed and read again it is the same.
+		list := parseCache(b)
+		if again := parseCache(cacheOf(list...)); !slices.Equal(list, again) {
+			t.Fatalf("%q, %q", list, again)
+		}
+	})
+}
+
+func FuzzScript(f *testing.F) {
+	f.Add("#!/usr/bin/env -S 'sh' -e\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		interp, arg, ok, err := parseShebang([]byte(s))
+		if ok && err == nil && (interp == "" || interp[0] != '/') {
+			t.Fatalf("%q: %q", s, interp)
+		}
+		if word, err := envProgram(arg); (word == "") == (err == nil) {
+			t.Fatalf("%q: %q, %v", arg, word, err)
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package landlock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+)
+
+// An object is what elf(5) says of a program or library about those that it
+// needs. Package debug/elf would do, but it reads the sections, which a loader
+// does not and which may be stripped; and it costs every chain the start of
+// packages for compression and debugging.
+type object struct {
+	// kind is class, byte order and machine: libraries of another kind are
+	// passed over.
+	kind    [4]byte
+	interp  string
+	dynamic bool
+	soname  string
+	needed  []string
+	rpath   string
+	runpath string
+}
+
+const (
+	elfClass32, elfClass64 = 1, 2
+	elfLittle, elfBig      = 1, 2
+
+	ptLoad, ptDynamic, ptInterp = 1, 2, 3
+
+	dtNull, dtNeeded, dtStrtab, dtSoname, dtRpath, dtRunpath = 0, 1, 5, 14, 15, 29
+
+	// What is more than that is no program that anybody has linked.
+	maxHeaders = 1024
+	maxDynamic = 1 << 20
+	maxString  = 4096
+)
+
+var errNotELF = errors.New("not in ELF")
+
+// A segment is a program header.
+type segment struct {
+	kind                uint32
+	offset, vaddr, size uint64
+}
+
+// parseELF reads an object. The error is errNotELF if it is none.
+func parseELF(r io.ReaderAt) (*object, error) {
+	var head [64]byte
+	n, err := r.ReadAt(head[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if n < 52 || string(head[:4]) != "\x7fELF" {
+		return nil, errNotELF
+	}
+	class, data := head[4], head[5]
+	var order binary.ByteOrder = binary.LittleEndian
+	if data == elfBig {
+		order = binary.BigEndian
+	}
+	if class != elfClass32 && class != elfClass64 || data != elfLittle && data != elfBig || class == elfClass64 && n < 64 {
+		return nil, errors.New("an ELF header that makes no sense")
+	}
+	o := &object{kind: [4]byte{class, data, head[18], head[19]}}
+	segments, err := readSegments(r, head[:], class, order)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range segments {
+		switch s.kind {
+		case ptInterp:
+			o.interp, err = readString(r, s.offset)
+		case ptDynamic:
+			err = o.readDynamic(r, s, segments, class, order)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func readSegments(r io.ReaderAt, head []byte, class byte, order binary.ByteOrder) ([]segment, error) {
+	var at uint64
+	var size, count int
+	if class == elfClass64 {
+		at, size, count = order.Uint64(head[32:]), int(order.Uint16(head[54:])), int(order.Uint16(head[56:]))
+	} else {
+		at, size, count = uint64(order.Uint32(head[28:])), int(order.Uint16(head[42:])), int(order.Uint16(head[44:]))
+	}
+	least := 56
+	if class == elfClass32 {
+		least = 32
+	}
+	if count == 0 || count > maxHeaders || size < least || at > 1<<40 {
+		return nil, errors.New("ELF program headers that make no sense")
+	}
+	b := make([]byte, size*count)
+	if _, err := r.ReadAt(b, int64(at)); err != nil {
+		return nil, cut(err)
+	}
+	var list []segment
+	for ; len(b) >= size; b = b[size:] {
+		if class == elfClass64 {
+			list = append(list, segment{order.Uint32(b), order.Uint64(b[8:]), order.Uint64(b[16:]), order.Uint64(b[32:])})
+		} else {
+			list = append(list, segment{order.Uint32(b), uint64(order.Uint32(b[4:])), uint64(order.Uint32(b[8:])), uint64(order.Uint32(b[16:]))})
+		}
+	}
+	return list, nil
+}
+
+// readDynamic reads the dynamic section as a loader finds it.
+func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class byte, order binary.ByteOrder) error {
+	o.dynamic = true
+	if s.size > maxDynamic || s.offset > 1<<40 {
+		return errors.New("an ELF dynamic section that makes no sense")
+	}
+	b := make([]byte, s.size)
+	if _, err := r.ReadAt(b, int64(s.offset)); err != nil {
+		return cut(err)
+	}
+	word := 8
+	get := order.Uint64
+	if class == elfClass32 {
+		word = 4
+		get = func(b []byte) uint64 { return uint64(order.Uint32(b)) }
+	}
+	type entry struct{ tag, val uint64 }
+	var list []entry
+	strtab := uint64(0)
+	for ; len(b) >= 2*word; b = b[2*word:] {
+		e := entry{get(b), get(b[word:])}
+		if e.tag == dtNull {
+			break
+		}
+		if e.tag == dtStrtab {
+			strtab = e.val
+		}
+		list = append(list, e)
+	}
+	base, ok := offsetOf(strtab, segments)
+	for _, e := range list {
+		var to *string
+		switch e.tag {
+		case dtNeeded:
+			o.needed = append(o.needed, "")
+			to = &o.needed[len(o.needed)-1]
+		case dtSoname:
+			to = &o.soname
+		case dtRpath:
+			to = &o.rpath
+		case dtRunpath:
+			to = &o.runpath
+		default:
+			continue
+		}
+		if !ok || e.val > 1<<40 {
+			return errors.New("an ELF string table that makes no sense")
+		}
+		var err error
+		if *to, err = readString(r, base+e.val); err != nil {
+			return err
+		}
+	}
+	if o.runpath != "" {
+		o.rpath = "" // ld.so(8): it is used only if there is no DT_RUNPATH
+	}
+	return nil
+}
+
+// offsetOf is where in the file an address is.
+func offsetOf(addr uint64, segments []segment) (uint64, bool) {
+	for _, s := range segments {
+		if s.kind == ptLoad && addr >= s.vaddr && addr-s.vaddr < s.size && s.offset <= 1<<40 {
+			return s.offset + (addr - s.vaddr), true
+		}
+	}
+	return 0, false
+}
+
+func readString(r io.ReaderAt, at uint64) (string, error) {
+	if at > 1<<41 {
+		return "", errors.New("an ELF string that makes no sense")
+	}
+	var b [maxString]byte
+	n, err := r.ReadAt(b[:], int64(at))
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	end := bytes.IndexByte(b[:n], 0)
+	if end < 0 {
+		return "", errors.New("an ELF string without an end")
+	}
+	return strings.Clone(string(b[:end])), nil
+}
+
+func cut(err error) error {
+	if err == io.EOF {
+		return errors.New("an ELF file that was cut off")
+	}
+	return err
+}

@@ -1,0 +1,158 @@
+package landlock
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A root is a descriptor of a root directory in which names are looked up. It
+// may be somebody's who would like to have other files read: no link leads out
+// of it, and nothing but regular files is opened.
+type root int
+
+// maxLinks is MAXSYMLINKS of the kernel.
+const maxLinks = 40
+
+const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
+
+// openat opens a name that has no symbolic links in it.
+func (r root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
+	var st unix.Stat_t
+	name = strings.TrimPrefix(name, "/")
+	if name == "" {
+		name = "."
+	}
+	fd, err := unix.Openat2(int(r), name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: beneath})
+	for tries := 0; err == unix.EAGAIN && tries < 100; tries++ { // somebody renames
+		fd, err = unix.Openat2(int(r), name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: beneath})
+	}
+	if err != nil {
+		return -1, st, err
+	}
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, st, err
+	}
+	return fd, st, nil
+}
+
+// resolve follows the symbolic links in an absolute name.
+func (r root) resolve(name string) (string, unix.Stat_t, error) {
+	var st unix.Stat_t
+	var done []string
+	todo := strings.Split(name, "/")
+	links := 0
+	for len(todo) > 0 {
+		c := todo[0]
+		todo = todo[1:]
+		switch c {
+		case "", ".":
+			continue
+		case "..":
+			done = done[:max(len(done)-1, 0)]
+			continue
+		}
+		fd, s, err := r.openat(strings.Join(append(done, c), "/"), unix.O_PATH|unix.O_NOFOLLOW)
+		if err != nil {
+			return "", st, err
+		}
+		st = s
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFLNK:
+			var b [unix.PathMax]byte
+			n, err := unix.Readlinkat(fd, "", b[:])
+			unix.Close(fd)
+			if links++; err == nil && links > maxLinks {
+				err = unix.ELOOP
+			}
+			if err != nil {
+				return "", st, err
+			}
+			target := string(b[:n])
+			if path.IsAbs(target) {
+				done = nil
+			}
+			todo = append(strings.Split(target, "/"), todo...)
+			continue
+		case unix.S_IFDIR:
+		default:
+			if len(todo) > 0 {
+				unix.Close(fd)
+				return "", st, unix.ENOTDIR
+			}
+		}
+		unix.Close(fd)
+		done = append(done[:len(done):len(done)], c)
+	}
+	return "/" + strings.Join(done, "/"), st, nil
+}
+
+// A regular is a regular file that is open to read.
+type regular int
+
+// open opens a file that resolve has found.
+func (r root) open(name string) (regular, error) {
+	// A device that has taken its place is opened without effect, as far as
+	// that goes, and then refused.
+	fd, st, err := r.openat(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return -1, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return -1, fmt.Errorf("not a regular file")
+	}
+	return regular(fd), nil
+}
+
+func (f regular) close() { unix.Close(int(f)) }
+
+// ReadAt is pread(2). Package os would start its poller for a file.
+func (f regular) ReadAt(b []byte, off int64) (int, error) {
+	n := 0
+	for n < len(b) {
+		m, err := unix.Pread(int(f), b[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, err
+		case m == 0:
+			return n, io.EOF
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
+// maxText bounds what is read whole.
+const maxText = 16 << 20
+
+// readFile reads a file whole. It is an error if there is none.
+func (r root) readFile(name string) ([]byte, error) {
+	real, st, err := r.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("not a regular file")
+	}
+	f, err := r.open(real)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	if st.Size > maxText {
+		return nil, fmt.Errorf("larger than %d bytes", maxText)
+	}
+	b := make([]byte, st.Size)
+	n, err := f.ReadAt(b, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return b[:n], err
+}
