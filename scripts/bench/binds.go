@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // binds times sandboxes of many mounts: hk's and bwrap's take turns.
@@ -21,17 +19,9 @@ func binds(warmup, rounds int) error {
 		}
 		list = append(list, hk, bwrap)
 	}
-	took := make([][]time.Duration, len(list))
-	for round := range warmup + rounds {
-		for _, i := range rand.Perm(len(list)) {
-			d, err := list[i].time()
-			if err != nil {
-				return fmt.Errorf("%s: %w", list[i].name, err)
-			}
-			if round >= warmup {
-				took[i] = append(took[i], d)
-			}
-		}
+	took, err := turns(list, warmup, rounds)
+	if err != nil {
+		return err
 	}
 	fmt.Printf("\n%d rounds; milliseconds, median\n\n", rounds)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

@@ -1,7 +1,7 @@
 // Bench times a sandbox that hk makes beside the same one made by bubblewrap
 // and by a C program, and the namespaces alone made by unshare(1). The commands
 // take turns in one run. A second table is of 10, 100 and 1000 binds, by hk and
-// by bubblewrap.
+// by bubblewrap; a third of 1 to 1000 rules of Landlock's.
 //
 //	bench [-rounds N] [-warmup N] FILTER PEER
 //
@@ -55,6 +55,22 @@ func bench(filter, peer string, warmup, rounds int) error {
 	// It is a thread whose end a parent-death signal reports.
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
+	took, err := turns(list, warmup, rounds)
+	if err != nil {
+		return err
+	}
+	if err := report(list, took); err != nil {
+		return err
+	}
+	// A thousand binds take a while.
+	if err := binds(min(warmup, 2), max(rounds/10, 1)); err != nil {
+		return err
+	}
+	return rules(min(warmup, 2), max(rounds/4, 1))
+}
+
+// turns runs the commands in turn and returns how long each took.
+func turns(list []command, warmup, rounds int) ([][]time.Duration, error) {
 	took := make([][]time.Duration, len(list))
 	for round := range warmup + rounds {
 		// In a new order each time: what one leaves for the kernel to clean up
@@ -62,18 +78,14 @@ func bench(filter, peer string, warmup, rounds int) error {
 		for _, i := range rand.Perm(len(list)) {
 			d, err := list[i].time()
 			if err != nil {
-				return fmt.Errorf("%s: %w", list[i].name, err)
+				return nil, fmt.Errorf("%s: %w", list[i].name, err)
 			}
 			if round >= warmup {
 				took[i] = append(took[i], d)
 			}
 		}
 	}
-	if err := report(list, took); err != nil {
-		return err
-	}
-	// A thousand binds take a while.
-	return binds(min(warmup, 2), max(rounds/10, 1))
+	return took, nil
 }
 
 // time runs the command and returns how long that took, from fork(2) to
