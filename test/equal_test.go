@@ -22,7 +22,7 @@ echo == namespaces; for n in user mnt pid net ipc uts cgroup time; do echo $n $(
 echo == network; cat /proc/net/dev | cut -d: -f1; cut -d" " -f1,6 /proc/net/if_inet6
 echo == descriptors; ls /proc/self/fd
 echo == environment; env | grep -v HK_FUSE
-echo == here; pwd; umask; uname -n; ls -la / | cut -c1-11,24-; ls /dev 2>/dev/null
+echo == here; pwd; umask; uname -n; ls -la / | tr -s " " | cut -d" " -f1,5-; ls /dev 2>/dev/null
 true
 `
 
