@@ -1947,7 +1947,6 @@ var callsARM = [...]call{
 	{"symlinkat", 331},
 	{"sync", 36},
 	{"syncfs", 373},
-	{"syscall_mask", 0},
 	{"sysfs", 135},
 	{"sysinfo", 116},
 	{"syslog", 103},
