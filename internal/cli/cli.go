@@ -154,10 +154,19 @@ func perform(name string, p *plan.Plan, verbose bool, status *status) int {
 		return report(name, status, err)
 	}
 	status.write(event{Event: "started", PID: child.Payload})
-	ended, err := supervise.Wait(child)
+	ended, err := supervise.Wait(child, p.Warn)
 	child.End()
 	if err != nil {
 		return report(name, status, err)
+	}
+	if child.Watch != nil {
+		notes, err := child.Watch.Ended()
+		for _, n := range notes {
+			p.Warn(child.Watch.Stage, n)
+		}
+		if err != nil {
+			return report(name, status, err)
+		}
 	}
 	status.exited(ended)
 	supervise.Exit(ended)

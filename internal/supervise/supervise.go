@@ -19,10 +19,16 @@ import (
 // terminal is not, if the payload is in our process group: then it has it
 // already. When the terminal stops us, or the payload stops, both stop and go
 // on together.
-func Wait(p *plan.Process) (unix.WaitStatus, error) {
+//
+// A payload that is followed ([plan.Watch]) has ended when all that it has started
+// has. If that takes long, warn is told so.
+func Wait(p *plan.Process, warn func(stage, text string)) (unix.WaitStatus, error) {
 	s := supervisor{Process: p}
 	if err := s.listen(); err != nil {
 		return 0, err
+	}
+	if p.Watch != nil {
+		return s.follow(warn)
 	}
 	for {
 		// A signal may have come before we listened.
@@ -42,6 +48,7 @@ type supervisor struct {
 	*plan.Process
 	pipe    int
 	payload int // pidfd
+	following
 }
 
 // siginfo is the start of siginfo_t for signals that were sent.
@@ -106,6 +113,7 @@ func (s *supervisor) handle(info siginfo) {
 	case ours:
 		// The Go runtime interrupts its threads with SIGURG, and a write to a
 		// closed pipe gives SIGPIPE.
+	case s.leaves(sig):
 	case sig == unix.SIGTSTP && !s.IsPID1() && !s.HasInit():
 		// The payload has it or gets it, and decides; if it stops, reap sees
 		// that.
@@ -147,8 +155,7 @@ func (s *supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
 		case pid == 0:
 			return 0, false, nil
 		case status.Stopped():
-			unix.Kill(os.Getpid(), unix.SIGSTOP)
-			s.send(unix.SIGCONT)
+			s.stopWith()
 			continue
 		}
 		if s.HasInit() {

@@ -18,7 +18,8 @@ import (
 //
 // A plan has one clone, and none by a caller whose credentials it has changed:
 // a supervisor is who has started the chain. What follows is executed as a chain
-// of its own, from the stage on that would clone.
+// of its own, from the stage on that would clone. One for a stage that only needs
+// a supervisor comes first of all.
 func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	links, payload, rest, path := c.cut()
 	s := stage.NewState(h)
@@ -30,6 +31,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		}
 	}
 	t := tail{State: s, payload: payload, path: path}
+	if err := t.supervised(links[len(links)-1]); err != nil {
+		return nil, err
+	}
 	t.begin(links)
 	if err := t.stages(links); err != nil {
 		return nil, err
@@ -76,6 +80,38 @@ func (t *tail) stages(links []Link) error {
 		if err := l.Stage.Plan(t.State); err != nil {
 			return &UsageError{t.Name, err}
 		}
+		if err := t.follow(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// supervised adds a clone for a stage that needs a supervisor, if no stage makes
+// one.
+func (t *tail) supervised(l Link) error {
+	if t.follower = supervised(l); t.follower == nil {
+		return nil
+	}
+	t.followName = l.Kind.Name
+	if t.WillClone {
+		return nil
+	}
+	t.WillClone, t.Name = true, t.followName
+	t.Plan.Clone(t.Name, 0, false)
+	t.DieWithSupervisor()
+	return t.follow()
+}
+
+// follow adds what belongs right behind the clone, once there is one.
+func (t *tail) follow() error {
+	if t.follower == nil || !t.Plan.Cloned() {
+		return nil
+	}
+	f := t.follower
+	t.follower, t.Name = nil, t.followName
+	if err := f.Follow(t.State); err != nil {
+		return &UsageError{t.Name, err}
 	}
 	return nil
 }
@@ -94,8 +130,20 @@ func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
 		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
 			last = true
 		}
+		if supervised(l) != nil && i+1 < len(c.Links) {
+			next := c.Links[i+1]
+			return c.Links[:i+1], next.words, true, next.path
+		}
 	}
 	return c.Links, c.Payload, c.Rest, c.RestPath
+}
+
+// supervised is the stage of a link if it needs a supervisor, or nil.
+func supervised(l Link) stage.Supervised {
+	if f, ok := l.Stage.(stage.Supervised); ok && f.Supervised() {
+		return f
+	}
+	return nil
 }
 
 // A tail is what comes around the stages: the signal mask, what stages that
@@ -106,6 +154,9 @@ type tail struct {
 	path     string // of the stage that the payload is, or ""
 	env      []string
 	released bool
+	// follower is the stage that has yet to follow the child, or nil.
+	follower   stage.Supervised
+	followName string
 }
 
 func (t *tail) begin(links []Link) {

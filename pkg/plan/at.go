@@ -26,7 +26,8 @@ type At struct {
 	sock int
 	warn func(stage, text string)
 	// ends is where AtEnd leaves its function; nil without a clone.
-	ends *[]func()
+	ends    *[]func()
+	process *Process // nil without a clone
 }
 
 // Set gives a value to the ops that use r.

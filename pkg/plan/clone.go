@@ -58,6 +58,8 @@ type Process struct {
 	// Payload is the payload's PID, seen from here. It is PID unless there is
 	// an init.
 	Payload int
+	// Watch is what follows the child, or nil.
+	Watch *Watch
 
 	plan   *Plan
 	layout *layout
@@ -146,12 +148,12 @@ func (c *Process) Setup() error {
 
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
-	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, warn: c.plan.Warn, ends: &c.ends}
+	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, process: c, warn: c.plan.Warn, ends: &c.ends}
 	for i, it := range c.plan.items {
 		if it.who != Child || it.op.Name != "sendto" && it.op.Name != "sendmsg" {
 			continue
 		}
-		m, err := receive(c.sock)
+		m, err := c.receive()
 		if err != nil || !m.open {
 			return err
 		}
@@ -176,7 +178,7 @@ func (c *Process) steps() error {
 			return fmt.Errorf("answer the child: %w", err)
 		}
 	}
-	m, err := receive(c.sock)
+	m, err := c.receive()
 	if err == nil && m.open {
 		err = errors.New("the child sent more than the plan has")
 	}
@@ -273,12 +275,7 @@ func (c *Process) End() {
 
 // wait reaps the child and returns the status of what was to be the payload.
 func (c *Process) wait() unix.WaitStatus {
-	var status unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(c.PID, &status, unix.WALL, nil); err != unix.EINTR {
-			break
-		}
-	}
+	status := c.reap()
 	if of, ok := c.PayloadStatus(); ok {
 		return of
 	}

@@ -71,6 +71,7 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 		f.Dump = v
 		return nil
 	})
+	f.learnFlag(fs)
 	fs.BoolVar(&f.AllowNewPrivs, "allow-new-privs", false, "")
 }
 
@@ -141,6 +142,7 @@ func (f *Filter) Args() []string {
 	add("arch", archText(f.Arches))
 	add("bpf", f.BPF)
 	add("dump", f.Dump)
+	add("learn", f.Learn)
 	if f.AllowNewPrivs {
 		args = append(args, "--allow-new-privs")
 	}

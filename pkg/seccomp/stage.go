@@ -33,6 +33,7 @@ Rules before those of the profile; the first that fits counts
 
  --bpf FILE               a ready filter: an array of struct sock_filter
  --dump bpf|asm|json      print the filter, run nothing
+ --learn FILE             filter nothing; write the profile that NEXT needs
  --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
 `,
 }
@@ -53,6 +54,9 @@ type Filter struct {
 	BPF string
 	// Dump is bpf, asm or json to print the filter.
 	Dump string
+	// Learn is a file to which the profile is written that the payload needs; no
+	// filter is loaded then.
+	Learn string
 	// AllowNewPrivs leaves no_new_privs as it is.
 	AllowNewPrivs bool
 }
@@ -66,6 +70,10 @@ type FlagRule struct {
 // Plan adds the load of the filter. A profile's conditions are evaluated for
 // the capabilities that the payload will be able to have.
 func (f *Filter) Plan(s *stage.State) error {
+	if f.Learn != "" {
+		f.planLearn(s)
+		return nil
+	}
 	fl, err := f.filter(s.PayloadCaps())
 	if err != nil {
 		return err
@@ -87,6 +95,9 @@ func (f *Filter) Prints() bool { return f.Dump != "" }
 
 // Print writes the filter that would be loaded.
 func (f *Filter) Print(s *stage.State, w io.Writer) error {
+	if f.Learn != "" {
+		return errLearnAlone
+	}
 	fl, err := f.filter(s.PayloadCaps())
 	if err != nil {
 		return err

@@ -45,6 +45,18 @@ type Finisher interface {
 	Finishes() bool
 }
 
+// A Supervised is a stage that may need a supervisor, though no namespace. A
+// plan that has no other clone starts with one for it.
+//
+// What comes after it in a chain is executed as a chain of its own.
+type Supervised interface {
+	Stage
+	// Supervised reports whether the settings need a supervisor.
+	Supervised() bool
+	// Follow adds what belongs right behind the clone.
+	Follow(*State) error
+}
+
 // A Changer is a stage that may change the credentials of the thread.
 type Changer interface {
 	Stage

@@ -1,0 +1,135 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// burst is how many stops are looked at before signals are: the processes
+	// that are followed could keep us busy for ever.
+	burst = 100
+	// tellAfter is how long what the payload has left behind is waited for
+	// without a word.
+	tellAfter = time.Second
+)
+
+// A following is what the supervisor knows of a payload that it follows, and of
+// what that has started.
+type following struct {
+	// left is when the payload ended, with status.
+	left   time.Time
+	status unix.WaitStatus
+	// told is set once it was said what is being waited for, and leave once a
+	// signal has said not to.
+	told, leave bool
+}
+
+// follow is Wait for a payload that is followed: it returns when all that was
+// followed has ended.
+func (s *supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, error) {
+	for {
+		more, err := s.stops()
+		if err == unix.ECHILD || s.leave {
+			return s.status, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("wait4: %w", err)
+		}
+		timeout := -1
+		switch {
+		case more:
+			timeout = 0
+		case s.left.IsZero() || s.told:
+		case time.Since(s.left) < tellAfter:
+			timeout = int(tellAfter / time.Millisecond)
+		default:
+			s.told = true
+			warn(s.Watch.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
+		}
+		for s.signalled(timeout) {
+			info, err := s.next()
+			if err != nil {
+				return 0, err
+			}
+			s.handle(info)
+			timeout = 0
+		}
+	}
+}
+
+// signalled reports whether a signal has come; timeout is in milliseconds.
+func (s *supervisor) signalled(timeout int) bool {
+	fds := []unix.PollFd{{Fd: int32(s.pipe), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, timeout)
+	return n > 0 && err == nil
+}
+
+// stops looks at what has stopped or ended, without waiting. more says that
+// there may be more of it.
+func (s *supervisor) stops() (more bool, err error) {
+	stop := false
+	for range burst {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false, err
+		case pid == 0:
+			if stop {
+				s.stopWith()
+				return true, nil
+			}
+			return false, nil
+		case !status.Stopped():
+			s.ended(pid, status)
+		case pid == s.PID && s.HasInit():
+			stop = true // init is not followed
+		case s.Watch.Stopped(pid, status):
+			// The threads of a process stop all together.
+			stop = stop || pid == s.Payload
+		}
+	}
+	if stop {
+		s.stopWith()
+	}
+	return true, nil
+}
+
+func (s *supervisor) ended(pid int, status unix.WaitStatus) {
+	switch {
+	case pid == s.PID && s.HasInit():
+		if of, ok := s.PayloadStatus(); ok {
+			status = of
+		}
+	case pid != s.Payload || s.HasInit():
+		return
+	}
+	s.status, s.left = status, time.Now()
+	// What was started for the payload is a child of ours too, and is not waited
+	// for.
+	s.End()
+}
+
+// stopWith stops as the payload has, and goes on with it.
+func (s *supervisor) stopWith() {
+	unix.Kill(os.Getpid(), unix.SIGSTOP)
+	s.send(unix.SIGCONT)
+}
+
+// leaves reports whether a signal means that nobody is to be followed any more:
+// there is no payload left to which it could go.
+func (s *supervisor) leaves(sig unix.Signal) bool {
+	if s.left.IsZero() {
+		return false
+	}
+	switch sig {
+	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+		s.leave = true
+	}
+	return true
+}

@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Watch follows the child and what it starts by ptrace(2). A tracer learns of
+// stops by waiting, and of the child's end too, so the supervisor waits for
+// both and hands the stops on.
+type Watch struct {
+	// Stage is the stage that has asked for it.
+	Stage string
+	// Stopped is told of a thread that has stopped. It lets it go on, or, in a
+	// group-stop, stay: then it returns true.
+	Stopped func(tid int, status unix.WaitStatus) (group bool)
+	// Ended is called once when nothing is left to follow, or when the
+	// supervisor is told not to wait for that. notes are warnings.
+	Ended func() (notes []string, err error)
+}
+
+// Watch has w told of stops from now on. Preconditions: the plan has cloned,
+// and the calling thread is the one that supervises.
+func (a *At) Watch(w *Watch) {
+	if a.process == nil {
+		panic("plan: no supervisor without a clone")
+	}
+	a.process.Watch = w
+}
+
+// patience is how long, in milliseconds, a child that is watched may be stopped
+// by a signal before anyone looks. Most often it is not stopped at all before
+// it is the payload.
+const patience = 10
+
+// receive waits for the child's next message, and looks after it meanwhile.
+func (c *Process) receive() (message, error) {
+	for c.Watch != nil {
+		fds := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}
+		if n, err := unix.Poll(fds, patience); n > 0 || err != nil && err != unix.EINTR {
+			break
+		}
+		c.stops()
+	}
+	return receive(c.sock)
+}
+
+// stops looks for a stop of the child, and leaves its end for wait.
+func (c *Process) stops() {
+	// siginfo_t as waitid(2) fills it in.
+	var info struct {
+		signo, errno, code, _ int32
+		pid                   int32
+		uid                   uint32
+		status                int32
+		_                     [100]byte
+	}
+	err := unix.Waitid(unix.P_PID, c.Payload, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG|unix.WALL, nil)
+	if err == nil && info.pid != 0 {
+		c.Watch.Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
+	}
+}
+
+// reap waits for the cloned process. Of one that is traced nobody else can reap
+// anything before its tracer has, init neither.
+func (c *Process) reap() (status unix.WaitStatus) {
+	for {
+		who := c.PID
+		if c.Watch != nil {
+			who = -1
+		}
+		pid, err := unix.Wait4(who, &status, unix.WALL, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil || pid == c.PID && !status.Stopped():
+			return status
+		case status.Stopped():
+			c.Watch.Stopped(pid, status)
+		}
+	}
+}

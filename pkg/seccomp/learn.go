@@ -1,0 +1,247 @@
+package seccomp
+
+// Learning runs a payload without a filter and records what calls it and its
+// descendants make. Three ways to see them were weighed:
+//
+//   - SECCOMP_RET_USER_NOTIF, with a supervisor that lets every call go on. A
+//     call that waits for the supervisor is interrupted by a signal with a
+//     handler, also with SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV until it is
+//     received. Then calls fail with EINTR that never do: a getppid(2) in a
+//     thousand of a process whose children end, or the close(2) of a shell that
+//     builds a pipeline, which then waits for ever. And there is one listener
+//     for a tree of processes.
+//   - SECCOMP_RET_TRACE. What outlives the tracer can make no call any more.
+//   - PTRACE_SYSCALL after PTRACE_SEIZE, which is used. It does not touch
+//     signals, job control and other filters, sees the call before any filter
+//     does, and ends without a trace. Its price: what uses ptrace(2) itself
+//     fails under it, and set-user-ID programs get no privileges from the
+//     kernel, which no_new_privs takes anyway.
+//
+// The child is attached to right after the clone, before its ids change, when
+// that takes no privilege and the supervisor is an ancestor, as Yama wants it.
+// It runs on until PTRACE_EVENT_EXEC: the set-up is none of the payload's.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+)
+
+func (f *Filter) learnFlag(fs *pflag.FlagSet) {
+	fs.Func("learn", "", func(v string) error {
+		switch v {
+		case "":
+			return errors.New("a file is needed")
+		case "-":
+			return errors.New("standard output is the payload's: name a file")
+		}
+		f.Learn = v
+		return nil
+	})
+}
+
+// Supervised reports whether a supervisor is needed, to follow the payload.
+func (f *Filter) Supervised() bool { return f.Learn != "" }
+
+// Follow adds the step that attaches to the child.
+func (f *Filter) Follow(s *stage.State) error {
+	l, err := f.learner()
+	if err != nil {
+		return err
+	}
+	if s.NextStage {
+		l.also = []string{"execveat"} // the next stage may be executed by descriptor
+	}
+	s.Plan.Outside(plan.Outside{
+		Stage: s.Name,
+		Text:  fmt.Sprintf("attach to the child (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", f.Learn),
+		Do:    l.attach,
+	})
+	return nil
+}
+
+var errLearnAlone = errors.New("--learn loads no filter: no profile, no rules and no --dump besides")
+
+// planLearn adds what a filter would come with.
+func (f *Filter) planLearn(s *stage.State) {
+	if !f.AllowNewPrivs {
+		s.Add(plan.NoNewPrivs())
+	}
+}
+
+// A learner is a recording to be written to a file.
+type learner struct {
+	path string
+	// dir is the directory of the file, and base its name there, from before
+	// the payload starts: what it does to names on the way leads nowhere else.
+	dir  *os.Root
+	base string
+	tracer
+	also []string
+}
+
+// learner checks the settings, and what can be known of the file in advance.
+func (f *Filter) learner() (*learner, error) {
+	if f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0 || f.BPF != "" {
+		return nil, errLearnAlone
+	}
+	native := Native(runtime.GOARCH)
+	if native == nil {
+		return nil, errors.New("--learn: there is no system call table for this architecture")
+	}
+	l := &learner{path: f.Learn}
+	l.recording = &Recording{}
+	if err := l.open(); err != nil {
+		return nil, l.error(err)
+	}
+	defer l.dir.Close()
+	if _, err := l.existing(&Recording{}); err != nil {
+		return nil, l.error(err)
+	}
+	return l, nil
+}
+
+func (l *learner) error(err error) error { return fmt.Errorf("--learn %s: %w", l.path, err) }
+
+// open opens the directory of the file, or of what it is a symbolic link to.
+func (l *learner) open() error {
+	path := l.path
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	dir := filepath.Dir(path)
+	err := unix.Access(dir, unix.W_OK|unix.X_OK)
+	if err == nil {
+		l.dir, err = os.OpenRoot(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, bare(err))
+	}
+	l.base = filepath.Base(path)
+	return nil
+}
+
+// existing merges the file that is there into a recording. The mode is that of
+// the file, or 0.
+func (l *learner) existing(into *Recording) (fs.FileMode, error) {
+	fi, err := l.dir.Lstat(l.base)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, bare(err)
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return 0, errors.New("it is a symbolic link that leads nowhere")
+	case !fi.Mode().IsRegular():
+		return 0, errors.New("it is no regular file")
+	case fi.Size() == 0: // as mktemp(1) leaves it
+		return fi.Mode().Perm(), nil
+	}
+	data, err := l.dir.ReadFile(l.base)
+	if err != nil {
+		return 0, bare(err)
+	}
+	return fi.Mode().Perm(), into.Merge(data)
+}
+
+func bare(err error) error {
+	var pe *fs.PathError
+	var le *os.LinkError
+	switch {
+	case errors.As(err, &pe):
+		return pe.Err
+	case errors.As(err, &le):
+		return le.Err
+	}
+	return err
+}
+
+// attach is the outside step. That the file can be made is found out before
+// anything else is done.
+func (l *learner) attach(at *plan.At) error {
+	if err := l.open(); err != nil {
+		return l.error(err)
+	}
+	tmp, err := l.create(0o600)
+	if err != nil {
+		return l.error(err)
+	}
+	tmp.Close()
+	l.dir.Remove(l.tmp())
+	if err := l.seize(at.PID); err != nil {
+		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID, err)
+		if err == unix.EPERM {
+			text = fmt.Errorf("%w (is this traced already, or kernel.yama.ptrace_scope above 1?)", text)
+		}
+		return text
+	}
+	if err := at.Alive(); err != nil {
+		return fmt.Errorf("--learn: %w", err) // another process has its number
+	}
+	at.Watch(&plan.Watch{Stage: Kind.Name, Stopped: l.stopped, Ended: l.write})
+	return nil
+}
+
+func (l *learner) tmp() string { return fmt.Sprintf(".%s.%d", l.base, os.Getpid()) }
+
+// create makes a file beside the one that is to be written.
+func (l *learner) create(mode fs.FileMode) (*os.File, error) {
+	f, err := l.dir.OpenFile(l.tmp(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.tmp(), bare(err))
+	}
+	return f, nil
+}
+
+// write is plan.Watch.Ended. The file is there as a whole or not at all.
+func (l *learner) write() (notes []string, err error) {
+	for _, n := range l.recording.Notes() {
+		notes = append(notes, "--learn: "+n)
+	}
+	native := Native(runtime.GOARCH)
+	for _, name := range l.also {
+		l.recording.add(native, name, 0)
+	}
+	// Another run may have written it meanwhile.
+	mode, err := l.existing(l.recording)
+	if err != nil {
+		return notes, l.error(err)
+	}
+	data, err := l.recording.Profile(native)
+	if err != nil {
+		return notes, l.error(err)
+	}
+	tmp, err := l.create(0o644)
+	if err != nil {
+		return notes, l.error(err)
+	}
+	if mode != 0 {
+		err = tmp.Chmod(mode)
+	}
+	if err == nil {
+		_, err = tmp.Write(data)
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = l.dir.Rename(l.tmp(), l.base)
+	}
+	if err != nil {
+		l.dir.Remove(l.tmp())
+		return notes, l.error(bare(err))
+	}
+	return notes, nil
+}
