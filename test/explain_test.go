@@ -111,7 +111,7 @@ func explained(t *testing.T, words []string) {
 		}
 	}
 	m := match{t: t, values: map[string]string{}}
-	for _, who := range []string{"caller", "init", "child"} {
+	for _, who := range []string{"caller", "init", "joiner", "child"} {
 		var ops []op
 		step := false
 		for _, it := range items {

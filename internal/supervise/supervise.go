@@ -68,9 +68,9 @@ const (
 
 func (s *supervisor) listen() error {
 	s.payload = s.PidFD
-	if s.HasInit() {
-		// If init has not reaped it by now, the PID is the payload's; else init
-		// is about to end.
+	if !s.Direct() {
+		// If its parent has not reaped it by now, the PID is the payload's; else
+		// the parent is about to end.
 		if fd, err := unix.PidfdOpen(s.Payload, 0); err == nil {
 			if _, ended := s.PayloadStatus(); !ended {
 				s.payload = fd
@@ -114,15 +114,15 @@ func (s *supervisor) handle(info siginfo) {
 		// The Go runtime interrupts its threads with SIGURG, and a write to a
 		// closed pipe gives SIGPIPE.
 	case s.leaves(sig):
-	case sig == unix.SIGTSTP && !s.IsPID1() && !s.HasInit():
+	case sig == unix.SIGTSTP && !s.IsPID1() && s.Direct():
 		// The payload has it or gets it, and decides; if it stops, reap sees
 		// that.
 		if info.code != siKernel || !s.sharesGroup() {
 			s.send(sig)
 		}
 	case sig == unix.SIGTSTP:
-		// A PID 1 does not stop of it, and of a payload below an init nobody
-		// tells us: SIGSTOP from outside stops either.
+		// A PID 1 does not stop of it, and of a payload that is no child of ours
+		// nobody tells us: SIGSTOP from outside stops either.
 		s.send(unix.SIGSTOP)
 		unix.Kill(os.Getpid(), unix.SIGSTOP)
 		s.send(unix.SIGCONT)
@@ -158,9 +158,11 @@ func (s *supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
 			s.stopWith()
 			continue
 		}
-		if s.HasInit() {
+		if !s.Direct() {
 			if of, ok := s.PayloadStatus(); ok {
 				status = of
+			} else {
+				s.send(unix.SIGKILL) // its parent was killed
 			}
 		}
 		return status, true, nil

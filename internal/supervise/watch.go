@@ -87,8 +87,8 @@ func (s *supervisor) stops() (more bool, err error) {
 			return false, nil
 		case !status.Stopped():
 			s.ended(pid, status)
-		case pid == s.PID && s.HasInit():
-			stop = true // init is not followed
+		case pid == s.PID && !s.Direct():
+			stop = true // what stands between is not followed
 		case s.Watch.Stopped(pid, status):
 			// The threads of a process stop all together.
 			stop = stop || pid == s.Payload
@@ -102,11 +102,11 @@ func (s *supervisor) stops() (more bool, err error) {
 
 func (s *supervisor) ended(pid int, status unix.WaitStatus) {
 	switch {
-	case pid == s.PID && s.HasInit():
+	case pid == s.PID && !s.Direct():
 		if of, ok := s.PayloadStatus(); ok {
 			status = of
 		}
-	case pid != s.Payload || s.HasInit():
+	case pid != s.Payload || !s.Direct():
 		return
 	}
 	s.status, s.left = status, time.Now()

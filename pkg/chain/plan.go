@@ -171,7 +171,8 @@ func (t *tail) begin(links []Link) {
 	if t.NextStage && t.Host.SelfFD >= 0 {
 		t.NextFD = t.Host.SelfFD
 	} else if t.NextStage && slices.ContainsFunc(links, func(l Link) bool {
-		return l.Kind.Name == "hk-mount" || l.Kind.Name == "hk-landlock"
+		h, ok := l.Stage.(stage.Hider)
+		return ok && h.Hides()
 	}) {
 		// Not closed by execve(2): so the next stage has its own program too.
 		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), t.path, unix.O_PATH, 0))
@@ -203,9 +204,10 @@ func (t *tail) hand() {
 	if !t.NextStage {
 		return
 	}
-	made := t.New&unix.CLONE_NEWUSER != 0
+	made := (t.New|t.Joined)&unix.CLONE_NEWUSER != 0
 	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
-		Net: t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net}
+		Net:    t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
+		Joined: t.Joined&unix.CLONE_NEWNS != 0}
 	switch {
 	case t.SetsCaps:
 	case t.Host.Handover.Ambient:

@@ -53,9 +53,20 @@ func fakeHost(uid uint32) *stage.Host {
 		Root:        func() (int, error) { return unix.Open("testdata/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
 		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
-		Helper:      func(name string) string { return "/usr/bin/" + name },
-		Procfs:      func() error { return nil },
-		TTY:         func() string { return "" },
+		Helper: func(name string) string { return "/usr/bin/" + name },
+		Procfs: func() error { return nil },
+		TTY:    func() string { return "" },
+		FDInfo: func(fd int) (string, error) {
+			switch fd {
+			case 5:
+				return "pos:\t0\nPid:\t77\nNSpid:\t77\n", nil
+			case 6:
+				return "pos:\t0\n", nil
+			case 7:
+				return "Pid:\t-1\nNSpid:\t-1\n", nil
+			}
+			return "", unix.ENOENT
+		},
 		UserNS:      func() bool { return false },
 		OwnNet:      func() bool { return false },
 		Mapped:      func() bool { return true },
@@ -66,6 +77,10 @@ func fakeHost(uid uint32) *stage.Host {
 				return "", nil
 			case 43:
 				return "", unix.ENOENT
+			case 77:
+				return "0 1000 1\n", nil
+			case 79:
+				return "0 100000 65536\n", nil
 			}
 			return "0 0 4294967295\n", nil
 		},

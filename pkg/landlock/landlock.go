@@ -130,6 +130,9 @@ func (r *Ruleset) asked() domain {
 	return d
 }
 
+// Hides reports that a domain may forbid to execute the next program.
+func (r *Ruleset) Hides() bool { return true }
+
 // Plan adds the ops that make the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
 	asked := r.asked()

@@ -112,6 +112,8 @@ const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 // Plan adds the ops that build the root and enter it.
 func (m *Mounts) Plan(s *stage.State) error {
 	switch {
+	case s.Joined&unix.CLONE_NEWNS != 0:
+		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and mounts would be others' too")
 	case s.Landlocked:
 		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
 	case s.Filtered:
@@ -144,6 +146,9 @@ func (m *Mounts) Plan(s *stage.State) error {
 	s.Add(plan.Umask(plan.Ref(b.umask)))
 	return m.enter(b)
 }
+
+// Hides reports that the files of the caller are out of reach in the new root.
+func (m *Mounts) Hides() bool { return true }
 
 // name is what an entry is called in an error.
 func (e Entry) name() string {

@@ -180,7 +180,7 @@ func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, m
 		params = append(params, [2]string{"upperdir", upper}, [2]string{"workdir", work})
 	}
 	userxattr := [2]string{"userxattr"}
-	if (b.New&unix.CLONE_NEWUSER != 0 || b.Host.UserNS()) && !slices.Contains(more, userxattr) {
+	if b.InUserNS() && !slices.Contains(more, userxattr) {
 		// trusted.* attributes are for the initial user namespace (Linux 5.11).
 		params = append(params, userxattr)
 	}

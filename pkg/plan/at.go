@@ -11,9 +11,9 @@ import (
 // At is the place at which an outside step is done.
 type At struct {
 	// PID is the process in which the plan goes on, seen from the supervisor's
-	// PID namespace. In a plan without a clone it is the calling process.
+	// PID namespace. Before a clone it is the calling process.
 	//
-	// Below an init it may have ended, and another may have its number: a step
+	// Below an init or a joiner it may have ended, and another may have its number: a step
 	// uses [At.Open] and [At.Root], and asks [At.Alive] where it can not.
 	PID int
 
@@ -22,10 +22,10 @@ type At struct {
 	// stage is that of the step, and fds what it takes from a child.
 	stage string
 	fds   map[*Result]int
-	// sock is our end of the socket to the child, or -1 without a clone.
+	// sock is our end of the socket to the child, or -1 before a clone.
 	sock int
 	warn func(stage, text string)
-	// ends is where AtEnd leaves its function; nil without a clone.
+	// ends is where AtEnd leaves its function; nil before a clone.
 	ends    *[]func()
 	process *Process // nil without a clone
 }
@@ -177,7 +177,7 @@ func (a *At) Namespace(name string) (int, error) {
 }
 
 // AtEnd has f called when the payload has ended, or when the plan fails. It
-// panics in a plan without a clone, where nobody is left to call it.
+// panics before a clone, where nobody is left to call it.
 func (a *At) AtEnd(f func()) { *a.ends = append(*a.ends, f) }
 
 // Root opens the process's root directory with O_PATH. Names that may hold

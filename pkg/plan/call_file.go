@@ -124,5 +124,8 @@ func Chdir(path string) Op { return Op{Name: "chdir", nr: unix.SYS_CHDIR, Args: 
 // Fchdir is fchdir(2).
 func Fchdir(fd *Result) Op { return Op{Name: "fchdir", nr: unix.SYS_FCHDIR, Args: []Arg{Ref(fd)}} }
 
+// Chroot is chroot(2).
+func Chroot(path string) Op { return Op{Name: "chroot", nr: unix.SYS_CHROOT, Args: []Arg{Str(path)}} }
+
 // Umask is umask(2).
 func Umask(mask Arg) Op { return Op{Name: "umask", nr: unix.SYS_UMASK, Args: []Arg{mask}} }

@@ -47,6 +47,12 @@ func Setns(fd *Result, nstype uint64) Op {
 	return Op{Name: "setns", nr: unix.SYS_SETNS, Args: []Arg{Ref(fd), flagArg(nstype, cloneFlags)}}
 }
 
+// PidfdOpen is pidfd_open(2) (Linux 5.3).
+func PidfdOpen(pid int) Op {
+	return Op{Name: "pidfd_open", nr: unix.SYS_PIDFD_OPEN, Args: []Arg{Int(int64(pid)), Int(0)}}.
+		Hint(unix.ESRCH, "there is no such process, or it has ended")
+}
+
 // Setsid is setsid(2).
 func Setsid() Op { return Op{Name: "setsid", nr: unix.SYS_SETSID} }
 

@@ -51,12 +51,13 @@ func (p *Plan) cloneOp(stage string, flags uint64) Op {
 
 // A Process is a child that performs a plan and then is the payload.
 type Process struct {
-	// PID is the process that was cloned: the payload, or the init above it.
+	// PID is the process that was cloned: the payload, or the init or joiner
+	// above it.
 	PID int
 	// PidFD refers to the same process.
 	PidFD int
-	// Payload is the payload's PID, seen from here. It is PID unless there is
-	// an init.
+	// Payload is the payload's PID, seen from here. It is PID if that process
+	// is the payload.
 	Payload int
 	// Watch is what follows the child, or nil.
 	Watch *Watch
@@ -72,7 +73,7 @@ type Process struct {
 // live as long as the child, since it is the thread whose end a parent-death
 // signal reports.
 func (p *Plan) Start() (*Process, error) {
-	if !p.cloned {
+	if !p.Cloned() {
 		panic("plan: Start is for plans with a clone")
 	}
 	l, err := p.lay()
@@ -98,8 +99,8 @@ func (p *Plan) Start() (*Process, error) {
 	for !p.items[l.index[at]].op.clone {
 		at++
 	}
-	if !perform(l.head, 0, uintptr(at)) {
-		return nil, p.failure(l, int(l.head.failed)-1)
+	if err := p.upTo(l, at); err != nil {
+		return nil, err
 	}
 	r := l.record(at)
 	args, size := r.args[0], r.args[1]
@@ -118,6 +119,33 @@ func (p *Plan) Start() (*Process, error) {
 		PidFD: int(*(*int32)(p.args.at)),
 		plan:  p, layout: l, sock: ours,
 	}, nil
+}
+
+// upTo performs the caller's items before record end: its clone.
+func (p *Plan) upTo(l *layout, end int) error {
+	at := p.atCaller(l)
+	for k := 0; ; {
+		for _, step := range p.stepsAfter(l, k) {
+			if err := at.do(step); err != nil {
+				return err
+			}
+		}
+		if k == end {
+			return nil
+		}
+		next := p.piece(l, k, end)
+		if !perform(l.head, uintptr(k), uintptr(next)) {
+			return p.failure(l, int(l.head.failed)-1)
+		}
+		k = next
+	}
+}
+
+// piece is where the ops from record k on end before a step, or at end.
+func (p *Plan) piece(l *layout, k, end int) int {
+	for k++; k < end && l.index[k] == l.index[k-1]+1; k++ {
+	}
+	return k
 }
 
 // Setup does the outside steps as the child comes to them and returns when the
@@ -282,8 +310,8 @@ func (c *Process) wait() unix.WaitStatus {
 	return status
 }
 
-// PayloadStatus is the wait status of the payload of a plan with an init, once
-// the init has ended. ok is false if the payload did not end before the init.
+// PayloadStatus is the wait status of the payload of a plan with an init or a
+// joiner, once that has ended. ok is false if the payload did not end before.
 func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
 	s := c.layout.head.status
 	return unix.WaitStatus(uint32(s - 1)), s != 0
@@ -291,10 +319,11 @@ func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
 
 // IsPID1 reports whether the payload is PID 1 of a PID namespace, whose signals
 // do nothing unless it handles them.
-func (c *Process) IsPID1() bool { return c.plan.flags&unix.CLONE_NEWPID != 0 && !c.plan.init }
+func (c *Process) IsPID1() bool { return c.plan.pid1 }
 
-// HasInit reports whether an init stands between.
-func (c *Process) HasInit() bool { return c.plan.init }
+// Direct reports whether the process that was cloned is the payload; else an
+// init or a joiner stands between.
+func (c *Process) Direct() bool { return c.plan.between == Caller }
 
 // Trace writes each op that was done, and its result.
 func (c *Process) Trace(w io.Writer) {

@@ -17,7 +17,7 @@ import (
 // seccomp filter is written before it is done, for the filter may forbid
 // writing.
 func (p *Plan) Here(trace io.Writer) error {
-	if p.cloned {
+	if p.Cloned() {
 		panic("plan: Here is for plans without a clone")
 	}
 	l, err := p.lay()
@@ -25,7 +25,7 @@ func (p *Plan) Here(trace io.Writer) error {
 		return err
 	}
 	defer l.free()
-	at := &At{PID: os.Getpid(), plan: p, layout: l, sock: -1, warn: p.Warn}
+	at := p.atCaller(l)
 	for k := 0; ; {
 		for _, step := range p.stepsAfter(l, k) {
 			if err := at.do(step); err != nil {
@@ -44,8 +44,8 @@ func (p *Plan) Here(trace io.Writer) error {
 		}
 		// Up to the next step; one by one if each is to be told of.
 		end := k + 1
-		for trace == nil && end < len(l.index) && l.index[end] == l.index[end-1]+1 {
-			end++
+		if trace == nil {
+			end = p.piece(l, k, len(l.index))
 		}
 		if !perform(l.head, uintptr(k), uintptr(end)) {
 			return p.failure(l, int(l.head.failed)-1)
@@ -55,6 +55,11 @@ func (p *Plan) Here(trace io.Writer) error {
 		}
 		k = end
 	}
+}
+
+// atCaller is the place of steps that are done before a clone, or without one.
+func (p *Plan) atCaller(l *layout) *At {
+	return &At{PID: os.Getpid(), plan: p, layout: l, sock: -1, warn: p.Warn}
 }
 
 // stepsAfter returns the outside steps right before record k.

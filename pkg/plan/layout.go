@@ -54,13 +54,12 @@ func (s store) put(v uint64) {
 type header struct {
 	records unsafe.Pointer
 	child   uintptr // index of the first op of the child
-	reaper  uintptr // index of the first op of init
-	fork    uintptr // index of init's clone; 0: there is no init
+	between uintptr // index of the first op of init or of the joiner
+	fork    uintptr // index of its clone; 0: there is none
 	count   uintptr
-	stack   unsafe.Pointer // top of the child's stack when init clones it
 	failed  uintptr        // index of the op that failed, plus one
-	payload uintptr        // init: the payload's PID in the new PID namespace
-	status  uintptr        // init: the payload's wait status, plus one
+	payload uintptr        // the payload's PID as its parent sees it
+	status  uintptr        // the payload's wait status, plus one
 	log     unsafe.Pointer // logSize bytes
 	logged  uintptr        // how many of them are taken by messages of the kernel
 	scratch [8]byte
@@ -183,9 +182,9 @@ func (l *layout) fillIn(p *Plan) {
 			if forks == 1 {
 				l.head.child = uintptr(k + 1)
 			} else {
-				l.head.reaper = l.head.child
+				l.head.between = l.head.child
 				l.head.fork = uintptr(k)
-				l.head.child = uintptr(k + 2) // after init's close_range
+				l.head.child = uintptr(k + 2) // after the close_range
 			}
 		}
 	}

@@ -82,13 +82,13 @@ func readLog(h *header, fd uintptr) {
 }
 
 // childMain is what a clone runs. stage 0 is the clone of the caller, stage 1
-// the clone of init. It does not return.
+// that of init or of the joiner. It does not return.
 //
 //go:nosplit
 //go:norace
 func childMain(h *header, stage uintptr) {
 	if stage == 0 && h.fork != 0 {
-		initMain(h)
+		betweenMain(h)
 	}
 	perform(h, h.child, h.count)
 	for {
@@ -96,13 +96,13 @@ func childMain(h *header, stage uintptr) {
 	}
 }
 
-// initMain is PID 1 of a new PID namespace: it does its ops, clones the child
-// and then reaps until the child has ended, which ends the namespace.
+// betweenMain is init or the joiner: it does its ops, clones the child and then
+// reaps until the child has ended. As PID 1 of a namespace it thereby ends that.
 //
 //go:nosplit
 //go:norace
-func initMain(h *header) {
-	if perform(h, h.reaper, h.fork) {
+func betweenMain(h *header) {
+	if perform(h, h.between, h.fork) {
 		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
 		pid := clone3(unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1], unsafe.Pointer(h), 1)
 		r.result, r.done = pid, 1

@@ -30,6 +30,10 @@ const (
 	Caller Actor = iota
 	// Init is PID 1 of a new PID namespace whose only task is to reap.
 	Init
+	// Joiner enters the namespaces of others and makes the child in them: who
+	// joins a PID namespace is not in it, its children are. It waits for the
+	// child.
+	Joiner
 	// Child is the clone that becomes the payload.
 	Child
 	// Beyond is a process outside of the new namespaces: the supervisor, or a
@@ -38,7 +42,7 @@ const (
 )
 
 func (a Actor) String() string {
-	return [...]string{"caller", "init", "child", "outside"}[a]
+	return [...]string{"caller", "init", "joiner", "child", "outside"}[a]
 }
 
 // A Result is a value that one op gives and later ones use: most often a file
@@ -127,8 +131,8 @@ func (o Op) hint(errno unix.Errno) string {
 	return text
 }
 
-// An Outside step is done by the supervisor while the child waits, or, in a
-// plan without a clone, by the calling thread at the same place.
+// An Outside step is done by the supervisor while the child waits, or, where no
+// clone was made yet, by the calling thread at the same place.
 type Outside struct {
 	Stage string
 	// Text says what is done, in the imperative, for --explain.
@@ -153,9 +157,13 @@ type Plan struct {
 	items []item
 	used  map[string]int
 
-	cloned bool
-	init   bool
-	flags  uint64 // of the clone
+	// who performs what is added next.
+	who Actor
+	// between is the process between the caller and the child, Init or Joiner;
+	// Caller if there is none.
+	between Actor
+	// pid1 is set if the child is PID 1 of a new PID namespace.
+	pid1 bool
 	// copies is set when the child must not share the caller's memory.
 	copies bool
 	// sync is the child's end of the socket to the supervisor, ours the other.
@@ -184,13 +192,9 @@ func (p *Plan) NewResult(name string) *Result {
 
 // Add appends ops, to be performed by the process that the plan has come to.
 func (p *Plan) Add(stage string, ops ...Op) {
-	who := Caller
-	if p.cloned {
-		who = Child
-	}
 	for _, op := range ops {
 		op.Stage = stage
-		p.items = append(p.items, item{who: who, op: op})
+		p.items = append(p.items, item{who: p.who, op: op})
 	}
 }
 
@@ -204,7 +208,7 @@ func (p *Plan) Open(stage, name string, op Op) *Result {
 // Outside appends a step. In a plan that has cloned, the child tells the
 // supervisor that it is there and waits until the step is done.
 func (p *Plan) Outside(step Outside) {
-	if !p.cloned {
+	if p.who == Caller {
 		p.items = append(p.items, item{who: Beyond, step: &step})
 		return
 	}
@@ -214,7 +218,7 @@ func (p *Plan) Outside(step Outside) {
 }
 
 // Cloned reports whether the plan goes on in a child.
-func (p *Plan) Cloned() bool { return p.cloned }
+func (p *Plan) Cloned() bool { return p.who != Caller }
 
 // Clone appends the clone after which the rest of the plan is performed by a
 // child. flags are CLONE_NEW* flags, of which CLONE_NEWTIME is none: a time
@@ -224,56 +228,71 @@ func (p *Plan) Cloned() bool { return p.cloned }
 // payload; it is needed where something in the new namespaces could attach to
 // the child, and for time namespaces.
 func (p *Plan) Clone(stage string, flags uint64, copies bool) {
-	p.begin(flags, copies)
-	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
-	p.cloned = true
-	p.Add(stage, Close(p.ours))
+	p.clone(stage, flags, copies, Child)
 }
 
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
 // 1 is ours and reaps, and the plan goes on in its child.
 func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
-	p.begin(flags, true)
-	p.init = true
-	p.items = append(p.items, item{who: Caller, op: p.cloneOp(stage, flags|unix.CLONE_PIDFD)})
-	add := func(op Op) {
-		op.Stage = stage
-		p.items = append(p.items, item{who: Init, op: op})
-	}
-	// While any process but the supervisor has its end, nobody can tell that
-	// the supervisor is gone.
-	add(Close(p.ours))
-	for _, op := range before {
-		add(op)
-	}
-	// Nor may the reaper stay in a directory that the child leaves behind:
+	p.clone(stage, flags, true, Init)
+	p.Add(stage, before...)
+	// The reaper may not stay in a directory that the child leaves behind:
 	// pivot_root(2) takes along only what is at the root.
-	cwd := p.NewResult("cwd")
-	add(Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0).Gives(cwd))
-	add(Chdir("/"))
+	cwd := p.Open(stage, "cwd", Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+	p.Add(stage, Chdir("/"))
 	// What the payload could attach to must not be the reaper: it has more
 	// capabilities. The child takes itself out again.
-	add(Dumpable(false))
-	p.items = append(p.items, item{who: Init, op: p.cloneOp(stage, 0)})
-	add(CloseRange(0, ^uint32(0), 0))
-	p.cloned = true
+	p.Add(stage, Dumpable(false))
+	p.fork(stage, p.cloneOp(stage, 0))
 	p.Add(stage, Dumpable(true), Fchdir(cwd), Close(cwd))
 	p.send(stage)
 }
 
-func (p *Plan) begin(flags uint64, copies bool) {
-	if p.cloned {
+// CloneJoiner appends the clone of a process that enters namespaces of others:
+// it performs what is added next, up to [Plan.CloneChild].
+func (p *Plan) CloneJoiner(stage string) { p.clone(stage, 0, true, Joiner) }
+
+// CloneChild appends the joiner's clone of the child, in which the plan goes
+// on. flags are as for Clone.
+func (p *Plan) CloneChild(stage string, flags uint64) {
+	if p.who != Joiner {
+		panic("plan: CloneChild is for a joiner")
+	}
+	p.pid1 = flags&unix.CLONE_NEWPID != 0
+	p.fork(stage, p.cloneOp(stage, flags).
+		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone"))
+	p.send(stage)
+}
+
+func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
+	if p.who != Caller {
 		panic("plan: a plan has one clone")
 	}
-	p.flags, p.copies = flags, copies
+	p.copies = copies
 	p.sync, p.ours = p.NewResult("supervisor"), p.NewResult("ours")
+	p.Add(stage, p.cloneOp(stage, flags|unix.CLONE_PIDFD))
+	p.who = who
+	if who == Child {
+		p.pid1 = flags&unix.CLONE_NEWPID != 0
+	} else {
+		p.between = who
+	}
+	// While any process but the supervisor has its end, nobody can tell that
+	// the supervisor is gone.
+	p.Add(stage, Close(p.ours))
+}
+
+// fork appends the second clone, after which the process between only waits.
+func (p *Plan) fork(stage string, clone Op) {
+	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0))
+	p.who = Child
 }
 
 // Alive appends an op that fails when the supervisor is gone. It belongs after
 // each op that asks for a signal on the supervisor's death: before that the
 // signal may have been missed.
 func (p *Plan) Alive(stage string) {
-	if !p.cloned {
+	if p.who == Caller {
 		panic("plan: no supervisor without a clone")
 	}
 	p.Add(stage, Peek(p.sync))

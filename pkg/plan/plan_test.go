@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,11 +36,17 @@ func start(t *testing.T, p *Plan) (unix.WaitStatus, *Process, error) {
 	}
 }
 
-func newClone(init, copies bool) *Plan {
+func newClone(between Actor, copies bool) *Plan {
 	p := New()
-	if init {
+	switch between {
+	case Init:
 		p.CloneInit("test", 0)
-	} else {
+	case Joiner:
+		p.CloneJoiner("test")
+		p.Add("test", Dumpable(false))
+		p.Alive("test")
+		p.CloneChild("test", 0)
+	default:
 		p.Clone("test", 0, copies)
 	}
 	p.Alive("test")
@@ -51,9 +58,10 @@ func exec(p *Plan, argv ...string) {
 }
 
 func eachClone(t *testing.T, f func(t *testing.T, p *Plan)) {
-	t.Run("shared memory", func(t *testing.T) { f(t, newClone(false, false)) })
-	t.Run("own memory", func(t *testing.T) { f(t, newClone(false, true)) })
-	t.Run("init", func(t *testing.T) { f(t, newClone(true, true)) })
+	t.Run("shared memory", func(t *testing.T) { f(t, newClone(Caller, false)) })
+	t.Run("own memory", func(t *testing.T) { f(t, newClone(Caller, true)) })
+	t.Run("init", func(t *testing.T) { f(t, newClone(Init, true)) })
+	t.Run("joiner", func(t *testing.T) { f(t, newClone(Joiner, true)) })
 }
 
 func exists(name string) bool {
@@ -93,7 +101,7 @@ func TestResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.HasInit() {
+		if !c.Direct() {
 			status, _ = c.PayloadStatus()
 		}
 		if status != 0 {
@@ -115,7 +123,7 @@ func TestStruct(t *testing.T) {
 	// one; here landlock_add_rule, which says EBADF for a wrong descriptor.
 	text := func(uint64) string { return "X" }
 	rights := LandlockRights{text, text, text, text}
-	p := newClone(false, false)
+	p := newClone(Caller, false)
 	set := p.Open("test", "ruleset", rights.CreateRuleset(1, 0, 0))
 	d := p.Open("test", "dir", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
 	p.Add("test", rights.AllowPath(set, d, 1))
@@ -129,7 +137,7 @@ func TestStruct(t *testing.T) {
 }
 
 func TestExactly(t *testing.T) {
-	p := newClone(false, false)
+	p := newClone(Caller, false)
 	f := p.Open("test", "file", Openat(AtCwd(), "/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	p.Add("test", Read(f, 1).Exactly(1))
 	exec(p, "/usr/bin/true")
@@ -164,7 +172,7 @@ func TestOutside(t *testing.T) {
 		if fi, err := os.Stat(dir + "/d"); err != nil || fi.Mode().Perm() != 0o750 {
 			t.Errorf("%v, %v; want mode 750", fi, err)
 		}
-		if at.PID != c.Payload || c.HasInit() == (c.Payload == c.PID) {
+		if at.PID != c.Payload || c.Direct() != (c.Payload == c.PID) {
 			t.Errorf("at %d; process %d, payload %d", at.PID, c.PID, c.Payload)
 		}
 	})
@@ -208,6 +216,35 @@ func TestOutsideTakes(t *testing.T) {
 			t.Errorf("left out %q", left)
 		}
 	})
+}
+
+// TestOutsideBefore checks a step before the clone: it sees what the ops before
+// it gave, and if it fails nothing is cloned.
+func TestOutsideBefore(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		dir := t.TempDir()
+		p := New()
+		a := p.Open("test", "a", Openat(AtCwd(), dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		mode := p.NewResult("mode")
+		p.Outside(Outside{Stage: "test", Text: "look", Gives: []*Result{mode}, Do: func(at *At) error {
+			name, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", at.PID, at.FD(a)))
+			if fails || name != dir {
+				return errors.New("no: " + name)
+			}
+			at.Set(mode, 0o710)
+			return nil
+		}})
+		op := Mkdirat(Ref(a), "d", 0)
+		op.Args[2] = Ref(mode)
+		p.Add("test", op)
+		p.Clone("test", 0, false)
+		exec(p, "/usr/bin/true")
+		_, _, err := start(t, p)
+		var e *StepError
+		if fails != errors.As(err, &e) || fails == exists(dir+"/d") {
+			t.Errorf("fails %v: error %v", fails, err)
+		}
+	}
 }
 
 func TestOutsideFails(t *testing.T) {
@@ -258,7 +295,7 @@ func TestLog(t *testing.T) {
 			clone(p)
 			mount(p, "0")
 			status, c, err := start(t, p)
-			if err == nil && c.HasInit() {
+			if err == nil && !c.Direct() {
 				status, _ = c.PayloadStatus()
 			}
 			if err != nil || status != 0 {
@@ -362,7 +399,7 @@ func TestExecTries(t *testing.T) {
 		{[]string{"/absent/a", "/absent/b"}, unix.ENOENT},
 		{[]string{"/etc/passwd", "/absent/b"}, unix.EACCES},
 	} {
-		p := newClone(false, false)
+		p := newClone(Caller, false)
 		im := NewImage([]string{"x"}, nil)
 		for i, f := range c.files {
 			op := Execve(f, im)
@@ -386,7 +423,7 @@ func TestExecTries(t *testing.T) {
 func TestHandlersAndMask(t *testing.T) {
 	// What the Go runtime handles and what this test blocks is not the child's.
 	out := filepath.Join(t.TempDir(), "status")
-	p := newClone(false, false)
+	p := newClone(Caller, false)
 	exec(p, "/bin/sh", "-c", "exec cat /proc/self/status >"+out)
 	if _, _, err := start(t, p); err != nil {
 		t.Fatal(err)
@@ -441,7 +478,7 @@ func TestMany(t *testing.T) {
 	fds := func() int { l, _ := os.ReadDir("/proc/self/fd"); return len(l) }
 	before := fds()
 	for i := range 50 {
-		p := newClone(i%3 == 0, i%2 == 0)
+		p := newClone([]Actor{Init, Joiner, Caller}[i%3], i%2 == 0)
 		if i%5 == 0 {
 			p.Add("test", Chdir("/absent"))
 		}

@@ -55,7 +55,7 @@ func (p *Plan) Text(w io.Writer) error {
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
 		fmt.Fprintf(&b, "  %-8s %s\n", it.who, it.text())
-		if it.who == Init && it.op.Name == "close_range" {
+		if it.op.Name == "close_range" && (it.who == Init || it.who == Joiner) {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.who, "(reap with wait4(-1, ...) until the payload has ended)")
 		}
 	}

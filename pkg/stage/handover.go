@@ -23,6 +23,8 @@ type Handover struct {
 	Ambient bool
 	// Net says that the chain has made the network namespace.
 	Net bool
+	// Joined says that the mount namespace is one of others.
+	Joined bool
 }
 
 func (h Handover) String() string {
@@ -35,6 +37,9 @@ func (h Handover) String() string {
 	}
 	if h.Net {
 		words = append(words, "net")
+	}
+	if h.Joined {
+		words = append(words, "joined")
 	}
 	return strings.Join(words, ",")
 }
@@ -60,6 +65,8 @@ func takeHandover(env []string) ([]string, Handover) {
 				h.Ambient = true
 			case w == "net":
 				h.Net = true
+			case w == "joined":
+				h.Joined = true
 			default:
 				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
 					h.Unmapped = true

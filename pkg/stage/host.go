@@ -66,6 +66,9 @@ type Host struct {
 	Helper func(name string) string
 	// Procfs is an error if /proc is not a procfs.
 	Procfs func() error
+	// FDInfo is what /proc/PID/fdinfo says of a descriptor of the caller's, which
+	// must be there: ENOENT.
+	FDInfo func(fd int) (string, error)
 	// UserNS reports whether the caller is in a user namespace of its own.
 	UserNS func() bool
 	// UIDMap is the uid map of the user namespace of a process, which must not
@@ -110,6 +113,7 @@ func ThisHost() *Host {
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
 		},
 		Procfs: procfs,
+		FDInfo: func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
 		OwnNet: ownNet,
 		TTY:    terminal,
 		UIDMap: func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
@@ -208,7 +212,7 @@ func hasGroups() bool {
 func read(path string) (string, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	defer unix.Close(fd)
 	var b [4096]byte

@@ -43,8 +43,8 @@ func ownNet() bool {
 }
 
 // OwnNet reports whether the plan is, at this place, in a network namespace
-// other than the machine's: made by it, by a stage that executed this one, or
-// by whoever started it.
+// other than the machine's: made or joined by it, made by a stage that executed
+// this one, or by whoever started it.
 func (s *State) OwnNet() bool {
-	return s.New&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
+	return (s.New|s.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
 }

@@ -57,6 +57,13 @@ type Supervised interface {
 	Follow(*State) error
 }
 
+// A Hider is a stage that may put the program of the next one out of reach.
+type Hider interface {
+	Stage
+	// Hides reports whether the settings do.
+	Hides() bool
+}
+
 // A Changer is a stage that may change the credentials of the thread.
 type Changer interface {
 	Stage

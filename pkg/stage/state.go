@@ -25,6 +25,9 @@ type State struct {
 	Name string
 	// New holds the CLONE_NEW* flags of the namespaces that the plan makes.
 	New uint64
+	// Joined holds those of the namespaces of others that the plan, or an
+	// earlier stage of a chain that is not fused, enters.
+	Joined uint64
 	// WillClone is set while a later stage is going to clone.
 	WillClone bool
 	// NextStage is set if what the plan executes is a stage: a chain that is not
@@ -90,6 +93,9 @@ type deferral struct {
 func NewState(h *Host) *State {
 	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0}
 	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
+	if h.Handover.Joined {
+		s.Joined = unix.CLONE_NEWNS
+	}
 	return s
 }
 
@@ -161,6 +167,12 @@ func (s *State) SetgroupsDenied() bool { return s.NoSetgroups || s.Host.NoSetgro
 // which no file can be created.
 func (s *State) Unmapped() bool {
 	return !s.Mapped && (s.New&unix.CLONE_NEWUSER != 0 || s.Host.Handover.Unmapped)
+}
+
+// InUserNS reports whether the plan is in a user namespace that is not the
+// machine's.
+func (s *State) InUserNS() bool {
+	return (s.New|s.Joined)&unix.CLONE_NEWUSER != 0 || s.Host.UserNS()
 }
 
 // PayloadCaps is what the payload will be able to hold, at the most.

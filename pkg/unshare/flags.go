@@ -15,13 +15,14 @@ import (
 var Kind = stage.Kind{
 	Name: "hk-unshare",
 	New:  func() stage.Stage { return &Namespaces{} },
-	Usage: `hk-unshare [flags] [--] NEXT [args...]: make namespaces
+	Usage: `hk-unshare [flags] [--] NEXT [args...]: make and join namespaces
 
  -U, --user        user namespace       -p, --pid      PID namespace
  -m, --mount       mount namespace      -n, --net      network namespace
  -i, --ipc         IPC namespace        -u, --uts      UTS namespace
  -C, --cgroup      cgroup namespace     -T, --time     time namespace
  -a, --all         all but time         --share NS     take one out of --all
+ --join NS=PATH, --join NS,...=PID|pidfd:FD    join those of others
 
  --hostname NAME, --domainname NAME     names in the new UTS namespace
  --monotonic SECS, --boottime SECS      clock offsets in the new time namespace
@@ -45,6 +46,11 @@ func (n *Namespaces) Flags(fs *pflag.FlagSet) {
 	fs.Func("share", "", func(v string) error {
 		flag, err := parseNamespace(v)
 		n.Share |= flag
+		return err
+	})
+	fs.Func("join", "", func(v string) error {
+		j, err := parseJoin(v)
+		n.Join = append(n.Join, j)
 		return err
 	})
 	fs.Func("hostname", "", func(v string) error { return setName(&n.Hostname, v) })
@@ -104,6 +110,9 @@ func (n *Namespaces) Args() []string {
 		if n.Share&ns.flag != 0 {
 			value("share", ns.name)
 		}
+	}
+	for _, j := range n.Join {
+		value("join", j.String())
 	}
 	value("hostname", n.Hostname)
 	value("domainname", n.Domainname)

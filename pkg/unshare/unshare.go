@@ -1,8 +1,9 @@
-// Package unshare makes namespaces: namespaces(7), clone(2), unshare(2).
+// Package unshare makes namespaces and joins those of others: namespaces(7),
+// clone(2), unshare(2), setns(2).
 //
-// A user or a PID namespace needs a process of its own, a clone, above which
-// the caller stays as the supervisor. The other namespaces are made by the
-// calling thread, which leaves no extra process.
+// A user, PID or time namespace needs a process of its own, a clone, above which
+// the caller stays as the supervisor. The other namespaces are made and joined
+// by the calling thread, which leaves no extra process.
 package unshare
 
 import (
@@ -17,13 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespaces says which namespaces are made, and how.
+// Namespaces says which namespaces are made or joined, and how.
 type Namespaces struct {
 	// New holds CLONE_NEW* flags.
 	New uint64
 	// All asks for every namespace but time; Share takes some back out.
 	All   bool
 	Share uint64
+	// Join are joined first, so that what is new belongs to them.
+	Join []Join
 	// Hostname and Domainname are set in the new UTS namespace, unless empty.
 	Hostname, Domainname string
 	// Monotonic and Boottime are the offsets, in seconds, of the clocks in the
@@ -52,8 +55,11 @@ type Namespaces struct {
 
 // Clones reports whether the settings need a process of their own.
 func (n *Namespaces) Clones() bool {
-	return n.flags()&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
+	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
 }
+
+// Hides reports whether the mount namespace becomes one of others.
+func (n *Namespaces) Hides() bool { return n.joined()&unix.CLONE_NEWNS != 0 }
 
 const allFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
@@ -69,8 +75,10 @@ func (n *Namespaces) flags() uint64 {
 func (n *Namespaces) check() error {
 	f := n.flags()
 	switch {
-	case f == 0 && !n.Setsid && !n.CloseFDs:
+	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs:
 		return errors.New("no namespace is asked for: see hk-unshare(1)")
+	case n.joined()&unix.CLONE_NEWUTS != 0 && n.Hostname+n.Domainname != "":
+		return errors.New("--hostname and --domainname would change the names of others: not with --join uts")
 	case f&unix.CLONE_NEWUTS == 0 && n.Hostname != "":
 		return errors.New("--hostname needs --uts")
 	case f&unix.CLONE_NEWUTS == 0 && n.Domainname != "":
@@ -83,16 +91,16 @@ func (n *Namespaces) check() error {
 		return errors.New("--propagation needs --mount")
 	case f&unix.CLONE_NEWPID == 0 && n.Init:
 		return errors.New("--init needs --pid")
-	case f&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
-		return errors.New("--keep-caps needs --user")
+	case (f|n.joined())&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
+		return errors.New("--keep-caps needs --user or --join user")
 	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
 		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
 	case !n.Clones() && n.Outlive:
-		return errors.New("--outlive: there is no supervisor without --user, --pid, --time or --setsid")
+		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
 	case n.Share&^allFlags != 0 || n.Share != 0 && !n.All:
 		return errors.New("--share takes a namespace out of --all")
 	}
-	return nil
+	return n.checkJoins()
 }
 
 // Plan adds the clone, or unshare(2), and what belongs to the namespaces.
@@ -109,7 +117,12 @@ func (n *Namespaces) Plan(s *stage.State) error {
 			return err
 		}
 	}
-	if f&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
+	joined := n.joined()
+	all, err := n.open(s)
+	if err != nil {
+		return err
+	}
+	if (f|joined)&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
 		// They would be rights on the host that the namespace cannot name.
 		s.Add(plan.Setgroups(nil))
 	}
@@ -122,14 +135,44 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Plan.CloneInit(s.Name, now, dies...)
 		// Init dies with the supervisor, and with it all that it is PID 1 of.
 		s.Plan.Alive(s.Name)
+	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
+		s.Outlive = n.Outlive
+		s.Plan.CloneJoiner(s.Name)
+		s.DieWithSupervisor()
+		all.enter(s)
+		if joined&unix.CLONE_NEWUSER != 0 {
+			s.DieWithSupervisor()
+		}
+		s.Plan.CloneChild(s.Name, now)
+		s.DieWithSupervisor()
 	case n.Clones():
-		s.Plan.Clone(s.Name, now, f&unix.CLONE_NEWTIME != 0)
+		made := now
+		if joined != 0 {
+			made = 0 // what is new belongs to what is joined
+		}
+		s.Plan.Clone(s.Name, made, (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
 		s.Outlive = n.Outlive
 		s.DieWithSupervisor()
-	case now != 0:
-		s.Add(plan.Unshare(now))
+		all.enter(s)
+		if joined&unix.CLONE_NEWUSER != 0 {
+			s.DieWithSupervisor()
+		}
+		if now != made {
+			s.Add(plan.Unshare(now))
+		}
+	default:
+		all.enter(s)
+		if now != 0 {
+			s.Add(plan.Unshare(now))
+		}
+	}
+	for _, fd := range all.close {
+		s.Add(plan.CloseFD(fd))
 	}
 	s.New |= f
+	if err := n.note(s); err != nil {
+		return err
+	}
 	if f&unix.CLONE_NEWUSER != 0 {
 		s.Mapped, s.Root = false, false
 		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,6 +73,20 @@ func main() {
 		sayErr(tryRight(args[0], args[1]))
 	case "userns": // probe userns clone|clone3: make a user namespace
 		say(userns(args[0]))
+	case "pidfd": // probe pidfd PID FD PROGRAM...: execute with the descriptor
+		pid, _ := strconv.Atoi(args[0])
+		to, _ := strconv.Atoi(args[1])
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err == nil {
+			err = unix.Dup3(fd, to, 0)
+		}
+		if err == nil {
+			var path string
+			if path, err = exec.LookPath(args[2]); err == nil {
+				err = unix.Exec(path, args[2:], os.Environ())
+			}
+		}
+		sayErr(err)
 	case "kill":
 		pid, _ := strconv.Atoi(args[0])
 		sayErr(syscall.Kill(pid, 0))

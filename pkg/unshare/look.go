@@ -1,0 +1,152 @@
+package unshare
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// fileName is a namespace's file in /proc/PID/ns.
+func fileName(flag uint64) string {
+	if flag == unix.CLONE_NEWNS {
+		return "mnt"
+	}
+	for _, n := range names {
+		if n.flag == flag {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// initial are the inode numbers of the namespaces that the machine starts with.
+// Those of network and mount namespaces are fixed since Linux 6.18 only.
+var initial = map[uint64]uint64{
+	unix.CLONE_NEWIPC:    0xEFFFFFFF,
+	unix.CLONE_NEWUTS:    0xEFFFFFFE,
+	unix.CLONE_NEWUSER:   0xEFFFFFFD,
+	unix.CLONE_NEWPID:    0xEFFFFFFC,
+	unix.CLONE_NEWCGROUP: 0xEFFFFFFB,
+	unix.CLONE_NEWTIME:   0xEFFFFFFA,
+	unix.CLONE_NEWNET:    0xEFFFFFF9,
+	unix.CLONE_NEWNS:     0xEFFFFFF8,
+}
+
+// look is the step that refuses what is no namespace of the kind that was asked
+// for, of the process that was asked for, or none that isolates from anything.
+//
+// pid is 0 for a path; else the process is known by target, a result, or by
+// given, a descriptor of the caller's.
+func look(stage string, j Join, pid int, target *plan.Result, given int, list []member) plan.Outside {
+	fds := make([]string, len(list))
+	for i, m := range list {
+		fds[i] = m.fd.String()
+	}
+	text := fmt.Sprintf("check that %s is a namespace that isolates from here", fds[0])
+	if len(list) > 1 {
+		text = fmt.Sprintf("check that %s are namespaces that isolate from here", strings.Join(fds, ", "))
+	}
+	switch {
+	case target != nil:
+		text += fmt.Sprintf(", and %v still process %d", target, pid)
+	case pid != 0:
+		text += fmt.Sprintf(", and descriptor %d still process %d", given, pid)
+	}
+	step := plan.Outside{Stage: stage, Text: text}
+	for _, m := range list {
+		step.Takes = append(step.Takes, m.fd)
+	}
+	if target != nil {
+		step.Takes = append(step.Takes, target)
+	}
+	step.Do = func(at *plan.At) error {
+		for _, m := range list {
+			if err := m.isolates(at); err != nil {
+				return fmt.Errorf("--join %v: %w", j, err)
+			}
+		}
+		if pid == 0 {
+			return nil
+		}
+		fd := given
+		if target != nil {
+			fd = at.FD(target)
+		}
+		if err := still(fd, pid); err != nil {
+			return fmt.Errorf("--join %v: %w", j, err)
+		}
+		return nil
+	}
+	return step
+}
+
+// still refuses a PID that is not, or no longer, that of the process that fd
+// refers to. A PID is free again when its process has been waited for; as long
+// as it is the process's, what is in /proc/PID is that process's too.
+func still(fd, pid int) error {
+	info, err := readProc(fmt.Sprintf("self/fdinfo/%d", fd))
+	if err != nil {
+		return err
+	}
+	got, err := pidIn(info)
+	if err == nil && got != pid {
+		err = errors.New("the /proc here is of another PID namespace")
+	}
+	return err
+}
+
+// isolates refuses a file that is no such namespace, and a namespace that is
+// the caller's own or the machine's.
+func (m member) isolates(at *plan.At) error {
+	fd := at.FD(m.fd)
+	var fs unix.Statfs_t
+	var it, own unix.Stat_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return fmt.Errorf("fstatfs: %w", err)
+	}
+	if fs.Type != unix.NSFS_MAGIC {
+		return errors.New("it is no namespace: that is a file of /proc/PID/ns, or one bound from there, as by ip-netns(8)")
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	if err != nil {
+		return fmt.Errorf("NS_GET_NSTYPE: %w", err)
+	}
+	if uint64(kind) != m.flag {
+		return fmt.Errorf("it is a namespace of another kind: %s", fileName(uint64(kind)))
+	}
+	if err := unix.Fstat(fd, &it); err != nil {
+		return fmt.Errorf("fstat: %w", err)
+	}
+	here, err := at.Namespace(m.name)
+	if err != nil {
+		return err
+	}
+	err = unix.Fstat(here, &own)
+	unix.Close(here)
+	if err != nil {
+		return fmt.Errorf("fstat: %w", err)
+	}
+	switch {
+	case it.Dev == own.Dev && it.Ino == own.Ino:
+		return fmt.Errorf("that %s namespace is the caller's own: to join it isolates from nothing", m.name)
+	case it.Ino == initial[m.flag]:
+		return fmt.Errorf("that %s namespace is the machine's: to join it isolates from nothing", m.name)
+	}
+	return nil
+}
+
+// readProc reads a small file of procfs.
+func readProc(path string) (string, error) {
+	fd, err := unix.Open("/proc/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("/proc/%s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var b [4096]byte
+	n, err := unix.Read(fd, b[:])
+	return string(b[:max(n, 0)]), err
+}
