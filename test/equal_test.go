@@ -36,6 +36,7 @@ var equal = []struct {
 	{name: "self with caps", line: "hk-unshare --all hk-idmap --self hk-mount --rootfs / --proc hk-setuser --caps +net_bind_service hk-landlock --rx /"},
 	{name: "init", line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc hk-setuser --caps none --umask 027"},
 	{name: "no root of its own", line: "hk-unshare --user --net hk-idmap --root hk-setuser --no-new-privs hk-limit --cpu 100"},
+	{name: "descriptors", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --proc hk-unshare --uts --close-fds hk-limit --core 0 hk-setuser --umask 077"},
 	{name: "no nested", line: "hk-unshare --all --no-nested-userns hk-idmap --self hk-mount --rootfs / --proc hk-limit --core 0"},
 	{name: "not mapped", line: "hk-unshare --user --uts hk-limit --core 0"},
 	{name: "no namespaces", line: "hk-limit --nofile 100:200 hk-setuser --no-new-privs hk-landlock --rwx / hk-seccomp --profile audit"},

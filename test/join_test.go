@@ -54,6 +54,7 @@ var joins = []struct {
 	{name: "as root inside", equal: true, line: "hk-unshare --join user,pid,ipc=T hk-setuser --umask 077 hk-seccomp --profile podman"},
 	{name: "new ones inside", equal: true, line: "hk-unshare --join user,net=T --mount --pid hk-mount --rootfs / --proc --tmpfs /tmp"},
 	{name: "by path", line: "hk-unshare --join user=/proc/T/ns/user --join net=/proc/T/ns/net --join pid=/proc/T/ns/pid --outlive"},
+	{name: "descriptors", equal: true, line: "hk-unshare --join user,mnt,pid=T --close-fds hk-limit --core 0 hk-setuser --umask 077 hk-limit --nofile 100"},
 	{name: "time", line: "hk-unshare --join user,time=T --setsid --keep-caps"},
 	{name: "root's", root: true, equal: true, line: "hk-unshare --join mnt,net,ipc,uts=T --cgroup hk-limit --core 0"},
 	{name: "root's and a new user namespace", root: true, equal: true, line: "hk-unshare --join net=T --user --pid hk-idmap --root hk-limit --core 0"},

@@ -118,6 +118,11 @@ func CloseRange(first, last uint32, flags uint64) Op {
 		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}})}}
 }
 
+// KeepOpen is fcntl(F_SETFD) that leaves fd open when a program is executed.
+func KeepOpen(fd Arg) Op {
+	return Op{Name: "fcntl", nr: unix.SYS_FCNTL, Args: []Arg{fd, Sym("F_SETFD", unix.F_SETFD), Int(0)}}
+}
+
 // Chdir is chdir(2).
 func Chdir(path string) Op { return Op{Name: "chdir", nr: unix.SYS_CHDIR, Args: []Arg{Str(path)}} }
 

@@ -203,6 +203,13 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	if n.CloseFDs {
 		s.Add(closeFDs(n.KeepFDs)...)
+		// The next stage needs its program also after it has executed it.
+		switch {
+		case s.NextFD >= 0:
+			s.Add(plan.KeepOpen(plan.Int(int64(s.NextFD))))
+		case s.Next != nil:
+			s.Add(plan.KeepOpen(plan.Ref(s.Next)))
+		}
 	}
 	return nil
 }
