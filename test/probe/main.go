@@ -71,6 +71,14 @@ func main() {
 		sayErr(fixture(args[0]))
 	case "right": // probe right NAME DIR, or DEVICE
 		sayErr(tryRight(args[0], args[1]))
+	case "tiocsti":
+		inject()
+	case "pending":
+		pending()
+	case "tioclinux":
+		tioclinux()
+	case "clock": // probe clock monotonic|boottime|realtime
+		clock(args[0])
 	case "userns": // probe userns clone|clone3: make a user namespace
 		say(userns(args[0]))
 	case "pidfd": // probe pidfd PID FD PROGRAM...: execute with the descriptor
