@@ -74,8 +74,8 @@ func (a *At) do(step *Outside) error {
 	return nil
 }
 
-// Fill puts bytes into memory made by [Reserve]. It panics when they do not
-// fit: the step checks that first.
+// Fill puts bytes into memory made by [Reserve], if an op uses that. It panics
+// when they do not fit: the step checks that first.
 func (a *At) Fill(m *Mem, b []byte) { a.layout.fill(m, b) }
 
 // Warn tells the user of something that is no failure.

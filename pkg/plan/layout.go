@@ -238,5 +238,7 @@ func (l *layout) fill(m *Mem, b []byte) {
 	if len(b) > m.size {
 		panic("plan: more bytes than were reserved")
 	}
-	copy(unsafe.Slice((*byte)(m.at), m.size), b)
+	if m.at != nil {
+		copy(unsafe.Slice((*byte)(m.at), m.size), b)
+	}
 }
