@@ -14,7 +14,7 @@ type At struct {
 	// PID namespace. Before a clone it is the calling process.
 	//
 	// Below an init or a joiner it may have ended, and another may have its number: a step
-	// uses [At.Open] and [At.Root], and asks [At.Alive] where it can not.
+	// uses [At.Open], and asks [At.Alive] where it can not.
 	PID int
 
 	plan   *Plan
@@ -179,20 +179,6 @@ func (a *At) Namespace(name string) (int, error) {
 // AtEnd has f called when the payload has ended, or when the plan fails. It
 // panics before a clone, where nobody is left to call it.
 func (a *At) AtEnd(f func()) { *a.ends = append(*a.ends, f) }
-
-// Root opens the process's root directory with O_PATH. Names that may hold
-// symbolic links are resolved beneath it with openat2(RESOLVE_IN_ROOT).
-func (a *At) Root() (int, error) {
-	if a.sock < 0 {
-		return openDir(unix.AT_FDCWD, "/", "/")
-	}
-	dir, err := a.dir()
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
-	return openDir(dir, "root", fmt.Sprintf("/proc/%d/root", a.PID))
-}
 
 // dir opens the process's directory in procfs. The descriptor is bound to the
 // process, not to its number.

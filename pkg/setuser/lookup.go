@@ -22,6 +22,7 @@ type lookup struct {
 	// member asks for the groups that list the user.
 	member bool
 
+	root            *plan.Result
 	uid, gid, count *plan.Result
 	list            *plan.Mem
 	step            plan.Outside
@@ -42,14 +43,20 @@ func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 	return l
 }
 
+// plan adds the step. It gets the root from the process that the plan goes on
+// in: to open that from outside would need the right to attach to it, which an
+// ordinary user's supervisor lacks once the process has joined a user namespace.
+func (l *lookup) plan(s *stage.State) {
+	l.root = s.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+	l.step.Takes = []*plan.Result{l.root}
+	s.Plan.Outside(l.step)
+	s.Add(plan.Close(l.root))
+}
+
 func (l *lookup) setgroups() plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
 
 func (l *lookup) do(at *plan.At) error {
-	root, err := at.Root()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(root)
+	root := at.FD(l.root)
 	passwd, err := readDatabase(root, database{path: "etc/passwd", fields: 7, ids: 2})
 	if err != nil {
 		return err

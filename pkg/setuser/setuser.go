@@ -140,7 +140,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 			return true, nil
 		}
 		l := newLookup(s, "", "", names)
-		s.Plan.Outside(l.step)
+		l.plan(s)
 		s.Add(l.setgroups())
 		return true, nil
 	}

@@ -111,7 +111,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []plan
 	l := newLookup(s, u.Name, u.Group, names)
 	// Without a group of its own a user is in all groups that list it.
 	l.member = u.Group == "" && c.Groups == ""
-	s.Plan.Outside(l.step)
+	l.plan(s)
 	if c.Groups != "keep" {
 		groups = append(groups, l.setgroups())
 	}
