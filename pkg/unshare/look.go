@@ -24,7 +24,8 @@ func fileName(flag uint64) string {
 }
 
 // initial are the inode numbers of the namespaces that the machine starts with.
-// Those of network and mount namespaces are fixed since Linux 6.18 only.
+// Those of network and mount namespaces are fixed since Linux 6.18 only; before,
+// PID 1 is asked.
 var initial = map[uint64]uint64{
 	unix.CLONE_NEWIPC:    0xEFFFFFFF,
 	unix.CLONE_NEWUTS:    0xEFFFFFFE,
@@ -133,10 +134,18 @@ func (m member) isolates(at *plan.At) error {
 	switch {
 	case it.Dev == own.Dev && it.Ino == own.Ino:
 		return fmt.Errorf("that %s namespace is the caller's own: to join it isolates from nothing", m.name)
-	case it.Ino == initial[m.flag]:
+	case it.Ino == initial[m.flag] || m.ofFirst(it):
 		return fmt.Errorf("that %s namespace is the machine's: to join it isolates from nothing", m.name)
 	}
 	return nil
+}
+
+// ofFirst reports whether a namespace is that of the machine's first process, as
+// far as the caller may look at that. PID 1 of another PID namespace is no such.
+func (m member) ofFirst(it unix.Stat_t) bool {
+	var pids, first unix.Stat_t
+	return unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initial[unix.CLONE_NEWPID] &&
+		unix.Stat("/proc/1/ns/"+m.name, &first) == nil && first.Dev == it.Dev && first.Ino == it.Ino
 }
 
 // readProc reads a small file of procfs.

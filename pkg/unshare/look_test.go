@@ -1,0 +1,28 @@
+package unshare
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestOfFirst asks for namespaces of PID 1, which are the machine's if that is
+// the machine's first process.
+func TestOfFirst(t *testing.T) {
+	var pids unix.Stat_t
+	machine := unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initial[unix.CLONE_NEWPID]
+	for _, name := range []string{"net", "mnt"} {
+		var it unix.Stat_t
+		if unix.Stat("/proc/1/ns/"+name, &it) != nil {
+			// Who may not look at PID 1 may not join its namespaces either.
+			continue
+		}
+		if got := (member{name: name}).ofFirst(it); got != machine {
+			t.Errorf("%s of PID 1, in PID namespace %d: %v", name, pids.Ino, got)
+		}
+		it.Ino++
+		if (member{name: name}).ofFirst(it) {
+			t.Errorf("%s: another one is taken for that of PID 1", name)
+		}
+	}
+}
