@@ -119,7 +119,8 @@ func explained(t *testing.T, words []string) {
 			if it.Process == who {
 				// The caller does outside steps, and clones, in Go.
 				ops = append(ops, op{it, who == "caller" && (step || it.Syscall == "clone3")})
-				step = false
+				// So does the runtime of a program that was executed.
+				step = it.Syscall == "execveat"
 			}
 		}
 		if len(ops) > 0 {
@@ -279,6 +280,9 @@ func normal(line string) string {
 	line = envp.ReplaceAllString(line, "$2")
 	if strings.HasPrefix(line, "clone3") {
 		line = cloneOut.ReplaceAllString(line, "")
+	}
+	if strings.HasPrefix(line, "memfd_create") {
+		line = strings.Replace(line, "|0x10", "|MFD_EXEC", 1) // strace before 6.3
 	}
 	if strings.HasPrefix(line, "landlock") {
 		// strace before 6.3 has no names for these, and prints the lack of any

@@ -93,6 +93,9 @@ func run(kind *stage.Kind) int {
 		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", stage, what)
 		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
+	if state.Again {
+		return perform(kind.Name, state, settings.Verbose, status)
+	}
 	for _, s := range state.Skipped {
 		leftOut(s.Stage, s.What)
 	}
@@ -109,7 +112,7 @@ func run(kind *stage.Kind) int {
 	if len(c.Payload) == 0 {
 		return finish(kind.Name, state.Plan, settings.Verbose, status)
 	}
-	return perform(kind.Name, state.Plan, settings.Verbose, status)
+	return perform(kind.Name, state, settings.Verbose, status)
 }
 
 func printed(name string, print func(io.Writer) error) int {
@@ -133,13 +136,16 @@ func finish(name string, p *plan.Plan, verbose bool, status *status) int {
 
 // perform does the plan. It returns only if that fails; otherwise the process
 // becomes the payload, or ends as the payload ends.
-func perform(name string, p *plan.Plan, verbose bool, status *status) int {
+func perform(name string, state *stage.State, verbose bool, status *status) int {
+	p := state.Plan
 	if !p.Cloned() {
 		var trace io.Writer
 		if verbose {
 			trace = os.Stderr
 		}
-		status.write(event{Event: "started", PID: os.Getpid()})
+		if !state.Again {
+			status.write(event{Event: "started", PID: os.Getpid()})
+		}
 		return report(name, status, p.Here(trace))
 	}
 	child, err := p.Start()
@@ -176,7 +182,9 @@ func perform(name string, p *plan.Plan, verbose bool, status *status) int {
 // finder says which words are stages.
 func finder(h *stage.Host) *chain.Finder {
 	f := &chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
-	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
+	if h.Handover.Program != "" {
+		f.Dir = filepath.Dir(h.Handover.Program)
+	} else if exe, err := os.Readlink("/proc/self/exe"); err == nil {
 		f.Dir = filepath.Dir(exe)
 	} else if exe, err := filepath.Abs(stage.ExecutedAs()); err == nil && !f.ByFD {
 		f.Dir = filepath.Dir(exe) // there is no procfs

@@ -31,6 +31,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		}
 	}
 	t := tail{State: s, payload: payload, path: path}
+	if err := t.again(c, links); err != nil {
+		return nil, err
+	}
 	if err := t.supervised(links[len(links)-1]); err != nil {
 		return nil, err
 	}
@@ -154,6 +157,8 @@ type tail struct {
 	path     string // of the stage that the payload is, or ""
 	env      []string
 	released bool
+	// exposed is set if a stage lets others at this program.
+	exposed bool
 	// follower is the stage that has yet to follow the child, or nil.
 	follower   stage.Supervised
 	followName string
@@ -170,12 +175,16 @@ func (t *tail) begin(links []Link) {
 	}
 	if t.NextStage && t.Host.SelfFD >= 0 {
 		t.NextFD = t.Host.SelfFD
-	} else if t.NextStage && slices.ContainsFunc(links, func(l Link) bool {
+	} else if t.NextStage && (t.exposed || slices.ContainsFunc(links, func(l Link) bool {
 		h, ok := l.Stage.(stage.Hider)
 		return ok && h.Hides()
-	}) {
+	})) {
+		path := t.path
+		if t.exposed {
+			path = self // the file itself is not to be executed
+		}
 		// Not closed by execve(2): so the next stage has its own program too.
-		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), t.path, unix.O_PATH, 0))
+		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_PATH, 0))
 	}
 	if t.Host.Handover.Ambient && !t.NextStage {
 		t.Add(plan.ClearAmbient(), plan.Capset(t.Host.Permitted, t.Host.Permitted, 0))

@@ -55,7 +55,10 @@ func fakeHost(uid uint32) *stage.Host {
 		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
 		Helper: func(name string) string { return "/usr/bin/" + name },
 		Procfs: func() error { return nil },
-		TTY:    func() string { return "" },
+		Program: func() (stage.Program, error) {
+			return stage.Program{Path: "/usr/bin/hk-unshare", Size: 3000000}, nil
+		},
+		TTY: func() string { return "" },
 		FDInfo: func(fd int) (string, error) {
 			switch fd {
 			case 5:
@@ -264,8 +267,10 @@ func FuzzParse(f *testing.F) {
 		if len(c.Payload) == 0 || c.Printer() != nil {
 			return
 		}
-		one, err1 := c.Plan(fakeHost(1000))
-		two, err2 := again.Plan(fakeHost(1000))
+		h := fakeHost(1000)
+		h.Program = func() (stage.Program, error) { return stage.Program{Fixed: true}, nil }
+		one, err1 := c.Plan(h)
+		two, err2 := again.Plan(h)
 		if (err1 == nil) != (err2 == nil) {
 			t.Fatalf("%q: %v; %q: %v", words, err1, args, err2)
 		}

@@ -85,13 +85,17 @@ func (p *Plan) blind(l *layout, k int) bool {
 	return op.exec || op.Name == "seccomp"
 }
 
-// foretell writes all that is left of the plan, before it is done.
+// foretell writes what is left of the plan, before it is done, up to a program
+// from which there is no way on.
 func (p *Plan) foretell(l *layout, k int, trace io.Writer) {
 	for _, it := range p.items[l.index[k]:] {
 		if it.step != nil {
 			writeStep(trace, it.step)
-		} else {
-			writeOp(trace, it, nil)
+			continue
+		}
+		writeOp(trace, it, nil)
+		if it.op.exec && it.op.except == nil {
+			return
 		}
 	}
 }

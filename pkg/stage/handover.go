@@ -25,6 +25,9 @@ type Handover struct {
 	Net bool
 	// Joined says that the mount namespace is one of others.
 	Joined bool
+	// Program is the path of the program that this process is a sealed copy of,
+	// or "".
+	Program string
 }
 
 func (h Handover) String() string {
@@ -41,8 +44,13 @@ func (h Handover) String() string {
 	if h.Joined {
 		words = append(words, "joined")
 	}
+	if h.Program != "" {
+		words = append(words, programWord+h.Program) // the last: it may hold any byte
+	}
 	return strings.Join(words, ",")
 }
+
+const programWord = "program="
 
 // Variable is the entry of the environment, or "" if there is nothing to tell.
 func (h Handover) Variable() string {
@@ -58,6 +66,9 @@ func takeHandover(env []string) ([]string, Handover) {
 	var h Handover
 	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {
 		text, ok := strings.CutPrefix(v, handoverName+"=")
+		if ok {
+			text, h.Program, _ = strings.Cut(text, programWord)
+		}
 		for _, w := range strings.Split(text, ",") {
 			switch {
 			case !ok:

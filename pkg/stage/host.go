@@ -66,6 +66,8 @@ type Host struct {
 	Helper func(name string) string
 	// Procfs is an error if /proc is not a procfs.
 	Procfs func() error
+	// Program is the file that this process executes.
+	Program func() (Program, error)
 	// FDInfo is what /proc/PID/fdinfo says of a descriptor of the caller's, which
 	// must be there: ENOENT.
 	FDInfo func(fd int) (string, error)
@@ -112,11 +114,12 @@ func ThisHost() *Host {
 			b, err := read("/proc/self/uid_map")
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
 		},
-		Procfs: procfs,
-		FDInfo: func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
-		OwnNet: ownNet,
-		TTY:    terminal,
-		UIDMap: func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
+		Procfs:  procfs,
+		Program: program,
+		FDInfo:  func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
+		OwnNet:  ownNet,
+		TTY:     terminal,
+		UIDMap:  func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
 		NoSetgroups: func() bool {
 			b, err := read("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"

@@ -64,6 +64,14 @@ type Hider interface {
 	Hides() bool
 }
 
+// An Exposer is a stage that may let others look at the process of a later one,
+// and choose what that executes.
+type Exposer interface {
+	Stage
+	// Exposes reports whether the settings do.
+	Exposes() bool
+}
+
 // A Changer is a stage that may change the credentials of the thread.
 type Changer interface {
 	Stage

@@ -63,6 +63,9 @@ type State struct {
 	// Ambient are the capabilities that another payload will have.
 	Ambient uint64
 
+	// Again is set if the plan first executes this program again.
+	Again bool
+
 	// Next is the hk-* program that the plan executes for the rest of the
 	// chain, opened before the first change; nil if there is none or if it is
 	// executed by its name.

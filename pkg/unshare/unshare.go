@@ -61,6 +61,12 @@ func (n *Namespaces) Clones() bool {
 // Hides reports whether the mount namespace becomes one of others.
 func (n *Namespaces) Hides() bool { return n.joined()&unix.CLONE_NEWNS != 0 }
 
+// Exposes reports whether processes of others will see those of the chain, or
+// choose by their files what it executes.
+func (n *Namespaces) Exposes() bool {
+	return n.joined()&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0
+}
+
 const allFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 

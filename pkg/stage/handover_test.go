@@ -1,0 +1,28 @@
+package stage
+
+import (
+	"slices"
+	"testing"
+)
+
+func FuzzHandover(f *testing.F) {
+	f.Add(uint32(1000), uint32(100), true, false, true, false, "")
+	f.Add(uint32(0), uint32(0), false, true, false, true, "/a,ambient,program=/b\nuid=0/hk-unshare (deleted)")
+	f.Fuzz(func(t *testing.T, uid, gid uint32, unmapped, ambient, net, joined bool, program string) {
+		h := Handover{Unmapped: unmapped, Ambient: ambient, Net: net, Joined: joined, Program: program}
+		if unmapped {
+			h.UID, h.GID = uid, gid
+		}
+		env := []string{"A=1", "HK_CHAINS=x"}
+		if v := h.Variable(); v != "" {
+			env = append(env, v)
+		}
+		left, got := takeHandover(env)
+		if got != h {
+			t.Errorf("%+v reads as %+v", h, got)
+		}
+		if !slices.Equal(left, env[:2]) {
+			t.Errorf("left in the environment: %q", left)
+		}
+	})
+}
