@@ -19,7 +19,7 @@ import (
 // sources lists the Go files of the project, for the tests about it. They are
 // not there when the tests run as an ordinary user elsewhere.
 func sources(t *testing.T) []string {
-	if os.Getenv("HK_TEST_BIN") != "" {
+	if asUser {
 		t.Skip("about the sources, which are not there")
 	}
 	var files []string

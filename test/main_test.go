@@ -4,42 +4,71 @@
 package test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// bin is where the programs under test are.
+// bin is where the programs under test are: where HK_TEST_BIN says that they
+// have been built, or a directory in which they are.
 var bin = os.Getenv("HK_TEST_BIN")
+
+// slow is how many times slower than usual the machine is, as HK_TEST_SLOW says
+// of an emulated one: what waits gives it that much more time.
+var slow = max(1, atoi(os.Getenv("HK_TEST_SLOW")))
+
+// asUser says that this is the run as an ordinary user within a run as root.
+var asUser = os.Getenv("HK_TEST_AS_USER") == "1"
+
+// buildIn is for a machine on which there is no Go. GOARCH says for which kind.
+var buildIn = flag.String("build", "", "build the programs of the tests in this directory, for HK_TEST_BIN, and test nothing")
 
 // scripts is where the scripts are.
 var scripts = "testdata/script"
 
 var stages = []string{"unshare", "idmap", "mount", "net", "setuser", "limit", "landlock", "seccomp"}
 
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
 func TestMain(m *testing.M) {
-	if bin != "" { // the same test program, as an ordinary user
+	flag.Parse()
+	switch {
+	case *buildIn != "":
+		bin = *buildIn
+		if err := build(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case asUser:
 		scripts = filepath.Join(bin, "script")
 		os.Exit(m.Run())
+	default:
+		os.Exit(outer(m))
 	}
-	os.Exit(outer(m))
 }
 
 func outer(m *testing.M) int {
-	var err error
-	if bin, err = os.MkdirTemp("/tmp", "hk-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(bin)
-	if err := build(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if bin == "" {
+		var err error
+		if bin, err = os.MkdirTemp("/tmp", "hk-test-"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(bin)
+		if err := build(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	before := machine()
 	code := m.Run()

@@ -19,7 +19,7 @@ const testUser = "hk-test-user"
 
 // TestAsUser runs the tests of this package again as an ordinary user.
 func TestAsUser(t *testing.T) {
-	if os.Getenv("HK_TEST_BIN") != "" {
+	if asUser {
 		t.Skip("this is the run as an ordinary user")
 	}
 	if os.Getuid() != 0 {
@@ -57,7 +57,7 @@ func TestAsUser(t *testing.T) {
 	}
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
-	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HOME="+u.HomeDir, "USER="+testUser, "TMPDIR=/tmp")
+	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+u.HomeDir, "USER="+testUser, "TMPDIR=/tmp")
 	if cmd.Path == self {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	} else {
@@ -92,7 +92,7 @@ exec setpriv $id --clear-groups "$@"`
 }
 
 func removeUser() {
-	if os.Getuid() != 0 || os.Getenv("HK_TEST_BIN") != "" {
+	if os.Getuid() != 0 {
 		return
 	}
 	if _, err := user.Lookup(testUser); err != nil {

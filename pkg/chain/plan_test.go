@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,7 +140,7 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 // a command line, with "$" before it for an ordinary user's and "#" for root's,
 // "HK_FUSE=0" or "ABI=n" perhaps, and the plan of it, or the error. ABI is the
 // kernel's of Landlock; with it notes, what is left out and comments are there
-// too.
+// too. A name that ends in _amd64 is that of a file for that architecture only.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txt")
 	if err != nil || len(files) == 0 {
@@ -146,6 +148,9 @@ func TestPlans(t *testing.T) {
 	}
 	dir := stagesIn(t)
 	for _, f := range files {
+		if strings.HasSuffix(f, "_amd64.txt") && runtime.GOARCH != "amd64" {
+			continue
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
 			b, err := os.ReadFile(f)
 			if err != nil {
@@ -161,13 +166,18 @@ func TestPlans(t *testing.T) {
 					out.WriteString(planned(t, dir, line))
 				}
 			}
-			got := out.String()
+			got, want := out.String(), string(b)
+			if runtime.GOARCH != "amd64" && !*update {
+				// The files are amd64's: what a filter says differs, and no more.
+				length := regexp.MustCompile(`\{len=\d+\}`)
+				got, want = length.ReplaceAllString(got, "{len=N}"), length.ReplaceAllString(want, "{len=N}")
+			}
 			if *update {
 				if err := os.WriteFile(f, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			} else if got != string(b) {
-				g, w := strings.Split(got, "\n"), strings.Split(string(b), "\n")
+			} else if got != want {
+				g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 				i := 0
 				for i < len(g) && i < len(w) && g[i] == w[i] {
 					i++

@@ -208,6 +208,10 @@ func FuzzCompile(f *testing.F) {
 // TestBuiltin checks that what is compiled ahead is what the profiles compile
 // to, and how much a call costs.
 func TestBuiltin(t *testing.T) {
+	calls := 20000
+	if testing.Short() {
+		calls = 2000
+	}
 	for _, name := range []string{"podman", "docker"} {
 		b, _ := builtins(name)
 		for _, goarch := range []string{"amd64", "arm64"} {
@@ -224,7 +228,7 @@ func TestBuiltin(t *testing.T) {
 				if string(Encode(code)) != b.compiled[goarch][i] {
 					t.Errorf("%s for %s is not what was compiled ahead: run go generate", name, goarch)
 				}
-				compare(t, rand.New(rand.NewPCG(5, 6)), p, 20000)
+				compare(t, rand.New(rand.NewPCG(5, 6)), p, calls)
 				var sum, most int
 				for _, c := range target.Arch.table {
 					n := steps(code, target.Arch.Audit, c.nr, [6]uint64{})
