@@ -28,6 +28,13 @@ test: all
 	scripts/deps test
 	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./...
 
+# The same tests on other kernels, as root and as an ordinary user, in virtual
+# machines: scripts/kernels/list has the names.
+KERNELS = 6.1 6.12 6.18 newest arm64 no-landlock 5.10
+test-kernels:
+	scripts/deps kernels
+	scripts/kernels/run $(KERNELS)
+
 lint:
 	test -z "$$(gofmt -l .)"
 	$(GO) vet ./...
@@ -50,4 +57,4 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all demo test lint bench install clean FORCE
+.PHONY: all demo test test-kernels lint bench install clean FORCE
