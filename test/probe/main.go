@@ -24,7 +24,7 @@ func main() {
 	}
 	args := os.Args[2:]
 	switch os.Args[1] {
-	case "syscall": // probe syscall NR [ARG...]: numbers, or a string
+	case "syscall": // probe syscall NAME|NUMBER [ARG...]
 		say(call(args))
 	case "uring": // probe uring PATH: opens it without openat(2)
 		say(uringOpen(args[0]))
@@ -148,23 +148,6 @@ func userns(how string) syscall.Errno {
 			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 		}
 	}
-	return e
-}
-
-func call(args []string) syscall.Errno {
-	var n [7]uintptr
-	var keep [][]byte
-	for i, a := range args {
-		v, err := strconv.ParseUint(a, 0, 64)
-		if err != nil {
-			b := append([]byte(a), 0)
-			keep = append(keep, b)
-			v = uint64(uintptr(unsafe.Pointer(&b[0])))
-		}
-		n[i] = uintptr(v)
-	}
-	_, _, e := syscall.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
-	_ = keep
 	return e
 }
 

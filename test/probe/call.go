@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// numbers are those of the architecture that this program is for.
+var numbers = map[string]uintptr{
+	"clock_settime":  unix.SYS_CLOCK_SETTIME,
+	"fchmodat":       unix.SYS_FCHMODAT,
+	"getgid":         unix.SYS_GETGID,
+	"getpid":         unix.SYS_GETPID,
+	"getppid":        unix.SYS_GETPPID,
+	"getsid":         unix.SYS_GETSID,
+	"io_uring_setup": unix.SYS_IO_URING_SETUP,
+	"ioctl":          unix.SYS_IOCTL,
+	"kexec_load":     unix.SYS_KEXEC_LOAD,
+	"keyctl":         unix.SYS_KEYCTL,
+	"memfd_create":   unix.SYS_MEMFD_CREATE,
+	"mkdirat":        unix.SYS_MKDIRAT,
+	"mount":          unix.SYS_MOUNT,
+	"personality":    unix.SYS_PERSONALITY,
+	"prctl":          unix.SYS_PRCTL,
+	"setns":          unix.SYS_SETNS,
+	"setuid":         unix.SYS_SETUID,
+	"socket":         unix.SYS_SOCKET,
+	"unlinkat":       unix.SYS_UNLINKAT,
+}
+
+// call makes a system call, of a name or number; arguments are numbers, CWD for
+// AT_FDCWD, or strings.
+func call(args []string) syscall.Errno {
+	var n [7]uintptr
+	var keep [][]byte
+	for i, a := range args {
+		v, err := strconv.ParseUint(a, 0, 64)
+		nr, named := numbers[a]
+		switch {
+		case err == nil:
+			n[i] = uintptr(v)
+		case i == 0 && !named:
+			fmt.Println("probe: no number for", a)
+			os.Exit(2)
+		case i == 0:
+			n[i] = nr
+		case a == "CWD":
+			cwd := unix.AT_FDCWD
+			n[i] = uintptr(cwd)
+		default:
+			b := append([]byte(a), 0)
+			keep = append(keep, b)
+			n[i] = uintptr(unsafe.Pointer(&b[0]))
+		}
+	}
+	_, _, e := syscall.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
+	_ = keep
+	return e
+}
