@@ -32,6 +32,8 @@ func (n *Network) planPasta(s *stage.State) error {
 		return errors.New("--pasta: only a process outside of the network namespace can run pasta, and in a chain that is not fused there is none")
 	case s.New&unix.CLONE_NEWNET == 0:
 		return errors.New("--pasta: the network namespace is not of this chain: hk-unshare --net comes first, with no program between")
+	case s.Joined&unix.CLONE_NEWUSER != 0:
+		return errors.New("--pasta: not in a user namespace of others: a chain with hk-unshare --join user cannot run pasta")
 	case s.New&unix.CLONE_NEWUSER == 0:
 		return errors.New("--pasta needs a user namespace, for else pasta would have capabilities of the machine: hk-unshare --user")
 	case s.Unmapped():
