@@ -17,7 +17,7 @@ import (
 // A finder finds what it takes to execute programs: their files, interpreters,
 // loaders and libraries. It reads files, and runs none.
 type finder struct {
-	root root
+	root *root
 	// path and libraries are PATH and LD_LIBRARY_PATH of the payload.
 	path, libraries string
 	// dir is what a relative name starts from; "" forbids it.
@@ -28,6 +28,7 @@ type finder struct {
 	at    map[string]int // by path
 	cache []cached
 	read  bool // the cache was read
+	size  int  // bytes of strings of the objects that were read
 }
 
 // maxDepth is how many interpreters the kernel follows.
@@ -154,6 +155,11 @@ func (f *finder) object(name string) (real string, o *object, head []byte, err e
 	}
 	defer file.close()
 	o, err = parseELF(file)
+	if err == nil {
+		if f.size += o.size(); f.size > maxText {
+			err = errEndless
+		}
+	}
 	if err != errNotELF {
 		return real, o, nil, err
 	}
@@ -239,7 +245,7 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 		return fmt.Errorf("--exec-closure: the root directory: %w", err)
 	}
 	defer unix.Close(fd)
-	f.root, f.dir = root(fd), s.Host.Dir
+	f.root, f.dir = &root{fd: fd}, s.Host.Dir
 	if err := r.find(&f, s.Skip); err != nil {
 		return err
 	}
@@ -277,7 +283,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, f
 		Takes: []*plan.Result{dir, set},
 		Do: func(at *plan.At) error {
 			f := f
-			f.root = root(at.FD(dir))
+			f.root = &root{fd: at.FD(dir)}
 			if err := r.find(&f, at.LeftOut); err != nil {
 				return err
 			}
@@ -296,7 +302,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, f
 }
 
 // addRule is landlock_add_rule(2) for a file that resolve has found.
-func addRule(ruleset int, r root, g grant) error {
+func addRule(ruleset int, r *root, g grant) error {
 	fd, st, err := r.openat(g.path, unix.O_PATH)
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ func cacheOf(list ...cached) []byte {
 }
 
 // tree makes a root: a file that starts with "->" is a link.
-func tree(t *testing.T, files map[string][]byte) root {
+func tree(t *testing.T, files map[string][]byte) *root {
 	dir := t.TempDir()
 	for name, b := range files {
 		p := filepath.Join(dir, name)
@@ -124,7 +124,7 @@ func tree(t *testing.T, files map[string][]byte) root {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	return root(fd)
+	return &root{fd: fd}
 }
 
 func (f *finder) text() string {
@@ -187,6 +187,10 @@ func TestClosure(t *testing.T) {
 			"/opt/x/bin/p":       image{interp: loader, needed: []string{"liba.so"}, runpath: "${ORIGIN}/../lib", rpath: "/usr/lib64"}.bytes(),
 			"/opt/x/lib/liba.so": lib("liba.so", "libb.so"), "/opt/x/lib/libb.so": lib("libb.so"), "/usr/lib64/libb.so": lib("libb.so"), "/usr/lib64/liba.so": lib("liba.so")},
 			want: "/opt/x/bin/p execute+read_file\n" + ld + "/opt/x/lib/liba.so read_file\n/usr/lib64/libb.so read_file"},
+		{name: "a RUNPATH longer than a path", prog: "/p", files: map[string][]byte{
+			"/p":         image{interp: loader, needed: []string{"liba.so"}, runpath: strings.Repeat("/nosuch/nosuch:", 400) + "/l"}.bytes(),
+			"/l/liba.so": lib("liba.so")},
+			want: "/p execute+read_file\n" + ld + "/l/liba.so read_file"},
 		{name: "LD_LIBRARY_PATH", prog: "/p", libraries: "x:/l", files: map[string][]byte{"/p": prog("libc.so.6"), "/l/libc.so.6": lib("libc.so.6")},
 			want: "/p execute+read_file\n" + ld + "/l/libc.so.6 read_file"},
 		{name: "cache", prog: "/p", files: map[string][]byte{"/p": prog("liba.so", "libc.so.6"),
@@ -254,7 +258,7 @@ func TestClosureAsLoader(t *testing.T) {
 	programs, _ := filepath.Glob("/usr/bin/*")
 	tried := 0
 	for _, p := range programs {
-		f := finder{root: root(fd)}
+		f := finder{root: &root{fd: fd}}
 		_, o, _, err := f.object(p)
 		if err != nil || o == nil || o.interp != loader || tried == 150 {
 			continue
@@ -326,14 +330,20 @@ func TestShebang(t *testing.T) {
 func FuzzELF(f *testing.F) {
 	f.Add(image{interp: loader, needed: []string{"libc.so.6"}, rpath: "$ORIGIN"}.bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if o, err := parseELF(bytes.NewReader(b)); (o == nil) == (err == nil) {
+		o, err := parseELF(bytes.NewReader(b))
+		if (o == nil) == (err == nil) {
 			t.Fatalf("%v, %v", o, err)
+		}
+		if o != nil && o.size() > maxStrings+maxString {
+			t.Fatalf("%d bytes of strings", o.size())
 		}
 	})
 }
 
 func FuzzCache(f *testing.F) {
 	f.Add(cacheOf(cached{"liba.so", "/a/liba.so"}))
+	whole := cacheOf(cached{"liba.so", "/a/liba.so"})
+	f.Add(whole[:len(whole)-1]) // a string without an end
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// Printed and read again it is the same.
 		list := parseCache(b)

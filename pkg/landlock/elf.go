@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"strings"
 )
 
 // An object is what elf(5) says of a program or library about those that it
@@ -32,10 +31,14 @@ const (
 
 	dtNull, dtNeeded, dtStrtab, dtSoname, dtRpath, dtRunpath = 0, 1, 5, 14, 15, 29
 
-	// What is more than that is no program that anybody has linked.
+	// What is more than that is no program that anybody has linked. The strings
+	// are those of an object together: they may overlap in the file.
 	maxHeaders = 1024
 	maxDynamic = 1 << 20
-	maxString  = 4096
+	maxStrings = 1 << 20
+	// maxString is PATH_MAX; only a search path may be longer.
+	maxString = 4096
+	maxPath   = 1 << 16
 )
 
 var errNotELF = errors.New("not in ELF")
@@ -70,10 +73,12 @@ func parseELF(r io.ReaderAt) (*object, error) {
 		return nil, err
 	}
 	for _, s := range segments {
-		switch s.kind {
-		case ptInterp:
-			o.interp, err = readString(r, s.offset)
-		case ptDynamic:
+		switch {
+		case s.kind == ptInterp && o.interp == "": // the kernel takes the first
+			o.interp, err = readString(r, s.offset, maxString)
+		case s.kind == ptDynamic && o.dynamic:
+			err = errors.New("two ELF dynamic sections")
+		case s.kind == ptDynamic:
 			err = o.readDynamic(r, s, segments, class, order)
 		}
 		if err != nil {
@@ -81,6 +86,15 @@ func parseELF(r io.ReaderAt) (*object, error) {
 		}
 	}
 	return o, nil
+}
+
+// size is how many bytes of strings an object has.
+func (o *object) size() int {
+	n := len(o.interp) + len(o.soname) + len(o.rpath) + len(o.runpath)
+	for _, name := range o.needed {
+		n += len(name)
+	}
+	return n
 }
 
 func readSegments(r io.ReaderAt, head []byte, class byte, order binary.ByteOrder) ([]segment, error) {
@@ -95,7 +109,7 @@ func readSegments(r io.ReaderAt, head []byte, class byte, order binary.ByteOrder
 	if class == elfClass32 {
 		least = 32
 	}
-	if count == 0 || count > maxHeaders || size < least || at > 1<<40 {
+	if count == 0 || count > maxHeaders || size != least || at > 1<<40 {
 		return nil, errors.New("ELF program headers that make no sense")
 	}
 	b := make([]byte, size*count)
@@ -143,8 +157,10 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 		list = append(list, e)
 	}
 	base, ok := offsetOf(strtab, segments)
+	read := 0
 	for _, e := range list {
 		var to *string
+		limit := maxString
 		switch e.tag {
 		case dtNeeded:
 			o.needed = append(o.needed, "")
@@ -152,9 +168,9 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 		case dtSoname:
 			to = &o.soname
 		case dtRpath:
-			to = &o.rpath
+			to, limit = &o.rpath, maxPath
 		case dtRunpath:
-			to = &o.runpath
+			to, limit = &o.runpath, maxPath
 		default:
 			continue
 		}
@@ -162,8 +178,11 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 			return errors.New("an ELF string table that makes no sense")
 		}
 		var err error
-		if *to, err = readString(r, base+e.val); err != nil {
+		if *to, err = readString(r, base+e.val, limit); err != nil {
 			return err
+		}
+		if read += len(*to); read > maxStrings {
+			return errors.New("ELF strings that make no sense")
 		}
 	}
 	if o.runpath != "" {
@@ -182,20 +201,28 @@ func offsetOf(addr uint64, segments []segment) (uint64, bool) {
 	return 0, false
 }
 
-func readString(r io.ReaderAt, at uint64) (string, error) {
+// readString reads up to the NUL, which has to be among the first limit bytes.
+func readString(r io.ReaderAt, at uint64, limit int) (string, error) {
 	if at > 1<<41 {
 		return "", errors.New("an ELF string that makes no sense")
 	}
-	var b [maxString]byte
-	n, err := r.ReadAt(b[:], int64(at))
-	if err != nil && err != io.EOF {
-		return "", err
+	var text []byte
+	var b [256]byte
+	for len(text) < limit {
+		n, err := r.ReadAt(b[:], int64(at)+int64(len(text)))
+		if err != nil && err != io.EOF {
+			return "", err
+		}
+		end := bytes.IndexByte(b[:n], 0)
+		if end >= 0 {
+			return string(append(text, b[:end]...)), nil
+		}
+		if err == io.EOF {
+			break
+		}
+		text = append(text, b[:n]...)
 	}
-	end := bytes.IndexByte(b[:n], 0)
-	if end < 0 {
-		return "", errors.New("an ELF string without an end")
-	}
-	return strings.Clone(string(b[:end])), nil
+	return "", errors.New("an ELF string without an end")
 }
 
 func cut(err error) error {

@@ -35,13 +35,15 @@ func parseCache(b []byte) []cached {
 	if n > uint64(len(b)-head)/entry {
 		return nil
 	}
+	// The strings share one copy, however often they are pointed to.
+	all := string(b)
 	text := func(off uint32) string {
-		if uint64(off) >= uint64(len(b)) {
+		if uint64(off) >= uint64(len(all)) {
 			return ""
 		}
-		s := b[off:]
-		if i := bytes.IndexByte(s, 0); i >= 0 && i < maxString {
-			return string(s[:i])
+		s := all[off:]
+		if i := strings.IndexByte(s[:min(len(s), maxString)], 0); i >= 0 {
+			return s[:i]
 		}
 		return ""
 	}

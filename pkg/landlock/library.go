@@ -138,7 +138,7 @@ func (l *loading) try(name string, by *library) (*library, error) {
 	}
 	real, o, _, err := l.object(name)
 	switch {
-	case err == unix.EACCES:
+	case err == unix.EACCES || err == errEndless:
 		return nil, err
 	case err != nil || o == nil || o.kind != l.kind:
 		return nil, nil

@@ -1,0 +1,100 @@
+package landlock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// allocated is how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestBounds has files that somebody made who wants the finder to be busy for
+// ever, or to take all memory.
+func TestBounds(t *testing.T) {
+	const most = 64 << 20
+	refused := func(name string, b []byte, want string) {
+		var err error
+		n := allocated(func() { _, err = parseELF(bytes.NewReader(b)) })
+		if err == nil || err.Error() != want || n > most {
+			t.Errorf("%s: %v, and %d bytes allocated; want %s", name, err, n, want)
+		}
+	}
+
+	// 60000 names that overlap in one string of 4 KB.
+	im := image{interp: loader, needed: []string{strings.Repeat("x", 4000)}}
+	b := im.bytes()
+	at := binary.LittleEndian.Uint64(b[64+2*56+8:])
+	name := binary.LittleEndian.Uint64(b[at+8:])
+	table := b[at+16:]
+	var many []byte
+	for i := range 60000 {
+		many = binary.LittleEndian.AppendUint64(many, dtNeeded)
+		many = binary.LittleEndian.AppendUint64(many, name+uint64(i%100))
+	}
+	many = append(many, table...)
+	binary.LittleEndian.PutUint64(b[64+2*56+32:], uint64(len(many)))
+	refused("strings that overlap", append(b[:at:at], many...), "ELF strings that make no sense")
+
+	// The dynamic section is named twice, as it could be a thousand times.
+	b = image{needed: []string{"libc.so.6"}}.bytes()
+	copy(b[64+56:], b[64+2*56:64+3*56])
+	refused("two dynamic sections", b, "two ELF dynamic sections")
+
+	b = image{interp: loader}.bytes()
+	binary.LittleEndian.PutUint16(b[54:], 65535)
+	refused("large program headers", b, "ELF program headers that make no sense")
+
+	// A cache of 100000 libraries that have one long name.
+	const n, head = 100000, 48
+	b = append(append([]byte{}, cacheMagic...), make([]byte, head-len(cacheMagic))...)
+	binary.LittleEndian.PutUint32(b[20:], n)
+	for range n {
+		e := make([]byte, 24)
+		binary.LittleEndian.PutUint32(e[4:], head+24*n)
+		binary.LittleEndian.PutUint32(e[8:], head+24*n)
+		b = append(b, e...)
+	}
+	b = append(b, "/"+strings.Repeat("x", 4000)+"\x00"...)
+	if n := allocated(func() { parseCache(b) }); n > most {
+		t.Errorf("a cache of %d bytes takes %d", len(b), n)
+	}
+}
+
+// TestEndless has libraries that are there, but behind more directories than can
+// be looked into, and those that need more names than can be kept.
+func TestEndless(t *testing.T) {
+	files := map[string][]byte{"/lib64/ld-linux-x86-64.so.2": image{soname: "ld-linux-x86-64.so.2"}.bytes()}
+	im := image{interp: loader, runpath: strings.Repeat("/:", 30000)}
+	for i := range 20 {
+		name := fmt.Sprintf("lib%d.so", i)
+		im.needed = append(im.needed, name)
+		files["/lib/"+name] = image{soname: name}.bytes()
+	}
+	files["/p"] = im.bytes()
+	f := finder{root: tree(t, files)}
+	if err := f.program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
+		t.Errorf("many directories: %v", err)
+	}
+
+	im = image{interp: loader}
+	for i := range 100 {
+		name := fmt.Sprintf("lib%d.so", i)
+		im.needed = append(im.needed, name)
+		files["/lib/"+name] = image{soname: name, runpath: strings.Repeat("/", maxPath-1)}.bytes()
+	}
+	files["/p"] = im.bytes()
+	f = finder{root: tree(t, files)}
+	if err := f.program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
+		t.Errorf("many strings: %v", err)
+	}
+}
