@@ -26,9 +26,10 @@ type finder struct {
 	// needs are what was found, in order.
 	needs []grant
 	at    map[string]int // by path
-	cache []cached
-	read  bool // the cache was read
-	size  int  // bytes of strings of the objects that were read
+	cache map[string][]cached
+	// variants are the directories that have libraries for certain processors.
+	variants map[string]bool
+	size     int // bytes of strings of the objects that were read
 }
 
 // maxDepth is how many interpreters the kernel follows.
@@ -197,18 +198,24 @@ func (f *finder) load(real string, o *object) error {
 		return fmt.Errorf("%s: its loader %s: %w", real, o.interp, err)
 	}
 	f.add(at, execute|readFile)
-	l := loading{finder: f, machine: machines[o.kind], kind: o.kind, interp: o.interp,
-		have: map[string]bool{path.Base(o.interp): true, loader.soname: true}}
 	main := &library{object: o, name: real}
+	m := machines[o.kind]
+	l := loading{finder: f, machine: m, kind: o.kind, interp: o.interp, musl: isMusl(o.interp), main: main,
+		have: map[string]bool{path.Base(o.interp): true, loader.soname: true}, last: f.lastDirs(m, o.interp)}
 	for queue := []*library{main}; len(queue) > 0; queue = queue[1:] {
-		for _, name := range queue[0].needed {
-			lib, err := l.find(name, queue[0])
+		by := queue[0]
+		for _, n := range by.needed {
+			if n.tag != dtNeeded && l.musl {
+				continue
+			}
+			libs, err := l.find(n.name, by)
+			if err == errNoLibrary && n.tag == dtAuxiliary {
+				continue
+			}
 			if err != nil {
-				return fmt.Errorf("%s needs %s: %w", queue[0].name, name, err)
+				return fmt.Errorf("%s needs %s: %w", by.name, n.name, err)
 			}
-			if lib != nil {
-				queue = append(queue, lib)
-			}
+			queue = append(queue, libs...)
 		}
 	}
 	if len(o.needed) > 0 {

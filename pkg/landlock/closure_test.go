@@ -17,6 +17,7 @@ import (
 type image struct {
 	interp, soname, rpath, runpath string
 	needed                         []string
+	filter, auxiliary              string
 	machine                        uint16
 	// dynamic is set if there is to be a dynamic section.
 	dynamic bool
@@ -37,9 +38,12 @@ func (im image) bytes() []byte {
 	for _, n := range im.needed {
 		dyn = append(dyn, dtNeeded, add(n))
 	}
-	for tag, s := range map[uint64]string{dtSoname: im.soname, dtRpath: im.rpath, dtRunpath: im.runpath} {
-		if s != "" {
-			dyn = append(dyn, tag, add(s))
+	for _, e := range []struct {
+		tag  uint64
+		text string
+	}{{dtSoname, im.soname}, {dtRpath, im.rpath}, {dtRunpath, im.runpath}, {dtFilter, im.filter}, {dtAuxiliary, im.auxiliary}} {
+		if e.text != "" {
+			dyn = append(dyn, e.tag, add(strings.TrimPrefix(e.text, "empty")))
 		}
 	}
 	dyn = append(dyn, dtStrtab, base+headers, dtNull, 0)
@@ -91,7 +95,8 @@ func cacheOf(list ...cached) []byte {
 	for _, c := range list {
 		e := binary.LittleEndian.AppendUint32(nil, 0x303)
 		e = append(append(e, add(c.name)...), add(c.path)...)
-		entries = append(entries, append(e, make([]byte, 12)...)...)
+		e = append(e, make([]byte, 4)...)
+		entries = append(entries, binary.LittleEndian.AppendUint64(e, c.hwcap)...)
 	}
 	b := append([]byte("ld.so-1.7.0\x00"), 0, 0, 0, 0)
 	b = append(b, cacheMagic...)
@@ -159,6 +164,7 @@ func TestClosure(t *testing.T) {
 		name, prog string
 		files      map[string][]byte
 		libraries  string
+		dir        string
 		want       string // or the end of the error behind "error: "
 	}{
 		{name: "static", prog: "/p", files: map[string][]byte{"/p": image{}.bytes()}, want: "/p execute+read_file"},
@@ -193,10 +199,51 @@ func TestClosure(t *testing.T) {
 			want: "/p execute+read_file\n" + ld + "/l/liba.so read_file"},
 		{name: "LD_LIBRARY_PATH", prog: "/p", libraries: "x:/l", files: map[string][]byte{"/p": prog("libc.so.6"), "/l/libc.so.6": lib("libc.so.6")},
 			want: "/p execute+read_file\n" + ld + "/l/libc.so.6 read_file"},
+		{name: "LD_LIBRARY_PATH from the program's directory", prog: "/x/p", libraries: "$ORIGIN/l", files: map[string][]byte{
+			"/x/p": prog("libc.so.6"), "/x/l/libc.so.6": lib("libc.so.6")},
+			want: "/x/p execute+read_file\n" + ld + "/x/l/libc.so.6 read_file"},
+		{name: "LD_LIBRARY_PATH from the working directory", prog: "./p", dir: "/x", libraries: "/nosuch::l", files: map[string][]byte{
+			"/x/p": prog("liba.so", "libb.so"), "/x/liba.so": lib("liba.so"), "/x/l/libb.so": lib("libb.so")},
+			want: "/x/p execute+read_file\n" + ld + "/x/liba.so read_file\n/x/l/libb.so read_file"},
+		{name: "a variable in $ORIGIN", prog: "/$x/$LIB/p", files: map[string][]byte{
+			"/$x/$LIB/p":            image{interp: loader, needed: []string{"liba.so"}, runpath: "$ORIGIN/${x}"}.bytes(),
+			"/$x/$LIB/${x}/liba.so": lib("liba.so")},
+			want: "/$x/$LIB/p execute+read_file\n" + ld + "/$x/$LIB/${x}/liba.so read_file"},
+		{name: "$ORIGIN behind a link", prog: "/p", files: map[string][]byte{
+			"/p":             image{interp: loader, needed: []string{"liba.so"}, runpath: "/near/l/../b"}.bytes(),
+			"/far/b/liba.so": image{soname: "liba.so", needed: []string{"libb.so"}, runpath: "$ORIGIN"}.bytes(), "/far/b/libb.so": lib("libb.so"),
+			"/near/b/liba.so": lib("liba.so"), "/near/b/libb.so": lib("libb.so"), "/near/l": []byte("->../far/a"), "/far/a/x": nil},
+			want: "/p execute+read_file\n" + ld + "/far/b/liba.so read_file\n/far/b/libb.so read_file"},
+		{name: "an empty RUNPATH", prog: "/p", files: map[string][]byte{
+			"/p":         image{interp: loader, needed: []string{"liba.so"}, runpath: "empty", rpath: "/l"}.bytes(),
+			"/l/liba.so": lib("liba.so"), "/lib/liba.so": lib("liba.so")},
+			want: "/p execute+read_file\n" + ld + "/lib/liba.so read_file"},
+		{name: "for abler processors", prog: "/p", libraries: "/l", files: map[string][]byte{
+			"/p":                                prog("liba.so", "libb.so", "libc.so.6"),
+			"/l/glibc-hwcaps/x86-64-v3/liba.so": lib("liba.so", "libd.so"),
+			"/l/glibc-hwcaps/x86-64-v2/liba.so": lib("liba.so"),
+			"/l/glibc-hwcaps/x86-64-v3/libb.so": lib("libb.so"), "/l/libb.so": lib("libb.so"), "/lib/libb.so": lib("libb.so"),
+			"/lib/liba.so": lib("liba.so"), "/lib/glibc-hwcaps/x86-64-v2/libd.so": lib("libd.so")},
+			want: "/p execute+read_file\n" + ld + "/l/glibc-hwcaps/x86-64-v3/liba.so read_file\n/l/glibc-hwcaps/x86-64-v2/liba.so read_file\n/lib/liba.so read_file\n" +
+				"/l/glibc-hwcaps/x86-64-v3/libb.so read_file\n/l/libb.so read_file\n" + libc + "\n/lib/glibc-hwcaps/x86-64-v2/libd.so read_file"},
+		{name: "filter", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"),
+			"/lib/liba.so": image{soname: "liba.so", filter: "libb.so", auxiliary: "libc.so.6"}.bytes(), "/lib/libb.so": image{soname: "libb.so", auxiliary: "libnone.so"}.bytes()},
+			want: "/p execute+read_file\n" + ld + "/lib/liba.so read_file\n/lib/libb.so read_file\n" + libc},
+		{name: "filter missing", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"),
+			"/lib/liba.so": image{soname: "liba.so", filter: "libnone.so"}.bytes()},
+			want: "error: /lib/liba.so needs libnone.so: not found where the loader looks"},
+		{name: "RPATH and no cache", prog: "/p", files: map[string][]byte{
+			"/p":         image{interp: loader, needed: []string{"liba.so"}, runpath: "/l"}.bytes(),
+			"/l/liba.so": lib("liba.so"), "/a/liba.so": lib("liba.so"), "/etc/ld.so.cache": cacheOf(cached{"liba.so", "/a/liba.so", 0})},
+			want: "/p execute+read_file\n" + ld + "/l/liba.so read_file\n/etc/ld.so.cache read_file"},
+		{name: "cache for abler processors", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"),
+			"/a/1/liba.so": lib("liba.so", "libc.so.6"), "/a/2/liba.so": lib("liba.so"),
+			"/etc/ld.so.cache": cacheOf(cached{"liba.so", "/a/1/liba.so", 1 << 62}, cached{"liba.so", "/a/2/liba.so", 0})},
+			want: "/p execute+read_file\n" + ld + "/a/1/liba.so read_file\n/a/2/liba.so read_file\n" + libc + "\n/etc/ld.so.cache read_file"},
 		{name: "cache", prog: "/p", files: map[string][]byte{"/p": prog("liba.so", "libc.so.6"),
 			"/a/1/liba.so": lib("liba.so"), "/a/2/liba.so": lib("liba.so"), "/a/3/liba.so": image{machine: 3, soname: "liba.so"}.bytes(),
-			"/etc/ld.so.cache": cacheOf(cached{"liba.so", "/a/3/liba.so"}, cached{"liba.so", "/a/2/liba.so"}, cached{"liba.so", "/a/1/liba.so"}, cached{"libx.so", "/a/1/libx.so"})},
-			want: "/p execute+read_file\n" + ld + "/a/2/liba.so read_file\n/a/1/liba.so read_file\n" + libc + "\n/etc/ld.so.cache read_file"},
+			"/etc/ld.so.cache": cacheOf(cached{"liba.so", "/a/3/liba.so", 0}, cached{"liba.so", "/a/2/liba.so", 0}, cached{"liba.so", "/a/1/liba.so", 0}, cached{"libx.so", "/a/1/libx.so", 0})},
+			want: "/p execute+read_file\n" + ld + "/a/2/liba.so read_file\n" + libc + "\n/etc/ld.so.cache read_file"},
 		{name: "other machine first", prog: "/p", files: map[string][]byte{"/p": prog("liba.so"),
 			"/lib/x86_64-linux-gnu/liba.so": image{machine: 183, soname: "liba.so"}.bytes(), "/usr/lib64/liba.so": lib("liba.so")},
 			want: "/p execute+read_file\n" + ld + "/usr/lib64/liba.so read_file"},
@@ -211,6 +258,11 @@ func TestClosure(t *testing.T) {
 			"/p":                       image{interp: "/lib/ld-musl-x86_64.so.1", needed: []string{"libc.musl-x86_64.so.1", "libm.so", "liba.so"}}.bytes(),
 			"/lib/ld-musl-x86_64.so.1": lib("libc.so"), "/m/liba.so": lib("liba.so"), "/etc/ld-musl-x86_64.path": []byte("/nosuch\n/m\n")},
 			want: "/p execute+read_file\n/lib/ld-musl-x86_64.so.1 execute+read_file\n/m/liba.so read_file\n/etc/ld-musl-x86_64.path read_file"},
+		{name: "musl of its own", prog: "/p", libraries: "/e:$ORIGIN", files: map[string][]byte{
+			"/p":                         image{interp: "/m/lib/ld-musl-x86_64.so.1", needed: []string{"liba.so", "libb.so"}, rpath: "/r", filter: "libnone.so"}.bytes(),
+			"/m/lib/ld-musl-x86_64.so.1": lib("libc.so"), "/e/liba.so": lib("liba.so"), "/r/liba.so": lib("liba.so"),
+			"/l/libb.so": lib("libb.so"), "/l/glibc-hwcaps/x86-64-v2/libb.so": lib("libb.so"), "/m/etc/ld-musl-x86_64.path": []byte("/l")},
+			want: "/p execute+read_file\n/m/lib/ld-musl-x86_64.so.1 execute+read_file\n/e/liba.so read_file\n/l/libb.so read_file\n/m/etc/ld-musl-x86_64.path read_file"},
 		{name: "missing", prog: "nosuch", want: "error: no such program"},
 		{name: "relative", prog: "./sh", want: "error: a path must be absolute"},
 		{name: "directory", prog: "/usr", want: "error: /usr: not an executable file"},
@@ -225,7 +277,7 @@ func TestClosure(t *testing.T) {
 					}
 				}
 			}
-			f := finder{root: tree(t, files), path: "/nosuch:/bin", libraries: c.libraries}
+			f := finder{root: tree(t, files), path: "/nosuch:/bin", libraries: c.libraries, dir: c.dir}
 			err := f.program(c.prog)
 			if want, ok := strings.CutPrefix(c.want, "error: "); ok {
 				if err == nil || !strings.HasSuffix(err.Error(), want) {
@@ -341,14 +393,14 @@ func FuzzELF(f *testing.F) {
 }
 
 func FuzzCache(f *testing.F) {
-	f.Add(cacheOf(cached{"liba.so", "/a/liba.so"}))
-	whole := cacheOf(cached{"liba.so", "/a/liba.so"})
+	f.Add(cacheOf(cached{"liba.so", "/a/liba.so", 0}))
+	whole := cacheOf(cached{"liba.so", "/a/liba.so", 0})
 	f.Add(whole[:len(whole)-1]) // a string without an end
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// Printed and read again it is the same.
 		list := parseCache(b)
 		if again := parseCache(cacheOf(list...)); !slices.Equal(list, again) {
-			t.Fatalf("%q, %q", list, again)
+			t.Fatalf("%v, %v", list, again)
 		}
 	})
 }

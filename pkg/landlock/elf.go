@@ -18,9 +18,19 @@ type object struct {
 	interp  string
 	dynamic bool
 	soname  string
-	needed  []string
+	needed  []need
 	rpath   string
 	runpath string
+	// hasRunpath is set if there is a DT_RUNPATH, which may be empty.
+	hasRunpath bool
+}
+
+// A need is an object that the loader loads for another one: tag is DT_NEEDED;
+// or DT_FILTER or DT_AUXILIARY, which musl does not know, and the last of which
+// need not be there.
+type need struct {
+	tag  uint64
+	name string
 }
 
 const (
@@ -30,6 +40,7 @@ const (
 	ptLoad, ptDynamic, ptInterp = 1, 2, 3
 
 	dtNull, dtNeeded, dtStrtab, dtSoname, dtRpath, dtRunpath = 0, 1, 5, 14, 15, 29
+	dtAuxiliary, dtFilter                                    = 0x7ffffffd, 0x7fffffff
 
 	// What is more than that is no program that anybody has linked. The strings
 	// are those of an object together: they may overlap in the file.
@@ -91,8 +102,8 @@ func parseELF(r io.ReaderAt) (*object, error) {
 // size is how many bytes of strings an object has.
 func (o *object) size() int {
 	n := len(o.interp) + len(o.soname) + len(o.rpath) + len(o.runpath)
-	for _, name := range o.needed {
-		n += len(name)
+	for _, need := range o.needed {
+		n += len(need.name)
 	}
 	return n
 }
@@ -162,15 +173,16 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 		var to *string
 		limit := maxString
 		switch e.tag {
-		case dtNeeded:
-			o.needed = append(o.needed, "")
-			to = &o.needed[len(o.needed)-1]
+		case dtNeeded, dtFilter, dtAuxiliary:
+			o.needed = append(o.needed, need{tag: e.tag})
+			to = &o.needed[len(o.needed)-1].name
 		case dtSoname:
 			to = &o.soname
 		case dtRpath:
 			to, limit = &o.rpath, maxPath
 		case dtRunpath:
 			to, limit = &o.runpath, maxPath
+			o.hasRunpath = true
 		default:
 			continue
 		}
@@ -185,7 +197,7 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 			return errors.New("ELF strings that make no sense")
 		}
 	}
-	if o.runpath != "" {
+	if o.hasRunpath {
 		o.rpath = "" // ld.so(8): it is used only if there is no DT_RUNPATH
 	}
 	return nil

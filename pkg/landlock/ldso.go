@@ -14,8 +14,12 @@ const cacheFile = "/etc/ld.so.cache"
 // before it in the file.
 var cacheMagic = []byte("glibc-ld.so.cache1.1")
 
-// A cached library is a line of ldconfig -p.
-type cached struct{ name, path string }
+// A cached library is a line of ldconfig -p. hwcap is not 0 if it is for certain
+// processors.
+type cached struct {
+	name, path string
+	hwcap      uint64
+}
 
 // parseCache reads ld.so.cache. As a loader does, it takes what makes no sense
 // for empty.
@@ -50,7 +54,8 @@ func parseCache(b []byte) []cached {
 	var list []cached
 	for i := range n {
 		e := b[head+i*entry:]
-		c := cached{text(binary.LittleEndian.Uint32(e[4:])), text(binary.LittleEndian.Uint32(e[8:]))}
+		c := cached{text(binary.LittleEndian.Uint32(e[4:])), text(binary.LittleEndian.Uint32(e[8:])),
+			binary.LittleEndian.Uint64(e[16:])}
 		if c.name != "" && path.IsAbs(c.path) {
 			list = append(list, c)
 		}
@@ -62,15 +67,17 @@ func parseCache(b []byte) []cached {
 type machine struct {
 	triplet, platform string
 	lib               string // lib64 or lib
+	// levels are the directories in glibc-hwcaps, the ablest first.
+	levels []string
 }
 
 // machines are by class, byte order and e_machine.
 var machines = map[[4]byte]machine{
-	{elfClass64, elfLittle, 62, 0}:  {"x86_64-linux-gnu", "x86_64", "lib64"},
-	{elfClass32, elfLittle, 62, 0}:  {"x86_64-linux-gnux32", "x86_64", "libx32"},
-	{elfClass32, elfLittle, 3, 0}:   {"i386-linux-gnu", "i686", "lib"},
-	{elfClass64, elfLittle, 183, 0}: {"aarch64-linux-gnu", "aarch64", "lib64"},
-	{elfClass32, elfLittle, 40, 0}:  {"arm-linux-gnueabihf", "v7l", "lib"},
+	{elfClass64, elfLittle, 62, 0}:  {"x86_64-linux-gnu", "x86_64", "lib64", []string{"x86-64-v4", "x86-64-v3", "x86-64-v2"}},
+	{elfClass32, elfLittle, 62, 0}:  {"x86_64-linux-gnux32", "x86_64", "libx32", nil},
+	{elfClass32, elfLittle, 3, 0}:   {"i386-linux-gnu", "i686", "lib", nil},
+	{elfClass64, elfLittle, 183, 0}: {"aarch64-linux-gnu", "aarch64", "lib64", nil},
+	{elfClass32, elfLittle, 40, 0}:  {"arm-linux-gnueabihf", "v7l", "lib", nil},
 }
 
 // defaults are the directories that a loader looks into last.
@@ -86,32 +93,50 @@ func (m machine) defaults() []string {
 }
 
 // expand replaces $ORIGIN, $LIB and $PLATFORM in a path of an object, with each
-// value that they can have. A path with another variable is none.
+// value that $LIB can have. Other variables are none. What comes to more than
+// PATH_MAX is left out.
 func (m machine) expand(p, origin string) []string {
 	if !strings.Contains(p, "$") {
 		return []string{p}
 	}
-	p = strings.NewReplacer("${ORIGIN}", origin, "$ORIGIN", origin,
-		"${PLATFORM}", m.platform, "$PLATFORM", m.platform).Replace(p)
-	if strings.Contains(p, "$LIB") || strings.Contains(p, "${LIB}") {
-		var list []string
-		for _, lib := range []string{"lib/" + m.triplet, m.lib, "lib"} {
-			list = append(list, m.expand(strings.NewReplacer("${LIB}", lib, "$LIB", lib).Replace(p), origin)...)
+	var list []string
+	for _, lib := range []string{"lib/" + m.triplet, m.lib, "lib"} {
+		values := [][2]string{{"ORIGIN", origin}, {"PLATFORM", m.platform}, {"LIB", lib}}
+		var b strings.Builder
+		hasLib := false
+	text:
+		for i := 0; i < len(p) && b.Len() < maxString; {
+			for _, v := range values {
+				for _, name := range []string{"$" + v[0], "${" + v[0] + "}"} {
+					if strings.HasPrefix(p[i:], name) {
+						b.WriteString(v[1])
+						i += len(name)
+						hasLib = hasLib || v[0] == "LIB"
+						continue text
+					}
+				}
+			}
+			b.WriteByte(p[i])
+			i++
 		}
-		return list
+		if b.Len() < maxString {
+			list = append(list, b.String())
+		}
+		if !hasLib {
+			break
+		}
 	}
-	if strings.Contains(p, "$") {
-		return nil
-	}
-	return []string{p}
+	return list
 }
 
 // isMusl reports whether a loader is musl's, which searches in its own way.
 func isMusl(interp string) bool { return strings.HasPrefix(path.Base(interp), "ld-musl-") }
 
-// muslPath is where musl's loader has its directories from.
+// muslPath is where musl's loader has its directories from: /etc, beside the
+// directory of the loader.
 func muslPath(interp string) string {
-	return "/etc/" + strings.TrimSuffix(path.Base(interp), ".so.1") + ".path"
+	prefix := strings.TrimSuffix(dirOf(dirOf(interp)), "/")
+	return prefix + "/etc/" + strings.TrimSuffix(path.Base(interp), ".so.1") + ".path"
 }
 
 // isMuslOwn reports whether a name is that of a library which musl's loader is

@@ -2,6 +2,7 @@ package landlock
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 
@@ -14,138 +15,214 @@ type loading struct {
 	machine machine
 	kind    [4]byte
 	interp  string
+	musl    bool
+	main    *library
 	// have are the names of what is loaded: those by which it was asked for,
 	// and those that it has itself.
 	have map[string]bool
+	// last are the directories that the loader knows of by itself.
+	last []string
 }
 
 var errNoLibrary = errors.New("not found where the loader looks")
 
-// find adds a library that another one needs. It is nil if it is loaded.
-func (l *loading) find(name string, by *library) (*library, error) {
-	if l.have[name] || isMusl(l.interp) && isMuslOwn(name) {
+// find adds a library that another one needs, with those that the loader takes
+// in its place if the processor is able to more. There is none if it is loaded.
+func (l *loading) find(name string, by *library) ([]*library, error) {
+	if l.have[name] || l.musl && isMuslOwn(name) {
 		return nil, nil
 	}
 	l.have[name] = true
+	s := search{loading: l, name: name, by: by}
 	if strings.Contains(name, "/") {
-		for _, p := range l.machine.expand(name, path.Dir(by.name)) {
-			if lib, err := l.try(p, by); lib != nil || err != nil {
-				return lib, err
+		for _, p := range l.machine.expand(name, dirOf(by.name)) {
+			if s.take(p) {
+				break
 			}
 		}
-		return nil, errNoLibrary
-	}
-	var first *library
-	for _, p := range l.candidates(name, by) {
-		lib, err := l.try(p, by)
-		if err != nil {
-			return nil, err
-		}
-		if lib != nil {
-			first = lib
-			break
-		}
-	}
-	// The cache may have it several times, for more and less able processors:
-	// the loader takes what fits this one, so all may be read.
-	for _, p := range l.fromCache(name) {
-		lib, err := l.try(p, by)
-		if err != nil {
-			return nil, err
-		}
-		if first == nil {
-			first = lib
-		}
-	}
-	for _, dir := range l.last() {
-		if first != nil {
-			break
-		}
-		var err error
-		if first, err = l.try(dir+"/"+name, by); err != nil {
-			return nil, err
-		}
-	}
-	if first == nil {
-		return nil, errNoLibrary
-	}
-	return first, nil
-}
-
-// candidates are the names that come before the cache, in order.
-func (l *loading) candidates(name string, by *library) []string {
-	var dirs []string
-	add := func(list, origin string) {
-		for _, d := range strings.FieldsFunc(list, func(r rune) bool { return r == ':' }) {
-			dirs = append(dirs, l.machine.expand(d, origin)...)
-		}
-	}
-	if by.runpath == "" || isMusl(l.interp) {
-		for o := by; o != nil; o = o.by {
-			add(o.rpath, path.Dir(o.name))
-			if isMusl(l.interp) {
-				add(o.runpath, path.Dir(o.name))
+	} else if !s.paths() && !s.cached() {
+		for _, dir := range l.last {
+			if s.dir(dir) {
+				break
 			}
 		}
 	}
-	for _, d := range strings.FieldsFunc(l.libraries, func(r rune) bool { return r == ':' || r == ';' }) {
-		dirs = append(dirs, d)
+	switch {
+	case s.err == nil && len(s.found) == 0:
+		return nil, errNoLibrary
+	case len(s.found) == 0 || s.endless:
+		return nil, s.err
 	}
-	add(by.runpath, path.Dir(by.name))
-	var names []string
-	for _, d := range dirs {
-		names = append(names, d+"/"+name)
-	}
-	return names
+	return s.found, nil
 }
 
-func (l *loading) fromCache(name string) []string {
-	if isMusl(l.interp) {
-		return nil
-	}
-	if !l.read {
-		l.read = true
-		if b, err := l.root.readFile(cacheFile); err == nil {
-			l.cache = parseCache(b)
-		}
-	}
-	var list []string
-	for _, c := range l.cache {
-		if c.name == name {
-			list = append(list, c.path)
-		}
-	}
-	return list
+// A search is one for a library that another one needs.
+type search struct {
+	*loading
+	name  string
+	by    *library
+	found []*library
+	// err is why the first file of that name that is passed over cannot be read.
+	// The loader passes it over too.
+	err     error
+	endless bool
 }
 
-// last are the directories that the loader knows of by itself.
-func (l *loading) last() []string {
-	if !isMusl(l.interp) {
-		return l.machine.defaults()
+// paths looks where the environment and the objects say, in the loader's order,
+// until the library is found that every processor can take.
+func (s *search) paths() bool {
+	if s.musl && s.path(s.libraries, nil) {
+		return true
 	}
-	if b, err := l.root.readFile(muslPath(l.interp)); err == nil {
+	if s.musl || !s.by.hasRunpath {
+		for o := s.by; o != nil; o = o.by {
+			if s.path(o.rpath, o) || s.musl && s.path(o.runpath, o) {
+				return true
+			}
+		}
+	}
+	return !s.musl && (s.path(s.libraries, nil) || s.path(s.by.runpath, s.by))
+}
+
+// path looks into the directories of a search path: that of an object, or
+// LD_LIBRARY_PATH.
+func (s *search) path(list string, of *library) bool {
+	separators, raw := ":", false
+	switch {
+	case s.musl:
+		separators, raw = ":\n", of == nil
+	case of == nil:
+		separators = ":;"
+	}
+	if of == nil {
+		of = s.main
+	}
+	for more := list != ""; more; {
+		var dir string
+		i := strings.IndexAny(list, separators)
+		if more = i >= 0; more {
+			dir, list = list[:i], list[i+1:]
+		} else {
+			dir = list
+		}
+		if dir == "" {
+			if s.musl {
+				continue
+			}
+			dir = "."
+		}
+		dirs := []string{dir}
+		if !raw {
+			dirs = s.machine.expand(dir, dirOf(of.name))
+		}
+		for _, dir := range dirs {
+			if s.endless || s.dir(dir) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dir looks into a directory, and into those in it for certain processors.
+func (s *search) dir(dir string) bool {
+	if !s.musl && s.hasVariants(dir) {
+		for _, level := range s.machine.levels {
+			s.take(dir + "/" + variants + "/" + level + "/" + s.name)
+		}
+	}
+	return s.take(dir + "/" + s.name)
+}
+
+// variants is where in a directory the libraries for certain processors are.
+const variants = "glibc-hwcaps"
+
+func (l *loading) hasVariants(dir string) bool {
+	if l.machine.levels == nil {
+		return false
+	}
+	has, known := l.variants[dir]
+	if !known {
+		name, ok := l.absolute(dir + "/" + variants)
+		if ok {
+			_, st, err := l.root.resolve(name)
+			has = err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
+		}
+		if l.variants == nil {
+			l.variants = map[string]bool{}
+		}
+		if len(l.variants) < 4096 {
+			l.variants[dir] = has
+		}
+	}
+	return has
+}
+
+// cached looks into the cache. It has a library several times, if there are some
+// for abler processors.
+func (s *search) cached() bool {
+	if s.musl {
+		return false
+	}
+	if s.cache == nil {
+		s.cache = map[string][]cached{}
+		if b, err := s.root.readFile(cacheFile); err == nil {
+			for _, c := range parseCache(b) {
+				s.cache[c.name] = append(s.cache[c.name], c)
+			}
+		}
+	}
+	for _, c := range s.cache[s.name] {
+		if s.take(c.path) && c.hwcap == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// take adds a file if it is a library of the right kind.
+func (s *search) take(name string) bool {
+	name, ok := s.absolute(name)
+	if !ok {
+		return false // from the payload's directory, whatever that will be
+	}
+	real, o, _, err := s.object(name)
+	if err == errEndless {
+		s.err, s.endless = err, true
+	}
+	if err == unix.EACCES && s.err == nil {
+		s.err = fmt.Errorf("%s: %w", name, err)
+	}
+	if err != nil || o == nil || o.kind != s.kind {
+		return false
+	}
+	s.add(real, readFile)
+	if o.soname != "" && !s.musl {
+		s.have[o.soname] = true
+	}
+	s.found = append(s.found, &library{object: o, name: name, by: s.by})
+	return true
+}
+
+// absolute is a name from the working directory, if that is known.
+func (f *finder) absolute(name string) (string, bool) {
+	if path.IsAbs(name) {
+		return name, true
+	}
+	return f.dir + "/" + name, f.dir != ""
+}
+
+// dirOf is the directory of an absolute name, as it is written: behind a link,
+// .. is not what is before it.
+func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 1)] }
+
+// lastDirs are the directories that a loader looks into last.
+func (f *finder) lastDirs(m machine, interp string) []string {
+	if !isMusl(interp) {
+		return m.defaults()
+	}
+	if b, err := f.root.readFile(muslPath(interp)); err == nil {
 		return strings.FieldsFunc(string(b), func(r rune) bool { return r == ':' || r == '\n' })
 	}
 	return []string{"/lib", "/usr/local/lib", "/usr/lib"}
-}
-
-// try adds a file if it is a library of the right kind. What is not there, or
-// of another kind, is nil; what is there and cannot be read is an error, for it
-// cannot be told what it needs.
-func (l *loading) try(name string, by *library) (*library, error) {
-	if !path.IsAbs(name) {
-		return nil, nil // from the payload's directory, whatever that will be
-	}
-	real, o, _, err := l.object(name)
-	switch {
-	case err == unix.EACCES || err == errEndless:
-		return nil, err
-	case err != nil || o == nil || o.kind != l.kind:
-		return nil, nil
-	}
-	l.add(real, readFile)
-	if o.soname != "" {
-		l.have[o.soname] = true
-	}
-	return &library{object: o, name: name, by: by}, nil
 }

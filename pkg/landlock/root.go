@@ -57,6 +57,9 @@ func (r *root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
 // resolve follows the symbolic links in an absolute name.
 func (r *root) resolve(name string) (string, unix.Stat_t, error) {
 	var st unix.Stat_t
+	if len(name) >= unix.PathMax {
+		return "", st, unix.ENAMETOOLONG
+	}
 	var done []string
 	todo := strings.Split(name, "/")
 	links := 0
