@@ -30,10 +30,12 @@ type finder struct {
 	// variants are the directories that have libraries for certain processors.
 	variants map[string]bool
 	size     int // bytes of strings of the objects that were read
+	envs     int // calls of env(1) that are being followed
 }
 
-// maxDepth is how many interpreters the kernel follows.
-const maxDepth = 5
+// maxScripts is how many scripts the kernel follows to an interpreter. As many
+// calls of env(1) are followed.
+const maxScripts = 5
 
 // errMissing is a program that is not there.
 var errMissing = errors.New("no such program")
@@ -58,7 +60,7 @@ func (f *finder) program(word string) error {
 	if err != nil {
 		return err
 	}
-	return f.execute(name, maxDepth)
+	return f.execute(name, 0)
 }
 
 // lookup is as execvp(3): the first file that can be executed.
@@ -102,11 +104,9 @@ func (f *finder) lookup(word string) (string, error) {
 	return "", found
 }
 
-// execute adds what it takes to execute a file.
-func (f *finder) execute(name string, depth int) error {
-	if depth == 0 {
-		return fmt.Errorf("%s: interpreters of interpreters, more than %d", name, maxDepth)
-	}
+// execute adds what it takes to execute a file, to which the kernel has come by
+// so many scripts.
+func (f *finder) execute(name string, scripts int) error {
 	real, o, head, err := f.object(name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -119,25 +119,32 @@ func (f *finder) execute(name string, depth int) error {
 	if !ok && err == nil {
 		err = errors.New("neither a program in ELF nor a script that starts with #!")
 	}
+	if err == nil && (scripts == maxScripts || f.envs > maxScripts) {
+		err = fmt.Errorf("interpreters of interpreters, more than %d", maxScripts)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	f.add(real, execute|readFile)
-	if err := f.execute(interp, depth-1); err != nil {
+	if err := f.execute(interp, scripts+1); err != nil {
 		return err
 	}
 	if path.Base(interp) != "env" {
 		return nil
 	}
-	word, err := envProgram(arg)
+	call, err := parseEnv(arg)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	name, err = f.lookup(word)
-	if err != nil {
-		return fmt.Errorf("%s: %s of env: %w", real, word, err)
-	}
-	return f.execute(name, depth-1)
+	f.envs++
+	defer func() { f.envs-- }()
+	return call.within(f, func() error {
+		name, err := f.lookup(call.program)
+		if err != nil {
+			return fmt.Errorf("%s: %s of env: %w", real, call.program, err)
+		}
+		return f.execute(name, 0)
+	})
 }
 
 // object reads a file that may be an object; if it is none, o is nil and head

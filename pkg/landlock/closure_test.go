@@ -183,6 +183,17 @@ func TestClosure(t *testing.T) {
 			want: "/s execute+read_file\n" + env + ld + libc + "\n" + strings.TrimSpace(sh)},
 		{name: "env -S", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env -S -i A=b 'sh' -e\n")},
 			want: "/s execute+read_file\n" + env + ld + libc + "\n" + strings.TrimSpace(sh)},
+		{name: "5 scripts", prog: "/1", files: map[string][]byte{"/1": []byte("#!/2\n"), "/2": []byte("#!/3\n"), "/3": []byte("#!/4\n"),
+			"/4": []byte("#!/5\n"), "/5": []byte("#!/s\n"), "/s": image{}.bytes()},
+			want: "/1 execute+read_file\n/2 execute+read_file\n/3 execute+read_file\n/4 execute+read_file\n/5 execute+read_file\n/s execute+read_file"},
+		{name: "6 scripts", prog: "/1", files: map[string][]byte{"/1": []byte("#!/2\n"), "/2": []byte("#!/3\n"), "/3": []byte("#!/4\n"),
+			"/4": []byte("#!/5\n"), "/5": []byte("#!/6\n"), "/6": []byte("#!/s\n"), "/s": image{}.bytes()},
+			want: "error: /6: interpreters of interpreters, more than 5"},
+		{name: "env of itself", prog: "/bin/s", files: map[string][]byte{"/usr/bin/s": []byte("#!/usr/bin/env s\n")},
+			want: "error: /bin/s: interpreters of interpreters, more than 5"},
+		{name: "env in another PATH", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env -S PATH=/x LD_LIBRARY_PATH=/l p\n"),
+			"/x/p": prog("libc.so.6"), "/usr/bin/p": prog(), "/l/libc.so.6": lib("libc.so.6")},
+			want: "/s execute+read_file\n" + env + ld + libc + "\n/x/p execute+read_file\n/l/libc.so.6 read_file"},
 		{name: "env of nothing", prog: "/s", files: map[string][]byte{"/s": []byte("#!/usr/bin/env nosuch\n")},
 			want: "error: /s: nosuch of env: no such program"},
 		{name: "RPATH of who loads", prog: "/opt/x/bin/p", files: map[string][]byte{
@@ -368,13 +379,44 @@ func TestShebang(t *testing.T) {
 			t.Errorf("parseShebang(%.20q) = %q, %q, %v, %v", c.head, interp, arg, ok, err)
 		}
 	}
+	// The last byte that the kernel reads can only end a word.
+	_, arg, _, err := parseShebang([]byte("#!/usr/bin/env " + long))
+	if want := long[:headSize-1-len("#!/usr/bin/env ")]; arg != want || err != nil {
+		t.Errorf("an argument of %d bytes, %v; want %d", len(arg), err, len(want))
+	}
+	exact := "#!/" + long[:headSize-4]
+	if interp, _, _, err := parseShebang([]byte(exact + " " + long)); interp != exact[2:] || err != nil {
+		t.Errorf("an interpreter of %d bytes, %v; want %d", len(interp), err, len(exact)-2)
+	}
 	for _, c := range []struct{ arg, want string }{
 		{"sh", "sh"}, {"sh -e", "sh -e"}, {"-S sh -e", "sh"}, {"-Ssh", "sh"}, {"-vS A=b sh", "sh"},
 		{"-S -u X -C / --unset=Y - sh", "sh"}, {`-S "a b"\_c`, "a b"}, {`-S a\ b`, "a b"}, {"--split-string=-- x", "x"},
-		{"", ""}, {"-S ${X}", ""}, {"-i", ""}, {"A=b", ""}, {"-S --block-signal sh", ""}, {"-S 'sh", ""}, {"-S # sh", ""},
+		{"-S -- A=b -x", "-x"}, {"-S A=b -i", "-i"}, {"-S - -v", "-v"},
+		{"", ""}, {"-S ${X}", ""}, {"-i", ""}, {"A=b", ""}, {"-S --block-signal sh", ""}, {"-S 'sh", ""}, {"-S # sh", ""}, {"-S -u", ""},
+		{"-S '' sh", ""},
 	} {
-		if got, err := envProgram(c.arg); got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("envProgram(%q) = %q, %v; want %q", c.arg, got, err, c.want)
+		if got, err := parseEnv(c.arg); err == nil && got.program != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("parseEnv(%q) = %q, %v; want %q", c.arg, got.program, err, c.want)
+		}
+	}
+	for _, c := range []struct{ arg, want string }{
+		{"-S PATH=/a:/b A=b sh", "/a:/b /l /w"}, {"-S LD_LIBRARY_PATH=/m sh", "/p /m /w"}, {"-S -i sh", "  /w"}, {"-iS sh", "  /w"},
+		{"-ivS PATH=/a sh", "/a  /w"}, {"--split-string=sh", "/p /l /w"}, {"-S - sh", "  /w"}, {"-S -uPATH sh", " /l /w"},
+		{"-S -u LD_LIBRARY_PATH sh", "/p  /w"}, {"-S -C x sh", "/p /l /w/x"}, {"-S -C /x sh", "/p /l /x"},
+	} {
+		f := &finder{path: "/p", libraries: "/l", dir: "/w"}
+		got, err := parseEnv(c.arg)
+		if err != nil {
+			t.Errorf("parseEnv(%q): %v", c.arg, err)
+		}
+		got.within(f, func() error {
+			if got := f.path + " " + f.libraries + " " + f.dir; got != c.want {
+				t.Errorf("parseEnv(%q) makes %s; want %s", c.arg, got, c.want)
+			}
+			return nil
+		})
+		if f.path != "/p" || f.libraries != "/l" || f.dir != "/w" {
+			t.Errorf("parseEnv(%q) leaves %s, %s, %s", c.arg, f.path, f.libraries, f.dir)
 		}
 	}
 }
@@ -412,8 +454,8 @@ func FuzzScript(f *testing.F) {
 		if ok && err == nil && (interp == "" || interp[0] != '/') {
 			t.Fatalf("%q: %q", s, interp)
 		}
-		if word, err := envProgram(arg); (word == "") == (err == nil) {
-			t.Fatalf("%q: %q, %v", arg, word, err)
+		if c, err := parseEnv(arg); err == nil && c.program == "" {
+			t.Fatalf("%q: no program and no error", arg)
 		}
 	})
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// headSize is BINPRM_BUF_SIZE: what the kernel looks at of a script.
+// headSize is BINPRM_BUF_SIZE: what the kernel looks at of a script. The last
+// byte can only end a word.
 const headSize = 256
 
 // parseShebang reads the first line of a script as the kernel does: an
@@ -22,8 +23,11 @@ func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 	line, _, null := strings.Cut(line, "\x00")
 	line = strings.TrimLeft(line, " \t")
 	i := strings.IndexAny(line, " \t")
-	if !whole && !null && len(head) >= headSize && i < 0 {
-		return "", "", true, errors.New("the interpreter's name after #! is too long")
+	if !whole && !null && len(head) >= headSize {
+		if i < 0 {
+			return "", "", true, errors.New("the interpreter's name after #! is too long")
+		}
+		line = line[:len(line)-1]
 	}
 	if i >= 0 {
 		line, arg = line[:i], strings.Trim(line[i:], " \t")
@@ -37,45 +41,99 @@ func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 	return line, arg, true, nil
 }
 
-// envProgram is the program that env(1) executes if it gets arg from the first
-// line of a script.
-func envProgram(arg string) (string, error) {
-	words := []string{arg}
-	if rest, ok := splitString(arg); ok {
-		var err error
-		if words, err = splitWords(rest); err != nil {
-			return "", fmt.Errorf("env %s: %w", arg, err)
-		}
-	}
-	for i := 0; i < len(words); i++ {
-		w := words[i]
-		switch {
-		case w == "--":
-			if i+1 < len(words) {
-				return words[i+1], nil
-			}
-		case w == "-u" || w == "-C" || w == "--unset" || w == "--chdir":
-			i++
-		case w == "-" || w == "-i" || w == "-v" || w == "--ignore-environment" || w == "--debug",
-			strings.HasPrefix(w, "--unset="), strings.HasPrefix(w, "-u"):
-		case strings.HasPrefix(w, "-"):
-			return "", fmt.Errorf("env %s: %s cannot be followed", arg, w)
-		case w == "" || strings.Contains(w, "="):
-		default:
-			return w, nil
-		}
-	}
-	return "", fmt.Errorf("env %s: names no program", arg)
+// An envCall is what env(1) does if it gets arg from the first line of a script:
+// it executes program in an environment, and maybe a directory, of its making.
+type envCall struct {
+	program string
+	clear   bool
+	vars    []string // NAME=VALUE, or NAME for one that is unset
+	dir     string
 }
 
-// splitString is the text behind -S, -vS or --split-string of env(1).
-func splitString(arg string) (string, bool) {
-	for _, option := range []string{"-S", "-vS", "-iS", "-ivS", "-viS", "--split-string="} {
-		if rest, ok := strings.CutPrefix(arg, option); ok {
-			return rest, true
+func parseEnv(arg string) (envCall, error) {
+	var c envCall
+	words := []string{arg}
+	if rest, clear, ok := splitString(arg); ok {
+		var err error
+		if words, err = splitWords(rest); err != nil {
+			return c, fmt.Errorf("env %s: %w", arg, err)
+		}
+		c.clear = clear
+	}
+	options := true
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if !options || !strings.HasPrefix(w, "-") {
+			options = false
+			if strings.Contains(w, "=") {
+				c.vars = append(c.vars, w)
+				continue
+			}
+			c.program = w
+			break
+		}
+		switch {
+		case w == "--":
+			options = false
+		case w == "-":
+			c.clear, options = true, false
+		case w == "-i" || w == "--ignore-environment":
+			c.clear = true
+		case w == "-v" || w == "--debug":
+		case (w == "-u" || w == "--unset") && i+1 < len(words):
+			i++
+			c.vars = append(c.vars, words[i])
+		case (w == "-C" || w == "--chdir") && i+1 < len(words):
+			i++
+			c.dir = words[i]
+		case strings.HasPrefix(w, "--unset="):
+			c.vars = append(c.vars, w[len("--unset="):])
+		case strings.HasPrefix(w, "-u"):
+			c.vars = append(c.vars, w[len("-u"):])
+		default:
+			return c, fmt.Errorf("env %s: %s cannot be followed", arg, w)
 		}
 	}
-	return "", false
+	if c.program == "" {
+		return c, fmt.Errorf("env %s: names no program", arg)
+	}
+	return c, nil
+}
+
+// within calls look with the finder in the environment of the program.
+func (c envCall) within(f *finder, look func() error) error {
+	path, libraries, dir := f.path, f.libraries, f.dir
+	defer func() { f.path, f.libraries, f.dir = path, libraries, dir }()
+	if c.clear {
+		f.path, f.libraries = "", ""
+	}
+	for _, v := range c.vars {
+		switch name, value, _ := strings.Cut(v, "="); name {
+		case "PATH":
+			f.path = value
+		case "LD_LIBRARY_PATH":
+			f.libraries = value
+		}
+	}
+	if c.dir != "" {
+		to, ok := f.absolute(c.dir)
+		if !ok {
+			to = ""
+		}
+		f.dir = to
+	}
+	return look()
+}
+
+// splitString is the text behind -S, -vS or --split-string of env(1), and
+// whether -i is with it.
+func splitString(arg string) (text string, clear, ok bool) {
+	for _, option := range []string{"-S", "-vS", "-iS", "-ivS", "-viS", "--split-string="} {
+		if rest, ok := strings.CutPrefix(arg, option); ok {
+			return rest, option[1] != '-' && strings.Contains(option, "i"), true
+		}
+	}
+	return "", false, false
 }
 
 // splitWords takes words apart as env -S does, but for variables.
