@@ -76,27 +76,32 @@ func (f *finder) lookup(word string) (string, error) {
 			list = "/bin:/usr/bin"
 		}
 		for _, dir := range strings.Split(list, ":") {
-			names = append(names, path.Join(dir, word))
+			if dir == "" {
+				dir = "."
+			}
+			names = append(names, dir+"/"+word)
 		}
 	}
 	found := error(errMissing)
 	for _, name := range names {
-		if !path.IsAbs(name) {
-			if f.dir == "" {
-				if len(names) == 1 {
-					return "", errors.New("in a root of its own a path must be absolute")
-				}
-				continue
+		name, ok := f.absolute(name)
+		if !ok {
+			if len(names) == 1 {
+				return "", errors.New("in a root of its own a path must be absolute")
 			}
-			name = f.dir + "/" + name
+			continue
 		}
-		_, st, err := f.root.resolve(name)
+		real, st, err := f.root.resolve(name)
+		switch {
+		case err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0):
+			err = errors.New("not an executable file")
+		case err == nil:
+			err = f.root.executable(real)
+		}
 		switch {
 		case err == unix.ENOENT || err == unix.ENOTDIR:
 		case err != nil:
 			found = fmt.Errorf("%s: %w", name, err)
-		case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0:
-			found = fmt.Errorf("%s: not an executable file", name)
 		default:
 			return name, nil
 		}

@@ -2,6 +2,7 @@ package landlock
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"os"
 	"os/exec"
@@ -163,6 +164,7 @@ func TestClosure(t *testing.T) {
 	for _, c := range []struct {
 		name, prog string
 		files      map[string][]byte
+		path       string
 		libraries  string
 		dir        string
 		want       string // or the end of the error behind "error: "
@@ -173,6 +175,11 @@ func TestClosure(t *testing.T) {
 		{name: "links", prog: "/l", files: map[string][]byte{"/l": []byte("->/d/../bin/sh"), "/d": []byte("->/usr/lib64")},
 			want: sh + ld + libc},
 		{name: "out of the root", prog: "/l", files: map[string][]byte{"/l": []byte("->../../../../bin/sh")}, want: sh + ld + libc},
+		{name: "PATH behind a link", prog: "p", path: "/near/l/../b/:/near/b", files: map[string][]byte{
+			"/far/b/p": image{}.bytes(), "/near/b/p": prog(), "/near/l": []byte("->../far/a"), "/far/a/x": nil},
+			want: "/far/b/p execute+read_file"},
+		{name: "PATH of the working directory", prog: "p", path: "/nosuch::/x", dir: "/w", files: map[string][]byte{
+			"/w/p": image{}.bytes(), "/x/p": prog()}, want: "/w/p execute+read_file"},
 		{name: "loop", prog: "/l", files: map[string][]byte{"/l": []byte("->l")}, want: "error: too many levels of symbolic links"},
 		{name: "script", prog: "/s", files: map[string][]byte{"/s": []byte("#! \t/bin/sh -e x\n")},
 			want: "/s execute+read_file\n" + sh + ld + libc},
@@ -288,7 +295,7 @@ func TestClosure(t *testing.T) {
 					}
 				}
 			}
-			f := finder{root: tree(t, files), path: "/nosuch:/bin", libraries: c.libraries, dir: c.dir}
+			f := finder{root: tree(t, files), path: cmp.Or(c.path, "/nosuch:/bin"), libraries: c.libraries, dir: c.dir}
 			err := f.program(c.prog)
 			if want, ok := strings.CutPrefix(c.want, "error: "); ok {
 				if err == nil || !strings.HasSuffix(err.Error(), want) {

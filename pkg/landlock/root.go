@@ -108,6 +108,17 @@ func (r *root) resolve(name string) (string, unix.Stat_t, error) {
 	return "/" + strings.Join(done, "/"), st, nil
 }
 
+// executable is an error if who looks may not execute a file that resolve has
+// found.
+func (r *root) executable(name string) error {
+	fd, _, err := r.openat(name, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Faccessat(fd, "", unix.X_OK, unix.AT_EMPTY_PATH|unix.AT_EACCESS)
+}
+
 // A regular is a regular file that is open to read.
 type regular int
 
