@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -285,10 +287,30 @@ func (r *Ruleset) find(f *finder, leaveOut func(string)) error {
 		case err == errMissing && r.IgnoreMissing:
 			leaveOut("--exec-closure " + p + ": " + err.Error())
 		case err != nil:
-			return fmt.Errorf("--exec-closure %s: %w", p, err)
+			return errors.New(visible("--exec-closure " + p + ": " + err.Error()))
 		}
 	}
 	return nil
+}
+
+// visible escapes what is not printable: names are those that somebody else has
+// written into a script or a library, and end on a terminal.
+func visible(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+		i += n
+	}
+	return b.String()
 }
 
 // allowLater adds the outside step. It gets the root and the ruleset from the
@@ -311,7 +333,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, f
 					continue
 				}
 				if err := addRule(at.FD(set), f.root, g); err != nil {
-					return fmt.Errorf("--exec-closure: %s: %w", g.path, err)
+					return fmt.Errorf("--exec-closure: %s: %w", visible(g.path), err)
 				}
 			}
 			return nil
