@@ -272,11 +272,22 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 	}
 	for _, g := range f.needs {
 		if g.access &= handled; g.access != 0 {
-			g.flags = []string{"--exec-closure"}
-			allowPath(s, set, g, false)
+			allowFile(s, set, g)
 		}
 	}
 	return nil
+}
+
+// allowFile grants rights on a file that was found. What lies in a directory of
+// somebody else's can be replaced by then: a link would be one to whole
+// hierarchies.
+func allowFile(s *stage.State, set *plan.Result, g grant) {
+	name := "--exec-closure: " + visible(g.path)
+	at := s.Open("file", plan.Openat2(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
+		Hint(unix.ELOOP, name+": it has become a link, or a directory on the way has, since it was looked at").
+		Hint(unix.ENOENT, name+": it has been removed since it was looked at").
+		Hint(unix.EACCES, name+": a directory on the way cannot be searched by who the payload will be"))
+	s.Add(rights.AllowPath(set, at, uint64(g.access)), plan.Close(at))
 }
 
 // find finds what all programs take.
