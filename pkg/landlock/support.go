@@ -45,10 +45,12 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 		return domain{}, nil
 	case abi == 0:
 		return domain{}, errors.New(noLandlock)
-	case r.ABI > abi && r.BestEffort:
-		s.Skip(fmt.Sprintf("--abi %d: this kernel has ABI %d", r.ABI, abi))
 	case r.ABI > abi:
-		return domain{}, fmt.Errorf("--abi %d: this kernel has ABI %d", r.ABI, abi)
+		err := fmt.Sprintf("--abi %d: not supported (needs Linux %s; this kernel has ABI %d)", r.ABI, kernels[r.ABI], abi)
+		if !r.BestEffort {
+			return domain{}, errors.New(err)
+		}
+		s.Skip(err)
 	}
 	d := asked
 	for _, p := range d.parts() {
