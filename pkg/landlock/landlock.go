@@ -238,13 +238,14 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Re
 		open = open.Hint(unix.ENOENT, name+": the path must exist in the root in force; or --ignore-missing")
 	}
 	at := s.Open("path", open.Hint(unix.EACCES, name+": a directory on the way cannot be searched by who the payload will be"))
+	pseudo := name + ": no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"
 	file := g.access & onFile
 	if file != 0 {
-		s.Add(rights.AllowPath(set, at, uint64(file)).Except(absent...))
+		s.Add(rights.AllowPath(set, at, uint64(file)).Except(absent...).Hint(unix.EBADFD, pseudo))
 	}
 	switch {
 	case file == 0:
-		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(absent...).
+		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(absent...).Hint(unix.EBADFD, pseudo).
 			Hint(unix.EINVAL, name+": "+g.access.names()+" can be granted on a directory only"))
 	case g.access != file:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(append(absent, unix.EINVAL)...))
