@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // allocated is how many bytes f allocates.
@@ -97,4 +99,26 @@ func TestEndless(t *testing.T) {
 	if err := f.program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
 		t.Errorf("many strings: %v", err)
 	}
+}
+
+// FuzzClosure has a program that is anything: what is found is regular files,
+// to be read and executed at most, and names no link.
+func FuzzClosure(f *testing.F) {
+	f.Add(image{interp: loader, needed: []string{"libc.so.6"}, rpath: "$ORIGIN/../lib:$LIB::/", filter: "/lib/libc.so.6"}.bytes(), "/l:${ORIGIN}")
+	f.Add([]byte("#!/usr/bin/env -S PATH=/x:/ -- p\n"), "")
+	f.Add([]byte("#!/p\n"), ":")
+	f.Fuzz(func(t *testing.T, b []byte, libraries string) {
+		r := tree(t, map[string][]byte{"/p": b, "/etc/ld.so.cache": b, "/lib/libc.so.6": image{soname: "libc.so.6"}.bytes(),
+			"/lib64/ld-linux-x86-64.so.2": image{}.bytes(), "/l": []byte("->/lib"), "/usr/bin/env": image{interp: loader}.bytes()})
+		f := finder{root: r, path: "/:/usr/bin", libraries: libraries, dir: "/l"}
+		if f.program("p") != nil {
+			return
+		}
+		for _, g := range f.needs {
+			real, st, err := r.resolve(g.path)
+			if real != g.path || err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || g.access&^(execute|readFile) != 0 {
+				t.Errorf("%s %s: %s, %o, %v", g.path, g.access.names(), real, st.Mode, err)
+			}
+		}
+	})
 }

@@ -89,7 +89,7 @@ func (f *finder) lookup(word string) (string, error) {
 		name, ok := f.absolute(name)
 		if !ok {
 			if len(names) == 1 {
-				return "", errors.New("in a root of its own a path must be absolute")
+				return "", errors.New("a path must be absolute behind hk-mount, and where the working directory has no name")
 			}
 			continue
 		}

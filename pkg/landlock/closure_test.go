@@ -282,7 +282,7 @@ func TestClosure(t *testing.T) {
 			"/l/libb.so": lib("libb.so"), "/l/glibc-hwcaps/x86-64-v2/libb.so": lib("libb.so"), "/m/etc/ld-musl-x86_64.path": []byte("/l")},
 			want: "/p execute+read_file\n/m/lib/ld-musl-x86_64.so.1 execute+read_file\n/e/liba.so read_file\n/l/libb.so read_file\n/m/etc/ld-musl-x86_64.path read_file"},
 		{name: "missing", prog: "nosuch", want: "error: no such program"},
-		{name: "relative", prog: "./sh", want: "error: a path must be absolute"},
+		{name: "relative", prog: "./sh", want: "error: a path must be absolute behind hk-mount, and where the working directory has no name"},
 		{name: "directory", prog: "/usr", want: "error: /usr: not an executable file"},
 		{name: "cut off", prog: "/p", files: map[string][]byte{"/p": prog("libc.so.6")[:100]}, want: "error: an ELF file that was cut off"},
 	} {
