@@ -8,7 +8,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // A Chain is stages in order, and the program that they isolate.
@@ -57,11 +57,13 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // stage. find tells which of the words that follow are stages. Reading stops at
 // the first request for help, for the version or for what a stage prints.
 func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
-	c := &Chain{}
+	c := &Chain{Links: make([]Link, 0, len(Kinds))}
 	kind, path := first, ""
+	var fs getopt.Flags
 	for {
 		l := Link{Kind: kind, Stage: kind.New(), words: words, path: path}
-		rest, err := l.parse(words[1:])
+		fs.Reset()
+		rest, err := l.parse(&fs, words[1:])
 		if err != nil {
 			return nil, &UsageError{kind.Name, err}
 		}
@@ -96,25 +98,21 @@ func (c *Chain) Printer() stage.Printer {
 	return nil
 }
 
-// flags binds the stage's flags and those that all stages have.
-func (l *Link) flags() *pflag.FlagSet {
-	fs := pflag.NewFlagSet(l.Kind.Name, pflag.ContinueOnError)
-	fs.SetInterspersed(false)
-	fs.SortFlags = false
+// flags adds the stage's flags and those that all stages have.
+func (l *Link) flags(fs *getopt.Flags) {
 	l.Stage.Flags(fs)
 	l.Common.StatusFD = -1
-	fs.BoolVarP(&l.Common.Help, "help", "h", false, "")
-	fs.BoolVar(&l.Common.Version, "version", false, "")
-	fs.BoolVarP(&l.Common.Verbose, "verbose", "v", false, "")
-	fs.Func("explain", "", func(v string) error {
+	fs.Bool("help", "h", &l.Common.Help)
+	fs.Bool("version", "", &l.Common.Version)
+	fs.Bool("verbose", "v", &l.Common.Verbose)
+	fs.Optional("explain", "text", func(v string) error {
 		if v != "text" && v != "json" {
 			return fmt.Errorf("not text or json")
 		}
 		l.Common.Explain = v
 		return nil
 	})
-	fs.Lookup("explain").NoOptDefVal = "text"
-	fs.Func("status-fd", "", func(v string) error {
+	fs.String("status-fd", "", func(v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n > math.MaxInt32 {
 			return fmt.Errorf("%q is no file descriptor", v)
@@ -122,23 +120,24 @@ func (l *Link) flags() *pflag.FlagSet {
 		l.Common.StatusFD = int(n)
 		return nil
 	})
-	return fs
 }
 
-func (l *Link) parse(words []string) ([]string, error) {
+// parse reads the stage's flags. fs is empty.
+func (l *Link) parse(fs *getopt.Flags, words []string) ([]string, error) {
 	for _, w := range words {
 		if strings.ContainsRune(w, 0) {
 			return nil, fmt.Errorf("a null byte in an argument")
 		}
 	}
-	fs := l.flags()
-	if err := fs.Parse(words); err != nil {
+	l.flags(fs)
+	rest, err := fs.Parse(words)
+	if err != nil {
 		return nil, oneLine(err)
 	}
-	return fs.Args(), nil
+	return rest, nil
 }
 
-// oneLine drops what pflag says besides: an error is one line.
+// oneLine is the first line of an error.
 func oneLine(err error) error {
 	if s, _, more := strings.Cut(err.Error(), "\n"); more {
 		return fmt.Errorf("%s", s)

@@ -8,7 +8,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-idmap.
@@ -30,10 +30,10 @@ var Kind = stage.Kind{
 }
 
 // Flags binds m to the flags of hk-idmap(1).
-func (m *Maps) Flags(fs *pflag.FlagSet) {
-	fs.BoolVar(&m.Self, "self", false, "")
-	fs.BoolVar(&m.Root, "root", false, "")
-	fs.BoolVar(&m.Auto, "auto", false, "")
+func (m *Maps) Flags(fs *getopt.Flags) {
+	fs.Bool("self", "", &m.Self)
+	fs.Bool("root", "", &m.Root)
+	fs.Bool("auto", "", &m.Auto)
 	add := func(list *[]Range) func(string) error {
 		return func(v string) error {
 			r, err := ParseRange(v)
@@ -41,16 +41,16 @@ func (m *Maps) Flags(fs *pflag.FlagSet) {
 			return err
 		}
 	}
-	fs.FuncP("uid", "u", "", add(&m.UID))
-	fs.FuncP("gid", "g", "", add(&m.GID))
-	fs.Func("setgroups", "", func(v string) error {
+	fs.String("uid", "u", add(&m.UID))
+	fs.String("gid", "g", add(&m.GID))
+	fs.String("setgroups", "", func(v string) error {
 		if v != "allow" && v != "deny" {
 			return errors.New("not allow or deny")
 		}
 		m.Setgroups = v
 		return nil
 	})
-	fs.Func("pid", "", func(v string) error {
+	fs.String("pid", "", func(v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 || n > math.MaxInt32 {
 			return fmt.Errorf("%q is no process ID", v)

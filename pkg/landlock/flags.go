@@ -8,7 +8,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-landlock.
@@ -37,9 +37,9 @@ In a path a comma is written \, and, with --allow, a colon \:
 }
 
 // Flags binds r to the flags of hk-landlock(1).
-func (r *Ruleset) Flags(fs *pflag.FlagSet) {
+func (r *Ruleset) Flags(fs *getopt.Flags) {
 	for _, class := range []string{"ro", "rx", "rw", "rwx"} {
-		fs.Func(class, "", func(v string) error {
+		fs.String(class, "", func(v string) error {
 			for _, p := range split(v, ',') {
 				if p == "" {
 					return errors.New("an empty path")
@@ -49,8 +49,8 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 			return nil
 		})
 	}
-	fs.Func("allow", "", r.allow)
-	fs.Func("exec-closure", "", func(v string) error {
+	fs.String("allow", "", r.allow)
+	fs.String("exec-closure", "", func(v string) error {
 		if v == "" {
 			return errors.New("an empty path")
 		}
@@ -58,7 +58,7 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 		return nil
 	})
 	for _, l := range r.portLists() {
-		fs.Func(l.flag, "", func(v string) error {
+		fs.String(l.flag, "", func(v string) error {
 			for _, w := range strings.Split(v, ",") {
 				n, err := strconv.ParseUint(w, 10, 16)
 				if err != nil {
@@ -69,7 +69,7 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 			return nil
 		})
 	}
-	fs.Func("scope", "", func(v string) error {
+	fs.String("scope", "", func(v string) error {
 		for _, w := range strings.Split(v, ",") {
 			bit, err := parseRight(w, scopes)
 			if err != nil {
@@ -79,7 +79,7 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 		}
 		return nil
 	})
-	fs.Func("restrict", "", func(v string) error {
+	fs.String("restrict", "", func(v string) error {
 		for _, w := range strings.Split(v, ",") {
 			if err := r.restrict(w); err != nil {
 				return err
@@ -87,7 +87,7 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 		}
 		return nil
 	})
-	fs.Func("abi", "", func(v string) error {
+	fs.String("abi", "", func(v string) error {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > newestABI {
 			return fmt.Errorf("%q is no ABI from 1 to %d", v, newestABI)
@@ -95,16 +95,16 @@ func (r *Ruleset) Flags(fs *pflag.FlagSet) {
 		r.ABI = n
 		return nil
 	})
-	fs.BoolVar(&r.BestEffort, "best-effort", false, "")
-	fs.BoolVar(&r.IgnoreMissing, "ignore-missing", false, "")
-	fs.Func("log", "", func(v string) error {
+	fs.Bool("best-effort", "", &r.BestEffort)
+	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
+	fs.String("log", "", func(v string) error {
 		if logs[v] == 0 {
 			return fmt.Errorf("%q is not off, exec or subdomains", v)
 		}
 		r.Log = v
 		return nil
 	})
-	fs.BoolVar(&r.Support, "support", false, "")
+	fs.Bool("support", "", &r.Support)
 }
 
 // allow reads PATH:RIGHT+RIGHT, and more of them behind commas.

@@ -10,7 +10,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-limit.
@@ -29,9 +29,9 @@ Each flag takes SOFT[:HARD]; one value is both, an empty one is left as it is.
 }
 
 // Flags binds l to the flags of hk-limit(1).
-func (l *Limits) Flags(fs *pflag.FlagSet) {
+func (l *Limits) Flags(fs *getopt.Flags) {
 	for _, r := range resources {
-		fs.Func(r.name, "", func(v string) error {
+		fs.String(r.name, "", func(v string) error {
 			lim, err := parse(r.name, r.unit, v)
 			l.List = append(l.List, lim)
 			return err

@@ -7,7 +7,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-mount.
@@ -41,9 +41,9 @@ A colon in a path is written \:
 }
 
 // Flags binds m to the flags of hk-mount(1).
-func (m *Mounts) Flags(fs *pflag.FlagSet) {
-	add := func(short string, kind EntryKind, parse func(string) (Entry, error)) {
-		fs.FuncP(string(kind), short, "", func(v string) error {
+func (m *Mounts) Flags(fs *getopt.Flags) {
+	entry := func(kind EntryKind, parse func(string) (Entry, error)) func(string) error {
+		return func(v string) error {
 			e, err := parse(v)
 			if err != nil {
 				return err
@@ -51,7 +51,10 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 			e.Kind = kind
 			m.Entries = append(m.Entries, e)
 			return nil
-		})
+		}
+	}
+	add := func(short string, kind EntryKind, parse func(string) (Entry, error)) {
+		fs.String(string(kind), short, entry(kind, parse))
 	}
 	root := func(writable, ephemeral bool) func(string) error {
 		return func(v string) error {
@@ -62,11 +65,11 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 			return nil
 		}
 	}
-	fs.Func("root", "", root(false, false))
-	fs.Func("root-rw", "", root(true, false))
-	fs.Func("ephemeral", "", root(false, true))
-	fs.BoolVar(&m.Writable, "writable-root", false, "")
-	fs.BoolVar(&m.InPlace, "in-place", false, "")
+	fs.String("root", "", root(false, false))
+	fs.String("root-rw", "", root(true, false))
+	fs.String("ephemeral", "", root(false, true))
+	fs.Bool("writable-root", "", &m.Writable)
+	fs.Bool("in-place", "", &m.InPlace)
 	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
 	add("", Fstab, func(v string) (Entry, error) {
 		if v == "" {
@@ -80,13 +83,12 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 	add("", TryReadOnly, parseBind)
 	add("", TryBind, parseBind)
 	add("", Tmpfs, parseTarget)
-	add("", Proc, func(v string) (Entry, error) {
-		if v = strings.TrimSpace(v); v == "" || v[0] == ':' {
+	fs.Optional(string(Proc), "", entry(Proc, func(v string) (Entry, error) {
+		if v == "" || v[0] == ':' {
 			v = "/proc" + v
 		}
 		return parseTarget(v)
-	})
-	fs.Lookup("proc").NoOptDefVal = " "
+	}))
 	for _, kind := range []EntryKind{Dev, ReadOnly, Mask} {
 		add("", kind, func(v string) (Entry, error) {
 			e, err := parseTarget(v)
@@ -129,7 +131,7 @@ func (m *Mounts) Flags(fs *pflag.FlagSet) {
 		}
 		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
 	})
-	fs.Func("chdir", "", func(v string) error {
+	fs.String("chdir", "", func(v string) error {
 		m.Dir = v
 		return checkTarget(v)
 	})

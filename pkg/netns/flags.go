@@ -5,7 +5,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-net.
@@ -22,14 +22,13 @@ var Kind = stage.Kind{
 }
 
 // Flags binds n to the flags of hk-net(1).
-func (n *Network) Flags(fs *pflag.FlagSet) {
-	fs.BoolVar(&n.Loopback, "loopback", false, "")
-	fs.Func("pasta", "", func(v string) error {
+func (n *Network) Flags(fs *getopt.Flags) {
+	fs.Bool("loopback", "", &n.Loopback)
+	fs.Optional("pasta", "", func(v string) error {
 		args, err := parseArgs(strings.TrimSpace(v))
 		n.Pasta, n.PastaArgs = true, args
 		return err
 	})
-	fs.Lookup("pasta").NoOptDefVal = " "
 }
 
 // Args prints n as flags.

@@ -7,19 +7,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+	"hk/pkg/getopt"
 )
 
 // Flags binds f to the flags of hk-seccomp(1).
-func (f *Filter) Flags(fs *pflag.FlagSet) {
+func (f *Filter) Flags(fs *getopt.Flags) {
 	alone := func(bpf bool) error {
 		if bpf && (f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0) || !bpf && f.BPF != "" {
 			return errors.New("--bpf takes a filter as it is: no profile and no rules besides")
 		}
 		return nil
 	}
-	fs.Func("profile", "", func(v string) error {
+	fs.String("profile", "", func(v string) error {
 		if _, ok := builtins(v); !ok && v != "audit" && v != "none" && !strings.HasSuffix(v, ".json") {
 			return errors.New("not podman, docker, audit, none or a file that ends in .json")
 		}
@@ -27,7 +27,7 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 		return alone(false)
 	})
 	for name, act := range map[string]Action{"allow": Allow, "deny": Errno(unix.EPERM), "kill": KillProcess, "log": Log} {
-		fs.Func(name, "", func(v string) error {
+		fs.String(name, "", func(v string) error {
 			r, err := parseRule(v, act)
 			if err != nil {
 				return err
@@ -36,7 +36,7 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 			return alone(false)
 		})
 	}
-	fs.Func("default", "", func(v string) error {
+	fs.String("default", "", func(v string) error {
 		act, err := ParseAction(v)
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 		f.Default = &act
 		return alone(false)
 	})
-	fs.Func("arch", "", func(v string) error {
+	fs.String("arch", "", func(v string) error {
 		f.Arches = nil
 		for _, name := range strings.Split(v, ",") {
 			a, err := parseArch(name)
@@ -57,14 +57,14 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 		}
 		return alone(false)
 	})
-	fs.Func("bpf", "", func(v string) error {
+	fs.String("bpf", "", func(v string) error {
 		if v == "" {
 			return errors.New("an empty path")
 		}
 		f.BPF = v
 		return alone(true)
 	})
-	fs.Func("dump", "", func(v string) error {
+	fs.String("dump", "", func(v string) error {
 		if v != "bpf" && v != "asm" && v != "json" {
 			return errors.New("not bpf, asm or json")
 		}
@@ -72,7 +72,7 @@ func (f *Filter) Flags(fs *pflag.FlagSet) {
 		return nil
 	})
 	f.learnFlag(fs)
-	fs.BoolVar(&f.AllowNewPrivs, "allow-new-privs", false, "")
+	fs.Bool("allow-new-privs", "", &f.AllowNewPrivs)
 }
 
 // parseRule reads the value of a flag that gives an action to calls. Behind those

@@ -32,12 +32,12 @@ import (
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+	"hk/pkg/getopt"
 )
 
-func (f *Filter) learnFlag(fs *pflag.FlagSet) {
-	fs.Func("learn", "", func(v string) error {
+func (f *Filter) learnFlag(fs *getopt.Flags) {
+	fs.String("learn", "", func(v string) error {
 		switch v {
 		case "":
 			return errors.New("a file is needed")

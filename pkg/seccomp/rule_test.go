@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+	"hk/pkg/getopt"
 )
 
 func TestParseSelections(t *testing.T) {
@@ -101,9 +101,10 @@ func TestGroups(t *testing.T) {
 
 func flagged(args []string) (*Filter, error) {
 	f := &Filter{}
-	fs := pflag.NewFlagSet("hk-seccomp", pflag.ContinueOnError)
-	f.Flags(fs)
-	return f, fs.Parse(args)
+	var fs getopt.Flags
+	f.Flags(&fs)
+	_, err := fs.Parse(args)
+	return f, err
 }
 
 // FuzzFlags checks that flags that can be read print as flags that read the same,

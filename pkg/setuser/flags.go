@@ -6,7 +6,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-setuser.
@@ -25,16 +25,16 @@ var Kind = stage.Kind{
 }
 
 // Flags binds c to the flags of hk-setuser(1).
-func (c *Credentials) Flags(fs *pflag.FlagSet) {
-	fs.Func("user", "", func(v string) (err error) {
+func (c *Credentials) Flags(fs *getopt.Flags) {
+	fs.String("user", "", func(v string) (err error) {
 		c.User, err = ParseUser(v)
 		return err
 	})
-	fs.Func("groups", "", func(v string) error { return notEmpty(&c.Groups, v) })
-	fs.Func("caps", "", func(v string) error { return notEmpty(&c.Caps, v) })
-	fs.BoolVar(&c.NoNewPrivs, "no-new-privs", false, "")
-	fs.Func("securebits", "", func(v string) error { return notEmpty(&c.Securebits, v) })
-	fs.Func("umask", "", func(v string) error {
+	fs.String("groups", "", func(v string) error { return notEmpty(&c.Groups, v) })
+	fs.String("caps", "", func(v string) error { return notEmpty(&c.Caps, v) })
+	fs.Bool("no-new-privs", "", &c.NoNewPrivs)
+	fs.String("securebits", "", func(v string) error { return notEmpty(&c.Securebits, v) })
+	fs.String("umask", "", func(v string) error {
 		n, err := strconv.ParseUint(v, 8, 32)
 		if err != nil || n > 0o777 {
 			return fmt.Errorf("%q is no octal mask from 0 to 777", v)

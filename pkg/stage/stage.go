@@ -8,13 +8,13 @@ package stage
 import (
 	"io"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // A Stage is the settings of one stage.
 type Stage interface {
 	// Flags binds the settings to the flags of a command line.
-	Flags(*pflag.FlagSet)
+	Flags(*getopt.Flags)
 	// Args prints the settings as flags, which parse back to the same settings.
 	Args() []string
 	// Plan checks the settings and adds the stage's ops. An error names the

@@ -8,7 +8,7 @@ import (
 
 	"hk/pkg/stage"
 
-	"github.com/spf13/pflag"
+	"hk/pkg/getopt"
 )
 
 // Kind is hk-unshare.
@@ -38,38 +38,45 @@ var Kind = stage.Kind{
 }
 
 // Flags binds n to the flags of hk-unshare(1).
-func (n *Namespaces) Flags(fs *pflag.FlagSet) {
+func (n *Namespaces) Flags(fs *getopt.Flags) {
 	for _, ns := range names {
-		fs.BoolFuncP(ns.name, ns.short, "", func(v string) error { return setBit(&n.New, ns.flag, v) })
+		fs.BoolFunc(ns.name, ns.short, func(on bool) error {
+			if on {
+				n.New |= ns.flag
+			} else {
+				n.New &^= ns.flag
+			}
+			return nil
+		})
 	}
-	fs.BoolVarP(&n.All, "all", "a", false, "")
-	fs.Func("share", "", func(v string) error {
+	fs.Bool("all", "a", &n.All)
+	fs.String("share", "", func(v string) error {
 		flag, err := parseNamespace(v)
 		n.Share |= flag
 		return err
 	})
-	fs.Func("join", "", func(v string) error {
+	fs.String("join", "", func(v string) error {
 		j, err := parseJoin(v)
 		n.Join = append(n.Join, j)
 		return err
 	})
-	fs.Func("hostname", "", func(v string) error { return setName(&n.Hostname, v) })
-	fs.Func("domainname", "", func(v string) error { return setName(&n.Domainname, v) })
-	fs.Func("monotonic", "", func(v string) error { return setSeconds(&n.Monotonic, v) })
-	fs.Func("boottime", "", func(v string) error { return setSeconds(&n.Boottime, v) })
-	fs.Func("propagation", "", func(v string) error {
+	fs.String("hostname", "", func(v string) error { return setName(&n.Hostname, v) })
+	fs.String("domainname", "", func(v string) error { return setName(&n.Domainname, v) })
+	fs.String("monotonic", "", func(v string) error { return setSeconds(&n.Monotonic, v) })
+	fs.String("boottime", "", func(v string) error { return setSeconds(&n.Boottime, v) })
+	fs.String("propagation", "", func(v string) error {
 		if !slices.Contains([]string{"private", "slave", "shared", "unchanged"}, v) {
 			return fmt.Errorf("not private, slave, shared or unchanged")
 		}
 		n.Propagation = v
 		return nil
 	})
-	fs.BoolVar(&n.Init, "init", false, "")
-	fs.BoolVar(&n.Setsid, "setsid", false, "")
-	fs.BoolVar(&n.Outlive, "outlive", false, "")
-	fs.BoolVar(&n.KeepCaps, "keep-caps", false, "")
-	fs.BoolVar(&n.NoNested, "no-nested-userns", false, "")
-	fs.Func("close-fds", "", func(v string) error {
+	fs.Bool("init", "", &n.Init)
+	fs.Bool("setsid", "", &n.Setsid)
+	fs.Bool("outlive", "", &n.Outlive)
+	fs.Bool("keep-caps", "", &n.KeepCaps)
+	fs.Bool("no-nested-userns", "", &n.NoNested)
+	fs.Optional("close-fds", "", func(v string) error {
 		n.CloseFDs = true
 		v = strings.TrimSpace(v)
 		if v == "" {
@@ -86,7 +93,6 @@ func (n *Namespaces) Flags(fs *pflag.FlagSet) {
 		n.KeepFDs = slices.Compact(n.KeepFDs)
 		return nil
 	})
-	fs.Lookup("close-fds").NoOptDefVal = " "
 }
 
 // Args prints n as flags.
@@ -140,19 +146,6 @@ func (n *Namespaces) Args() []string {
 		}
 	}
 	return args
-}
-
-func setBit(bits *uint64, bit uint64, v string) error {
-	on, err := strconv.ParseBool(v)
-	if err != nil {
-		return fmt.Errorf("%q is not true or false", v)
-	}
-	if on {
-		*bits |= bit
-	} else {
-		*bits &^= bit
-	}
-	return nil
 }
 
 func setName(name *string, v string) error {

@@ -1,0 +1,188 @@
+// Package getopt reads the flags of a command line as getopt_long(3) does when
+// told to stop at the first word that is no flag: --name, --name=value, --name
+// value, -x, -xvalue, -x value, -xyz, and -- as the end.
+//
+// It is not getopt_long(3) in this: a name is not to be shortened, since a flag
+// that is added later must not change what a script says, and a flag that is a
+// switch takes =true and =false.
+//
+// It is ours because each program of a chain starts with it: what a library of
+// flags brings along, as package net, takes a start longer than all flags of a
+// chain.
+package getopt
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Flags are the flags that a command line may have. The zero value has none.
+// They are read in the order of the command line: what is bound to a flag that
+// is there twice is called twice.
+type Flags struct {
+	list []flag
+}
+
+type flag struct {
+	name, short string
+	// at is the switch of a flag that is nothing else, or nil.
+	at  *bool
+	set func(string) error
+	// optional says that the value may be missing, and that it must follow an
+	// equals sign; then it is missing.
+	optional bool
+	missing  string
+}
+
+// String adds a flag with a value. short is one ASCII letter, or "" for none.
+func (f *Flags) String(name, short string, set func(string) error) {
+	f.list = append(f.list, flag{name: name, short: short, set: set})
+}
+
+// Optional adds a flag whose value may be missing; set gets missing then. A value
+// stands behind an equals sign: the next word is not taken for one.
+func (f *Flags) Optional(name, missing string, set func(string) error) {
+	f.list = append(f.list, flag{name: name, set: set, optional: true, missing: missing})
+}
+
+// Bool adds a switch. short is as for [Flags.String].
+func (f *Flags) Bool(name, short string, at *bool) {
+	f.list = append(f.list, flag{name: name, short: short, at: at, optional: true, missing: "true"})
+}
+
+// BoolFunc adds a switch that set keeps.
+func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
+	f.Optional(name, "true", func(v string) error {
+		on, err := parseBool(v)
+		if err != nil {
+			return err
+		}
+		return set(on)
+	})
+	f.list[len(f.list)-1].short = short
+}
+
+// Reset takes all flags away, and keeps the memory for others.
+func (f *Flags) Reset() { f.list = f.list[:0] }
+
+// Names lists the long names, in the order in which they were added.
+func (f *Flags) Names() []string {
+	var names []string
+	for _, fl := range f.list {
+		names = append(names, fl.name)
+	}
+	return names
+}
+
+// Parse reads flags up to the first word that is none and returns the words from
+// there on. "--" is left out; "-" is no flag. An error names the flag.
+func (f *Flags) Parse(words []string) (rest []string, err error) {
+	for len(words) > 0 {
+		w := words[0]
+		if len(w) < 2 || w[0] != '-' {
+			return words, nil
+		}
+		words = words[1:]
+		if w == "--" {
+			return words, nil
+		}
+		if w[1] == '-' {
+			words, err = f.long(w[2:], words)
+		} else {
+			words, err = f.shorts(w[1:], words)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// long reads a flag by its name; words follow it.
+func (f *Flags) long(text string, words []string) ([]string, error) {
+	name, value, given := strings.Cut(text, "=")
+	fl := f.find(func(fl *flag) bool { return fl.name == name })
+	switch {
+	case name == "" || fl == nil:
+		return nil, fmt.Errorf("unknown flag --%s", printable(name))
+	case given:
+	case fl.optional:
+		value = fl.missing
+	case len(words) == 0:
+		return nil, fmt.Errorf("--%s needs a value", name)
+	default:
+		value, words = words[0], words[1:]
+	}
+	return words, fl.take("--"+name, value)
+}
+
+// shorts reads a word of flags of a letter each, the last of which may have a
+// value; words follow it.
+func (f *Flags) shorts(letters string, words []string) ([]string, error) {
+	for i := range letters {
+		letter := letters[i : i+1]
+		fl := f.find(func(fl *flag) bool { return fl.short == letter })
+		if fl == nil {
+			return nil, fmt.Errorf("unknown flag -%s", printable(letters[i:]))
+		}
+		value, last := letters[i+1:], false
+		switch {
+		case strings.HasPrefix(value, "="):
+			value, last = value[1:], true
+		case fl.optional:
+			value = fl.missing
+		case value != "":
+			last = true
+		case len(words) == 0:
+			return nil, fmt.Errorf("-%s needs a value", letter)
+		default:
+			value, words = words[0], words[1:]
+		}
+		if err := fl.take("-"+letter, value); err != nil {
+			return nil, err
+		}
+		if last {
+			break
+		}
+	}
+	return words, nil
+}
+
+func (f *Flags) find(is func(*flag) bool) *flag {
+	for i := range f.list {
+		if is(&f.list[i]) {
+			return &f.list[i]
+		}
+	}
+	return nil
+}
+
+func (fl *flag) take(as, value string) (err error) {
+	if fl.at != nil {
+		*fl.at, err = parseBool(value)
+	} else {
+		err = fl.set(value)
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: %w", as, printable(value), err)
+	}
+	return nil
+}
+
+func parseBool(v string) (bool, error) {
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, errors.New("neither true nor false")
+	}
+	return on, nil
+}
+
+// printable is a word as it is, or quoted if it is not to be printed as it is.
+func printable(w string) string {
+	if q := strconv.Quote(w); q[1:len(q)-1] != w {
+		return q
+	}
+	return w
+}
