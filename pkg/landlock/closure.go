@@ -213,7 +213,7 @@ func (f *finder) load(real string, o *object) error {
 	}
 	f.add(at, execute|readFile)
 	main := &library{object: o, name: real}
-	m := machines[o.kind]
+	m := machineOf(o.kind)
 	l := loading{finder: f, machine: m, kind: o.kind, interp: o.interp, musl: isMusl(o.interp), main: main,
 		have: map[string]bool{path.Base(o.interp): true, loader.soname: true}, last: f.lastDirs(m, o.interp)}
 	for queue := []*library{main}; len(queue) > 0; queue = queue[1:] {

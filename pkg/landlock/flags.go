@@ -38,13 +38,13 @@ In a path a comma is written \, and, with --allow, a colon \:
 
 // Flags binds r to the flags of hk-landlock(1).
 func (r *Ruleset) Flags(fs *getopt.Flags) {
-	for _, class := range []string{"ro", "rx", "rw", "rwx"} {
-		fs.String(class, "", func(v string) error {
+	for _, class := range classes {
+		fs.String(class.name, "", func(v string) error {
 			for _, p := range split(v, ',') {
 				if p == "" {
 					return errors.New("an empty path")
 				}
-				r.Rules = append(r.Rules, Rule{Flag: class, Path: unescape(p, `,\`)})
+				r.Rules = append(r.Rules, Rule{Flag: class.name, Path: unescape(p, `,\`)})
 			}
 			return nil
 		})
@@ -98,7 +98,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	fs.Bool("best-effort", "", &r.BestEffort)
 	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
 	fs.String("log", "", func(v string) error {
-		if logs[v] == 0 {
+		if logBits(v) == 0 {
 			return fmt.Errorf("%q is not off, exec or subdomains", v)
 		}
 		r.Log = v

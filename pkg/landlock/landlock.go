@@ -65,18 +65,26 @@ type Rule struct {
 // means the same on the next one.
 const DefaultABI = 5
 
-var classes = map[string]Access{
-	"ro":  read,
-	"rx":  read | execute,
-	"rw":  read | write,
-	"rwx": read | write | execute,
+var classes = []struct {
+	name   string
+	access Access
+}{
+	{"ro", read},
+	{"rx", read | execute},
+	{"rw", read | write},
+	{"rwx", read | write | execute},
 }
 
 func (r Rule) access() Access {
 	if r.Flag == "allow" {
 		return r.Access
 	}
-	return classes[r.Flag]
+	for _, c := range classes {
+		if c.name == r.Flag {
+			return c.access
+		}
+	}
+	return 0
 }
 
 // namedFS are the rights on files that are restricted whatever the ABI.
@@ -106,15 +114,22 @@ func (r *Ruleset) portLists() []portList {
 	}
 }
 
-var logs = map[string]uint64{
-	"off":        logSameExecOff | logSubdomainsOff,
-	"exec":       logNewExecOn | logSubdomainsOff,
-	"subdomains": logNewExecOn,
+// logBits are the flags for a value of --log, 0 for none that there is.
+func logBits(v string) uint64 {
+	switch v {
+	case "off":
+		return logSameExecOff | logSubdomainsOff
+	case "exec":
+		return logNewExecOn | logSubdomainsOff
+	case "subdomains":
+		return logNewExecOn
+	}
+	return 0
 }
 
 // asked is the domain that the settings come to on a kernel that has it all.
 func (r *Ruleset) asked() domain {
-	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logs[r.Log]}
+	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logBits(r.Log)}
 	if r.RestrictFS || len(r.Rules) > 0 || len(r.Closures) > 0 {
 		abi := r.ABI
 		if abi == 0 {

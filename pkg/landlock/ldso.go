@@ -71,13 +71,22 @@ type machine struct {
 	levels []string
 }
 
-// machines are by class, byte order and e_machine.
-var machines = map[[4]byte]machine{
-	{elfClass64, elfLittle, 62, 0}:  {"x86_64-linux-gnu", "x86_64", "lib64", []string{"x86-64-v4", "x86-64-v3", "x86-64-v2"}},
-	{elfClass32, elfLittle, 62, 0}:  {"x86_64-linux-gnux32", "x86_64", "libx32", nil},
-	{elfClass32, elfLittle, 3, 0}:   {"i386-linux-gnu", "i686", "lib", nil},
-	{elfClass64, elfLittle, 183, 0}: {"aarch64-linux-gnu", "aarch64", "lib64", nil},
-	{elfClass32, elfLittle, 40, 0}:  {"arm-linux-gnueabihf", "v7l", "lib", nil},
+// machineOf tells by class, byte order and e_machine; a kind that is not known
+// gives none of the names.
+func machineOf(kind [4]byte) machine {
+	switch kind {
+	case [4]byte{elfClass64, elfLittle, 62, 0}:
+		return machine{"x86_64-linux-gnu", "x86_64", "lib64", []string{"x86-64-v4", "x86-64-v3", "x86-64-v2"}}
+	case [4]byte{elfClass32, elfLittle, 62, 0}:
+		return machine{"x86_64-linux-gnux32", "x86_64", "libx32", nil}
+	case [4]byte{elfClass32, elfLittle, 3, 0}:
+		return machine{"i386-linux-gnu", "i686", "lib", nil}
+	case [4]byte{elfClass64, elfLittle, 183, 0}:
+		return machine{"aarch64-linux-gnu", "aarch64", "lib64", nil}
+	case [4]byte{elfClass32, elfLittle, 40, 0}:
+		return machine{"arm-linux-gnueabihf", "v7l", "lib", nil}
+	}
+	return machine{}
 }
 
 // defaults are the directories that a loader looks into last.

@@ -69,7 +69,19 @@ var resources = []struct {
 
 // floor is what a Go program needs in order to start, with room to spare; below
 // it the next stage of a chain that is not fused would die with a panic.
-var floor = map[string]uint64{"as": 1 << 30, "data": 64 << 20, "stack": 64 << 10, "nproc": 16}
+func floor(resource string) uint64 {
+	switch resource {
+	case "as":
+		return 1 << 30
+	case "data":
+		return 64 << 20
+	case "stack":
+		return 64 << 10
+	case "nproc":
+		return 16
+	}
+	return 0
+}
 
 // Plan adds one prlimit(2) for each limit.
 func (l *Limits) Plan(s *stage.State) error {
@@ -101,8 +113,8 @@ func (lim Limit) op(s *stage.State) (plan.Op, error) {
 		if soft > hard {
 			return plan.Op{}, fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
 		}
-		if s.NextStage && soft < floor[r.name] {
-			return plan.Op{}, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor[r.name]))
+		if s.NextStage && soft < floor(r.name) {
+			return plan.Op{}, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard)
 		return plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).

@@ -12,6 +12,7 @@ import (
 
 // A fstype is a file system that is made anew.
 type fstype struct {
+	kind  EntryKind
 	attrs uint64
 	// params are the parameters that a user may give, and switches those
 	// without a value.
@@ -22,19 +23,28 @@ type fstype struct {
 	flag  uint64
 }
 
-var fstypes = map[EntryKind]fstype{
-	Tmpfs: {attrs: nosuidNodev, params: []string{"size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "huge", "mpol"},
+var fstypes = []fstype{
+	{kind: Tmpfs, attrs: nosuidNodev, params: []string{"size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "huge", "mpol"},
 		switches: []string{"inode32", "inode64", "noswap"}},
-	Proc:    {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, params: []string{"hidepid", "subset", "gid"}, needs: "--pid", flag: unix.CLONE_NEWPID},
-	Mqueue:  {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--ipc", flag: unix.CLONE_NEWIPC},
-	Sysfs:   {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--net", flag: unix.CLONE_NEWNET},
-	Cgroup2: {attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--cgroup", flag: unix.CLONE_NEWCGROUP},
+	{kind: Proc, attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, params: []string{"hidepid", "subset", "gid"}, needs: "--pid", flag: unix.CLONE_NEWPID},
+	{kind: Mqueue, attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--ipc", flag: unix.CLONE_NEWIPC},
+	{kind: Sysfs, attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--net", flag: unix.CLONE_NEWNET},
+	{kind: Cgroup2, attrs: nosuidNodev | unix.MOUNT_ATTR_NOEXEC, needs: "--cgroup", flag: unix.CLONE_NEWCGROUP},
+}
+
+func fstypeOf(kind EntryKind) *fstype {
+	for i := range fstypes {
+		if fstypes[i].kind == kind {
+			return &fstypes[i]
+		}
+	}
+	return nil
 }
 
 // filesystem mounts a new file system.
 func (b *builder) filesystem(e Entry) error {
-	t, ok := fstypes[e.Kind]
-	if !ok {
+	t := fstypeOf(e.Kind)
+	if t == nil {
 		return fmt.Errorf("unknown kind of entry")
 	}
 	attrs, rest, err := parseAttrs(e.Options, t.attrs)

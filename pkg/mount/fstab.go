@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -176,7 +177,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 	case !strings.HasPrefix(l.spec, "/"):
 		needs = nil
 	}
-	if tag, _, ok := strings.Cut(l.spec, "="); ok && len(needs) == 0 && tags[tag] {
+	if tag, _, ok := strings.Cut(l.spec, "="); ok && len(needs) == 0 && slices.Contains(tags, tag) {
 		return fmt.Errorf("%s: no device is looked for by %s: name it, as in /dev/disk", l.spec, tag)
 	}
 	for _, p := range needs {
@@ -200,14 +201,14 @@ func (b *builder) fstabLine(l fstabLine) error {
 			return err
 		}
 		return b.overlayOf(over, l.file, attrs.Set, parameters(rest)...)
-	case fstypes[kind].attrs != 0:
+	case fstypeOf(kind) != nil:
 		return b.filesystem(Entry{Kind: kind, Target: l.file, Options: options})
 	}
 	return b.anyFilesystem(l.vfstype, l.spec, l.file, options)
 }
 
 // tags are what a device may be named by in fstab(5).
-var tags = map[string]bool{"LABEL": true, "UUID": true, "PARTLABEL": true, "PARTUUID": true, "ID": true}
+var tags = []string{"LABEL", "UUID", "PARTLABEL", "PARTUUID", "ID"}
 
 // fstabLayers takes the layers of an overlay out of its options.
 func fstabLayers(options []string) (l layers, rest []string, err error) {

@@ -177,7 +177,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		defer unix.Close(fd)
 		err = unix.MountSetattr(fd, "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
 		if errno, ok := err.(unix.Errno); ok {
-			return &plan.Error{Stage: name, Op: text, Errno: errno, For: where, Hint: idmapHints[errno]}
+			return &plan.Error{Stage: name, Op: text, Errno: errno, For: where, Hint: idmapHint(errno)}
 		}
 		return err
 	}})
@@ -187,9 +187,14 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	return nil
 }
 
-var idmapHints = map[unix.Errno]string{
-	unix.EPERM:  "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice",
-	unix.EINVAL: "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first",
+func idmapHint(errno unix.Errno) string {
+	switch errno {
+	case unix.EPERM:
+		return "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice"
+	case unix.EINVAL:
+		return "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first"
+	}
+	return ""
 }
 
 // elsewhere has f run on another thread, which is there from now on. The one

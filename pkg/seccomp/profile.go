@@ -24,9 +24,16 @@ type Target struct {
 	Kernel func(major, minor uint64) bool
 }
 
-// goarch is the name that includes.arches and excludes.arches have for an
+// goarch is the name that includes.arches and excludes.arches have for a native
 // architecture.
-var goarch = map[*Arch]string{X86_64: "amd64", AArch64: "arm64"}
+func goarch(a *Arch) string {
+	for _, name := range []string{"amd64", "arm64"} {
+		if Native(name) == a {
+			return name
+		}
+	}
+	return ""
+}
 
 // profile is a profile as Docker writes it, with the keys that Podman's has
 // besides.
@@ -205,7 +212,7 @@ func (s *syscall) applies(t Target) (bool, error) {
 		}
 	}
 	if f := s.Excludes; f != nil {
-		if slices.Contains(f.Arches, goarch[t.Arch]) || slices.ContainsFunc(f.Caps, t.Caps) {
+		if slices.Contains(f.Arches, goarch(t.Arch)) || slices.ContainsFunc(f.Caps, t.Caps) {
 			return false, nil
 		}
 		if f.MinKernel != nil && t.Kernel(f.MinKernel.Kernel, f.MinKernel.Major) {
@@ -213,7 +220,7 @@ func (s *syscall) applies(t Target) (bool, error) {
 		}
 	}
 	if f := s.Includes; f != nil {
-		if len(f.Arches) > 0 && !slices.Contains(f.Arches, goarch[t.Arch]) {
+		if len(f.Arches) > 0 && !slices.Contains(f.Arches, goarch(t.Arch)) {
 			return false, nil
 		}
 		if slices.ContainsFunc(f.Caps, func(c string) bool { return !t.Caps(c) }) {
