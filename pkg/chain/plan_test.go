@@ -229,8 +229,10 @@ func planned(t *testing.T, dir, line string) string {
 		for _, l := range s.Skipped {
 			b.WriteString("left out: " + l.What + "\n")
 		}
-		for _, c := range s.Comments {
-			b.WriteString("; " + c + "\n")
+		for _, lines := range s.Comments {
+			for _, c := range lines() {
+				b.WriteString("; " + c + "\n")
+			}
 		}
 	}
 	if err := s.Plan.Text(&b); err != nil {

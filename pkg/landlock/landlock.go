@@ -158,9 +158,14 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range table(s.Host, asked, d) {
-		s.Comments = append(s.Comments, s.Name+": "+line)
-	}
+	name := s.Name
+	s.Comments = append(s.Comments, func() []string {
+		lines := table(s.Host, asked, d)
+		for i := range lines {
+			lines[i] = name + ": " + lines[i]
+		}
+		return lines
+	})
 	s.Notes = append(s.Notes, notes(s.Host, d)...)
 	if d.empty() {
 		s.Add(plan.NoNewPrivs())

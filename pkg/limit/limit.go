@@ -98,7 +98,7 @@ func (l *Limits) Plan(s *stage.State) error {
 	return nil
 }
 
-func (lim Limit) op(s *stage.State) (plan.Op, error) {
+func (lim Limit) op(s *stage.State) (*plan.Op, error) {
 	for _, r := range resources {
 		if r.name != lim.Resource {
 			continue
@@ -111,16 +111,16 @@ func (lim Limit) op(s *stage.State) (plan.Op, error) {
 			hard = lim.Hard
 		}
 		if soft > hard {
-			return plan.Op{}, fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
+			return nil, fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
 		}
 		if s.NextStage && soft < floor(r.name) {
-			return plan.Op{}, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
+			return nil, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard)
 		return plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
 			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"), nil
 	}
-	return plan.Op{}, fmt.Errorf("unknown resource")
+	return nil, fmt.Errorf("unknown resource")
 }
 
 func upper(s string) string {

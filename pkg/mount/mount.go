@@ -96,14 +96,14 @@ type builder struct {
 }
 
 // Add appends ops.
-func (b *builder) Add(ops ...plan.Op) {
+func (b *builder) Add(ops ...*plan.Op) {
 	for _, op := range ops {
 		b.State.Add(op.For(b.where))
 	}
 }
 
 // Open appends an op and returns what it will give.
-func (b *builder) Open(name string, op plan.Op) *plan.Result {
+func (b *builder) Open(name string, op *plan.Op) *plan.Result {
 	return b.State.Open(name, op.For(b.where))
 }
 

@@ -29,7 +29,7 @@ func CapSetText(set uint64) string {
 
 // Capset is capset(2) on the calling thread; the sets are bits by capability
 // number.
-func Capset(effective, permitted, inheritable uint64) Op {
+func Capset(effective, permitted, inheritable uint64) *Op {
 	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is(func() string { return "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" })
 	data := (&structure{}).
 		u32(uint32(effective)).u32(uint32(permitted)).u32(uint32(inheritable)).
@@ -38,34 +38,34 @@ func Capset(effective, permitted, inheritable uint64) Op {
 			return fmt.Sprintf("{effective=%s, permitted=%s, inheritable=%s}",
 				CapSetText(effective), CapSetText(permitted), CapSetText(inheritable))
 		})
-	return Op{Name: "capset", nr: unix.SYS_CAPSET, Args: []Arg{Ptr(head), Ptr(data)}}.
+	return call("capset", unix.SYS_CAPSET, Ptr(head), Ptr(data)).
 		Hint(unix.EPERM, "a capability cannot be gained: the caller does not hold it")
 }
 
 // DropBounding removes a capability from the bounding set, for good.
-func DropBounding(c int) Op {
+func DropBounding(c int) *Op {
 	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
 		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, as root has it and whoever made the user namespace (hk-unshare --user)")
 }
 
 // ClearAmbient empties the ambient set.
-func ClearAmbient() Op {
+func ClearAmbient() *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
 		Sym("PR_CAP_AMBIENT_CLEAR_ALL", unix.PR_CAP_AMBIENT_CLEAR_ALL), Int(0), Int(0), Int(0))
 }
 
 // RaiseAmbient makes a capability ambient, which must be permitted and
 // inheritable.
-func RaiseAmbient(c int) Op {
+func RaiseAmbient(c int) *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
 		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
 }
 
 // KeepCaps lets a thread that holds the capabilities in set keep them when it
 // executes a program. last is the highest capability there is.
-func KeepCaps(set uint64, last int) []Op {
+func KeepCaps(set uint64, last int) []*Op {
 	set &= ^uint64(0) >> (63 - last)
-	ops := []Op{Capset(set, set, set)}
+	ops := []*Op{Capset(set, set, set)}
 	for c := 0; c <= last; c++ {
 		if set>>c&1 != 0 {
 			ops = append(ops, RaiseAmbient(c))

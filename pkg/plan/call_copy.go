@@ -7,30 +7,30 @@ const mfdExec = 0x10
 // MemfdCreate is memfd_create(2) of a file that closes when a program is
 // executed and that can be sealed. exec says that it is to be executed; kernels
 // before 6.3 know no such flag, and execute any.
-func MemfdCreate(name string, exec bool) Op {
+func MemfdCreate(name string, exec bool) *Op {
 	flags := uint64(unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING)
 	if exec {
 		flags |= mfdExec
 	}
-	return Op{Name: "memfd_create", nr: unix.SYS_MEMFD_CREATE, Args: []Arg{Str(name), flagArg(flags, []bit{
-		{unix.MFD_CLOEXEC, "MFD_CLOEXEC"}, {unix.MFD_ALLOW_SEALING, "MFD_ALLOW_SEALING"}, {mfdExec, "MFD_EXEC"}})}}.
+	return call("memfd_create", unix.SYS_MEMFD_CREATE, Str(name), flagArg(flags, []bit{
+		{unix.MFD_CLOEXEC, "MFD_CLOEXEC"}, {unix.MFD_ALLOW_SEALING, "MFD_ALLOW_SEALING"}, {mfdExec, "MFD_EXEC"}})).
 		Hint(unix.EACCES, "the sysctl vm.memfd_noexec forbids it")
 }
 
 // Sendfile is sendfile(2) of n bytes, which must be all of them.
-func Sendfile(to, from *Result, n int64) Op {
-	return Op{Name: "sendfile", nr: unix.SYS_SENDFILE, Args: []Arg{Ref(to), Ref(from), Null(), Int(n)}}.Exactly(int(n))
+func Sendfile(to, from *Result, n int64) *Op {
+	return call("sendfile", unix.SYS_SENDFILE, Ref(to), Ref(from), Null(), Int(n)).Exactly(int(n))
 }
 
 // Seal is fcntl(F_ADD_SEALS): from then on nobody can change the file.
-func Seal(fd *Result) Op {
-	return Op{Name: "fcntl", nr: unix.SYS_FCNTL, Args: []Arg{Ref(fd), Sym("F_ADD_SEALS", unix.F_ADD_SEALS),
+func Seal(fd *Result) *Op {
+	return call("fcntl", unix.SYS_FCNTL, Ref(fd), Sym("F_ADD_SEALS", unix.F_ADD_SEALS),
 		flagArg(unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE, []bit{
 			{unix.F_SEAL_SEAL, "F_SEAL_SEAL"}, {unix.F_SEAL_SHRINK, "F_SEAL_SHRINK"},
-			{unix.F_SEAL_GROW, "F_SEAL_GROW"}, {unix.F_SEAL_WRITE, "F_SEAL_WRITE"}})}}
+			{unix.F_SEAL_GROW, "F_SEAL_GROW"}, {unix.F_SEAL_WRITE, "F_SEAL_WRITE"}}))
 }
 
 // Dup3 is dup3(2) to a number, which stays open when a program is executed.
-func Dup3(fd *Result, to int) Op {
-	return Op{Name: "dup3", nr: unix.SYS_DUP3, Args: []Arg{Ref(fd), Int(int64(to)), Int(0)}}
+func Dup3(fd *Result, to int) *Op {
+	return call("dup3", unix.SYS_DUP3, Ref(fd), Int(int64(to)), Int(0))
 }

@@ -4,20 +4,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Setresuid is setresuid(2) with one id for all three.
-func Setresuid(uid Arg) Op {
-	return Op{Name: "setresuid", nr: unix.SYS_SETRESUID, Args: []Arg{uid, uid, uid}}.
+func Setresuid(uid Arg) *Op {
+	return call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).
 		Hint(unix.EINVAL, "the user id is not mapped in this user namespace: see hk-idmap(1)").
 		Hint(unix.EPERM, "changing ids needs CAP_SETUID")
 }
 
 // Setresgid is setresgid(2) with one id for all three.
-func Setresgid(gid Arg) Op {
-	return Op{Name: "setresgid", nr: unix.SYS_SETRESGID, Args: []Arg{gid, gid, gid}}.
+func Setresgid(gid Arg) *Op {
+	return call("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
 		Hint(unix.EINVAL, "the group id is not mapped in this user namespace: see hk-idmap(1)").
 		Hint(unix.EPERM, "changing ids needs CAP_SETGID")
 }
@@ -25,7 +26,7 @@ func Setresgid(gid Arg) Op {
 const setgroupsHint = "setgroups(2) needs CAP_SETGID; --groups keep leaves the groups alone"
 
 // Setgroups is setgroups(2) of a list that is known.
-func Setgroups(gids []uint32) Op {
+func Setgroups(gids []uint32) *Op {
 	b := []byte{}
 	for _, g := range gids {
 		b = binary.NativeEndian.AppendUint32(b, g)
@@ -41,8 +42,8 @@ func Setgroups(gids []uint32) Op {
 }
 
 // SetgroupsFrom is setgroups(2) of a list that an outside step leaves in m.
-func SetgroupsFrom(n Arg, m *Mem) Op {
-	return Op{Name: "setgroups", nr: unix.SYS_SETGROUPS, Args: []Arg{n, Ptr(m)}}.
+func SetgroupsFrom(n Arg, m *Mem) *Op {
+	return call("setgroups", unix.SYS_SETGROUPS, n, Ptr(m)).
 		Hint(unix.EPERM, setgroupsHint).
 		Hint(unix.EINVAL, "a supplementary group is not mapped in this user namespace: see hk-idmap(1)")
 }
@@ -51,17 +52,12 @@ func SetgroupsFrom(n Arg, m *Mem) Op {
 type SockFilter = unix.SockFilter
 
 // SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread.
-func SeccompFilter(prog []SockFilter) Op {
-	code := &Mem{bytes: make([]byte, 0, 8*len(prog))}
-	for _, i := range prog {
-		code.bytes = binary.NativeEndian.AppendUint16(code.bytes, i.Code)
-		code.bytes = append(code.bytes, i.Jt, i.Jf)
-		code.bytes = binary.NativeEndian.AppendUint32(code.bytes, i.K)
-	}
+func SeccompFilter(prog []SockFilter) *Op {
+	// It is the kernel's struct.
+	code := &Mem{bytes: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(prog))), len(prog)*int(unsafe.Sizeof(SockFilter{})))}
 	// The length is 16 bits, padded.
 	m := (&structure{}).u64(uint64(len(prog))).pointer(code).is(func() string { return fmt.Sprintf("{len=%d}", len(prog)) })
-	return Op{Name: "seccomp", nr: unix.SYS_SECCOMP,
-		Args: []Arg{Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), Ptr(m)}}.
+	return call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), Ptr(m)).
 		Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
 		Hint(unix.EINVAL, "the kernel refuses the filter")
 }

@@ -8,16 +8,16 @@ import (
 )
 
 // Openat is openat(2) of a name that needs no safe resolution.
-func Openat(dir Arg, path string, flags uint64, mode uint32) Op {
+func Openat(dir Arg, path string, flags uint64, mode uint32) *Op {
 	args := []Arg{dir, Str(path), Value(flags, openText)}
 	if flags&unix.O_CREAT != 0 {
 		args = append(args, Octal(mode))
 	}
-	return Op{Name: "openat", nr: unix.SYS_OPENAT, Args: args}
+	return call("openat", unix.SYS_OPENAT, args...)
 }
 
 // Openat2 is openat2(2) (Linux 5.6).
-func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) Op {
+func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *Op {
 	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
 	m := s.is(func() string {
 		text := "flags=" + openText(flags)
@@ -26,53 +26,52 @@ func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) Op
 		}
 		return "{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}"
 	})
-	return Op{Name: "openat2", nr: unix.SYS_OPENAT2, Args: []Arg{dir, Str(path), Ptr(m), Int(24)}}
+	return call("openat2", unix.SYS_OPENAT2, dir, Str(path), Ptr(m), Int(24))
 }
 
 // Mkdirat is mkdirat(2).
-func Mkdirat(dir Arg, path string, mode uint32) Op {
-	return Op{Name: "mkdirat", nr: unix.SYS_MKDIRAT, Args: []Arg{dir, Str(path), Octal(mode)}}
+func Mkdirat(dir Arg, path string, mode uint32) *Op {
+	return call("mkdirat", unix.SYS_MKDIRAT, dir, Str(path), Octal(mode))
 }
 
 // MakeFile is mknodat(2) of an empty regular file.
-func MakeFile(dir Arg, path string, mode uint32) Op {
-	return Op{Name: "mknodat", nr: unix.SYS_MKNODAT,
-		Args: []Arg{dir, Str(path), Value(uint64(unix.S_IFREG|mode), fileMode)}}
+func MakeFile(dir Arg, path string, mode uint32) *Op {
+	return call("mknodat", unix.SYS_MKNODAT, dir, Str(path), Value(uint64(unix.S_IFREG|mode), fileMode))
 }
 
 func fileMode(v uint64) string { return "S_IFREG|" + octal(v&^unix.S_IFREG) }
 
 // Symlinkat is symlinkat(2): a link at path that says target.
-func Symlinkat(target string, dir Arg, path string) Op {
-	return Op{Name: "symlinkat", nr: unix.SYS_SYMLINKAT, Args: []Arg{Str(target), dir, Str(path)}}
+func Symlinkat(target string, dir Arg, path string) *Op {
+	return call("symlinkat", unix.SYS_SYMLINKAT, Str(target), dir, Str(path))
 }
 
 // Fchmod is fchmod(2).
-func Fchmod(fd *Result, mode uint32) Op {
-	return Op{Name: "fchmod", nr: unix.SYS_FCHMOD, Args: []Arg{Ref(fd), Octal(mode)}}
+func Fchmod(fd *Result, mode uint32) *Op {
+	return call("fchmod", unix.SYS_FCHMOD, Ref(fd), Octal(mode))
 }
 
 // Write is write(2) of all of b.
-func Write(fd *Result, b []byte) Op {
-	return Op{Name: "write", nr: unix.SYS_WRITE, Args: []Arg{Ref(fd), Bytes(b), Int(int64(len(b)))}}.Exactly(len(b))
+func Write(fd *Result, b []byte) *Op {
+	return call("write", unix.SYS_WRITE, Ref(fd), Bytes(b), Int(int64(len(b)))).Exactly(len(b))
 }
 
 // Read is read(2) of n bytes that nobody looks at: the wait for the supervisor.
-func Read(fd *Result, n int) Op {
+func Read(fd *Result, n int) *Op {
 	m := Reserve(`"\1"`, n)
-	return Op{Name: "read", nr: unix.SYS_READ, Args: []Arg{Ref(fd), Ptr(m), Int(int64(n))}}
+	return call("read", unix.SYS_READ, Ref(fd), Ptr(m), Int(int64(n)))
 }
 
 // Sendto is sendto(2) of one byte to the supervisor; EPIPE if it is gone.
-func Sendto(fd *Result) Op {
-	return Op{Name: "sendto", nr: unix.SYS_SENDTO, Args: []Arg{Ref(fd), Bytes([]byte{1}), Int(1),
-		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)}}.Exactly(1).
+func Sendto(fd *Result) *Op {
+	return call("sendto", unix.SYS_SENDTO, Ref(fd), Bytes([]byte{1}), Int(1),
+		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)).Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
 }
 
 // SendFDs is sendmsg(2) of one byte and of descriptors to the supervisor; EPIPE
 // if it is gone.
-func SendFDs(sock *Result, fds ...*Result) Op {
+func SendFDs(sock *Result, fds ...*Result) *Op {
 	control := (&structure{}).u64(uint64(unix.CmsgLen(4 * len(fds)))).u32(unix.SOL_SOCKET).u32(unix.SCM_RIGHTS)
 	for _, fd := range fds {
 		control.result32(fd)
@@ -91,46 +90,46 @@ func SendFDs(sock *Result, fds ...*Result) Op {
 	text := fmt.Sprintf(`{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, `+
 		`msg_control=[{cmsg_len=%d, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%s]}], msg_controllen=%d, msg_flags=0}`,
 		unix.CmsgLen(4*len(fds)), strings.Join(names, ", "), len(control.bytes))
-	return Op{Name: "sendmsg", nr: unix.SYS_SENDMSG, Args: []Arg{Ref(sock), Ptr(m.is(func() string { return text })),
-		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)}}.Exactly(1).
+	return call("sendmsg", unix.SYS_SENDMSG, Ref(sock), Ptr(m.is(func() string { return text })),
+		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)).Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
 }
 
 // Peek looks at the socket to the supervisor. While that has its end open and
 // says nothing the kernel says EAGAIN; at the end of file, 0.
-func Peek(fd *Result) Op {
-	return Op{Name: "recvfrom", nr: unix.SYS_RECVFROM, Args: []Arg{Ref(fd), Ptr(Reserve(`""`, 1)), Int(1),
-		Sym("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()}}.
+func Peek(fd *Result) *Op {
+	return call("recvfrom", unix.SYS_RECVFROM, Ref(fd), Ptr(Reserve(`""`, 1)), Int(1),
+		Sym("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
 		Except(unix.EAGAIN).Exactly(1)
 }
 
 // Close is close(2).
-func Close(fd *Result) Op { return Op{Name: "close", nr: unix.SYS_CLOSE, Args: []Arg{Ref(fd)}} }
+func Close(fd *Result) *Op { return call("close", unix.SYS_CLOSE, Ref(fd)) }
 
 // CloseFD is close(2) of a descriptor whose number is known.
-func CloseFD(fd int) Op {
-	return Op{Name: "close", nr: unix.SYS_CLOSE, Args: []Arg{Int(int64(fd))}}
+func CloseFD(fd int) *Op {
+	return call("close", unix.SYS_CLOSE, Int(int64(fd)))
 }
 
 // CloseRange is close_range(2) (Linux 5.9). flags is 0 or CLOSE_RANGE_CLOEXEC.
-func CloseRange(first, last uint32, flags uint64) Op {
-	return Op{Name: "close_range", nr: unix.SYS_CLOSE_RANGE, Args: []Arg{Int(int64(first)), Int(int64(last)),
-		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}})}}
+func CloseRange(first, last uint32, flags uint64) *Op {
+	return call("close_range", unix.SYS_CLOSE_RANGE, Int(int64(first)), Int(int64(last)),
+		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}))
 }
 
 // KeepOpen is fcntl(F_SETFD) that leaves fd open when a program is executed.
-func KeepOpen(fd Arg) Op {
-	return Op{Name: "fcntl", nr: unix.SYS_FCNTL, Args: []Arg{fd, Sym("F_SETFD", unix.F_SETFD), Int(0)}}
+func KeepOpen(fd Arg) *Op {
+	return call("fcntl", unix.SYS_FCNTL, fd, Sym("F_SETFD", unix.F_SETFD), Int(0))
 }
 
 // Chdir is chdir(2).
-func Chdir(path string) Op { return Op{Name: "chdir", nr: unix.SYS_CHDIR, Args: []Arg{Str(path)}} }
+func Chdir(path string) *Op { return call("chdir", unix.SYS_CHDIR, Str(path)) }
 
 // Fchdir is fchdir(2).
-func Fchdir(fd *Result) Op { return Op{Name: "fchdir", nr: unix.SYS_FCHDIR, Args: []Arg{Ref(fd)}} }
+func Fchdir(fd *Result) *Op { return call("fchdir", unix.SYS_FCHDIR, Ref(fd)) }
 
 // Chroot is chroot(2).
-func Chroot(path string) Op { return Op{Name: "chroot", nr: unix.SYS_CHROOT, Args: []Arg{Str(path)}} }
+func Chroot(path string) *Op { return call("chroot", unix.SYS_CHROOT, Str(path)) }
 
 // Umask is umask(2).
-func Umask(mask Arg) Op { return Op{Name: "umask", nr: unix.SYS_UMASK, Args: []Arg{mask}} }
+func Umask(mask Arg) *Op { return call("umask", unix.SYS_UMASK, mask) }

@@ -19,7 +19,7 @@ type LandlockRights struct {
 // CreateRuleset is landlock_create_ruleset(2) with the fields of struct
 // landlock_ruleset_attr up to scoped (Linux 6.12) as far as they are not 0:
 // older kernels know a shorter struct.
-func (l LandlockRights) CreateRuleset(fs, net, scoped uint64) Op {
+func (l LandlockRights) CreateRuleset(fs, net, scoped uint64) *Op {
 	s := (&structure{}).u64(fs)
 	if net != 0 || scoped != 0 {
 		s.u64(net)
@@ -37,12 +37,11 @@ func (l LandlockRights) CreateRuleset(fs, net, scoped uint64) Op {
 		}
 		return "{" + text + "}"
 	})
-	return Op{Name: "landlock_create_ruleset", nr: unix.SYS_LANDLOCK_CREATE_RULESET,
-		Args: []Arg{Ptr(m), Int(int64(len(m.bytes))), Int(0)}}
+	return call("landlock_create_ruleset", unix.SYS_LANDLOCK_CREATE_RULESET, Ptr(m), Int(int64(len(m.bytes))), Int(0))
 }
 
 // AllowPath is landlock_add_rule(2) for the file hierarchy at dir.
-func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) Op {
+func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) *Op {
 	m := (&structure{}).u64(access).result32(dir).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, parent_fd=%v}", l.FS(access), dir)
 	})
@@ -50,7 +49,7 @@ func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) Op {
 }
 
 // AllowFD is the same for a descriptor whose number is known.
-func (l LandlockRights) AllowFD(ruleset *Result, fd int, access uint64) Op {
+func (l LandlockRights) AllowFD(ruleset *Result, fd int, access uint64) *Op {
 	m := (&structure{}).u64(access).u32(uint32(fd)).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, parent_fd=%d}", l.FS(access), fd)
 	})
@@ -58,22 +57,20 @@ func (l LandlockRights) AllowFD(ruleset *Result, fd int, access uint64) Op {
 }
 
 // AllowPort is landlock_add_rule(2) for a port.
-func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) Op {
+func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) *Op {
 	m := (&structure{}).u64(access).u64(uint64(port)).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, port=%d}", l.Net(access), port)
 	})
 	return addRule(ruleset, Sym("LANDLOCK_RULE_NET_PORT", landlockRuleNetPort), m)
 }
 
-func addRule(ruleset *Result, kind Arg, rule *Mem) Op {
-	return Op{Name: "landlock_add_rule", nr: unix.SYS_LANDLOCK_ADD_RULE,
-		Args: []Arg{Ref(ruleset), kind, Ptr(rule), Int(0)}}
+func addRule(ruleset *Result, kind Arg, rule *Mem) *Op {
+	return call("landlock_add_rule", unix.SYS_LANDLOCK_ADD_RULE, Ref(ruleset), kind, Ptr(rule), Int(0))
 }
 
 // RestrictSelf is landlock_restrict_self(2) on the calling thread. flags other
 // than 0 need ABI 7 (Linux 6.15).
-func (l LandlockRights) RestrictSelf(ruleset *Result, flags uint64) Op {
-	return Op{Name: "landlock_restrict_self", nr: unix.SYS_LANDLOCK_RESTRICT_SELF,
-		Args: []Arg{Ref(ruleset), Value(flags, l.Restrict)}}.
+func (l LandlockRights) RestrictSelf(ruleset *Result, flags uint64) *Op {
+	return call("landlock_restrict_self", unix.SYS_LANDLOCK_RESTRICT_SELF, Ref(ruleset), Value(flags, l.Restrict)).
 		Hint(unix.E2BIG, "16 Landlock domains are stacked already, with those of the caller: put rules into one hk-landlock where you can")
 }

@@ -13,18 +13,17 @@ func negative(n int) uint64 { return uint64(int64(n)) }
 
 // OpenTree is open_tree(2) (Linux 5.2): with OPEN_TREE_CLONE, a detached copy
 // of the mounts at path.
-func OpenTree(dir Arg, path string, flags uint64) Op {
-	return Op{Name: "open_tree", nr: unix.SYS_OPEN_TREE, Args: []Arg{dir, Str(path), flagArg(flags, atFlags)}}
+func OpenTree(dir Arg, path string, flags uint64) *Op {
+	return call("open_tree", unix.SYS_OPEN_TREE, dir, Str(path), flagArg(flags, atFlags))
 }
 
 // MoveMount is move_mount(2) (Linux 5.2) of the mount that from refers to.
-func MoveMount(from *Result, to Arg, path string) Op {
+func MoveMount(from *Result, to Arg, path string) *Op {
 	flags := uint64(unix.MOVE_MOUNT_F_EMPTY_PATH)
 	if path == "" {
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
-	return Op{Name: "move_mount", nr: unix.SYS_MOVE_MOUNT,
-		Args: []Arg{Ref(from), Str(""), to, Str(path), flagArg(flags, moveFlags)}}.
+	return call("move_mount", unix.SYS_MOVE_MOUNT, Ref(from), Str(""), to, Str(path), flagArg(flags, moveFlags)).
 		Hint(unix.EINVAL, "a file cannot be mounted on a directory, nor a directory on a file")
 }
 
@@ -36,54 +35,56 @@ type MountAttr struct {
 
 // MountSetattr is mount_setattr(2) (Linux 5.12). flags are AT_EMPTY_PATH and
 // AT_RECURSIVE; a recursive change is made to all mounts or to none.
-func MountSetattr(dir Arg, path string, flags uint64, a MountAttr) Op {
+func MountSetattr(dir Arg, path string, flags uint64, a MountAttr) *Op {
 	s := (&structure{}).u64(a.Set).u64(a.Clear).u64(a.Propagation).u64(0)
 	m := s.is(func() string {
 		return fmt.Sprintf("{attr_set=%s, attr_clr=%s, propagation=%s, userns_fd=0}",
 			flagText(a.Set, mountAttrs), flagText(a.Clear, mountAttrs), flagText(a.Propagation, propagations))
 	})
-	return Op{Name: "mount_setattr", nr: unix.SYS_MOUNT_SETATTR,
-		Args: []Arg{dir, Str(path), flagArg(flags, atFlags), Ptr(m), Int(32)}}
+	return call("mount_setattr", unix.SYS_MOUNT_SETATTR, dir, Str(path), flagArg(flags, atFlags), Ptr(m), Int(32))
 }
 
 // Fsopen is fsopen(2) (Linux 5.2).
-func Fsopen(fstype string) Op {
-	return Op{Name: "fsopen", nr: unix.SYS_FSOPEN, Args: []Arg{Str(fstype), Sym("FSOPEN_CLOEXEC", unix.FSOPEN_CLOEXEC)}}
+func Fsopen(fstype string) *Op {
+	return call("fsopen", unix.SYS_FSOPEN, Str(fstype), Sym("FSOPEN_CLOEXEC", unix.FSOPEN_CLOEXEC))
 }
 
 // FsconfigString sets a parameter of the file system to be.
-func FsconfigString(fs *Result, key, value string) Op {
+func FsconfigString(fs *Result, key, value string) *Op {
 	return fsconfig(fs, Sym("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value))
 }
 
 // FsconfigFlag sets a parameter that has no value.
-func FsconfigFlag(fs *Result, key string) Op {
+func FsconfigFlag(fs *Result, key string) *Op {
 	return fsconfig(fs, Sym("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
 }
 
 // FsconfigCreate makes the superblock.
-func FsconfigCreate(fs *Result) Op {
+func FsconfigCreate(fs *Result) *Op {
 	return fsconfig(fs, Sym("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())
 }
 
 // fsconfig is fsconfig(2) (Linux 5.2). What a file system says to a failure is
 // read from fs.
-func fsconfig(fs *Result, cmd, key, value Arg) Op {
-	return Op{Name: "fsconfig", nr: unix.SYS_FSCONFIG, Args: []Arg{Ref(fs), cmd, key, value, Int(0)}, logs: true}
+func fsconfig(fs *Result, cmd, key, value Arg) *Op {
+	op := call("fsconfig", unix.SYS_FSCONFIG, Ref(fs), cmd, key, value, Int(0))
+	op.logs = true
+	return op
 }
 
 // Fsmount is fsmount(2) (Linux 5.2): a detached mount of the new file system.
-func Fsmount(fs *Result, attrs uint64) Op {
-	return Op{Name: "fsmount", nr: unix.SYS_FSMOUNT, logs: true,
-		Args: []Arg{Ref(fs), Sym("FSMOUNT_CLOEXEC", unix.FSMOUNT_CLOEXEC), flagArg(attrs, mountAttrs)}}
+func Fsmount(fs *Result, attrs uint64) *Op {
+	op := call("fsmount", unix.SYS_FSMOUNT, Ref(fs), Sym("FSMOUNT_CLOEXEC", unix.FSMOUNT_CLOEXEC), flagArg(attrs, mountAttrs))
+	op.logs = true
+	return op
 }
 
 // PivotRoot is pivot_root(2).
-func PivotRoot(newRoot, putOld string) Op {
-	return Op{Name: "pivot_root", nr: unix.SYS_PIVOT_ROOT, Args: []Arg{Str(newRoot), Str(putOld)}}
+func PivotRoot(newRoot, putOld string) *Op {
+	return call("pivot_root", unix.SYS_PIVOT_ROOT, Str(newRoot), Str(putOld))
 }
 
 // UmountDetach is umount2(2) with MNT_DETACH.
-func UmountDetach(path string) Op {
-	return Op{Name: "umount2", nr: unix.SYS_UMOUNT2, Args: []Arg{Str(path), Sym("MNT_DETACH", unix.MNT_DETACH)}}
+func UmountDetach(path string) *Op {
+	return call("umount2", unix.SYS_UMOUNT2, Str(path), Sym("MNT_DETACH", unix.MNT_DETACH))
 }

@@ -6,9 +6,9 @@ import (
 
 // Socket is socket(2) of an IPv4 datagram socket: the handle by which the
 // interfaces of a network namespace are set up, see netdevice(7).
-func Socket() Op {
-	return Op{Name: "socket", nr: unix.SYS_SOCKET, Args: []Arg{Sym("AF_INET", unix.AF_INET),
-		Sym("SOCK_DGRAM|SOCK_CLOEXEC", unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Sym("IPPROTO_IP", unix.IPPROTO_IP)}}
+func Socket() *Op {
+	return call("socket", unix.SYS_SOCKET, Sym("AF_INET", unix.AF_INET),
+		Sym("SOCK_DGRAM|SOCK_CLOEXEC", unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Sym("IPPROTO_IP", unix.IPPROTO_IP))
 }
 
 var interfaceFlags = []bit{
@@ -17,7 +17,7 @@ var interfaceFlags = []bit{
 
 // SetInterfaceFlags is ioctl(SIOCSIFFLAGS) on the interface name, which has 1 to
 // 15 bytes: all flags of it that can be set are set to flags.
-func SetInterfaceFlags(socket *Result, name string, flags uint16) Op {
+func SetInterfaceFlags(socket *Result, name string, flags uint16) *Op {
 	s := &structure{}
 	s.bytes = make([]byte, unix.IFNAMSIZ, sizeofIfreq)
 	copy(s.bytes, name)
@@ -26,8 +26,7 @@ func SetInterfaceFlags(socket *Result, name string, flags uint16) Op {
 	m := s.is(func() string {
 		return "{ifr_name=" + quote(name) + ", ifr_flags=" + flagText(uint64(flags), interfaceFlags) + "}"
 	})
-	return Op{Name: "ioctl", nr: unix.SYS_IOCTL,
-		Args: []Arg{Ref(socket), Sym("SIOCSIFFLAGS", unix.SIOCSIFFLAGS), Ptr(m)}}
+	return call("ioctl", unix.SYS_IOCTL, Ref(socket), Sym("SIOCSIFFLAGS", unix.SIOCSIFFLAGS), Ptr(m))
 }
 
 // sizeofIfreq is the size of struct ifreq where a pointer has 8 bytes.

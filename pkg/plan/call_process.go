@@ -9,23 +9,23 @@ import (
 )
 
 // Prctl is prctl(2).
-func Prctl(name string, option int, args ...Arg) Op {
-	return Op{Name: "prctl", nr: unix.SYS_PRCTL, Args: append([]Arg{Sym(name, uint64(option))}, args...)}
+func Prctl(name string, option int, args ...Arg) *Op {
+	return call("prctl", unix.SYS_PRCTL, append([]Arg{Sym(name, uint64(option))}, args...)...)
 }
 
 // NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
-func NoNewPrivs() Op {
+func NoNewPrivs() *Op {
 	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0))
 }
 
 // ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the
 // effective ids change and when a program with more privileges is executed.
-func ParentDeathSignal(sig unix.Signal) Op {
+func ParentDeathSignal(sig unix.Signal) *Op {
 	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Sym(unix.SignalName(sig), uint64(sig)))
 }
 
 // Dumpable is prctl(PR_SET_DUMPABLE): whether others can attach to the process.
-func Dumpable(on bool) Op {
+func Dumpable(on bool) *Op {
 	arg := Sym("SUID_DUMP_DISABLE", 0)
 	if on {
 		arg = Sym("SUID_DUMP_USER", 1)
@@ -34,50 +34,46 @@ func Dumpable(on bool) Op {
 }
 
 // Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
-func Unshare(flags uint64) Op {
-	return Op{Name: "unshare", nr: unix.SYS_UNSHARE, Args: []Arg{flagArg(flags, cloneFlags)},
-		hints: []hint{
-			{unix.EPERM, "an ordinary user needs a user namespace for this: hk-unshare --user"},
-			{unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached"},
-		}}
+func Unshare(flags uint64) *Op {
+	return call("unshare", unix.SYS_UNSHARE, flagArg(flags, cloneFlags)).
+		Hint(unix.EPERM, "an ordinary user needs a user namespace for this: hk-unshare --user").
+		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached")
 }
 
 // Setns is setns(2).
-func Setns(fd *Result, nstype uint64) Op {
-	return Op{Name: "setns", nr: unix.SYS_SETNS, Args: []Arg{Ref(fd), flagArg(nstype, cloneFlags)}}
+func Setns(fd *Result, nstype uint64) *Op {
+	return call("setns", unix.SYS_SETNS, Ref(fd), flagArg(nstype, cloneFlags))
 }
 
 // PidfdOpen is pidfd_open(2) (Linux 5.3).
-func PidfdOpen(pid int) Op {
-	return Op{Name: "pidfd_open", nr: unix.SYS_PIDFD_OPEN, Args: []Arg{Int(int64(pid)), Int(0)}}.
+func PidfdOpen(pid int) *Op {
+	return call("pidfd_open", unix.SYS_PIDFD_OPEN, Int(int64(pid)), Int(0)).
 		Hint(unix.ESRCH, "there is no such process, or it has ended")
 }
 
 // Setsid is setsid(2).
-func Setsid() Op { return Op{Name: "setsid", nr: unix.SYS_SETSID} }
+func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 
 // Sethostname is sethostname(2).
-func Sethostname(name string) Op {
-	return Op{Name: "sethostname", nr: unix.SYS_SETHOSTNAME, Args: []Arg{Str(name), Int(int64(len(name)))}}
+func Sethostname(name string) *Op {
+	return call("sethostname", unix.SYS_SETHOSTNAME, Str(name), Int(int64(len(name))))
 }
 
 // Setdomainname is setdomainname(2), the NIS name.
-func Setdomainname(name string) Op {
-	return Op{Name: "setdomainname", nr: unix.SYS_SETDOMAINNAME, Args: []Arg{Str(name), Int(int64(len(name)))}}
+func Setdomainname(name string) *Op {
+	return call("setdomainname", unix.SYS_SETDOMAINNAME, Str(name), Int(int64(len(name))))
 }
 
 // Sigmask is rt_sigprocmask(SIG_SETMASK): bit n-1 of mask blocks signal n.
-func Sigmask(mask uint64) Op {
+func Sigmask(mask uint64) *Op {
 	m := (&structure{}).u64(mask).is(func() string { return maskText(mask) })
-	return Op{Name: "rt_sigprocmask", nr: unix.SYS_RT_SIGPROCMASK,
-		Args: []Arg{Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8)}}
+	return call("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8))
 }
 
 // DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
-func DefaultAction(sig unix.Signal) Op {
+func DefaultAction(sig unix.Signal) *Op {
 	m := (&structure{}).u64(0).u64(0).u64(0).u64(0).is(func() string { return "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}" })
-	return Op{Name: "rt_sigaction", nr: unix.SYS_RT_SIGACTION,
-		Args: []Arg{Sym(unix.SignalName(sig), uint64(sig)), Ptr(m), Null(), Int(8)}}
+	return call("rt_sigaction", unix.SYS_RT_SIGACTION, Sym(unix.SignalName(sig), uint64(sig)), Ptr(m), Null(), Int(8))
 }
 
 func maskText(mask uint64) string {
@@ -102,12 +98,11 @@ func maskText(mask uint64) string {
 }
 
 // Setrlimit is prlimit64(2) on the calling process.
-func Setrlimit(name string, resource int, soft, hard uint64) Op {
+func Setrlimit(name string, resource int, soft, hard uint64) *Op {
 	m := (&structure{}).u64(soft).u64(hard).is(func() string {
 		return "{rlim_cur=" + rlimText(soft) + ", rlim_max=" + rlimText(hard) + "}"
 	})
-	return Op{Name: "prlimit64", nr: unix.SYS_PRLIMIT64,
-		Args: []Arg{Int(0), Sym(name, uint64(resource)), Ptr(m), Null()}}
+	return call("prlimit64", unix.SYS_PRLIMIT64, Int(0), Sym(name, uint64(resource)), Ptr(m), Null())
 }
 
 func rlimText(v uint64) string {
@@ -159,13 +154,15 @@ func NewImage(argv, env []string) Image {
 }
 
 // Execve is execve(2).
-func Execve(path string, im Image) Op {
-	return Op{Name: "execve", nr: unix.SYS_EXECVE, exec: true,
-		Args: []Arg{Str(path), Ptr(im.argv), Ptr(im.envp)}}
+func Execve(path string, im Image) *Op {
+	op := call("execve", unix.SYS_EXECVE, Str(path), Ptr(im.argv), Ptr(im.envp))
+	op.exec = true
+	return op
 }
 
 // Fexecve is execveat(2) of the file that fd refers to.
-func Fexecve(fd Arg, im Image) Op {
-	return Op{Name: "execveat", nr: unix.SYS_EXECVEAT, exec: true,
-		Args: []Arg{fd, Str(""), Ptr(im.argv), Ptr(im.envp), Sym("AT_EMPTY_PATH", unix.AT_EMPTY_PATH)}}
+func Fexecve(fd Arg, im Image) *Op {
+	op := call("execveat", unix.SYS_EXECVEAT, fd, Str(""), Ptr(im.argv), Ptr(im.envp), Sym("AT_EMPTY_PATH", unix.AT_EMPTY_PATH))
+	op.exec = true
+	return op
 }

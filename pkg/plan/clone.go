@@ -17,7 +17,7 @@ func runtimeBeforeFork()
 func runtimeAfterFork()
 
 // cloneOp is clone3(2) with a stack for the child.
-func (p *Plan) cloneOp(stage string, flags uint64) Op {
+func (p *Plan) cloneOp(flags uint64) *Op {
 	if !p.copies {
 		flags |= unix.CLONE_VM
 	}
@@ -38,15 +38,12 @@ func (p *Plan) cloneOp(stage string, flags uint64) Op {
 		forbidden = "an ordinary user needs a user namespace for this: hk-unshare --user"
 	}
 	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
-	return Op{
-		Stage: stage, Name: "clone3", nr: unix.SYS_CLONE3, clone: true,
-		Args: []Arg{Ptr(args), Int(int64(len(args.bytes)))},
-		hints: []hint{
-			{unix.EPERM, forbidden},
-			{unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep"},
-			{unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3"},
-		},
-	}
+	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
+		Hint(unix.EPERM, forbidden).
+		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
+		Hint(unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3")
+	op.clone = true
+	return op
 }
 
 // A Process is a child that performs a plan and then is the payload.

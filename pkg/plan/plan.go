@@ -56,7 +56,8 @@ type Result struct {
 
 func (r *Result) String() string { return "$" + r.name }
 
-// An Op is one system call with its arguments.
+// An Op is one system call with its arguments. It belongs into one place of one
+// plan: the methods change it.
 type Op struct {
 	// Stage is the stage that asked for the op: "hk-mount".
 	Stage string
@@ -77,16 +78,21 @@ type Op struct {
 	exec   bool
 }
 
+//go:noinline
+func call(name string, nr uintptr, args ...Arg) *Op {
+	return &Op{Name: name, nr: nr, Args: args}
+}
+
 // Gives returns the op with its return value stored in r. If the op fails with
 // an errno that is excepted, the value is -1.
-func (o Op) Gives(r *Result) Op {
+func (o *Op) Gives(r *Result) *Op {
 	o.gives = r
 	return o
 }
 
 // Except returns the op with errnos that do not stop the plan: the state that
 // the op was to bring about is there, or the next op is an alternative to it.
-func (o Op) Except(errnos ...unix.Errno) Op {
+func (o *Op) Except(errnos ...unix.Errno) *Op {
 	if len(errnos) > maxExcept {
 		panic("plan: too many excepted errnos")
 	}
@@ -96,22 +102,22 @@ func (o Op) Except(errnos ...unix.Errno) Op {
 
 // Exactly returns the op with the one return value that is success, as for a
 // write that must not be short.
-func (o Op) Exactly(n int) Op {
+func (o *Op) Exactly(n int) *Op {
 	o.exact, o.want = true, int64(n)
 	return o
 }
 
 // For returns the op with what asked for it, as a line of a file, for an error
 // to name. "" is nothing.
-func (o Op) For(cause string) Op {
+func (o *Op) For(cause string) *Op {
 	o.cause = cause
 	return o
 }
 
 // Hint returns the op with a sentence for the user, for the case that it fails
 // with errno and that errno has one likely cause.
-func (o Op) Hint(errno unix.Errno, text string) Op {
-	o.hints = append(o.hints[:len(o.hints):len(o.hints)], hint{errno, text})
+func (o *Op) Hint(errno unix.Errno, text string) *Op {
+	o.hints = append(o.hints, hint{errno, text})
 	return o
 }
 
@@ -121,7 +127,7 @@ type hint struct {
 	text  string
 }
 
-func (o Op) hint(errno unix.Errno) string {
+func (o *Op) hint(errno unix.Errno) string {
 	text := ""
 	for _, h := range o.hints {
 		if h.errno == errno {
@@ -148,7 +154,7 @@ type Outside struct {
 
 type item struct {
 	who  Actor
-	op   Op
+	op   *Op // of a step, the zero Op
 	step *Outside
 }
 
@@ -191,15 +197,18 @@ func (p *Plan) NewResult(name string) *Result {
 }
 
 // Add appends ops, to be performed by the process that the plan has come to.
-func (p *Plan) Add(stage string, ops ...Op) {
+func (p *Plan) Add(stage string, ops ...*Op) {
 	for _, op := range ops {
+		if op.Stage != "" {
+			panic("plan: " + op.Name + " is in a plan already")
+		}
 		op.Stage = stage
 		p.items = append(p.items, item{who: p.who, op: op})
 	}
 }
 
 // Open appends an op and returns its result.
-func (p *Plan) Open(stage, name string, op Op) *Result {
+func (p *Plan) Open(stage, name string, op *Op) *Result {
 	r := p.NewResult(name)
 	p.Add(stage, op.Gives(r))
 	return r
@@ -209,11 +218,11 @@ func (p *Plan) Open(stage, name string, op Op) *Result {
 // supervisor that it is there and waits until the step is done.
 func (p *Plan) Outside(step Outside) {
 	if p.who == Caller {
-		p.items = append(p.items, item{who: Beyond, step: &step})
+		p.items = append(p.items, item{who: Beyond, op: &Op{}, step: &step})
 		return
 	}
 	p.send(step.Stage, step.Takes...)
-	p.items = append(p.items, item{who: Beyond, step: &step})
+	p.items = append(p.items, item{who: Beyond, op: &Op{}, step: &step})
 	p.Add(step.Stage, Read(p.sync, 1).Exactly(1))
 }
 
@@ -233,7 +242,7 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) {
 
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
 // 1 is ours and reaps, and the plan goes on in its child.
-func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
+func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.clone(stage, flags, true, Init)
 	p.Add(stage, before...)
 	// The reaper may not stay in a directory that the child leaves behind:
@@ -243,7 +252,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...Op) {
 	// What the payload could attach to must not be the reaper: it has more
 	// capabilities. The child takes itself out again.
 	p.Add(stage, Dumpable(false))
-	p.fork(stage, p.cloneOp(stage, 0))
+	p.fork(stage, p.cloneOp(0))
 	p.Add(stage, Dumpable(true), Fchdir(cwd), Close(cwd))
 	p.send(stage)
 }
@@ -259,7 +268,7 @@ func (p *Plan) CloneChild(stage string, flags uint64) {
 		panic("plan: CloneChild is for a joiner")
 	}
 	p.pid1 = flags&unix.CLONE_NEWPID != 0
-	p.fork(stage, p.cloneOp(stage, flags).
+	p.fork(stage, p.cloneOp(flags).
 		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone"))
 	p.send(stage)
 }
@@ -270,7 +279,7 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
 	}
 	p.copies = copies
 	p.sync, p.ours = p.NewResult("supervisor"), p.NewResult("ours")
-	p.Add(stage, p.cloneOp(stage, flags|unix.CLONE_PIDFD))
+	p.Add(stage, p.cloneOp(flags|unix.CLONE_PIDFD))
 	p.who = who
 	if who == Child {
 		p.pid1 = flags&unix.CLONE_NEWPID != 0
@@ -283,7 +292,7 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
 }
 
 // fork appends the second clone, after which the process between only waits.
-func (p *Plan) fork(stage string, clone Op) {
+func (p *Plan) fork(stage string, clone *Op) {
 	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0))
 	p.who = Child
 }

@@ -527,7 +527,7 @@ func TestFlagText(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	// What the kernel has for these structs.
-	op := (&Plan{args: nil}).cloneOp("test", 0)
+	op := (&Plan{args: nil}).cloneOp(0)
 	if n := len(op.Args[0].mem().bytes); n != 88 {
 		t.Errorf("struct clone_args has %d bytes; want 88", n)
 	}

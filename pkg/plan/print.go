@@ -10,7 +10,7 @@ import (
 )
 
 // String is the op in strace's notation, with results of earlier ops by name.
-func (o Op) String() string {
+func (o *Op) String() string {
 	args := make([]string, len(o.Args))
 	for i, a := range o.Args {
 		args[i] = a.String()
@@ -20,7 +20,7 @@ func (o Op) String() string {
 
 // outcome is what stands after the op in a listing: its result's name, or what
 // may be returned without stopping the plan.
-func (o Op) outcome() string {
+func (o *Op) outcome() string {
 	switch {
 	case o.gives != nil && len(o.except) > 0:
 		return " = " + o.gives.String() + " or " + strings.Join(errnoNames(o.except), ", ")

@@ -53,7 +53,7 @@ func (l *lookup) plan(s *stage.State) {
 	s.Add(plan.Close(l.root))
 }
 
-func (l *lookup) setgroups() plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
+func (l *lookup) setgroups() *plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
 
 func (l *lookup) do(at *plan.At) error {
 	root := at.FD(l.root)

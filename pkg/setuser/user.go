@@ -85,7 +85,7 @@ func isID(w string) bool { return w != "" && w[0] >= '0' && w[0] <= '9' }
 // identify returns the arguments of setresuid(2) and setresgid(2) and the ops
 // that set the supplementary groups, with a look into passwd and group if
 // there is a name among them.
-func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []plan.Op, err error) {
+func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*plan.Op, err error) {
 	u := c.User
 	known, names, err := c.groupList()
 	if err != nil {

@@ -77,8 +77,8 @@ type State struct {
 	// Skipped tells what was asked for only if possible and is left out.
 	Skipped []Skip
 
-	// Comments are lines that --explain prints before the plan.
-	Comments []string
+	// Comments give lines that --explain prints before the plan.
+	Comments []func() []string
 
 	// Notes tell what is worth knowing and no weaker for it; shown by -v.
 	Notes []string
@@ -89,7 +89,7 @@ type State struct {
 
 type deferral struct {
 	stage string
-	ops   []plan.Op
+	ops   []*plan.Op
 }
 
 // NewState returns the state before the first stage.
@@ -103,10 +103,10 @@ func NewState(h *Host) *State {
 }
 
 // Add appends ops of the stage that is planning.
-func (s *State) Add(ops ...plan.Op) { s.Plan.Add(s.Name, ops...) }
+func (s *State) Add(ops ...*plan.Op) { s.Plan.Add(s.Name, ops...) }
 
 // Open appends an op and returns what it will give.
-func (s *State) Open(name string, op plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
+func (s *State) Open(name string, op *plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
 
 // Rlimit is the soft and the hard limit of a resource at this place.
 func (s *State) Rlimit(resource int) (soft, hard uint64) {
@@ -130,7 +130,7 @@ func (s *State) Skip(what string) { s.Skipped = append(s.Skipped, Skip{s.Name, w
 // Limit appends ops that lower limits: at once, or, while a clone is to come,
 // at the end of the child's ops, so that they do not hold for the supervisor
 // and for what the child has yet to do.
-func (s *State) Limit(ops ...plan.Op) {
+func (s *State) Limit(ops ...*plan.Op) {
 	if s.WillClone && !s.Plan.Cloned() {
 		s.deferred = append(s.deferred, deferral{s.Name, ops})
 		return
@@ -210,8 +210,10 @@ func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 // Text writes the comments, each behind a "# ", and the plan.
 func (s *State) Text(w io.Writer) error {
 	var b strings.Builder
-	for _, c := range s.Comments {
-		b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
+	for _, lines := range s.Comments {
+		for _, c := range lines() {
+			b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
+		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return err

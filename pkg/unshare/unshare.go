@@ -134,7 +134,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	switch {
 	case n.Init:
-		var dies []plan.Op
+		var dies []*plan.Op
 		if !n.Outlive {
 			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
 		}
@@ -265,8 +265,8 @@ func planNoNested(s *stage.State) error {
 
 // closeFDs marks every descriptor above 2 but the kept ones to be closed by
 // execve(2). keep is sorted.
-func closeFDs(keep []int) []plan.Op {
-	var ops []plan.Op
+func closeFDs(keep []int) []*plan.Op {
+	var ops []*plan.Op
 	from := 3
 	for _, fd := range keep {
 		if fd > from {
