@@ -88,7 +88,7 @@ func (s *supervisor) stops() (more bool, err error) {
 		case !status.Stopped():
 			s.ended(pid, status)
 		case pid == s.PID && !s.Direct():
-			stop = true // what stands between is not followed
+			stop = true // what stands between is not followed any more
 		case s.Watch.Stopped(pid, status):
 			// The threads of a process stop all together.
 			stop = stop || pid == s.Payload

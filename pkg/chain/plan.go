@@ -97,6 +97,7 @@ func (t *tail) supervised(l Link) error {
 		return nil
 	}
 	t.followName = l.Kind.Name
+	t.Attach = t.follow
 	if t.WillClone {
 		return nil
 	}
@@ -111,11 +112,12 @@ func (t *tail) follow() error {
 	if t.follower == nil || !t.Plan.Cloned() {
 		return nil
 	}
-	f := t.follower
+	f, name := t.follower, t.Name
 	t.follower, t.Name = nil, t.followName
 	if err := f.Follow(t.State); err != nil {
 		return &UsageError{t.Name, err}
 	}
+	t.Name = name
 	return nil
 }
 

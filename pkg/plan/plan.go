@@ -229,6 +229,10 @@ func (p *Plan) Outside(step Outside) {
 // Cloned reports whether the plan goes on in a child.
 func (p *Plan) Cloned() bool { return p.who != Caller }
 
+// InJoiner reports whether the plan goes on in a joiner, which is yet to make
+// the child.
+func (p *Plan) InJoiner() bool { return p.who == Joiner }
+
 // Clone appends the clone after which the rest of the plan is performed by a
 // child. flags are CLONE_NEW* flags, of which CLONE_NEWTIME is none: a time
 // namespace is entered by unshare(2) and setns(2).

@@ -46,7 +46,8 @@ func (c *Process) receive() (message, error) {
 	return receive(c.sock)
 }
 
-// stops looks for a stop of the child, and leaves its end for wait.
+// stops looks for a stop of the child or of the process between, and leaves
+// their ends for wait.
 func (c *Process) stops() {
 	// siginfo_t as waitid(2) fills it in.
 	var info struct {
@@ -56,7 +57,7 @@ func (c *Process) stops() {
 		status                int32
 		_                     [100]byte
 	}
-	err := unix.Waitid(unix.P_PID, c.Payload, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG|unix.WALL, nil)
+	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG|unix.WALL, nil)
 	if err == nil && info.pid != 0 {
 		c.Watch.Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
 	}

@@ -17,8 +17,10 @@ package seccomp
 //     fails under it, and set-user-ID programs get no privileges from the
 //     kernel, which no_new_privs takes anyway.
 //
-// The child is attached to right after the clone, before its ids change, when
-// that takes no privilege and the supervisor is an ancestor, as Yama wants it.
+// The child is attached to right after the clone, before its ids change and it
+// ceases to be dumpable, when that takes no privilege and the supervisor is an
+// ancestor, as Yama wants it. A child that a joiner makes is none to attach to
+// from its start: the joiner is, and it hands that on by making it.
 // It runs on until PTRACE_EVENT_EXEC: the set-up is none of the payload's.
 
 import (
@@ -61,9 +63,13 @@ func (f *Filter) Follow(s *stage.State) error {
 	if s.NextStage {
 		l.also = []string{"execveat"} // the next stage may be executed by descriptor
 	}
+	to := "the child"
+	if l.joiner = s.Plan.InJoiner(); l.joiner {
+		to = "the joiner, and so to the child that it makes"
+	}
 	s.Plan.Outside(plan.Outside{
 		Stage: s.Name,
-		Text:  fmt.Sprintf("attach to the child (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", f.Learn),
+		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", to, f.Learn),
 		Do:    l.attach,
 	})
 	return nil
@@ -87,6 +93,8 @@ type learner struct {
 	base string
 	tracer
 	also []string
+	// joiner is set if the plan attaches to the joiner.
+	joiner bool
 }
 
 // learner checks the settings, and what can be known of the file in advance.
@@ -186,6 +194,9 @@ func (l *learner) attach(at *plan.At) error {
 	}
 	if err := at.Alive(); err != nil {
 		return fmt.Errorf("--learn: %w", err) // another process has its number
+	}
+	if l.joiner {
+		l.between = at.PID
 	}
 	at.Watch(&plan.Watch{Stage: Kind.Name, Stopped: l.stopped, Ended: l.write})
 	return nil

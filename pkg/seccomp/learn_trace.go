@@ -12,6 +12,9 @@ import (
 // of a thread.
 type tracer struct {
 	recording *Recording
+	// between is the joiner, for as long as it is attached to for the sake of the
+	// child that it makes; or 0.
+	between int
 	// started is set once the payload has been executed.
 	started bool
 }
@@ -51,6 +54,9 @@ func (t *tracer) seize(pid int) error {
 // be let go on: its end is yet to be told.
 func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	sig := status.StopSignal()
+	if t.between != 0 && t.leave(tid, int(status)>>16) {
+		return false
+	}
 	deliver := uintptr(0)
 	switch event := int(status) >> 16; {
 	case event == unix.PTRACE_EVENT_STOP && isStop(sig):
@@ -73,6 +79,21 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	}
 	_ = ptrace(request, tid, 0, deliver)
 	return false
+}
+
+// leave lets the joiner go once it has made the child, which is attached to from
+// its start. It reports whether that was the stop of tid.
+func (t *tracer) leave(tid, event int) bool {
+	joiner := t.between
+	switch {
+	case tid != joiner: // the child: the joiner is about to stop too
+		_ = unix.Waitid(unix.P_PID, joiner, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
+	case event != unix.PTRACE_EVENT_FORK && event != unix.PTRACE_EVENT_CLONE:
+		return false
+	}
+	t.between = 0
+	_ = ptrace(unix.PTRACE_DETACH, joiner, 0, 0)
+	return tid == joiner
 }
 
 func isStop(sig unix.Signal) bool {

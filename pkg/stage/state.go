@@ -77,6 +77,11 @@ type State struct {
 	// Skipped tells what was asked for only if possible and is left out.
 	Skipped []Skip
 
+	// Attach adds what attaches to the child, if a later stage needs that and it
+	// was not added yet. It belongs behind the clone, and before what makes the
+	// child one to which the supervisor may not attach.
+	Attach func() error
+
 	// Comments give lines that --explain prints before the plan.
 	Comments []func() []string
 
@@ -94,7 +99,7 @@ type deferral struct {
 
 // NewState returns the state before the first stage.
 func NewState(h *Host) *State {
-	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0}
+	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0, Attach: func() error { return nil }}
 	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
 	if h.Handover.Joined {
 		s.Joined = unix.CLONE_NEWNS

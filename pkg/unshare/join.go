@@ -225,7 +225,7 @@ func pidIn(info string) (int, error) {
 //
 // Who has CAP_SYS_ADMIN here has it in all user namespaces below, so the joined
 // one comes last; who does not has it only once that is entered.
-func (all *joining) enter(s *stage.State) {
+func (all *joining) enter(s *stage.State) error {
 	ordered, user := []member{}, []member{}
 	var flags uint64
 	for _, m := range all.members {
@@ -242,6 +242,9 @@ func (all *joining) enter(s *stage.State) {
 		ordered = append(user, ordered...)
 	}
 	if flags&exposing != 0 {
+		if err := s.Attach(); err != nil {
+			return err
+		}
 		s.Add(plan.Dumpable(false))
 	}
 	if flags&unix.CLONE_NEWNS != 0 && !s.Plan.Cloned() {
@@ -259,6 +262,7 @@ func (all *joining) enter(s *stage.State) {
 			s.Add(plan.Fchdir(m.root), plan.Chroot("."))
 		}
 	}
+	return nil
 }
 
 // note tells the state what has been joined.

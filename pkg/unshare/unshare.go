@@ -145,7 +145,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Outlive = n.Outlive
 		s.Plan.CloneJoiner(s.Name)
 		s.DieWithSupervisor()
-		all.enter(s)
+		if err := all.enter(s); err != nil {
+			return err
+		}
 		if joined&unix.CLONE_NEWUSER != 0 {
 			s.DieWithSupervisor()
 		}
@@ -159,7 +161,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Plan.Clone(s.Name, made, (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
 		s.Outlive = n.Outlive
 		s.DieWithSupervisor()
-		all.enter(s)
+		if err := all.enter(s); err != nil {
+			return err
+		}
 		if joined&unix.CLONE_NEWUSER != 0 {
 			s.DieWithSupervisor()
 		}
@@ -167,7 +171,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 			s.Add(plan.Unshare(now))
 		}
 	default:
-		all.enter(s)
+		if err := all.enter(s); err != nil {
+			return err
+		}
 		if now != 0 {
 			s.Add(plan.Unshare(now))
 		}
