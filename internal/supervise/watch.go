@@ -105,6 +105,8 @@ func (s *supervisor) ended(pid int, status unix.WaitStatus) {
 	case pid == s.PID && !s.Direct():
 		if of, ok := s.PayloadStatus(); ok {
 			status = of
+		} else {
+			s.send(unix.SIGKILL) // its parent was killed
 		}
 	case pid != s.Payload || !s.Direct():
 		return
