@@ -70,6 +70,9 @@ func condition(t *testing.T, name string) (bool, error) {
 		if !ok && !kernelHasLandlock(n) {
 			return false, nil // nothing that could be installed
 		}
+	case "file": // what depends on the kernel's configuration
+		_, err := os.Stat(value)
+		return err == nil, nil
 	case "linux":
 		return kernelAtLeast(value), nil
 	case "needs-idmap": // a file system in which mounts can be id-mapped

@@ -87,11 +87,11 @@ func (s *supervisor) stops() (more bool, err error) {
 			return false, nil
 		case !status.Stopped():
 			s.ended(pid, status)
-		case pid == s.PID && !s.Direct():
+		case pid == s.PID && !s.Direct() && s.left.IsZero():
 			stop = true // what stands between is not followed any more
 		case s.Watch.Stopped(pid, status):
 			// The threads of a process stop all together.
-			stop = stop || pid == s.Payload
+			stop = stop || pid == s.Payload && s.left.IsZero()
 		}
 	}
 	if stop {
@@ -102,6 +102,8 @@ func (s *supervisor) stops() (more bool, err error) {
 
 func (s *supervisor) ended(pid int, status unix.WaitStatus) {
 	switch {
+	case !s.left.IsZero():
+		return // another one may have its number by now
 	case pid == s.PID && !s.Direct():
 		if of, ok := s.PayloadStatus(); ok {
 			status = of
