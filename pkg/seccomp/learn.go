@@ -26,10 +26,13 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -91,6 +94,9 @@ type learner struct {
 	// the payload starts: what it does to names on the way leads nowhere else.
 	dir  *os.Root
 	base string
+	// tmp is the name under which it is written. A process number would not do:
+	// another run can have it in another PID namespace.
+	tmp string
 	tracer
 	also []string
 	// joiner is set if the plan attaches to the joiner.
@@ -135,6 +141,7 @@ func (l *learner) open() error {
 		return fmt.Errorf("%s: %w", dir, bare(err))
 	}
 	l.base = filepath.Base(path)
+	l.tmp = fmt.Sprintf(".%s.%08x", l.base, rand.Uint32())
 	return nil
 }
 
@@ -150,16 +157,59 @@ func (l *learner) existing(into *Recording) (fs.FileMode, error) {
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return 0, errors.New("it is a symbolic link that leads nowhere")
 	case !fi.Mode().IsRegular():
-		return 0, errors.New("it is no regular file")
+		return 0, errNotRegular
 	case fi.Size() == 0: // as mktemp(1) leaves it
 		return fi.Mode().Perm(), nil
 	}
-	data, err := l.dir.ReadFile(l.base)
+	// It may be another one by now, and a FIFO nobody writes to.
+	f, err := l.dir.OpenFile(l.base, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, bare(err)
 	}
+	defer f.Close()
+	if fi, err = f.Stat(); err != nil {
+		return 0, bare(err)
+	}
+	if !fi.Mode().IsRegular() {
+		return 0, errNotRegular
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
+	if err != nil {
+		return 0, bare(err)
+	}
+	if len(data) > maxProfile {
+		return 0, errNotLearned
+	}
 	return fi.Mode().Perm(), into.Merge(data)
 }
+
+// maxProfile is more bytes than a profile has that allows all that there is to
+// tell apart.
+const maxProfile = 4 << 20
+
+// patience is how long another run that writes is waited for. That takes it no
+// time; but anyone may hold the lock.
+const patience = 10 * time.Second
+
+// lock keeps other runs from writing between here and unlock.
+func (l *learner) lock() (unlock func(), err error) {
+	d, err := l.dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { d.Close() }, nil
+		}
+		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(end) {
+			d.Close()
+			return nil, fmt.Errorf("flock of its directory: %w", err)
+		}
+	}
+}
+
+var errNotRegular = errors.New("it is no regular file")
 
 func bare(err error) error {
 	var pe *fs.PathError
@@ -184,7 +234,7 @@ func (l *learner) attach(at *plan.At) error {
 		return l.error(err)
 	}
 	tmp.Close()
-	l.dir.Remove(l.tmp())
+	l.dir.Remove(l.tmp)
 	if err := l.seize(at.PID); err != nil {
 		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID, err)
 		if err == unix.EPERM {
@@ -202,13 +252,11 @@ func (l *learner) attach(at *plan.At) error {
 	return nil
 }
 
-func (l *learner) tmp() string { return fmt.Sprintf(".%s.%d", l.base, os.Getpid()) }
-
 // create makes a file beside the one that is to be written.
 func (l *learner) create(mode fs.FileMode) (*os.File, error) {
-	f, err := l.dir.OpenFile(l.tmp(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	f, err := l.dir.OpenFile(l.tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.tmp(), bare(err))
+		return nil, fmt.Errorf("%s: %w", l.tmp, bare(err))
 	}
 	return f, nil
 }
@@ -222,7 +270,12 @@ func (l *learner) write() (notes []string, err error) {
 	for _, name := range l.also {
 		l.recording.add(native, name, 0)
 	}
-	// Another run may have written it meanwhile.
+	// Another run may have written it meanwhile, or be about to.
+	if unlock, err := l.lock(); err == nil {
+		defer unlock()
+	} else {
+		notes = append(notes, fmt.Sprintf("--learn %s: %v: what another run learns at the same time may be lost", l.path, bare(err)))
+	}
 	mode, err := l.existing(l.recording)
 	if err != nil {
 		return notes, l.error(err)
@@ -248,10 +301,10 @@ func (l *learner) write() (notes []string, err error) {
 		err = e
 	}
 	if err == nil {
-		err = l.dir.Rename(l.tmp(), l.base)
+		err = l.dir.Rename(l.tmp, l.base)
 	}
 	if err != nil {
-		l.dir.Remove(l.tmp())
+		l.dir.Remove(l.tmp)
 		return notes, l.error(bare(err))
 	}
 	return notes, nil

@@ -294,3 +294,63 @@ func TestLearnFile(t *testing.T) {
 		}
 	}
 }
+
+// TestLearnTogether checks that runs which end at the same time lose nothing of
+// each other.
+func TestLearnTogether(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.json")
+	var names []string
+	errs := make(chan error)
+	for _, c := range X86_64.table[:20] {
+		names = append(names, c.name)
+		go func() {
+			l, err := (&Filter{Learn: file}).learner()
+			if err == nil {
+				err = l.open()
+			}
+			if err == nil {
+				defer l.dir.Close()
+				l.recording.add(X86_64, c.name, 0)
+				_, err = l.write()
+			}
+			errs <- err
+		}()
+	}
+	for range names {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !bytes.Contains(data, []byte(`"`+name+`"`)) {
+			t.Errorf("%s is lost", name)
+		}
+	}
+}
+
+// TestLearnBig checks that of a file without an end not all is read.
+func TestLearnBig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.json")
+	data, err := (&Recording{}).Profile(X86_64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		size  int64
+		taken bool
+	}{{int64(len(data)), true}, {1 << 42, false}} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, c.size); err != nil {
+			t.Skip(err)
+		}
+		if _, err := (&Filter{Learn: file}).learner(); (err == nil) != c.taken {
+			t.Errorf("%d bytes: %v", c.size, err)
+		}
+	}
+}
