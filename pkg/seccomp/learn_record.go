@@ -28,6 +28,8 @@ type Recording struct {
 	// names are those of the tables, by number.
 	names map[*Arch]map[uint32]string
 	notes []string
+	// numbers is how many of the notes are of calls that have no name.
+	numbers int
 }
 
 // telling are the arguments that say what a call does. Of a mask that is not 0
@@ -64,6 +66,9 @@ const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 // of them the call is allowed whatever the argument is.
 const maxValues = 100
 
+// maxNumbers is how many calls that have no name are told one by one.
+const maxNumbers = 10
+
 // always are calls that every process may come to make, and of which the moment
 // decides whether it does: a signal, a stop, an end.
 var always = []string{"execve", "exit", "exit_group", "restart_syscall", "rt_sigreturn"}
@@ -83,13 +88,21 @@ func (r *Recording) Call(audit, nr uint32, args [6]uint64) {
 	a := arches[i]
 	name, ok := r.name(a, nr)
 	if !ok {
-		r.note(fmt.Sprintf("call %d of %s is left out: it has no name, and a profile has no numbers", nr, a.Name))
+		r.unnamed(fmt.Sprintf("call %d of %s is left out: it has no name, and a profile has no numbers", nr, a.Name))
 		return
 	}
-	if name == "clone" && args[0]&unix.CLONE_UNTRACED != 0 {
-		r.note("a process was made with CLONE_UNTRACED: what it does is not seen")
+	if name == "clone" {
+		r.cloned(args[0])
 	}
 	r.add(a, name, args[telling[name].arg])
+}
+
+// cloned looks at the flags of a clone(2), or at those of a clone3(2), which are
+// not in its arguments.
+func (r *Recording) cloned(flags uint64) {
+	if flags&unix.CLONE_UNTRACED != 0 {
+		r.note("a process was made with CLONE_UNTRACED: what it does is not seen")
+	}
 }
 
 // add records a name and the value of the argument that tells, if there is one.
@@ -130,9 +143,25 @@ func (r *Recording) set(name string, values map[uint64]bool) {
 	r.calls[name] = values
 }
 
-func (r *Recording) note(text string) {
-	if !slices.Contains(r.notes, text) {
-		r.notes = append(r.notes, text)
+// note reports whether the text is new.
+func (r *Recording) note(text string) bool {
+	if slices.Contains(r.notes, text) {
+		return false
+	}
+	r.notes = append(r.notes, text)
+	return true
+}
+
+// unnamed is note for a call by a number. Of these there are too many to tell
+// all.
+func (r *Recording) unnamed(text string) {
+	switch {
+	case r.numbers < maxNumbers:
+		if r.note(text) {
+			r.numbers++
+		}
+	case !slices.Contains(r.notes, text):
+		r.note("calls by more numbers that have no name are left out")
 	}
 }
 

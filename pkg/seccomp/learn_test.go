@@ -240,6 +240,12 @@ func TestRecordingNotes(t *testing.T) {
 			t.Errorf("the notes say %q not once:\n%s", want, got)
 		}
 	}
+	for nr := range uint32(1000) {
+		r.Call(X86_64.Audit, 10000+nr, [6]uint64{})
+	}
+	if n := len(r.Notes()); n > maxNumbers+10 {
+		t.Errorf("%d notes", n)
+	}
 	if r.String() != "clone io_uring_setup" || r.Len() != 2 {
 		t.Errorf("recorded: %v", r)
 	}

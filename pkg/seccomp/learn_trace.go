@@ -105,5 +105,10 @@ func (t *tracer) call(tid int) {
 	if ptrace(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))) == nil &&
 		info.op == unix.PTRACE_SYSCALL_INFO_ENTRY {
 		t.recording.Call(info.arch, uint32(info.nr), info.args)
+		if uint32(info.nr)&^x32Bit == unix.SYS_CLONE3 { // on every architecture
+			var flags uint64 // what struct clone_args starts with
+			_ = ptrace(unix.PTRACE_PEEKDATA, tid, uintptr(info.args[0]), uintptr(unsafe.Pointer(&flags)))
+			t.recording.cloned(flags)
+		}
 	}
 }

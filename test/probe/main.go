@@ -80,7 +80,9 @@ func main() {
 	case "clock": // probe clock monotonic|boottime|realtime
 		clock(args[0])
 	case "userns": // probe userns clone|clone3: make a user namespace
-		say(userns(args[0]))
+		say(clone(args[0], unix.CLONE_NEWUSER))
+	case "untraced": // probe untraced clone|clone3: make a process that no tracer of ours sees
+		say(clone(args[0], unix.CLONE_UNTRACED))
 	case "pidfd": // probe pidfd PID FD PROGRAM...: execute with the descriptor
 		pid, _ := strconv.Atoi(args[0])
 		to, _ := strconv.Atoi(args[1])
@@ -134,11 +136,11 @@ func sendto(from, to string) error {
 	return err
 }
 
-// userns clones a child in a new user namespace, which does nothing.
-func userns(how string) syscall.Errno {
+// clone clones a child with flags, which does nothing.
+func clone(how string, flags uintptr) syscall.Errno {
 	// struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, ...
-	args := [8]uint64{0: unix.CLONE_NEWUSER, 4: uint64(unix.SIGCHLD)}
-	nr, a, b := uintptr(unix.SYS_CLONE), uintptr(unix.CLONE_NEWUSER)|uintptr(unix.SIGCHLD), uintptr(0)
+	args := [8]uint64{0: uint64(flags), 4: uint64(unix.SIGCHLD)}
+	nr, a, b := uintptr(unix.SYS_CLONE), flags|uintptr(unix.SIGCHLD), uintptr(0)
 	if how == "clone3" {
 		nr, a, b = unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args)
 	}
