@@ -90,8 +90,9 @@ func (s *supervisor) stops() (more bool, err error) {
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
 			stop = true // what stands between is not followed any more
 		case s.Watch.Stopped(pid, status):
-			// The threads of a process stop all together.
-			stop = stop || pid == s.Payload && s.left.IsZero()
+			// The threads of a process stop all together. Of a payload that is no
+			// child of ours nobody tells us if it is not followed.
+			stop = stop || pid == s.Payload && s.Direct() && s.left.IsZero()
 		}
 	}
 	if stop {
