@@ -11,11 +11,13 @@ package seccomp
 //     builds a pipeline, which then waits for ever. And there is one listener
 //     for a tree of processes.
 //   - SECCOMP_RET_TRACE. What outlives the tracer can make no call any more.
-//   - PTRACE_SYSCALL after PTRACE_SEIZE, which is used. It does not touch
-//     signals, job control and other filters, sees the call before any filter
-//     does, and ends without a trace. Its price: what uses ptrace(2) itself
-//     fails under it, and set-user-ID programs get no privileges from the
-//     kernel, which no_new_privs takes anyway.
+//   - PTRACE_SYSCALL after PTRACE_SEIZE, which is used. It leaves job control
+//     and other filters alone, sees the call before any filter does, and ends
+//     without a trace. Its price: what uses ptrace(2) itself fails under it,
+//     set-user-ID programs get no privileges from the kernel, which no_new_privs
+//     takes anyway, and a signal that is ignored interrupts a call all the same.
+//     Of those that are not restarted, as epoll_wait(2), that is to be seen;
+//     what waits in them mostly copes with it, which cannot be said of close(2).
 //
 // The child is attached to right after the clone, before its ids change and it
 // ceases to be dumpable, when that takes no privilege and the supervisor is an
@@ -155,7 +157,7 @@ func (l *learner) existing(into *Recording) (fs.FileMode, error) {
 	case err != nil:
 		return 0, bare(err)
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return 0, errors.New("it is a symbolic link that leads nowhere")
+		return 0, errors.New("it is a symbolic link that leads nowhere, or has come since the start")
 	case !fi.Mode().IsRegular():
 		return 0, errNotRegular
 	case fi.Size() == 0: // as mktemp(1) leaves it
@@ -238,7 +240,7 @@ func (l *learner) attach(at *plan.At) error {
 	if err := l.seize(at.PID); err != nil {
 		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID, err)
 		if err == unix.EPERM {
-			text = fmt.Errorf("%w (is this traced already, or kernel.yama.ptrace_scope above 1?)", text)
+			text = fmt.Errorf("%w (is this traced already, is kernel.yama.ptrace_scope above 1, or is this program one that you may execute and not read?)", text)
 		}
 		return text
 	}
