@@ -34,6 +34,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	sys "syscall"
 	"time"
 
 	"hk/pkg/plan"
@@ -147,42 +148,41 @@ func (l *learner) open() error {
 	return nil
 }
 
-// existing merges the file that is there into a recording. The mode is that of
-// the file, or 0.
-func (l *learner) existing(into *Recording) (fs.FileMode, error) {
+// existing merges the file that is there, if there is one, into a recording.
+func (l *learner) existing(into *Recording) (fs.FileInfo, error) {
 	fi, err := l.dir.Lstat(l.base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return 0, nil
+		return nil, nil
 	case err != nil:
-		return 0, bare(err)
+		return nil, bare(err)
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return 0, errors.New("it is a symbolic link that leads nowhere, or has come since the start")
+		return nil, errors.New("it is a symbolic link that leads nowhere, or has come since the start")
 	case !fi.Mode().IsRegular():
-		return 0, errNotRegular
+		return nil, errNotRegular
 	case fi.Size() == 0: // as mktemp(1) leaves it
-		return fi.Mode().Perm(), nil
+		return fi, nil
 	}
 	// It may be another one by now, and a FIFO nobody writes to.
 	f, err := l.dir.OpenFile(l.base, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return 0, bare(err)
+		return nil, bare(err)
 	}
 	defer f.Close()
 	if fi, err = f.Stat(); err != nil {
-		return 0, bare(err)
+		return nil, bare(err)
 	}
 	if !fi.Mode().IsRegular() {
-		return 0, errNotRegular
+		return nil, errNotRegular
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
 	if err != nil {
-		return 0, bare(err)
+		return nil, bare(err)
 	}
 	if len(data) > maxProfile {
-		return 0, errNotLearned
+		return nil, errNotLearned
 	}
-	return fi.Mode().Perm(), into.Merge(data)
+	return fi, into.Merge(data)
 }
 
 // maxProfile is more bytes than a profile has that allows all that there is to
@@ -209,6 +209,14 @@ func (l *learner) lock() (unlock func(), err error) {
 			return nil, fmt.Errorf("flock of its directory: %w", err)
 		}
 	}
+}
+
+// keep gives a new file the owner, if the caller may, and the mode of another.
+func keep(f *os.File, old fs.FileInfo) error {
+	if st, ok := old.Sys().(*sys.Stat_t); ok {
+		_ = f.Chown(int(st.Uid), int(st.Gid))
+	}
+	return f.Chmod(old.Mode().Perm())
 }
 
 var errNotRegular = errors.New("it is no regular file")
@@ -278,7 +286,7 @@ func (l *learner) write() (notes []string, err error) {
 	} else {
 		notes = append(notes, fmt.Sprintf("--learn %s: %v: what another run learns at the same time may be lost", l.path, bare(err)))
 	}
-	mode, err := l.existing(l.recording)
+	old, err := l.existing(l.recording)
 	if err != nil {
 		return notes, l.error(err)
 	}
@@ -290,8 +298,8 @@ func (l *learner) write() (notes []string, err error) {
 	if err != nil {
 		return notes, l.error(err)
 	}
-	if mode != 0 {
-		err = tmp.Chmod(mode)
+	if old != nil {
+		err = keep(tmp, old)
 	}
 	if err == nil {
 		_, err = tmp.Write(data)
