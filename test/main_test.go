@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +44,14 @@ func atoi(s string) int {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	// nohup(1), or the & of a shell without job control, has children ignore
+	// these, and no shell can trap what it started with ignored. What is caught
+	// here is not.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	switch {
 	case *buildIn != "":
 		bin = *buildIn
