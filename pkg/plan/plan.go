@@ -49,12 +49,19 @@ func (a Actor) String() string {
 // descriptor. The zero value is not usable; [Plan.NewResult] makes one.
 type Result struct {
 	name string
+	// same is how many results before this one have that name.
+	same int
 	// set is where the value must be stored once it is known; filled in while
 	// a plan is laid out.
 	set []store
 }
 
-func (r *Result) String() string { return "$" + r.name }
+func (r *Result) String() string {
+	if r.same > 0 {
+		return fmt.Sprint("$", r.name, r.same+1)
+	}
+	return "$" + r.name
+}
 
 // An Op is one system call with its arguments. It belongs into one place of one
 // plan: the methods change it.
@@ -190,10 +197,7 @@ func New() *Plan { return &Plan{used: map[string]int{}, items: make([]item, 0, 2
 // reader; it is made unique.
 func (p *Plan) NewResult(name string) *Result {
 	p.used[name]++
-	if n := p.used[name]; n > 1 {
-		name = fmt.Sprint(name, n)
-	}
-	return &Result{name: name}
+	return &Result{name: name, same: p.used[name] - 1}
 }
 
 // Add appends ops, to be performed by the process that the plan has come to.

@@ -185,8 +185,10 @@ func rlimit(resource int) (soft, hard uint64) {
 func (h *Host) capabilities() {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
+	inheritable := uint64(0)
 	if unix.Capget(&head, &data[0]) == nil {
 		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
+		inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
 	}
 	for c := 0; c < 64; c++ {
 		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
@@ -196,10 +198,11 @@ func (h *Host) capabilities() {
 		h.LastCap = c
 		h.Bounding |= uint64(set&1) << c
 	}
-	if h.Permitted == 0 {
-		return // an ambient capability is a permitted one
-	}
+	// An ambient capability is a permitted and an inheritable one.
 	for c := 0; c <= h.LastCap; c++ {
+		if h.Permitted&inheritable>>c&1 == 0 {
+			continue
+		}
 		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0); err == nil {
 			h.Ambient |= uint64(set&1) << c
 		}
