@@ -232,8 +232,8 @@ func (m *message) give(at *At, step *Outside) error {
 
 // receive waits for the child's next message.
 //
-// The system call is made raw: the child is about to answer, and to have the
-// scheduler find another thread for nothing takes longer than that.
+// It blocks in recvmsg(2) itself: the child is about to answer, and a poller would
+// take longer to set up than that.
 func receive(sock int) (message, error) {
 	var b [1]byte
 	var control [128]byte
