@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // A Chain is stages in order, and the program that they isolate.
@@ -137,7 +136,8 @@ func (l *Link) parse(fs *getopt.Flags, words []string) ([]string, error) {
 	return rest, nil
 }
 
-// oneLine is the first line of an error.
+// oneLine is the first line of an error: what it quotes of the command line may
+// have more.
 func oneLine(err error) error {
 	if s, _, more := strings.Cut(err.Error(), "\n"); more {
 		return fmt.Errorf("%s", s)

@@ -54,14 +54,14 @@ func (f *Flags) Bool(name, short string, at *bool) {
 
 // BoolFunc adds a switch that set keeps.
 func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
-	f.Optional(name, "true", func(v string) error {
-		on, err := parseBool(v)
-		if err != nil {
-			return err
-		}
-		return set(on)
-	})
-	f.list[len(f.list)-1].short = short
+	f.list = append(f.list, flag{name: name, short: short, optional: true, missing: "true",
+		set: func(v string) error {
+			on, err := parseBool(v)
+			if err != nil {
+				return err
+			}
+			return set(on)
+		}})
 }
 
 // Reset takes all flags away, and keeps the memory for others.

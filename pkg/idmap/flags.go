@@ -6,9 +6,8 @@ import (
 	"math"
 	"strconv"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-idmap.

@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-landlock.

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-limit.

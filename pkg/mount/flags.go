@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-mount.

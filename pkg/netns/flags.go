@@ -3,9 +3,8 @@ package netns
 import (
 	"strings"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-net.

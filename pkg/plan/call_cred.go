@@ -51,7 +51,8 @@ func SetgroupsFrom(n Arg, m *Mem) *Op {
 // A SockFilter is one instruction of classic BPF.
 type SockFilter = unix.SockFilter
 
-// SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread.
+// SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread. prog
+// must stay as it is until the plan is performed.
 func SeccompFilter(prog []SockFilter) *Op {
 	// It is the kernel's struct.
 	code := &Mem{bytes: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(prog))), len(prog)*int(unsafe.Sizeof(SockFilter{})))}

@@ -1,7 +1,7 @@
 // Package plan holds a sandbox as a straight-line program of system calls.
 //
 // A [Plan] is a list of ops. An [Op] is one system call with its arguments, as
-// a value; an [Outside] step is work that only a process outside the new
+// data; an [Outside] step is work that only a process outside the new
 // namespaces can do. The same list is printed ([Plan.Text], [Plan.JSON], in
 // strace(1) notation) and performed ([Plan.Here] by the calling thread,
 // [Plan.Start] by a cloned child), so what is printed is what the kernel sees.

@@ -525,6 +525,17 @@ func TestFlagText(t *testing.T) {
 	}
 }
 
+func TestAddTwice(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("one op is in a plan twice: what changes it there changes it here")
+		}
+	}()
+	p, op := New(), Setsid()
+	p.Add("hk-x", op)
+	p.Add("hk-x", op)
+}
+
 func TestSizes(t *testing.T) {
 	// What the kernel has for these structs.
 	op := (&Plan{args: nil}).cloneOp(0)

@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"hk/pkg/getopt"
+
+	"golang.org/x/sys/unix"
 )
 
 // Flags binds f to the flags of hk-seccomp(1).

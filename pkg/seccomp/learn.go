@@ -37,11 +37,11 @@ import (
 	sys "syscall"
 	"time"
 
+	"hk/pkg/getopt"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
-	"hk/pkg/getopt"
 )
 
 func (f *Filter) learnFlag(fs *getopt.Flags) {

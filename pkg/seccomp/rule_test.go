@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
 	"hk/pkg/getopt"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseSelections(t *testing.T) {

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"hk/pkg/stage"
-
 	"hk/pkg/getopt"
+	"hk/pkg/stage"
 )
 
 // Kind is hk-setuser.
