@@ -54,12 +54,10 @@ func (c Cond) check(name string) error {
 		return errors.New("it is not known how the kernel takes it")
 	}
 	ones := ^uint64(0) >> (64 - 8*bytes)
-	// A negative number in 64 bits is that number.
-	signed := (c.Op == EQ || c.Op == NE) && c.Value|ones == ^uint64(0) && c.Value>>(8*bytes-1)&1 == 1
 	switch {
 	case c.Op == MaskedEQ && c.Value&^c.Mask != 0:
 		return fmt.Errorf("masked with %#x it is never %#x", c.Mask, c.Value)
-	case c.Op != MaskedEQ && c.Value&^ones != 0 && !signed, c.Op == MaskedEQ && c.Value&^ones != 0:
+	case c.Op != MaskedEQ && c.Value&^ones != 0 && !c.negative(bytes), c.Op == MaskedEQ && c.Value&^ones != 0:
 		return fmt.Errorf("the kernel takes %d bits of it: it is never %#x", 8*bytes, c.Value)
 	}
 	return nil

@@ -117,7 +117,7 @@ func (r *Recording) add(a *Arch, name string, value uint64) {
 	case !tells:
 		r.any(name)
 	default:
-		bytes, _ := width(name, arg.arg)
+		bytes, _ := a.width(name, arg.arg)
 		value &= ^uint64(0) >> (64 - 8*bytes)
 		if arg.mask != 0 {
 			value &= arg.mask

@@ -62,7 +62,7 @@ func recorded(t *testing.T, native *Arch, calls []made) {
 		if name, ok := tables.name(a, nr); ok && slices.Contains(p.Arches, a) {
 			want = slices.Contains(always, name) || name == "sigreturn" && slices.ContainsFunc(p.Arches, func(a *Arch) bool { return a.bits == 32 })
 			for _, c := range byName[name] {
-				want = want || alike(r, name, c.args, args)
+				want = want || alike(r, name, c, made{a, nr, args})
 			}
 		}
 		if got := m.run(t, a.Audit, nr, args); (got == Allow) != want {
@@ -94,17 +94,20 @@ var tables Recording
 func nameOf(c made) string { name, _ := tables.name(c.arch, c.nr); return name }
 
 // alike reports whether one of two calls stands for the other.
-func alike(r *Recording, name string, a, b [6]uint64) bool {
+func alike(r *Recording, name string, a, b made) bool {
 	arg, tells := telling[name]
 	if !tells || r.calls[name] == nil {
 		return true
 	}
-	bytes, _ := width(name, arg.arg)
-	mask := ^uint64(0) >> (64 - 8*bytes)
-	if arg.mask != 0 {
-		mask &= arg.mask
+	value := func(c made) uint64 {
+		bytes, _ := c.arch.width(name, arg.arg)
+		v := c.args[arg.arg] & (^uint64(0) >> (64 - 8*bytes))
+		if arg.mask != 0 {
+			v &= arg.mask
+		}
+		return v
 	}
-	return a[arg.arg]&mask == b[arg.arg]&mask
+	return value(a) == value(b)
 }
 
 var natives = map[*Arch][]*Arch{X86_64: {X86_64, X86, X32}, AArch64: {AArch64, ARM}}

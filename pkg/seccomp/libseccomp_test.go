@@ -118,7 +118,7 @@ func (p *Policy) text() string {
 
 // vectors are arguments that matter to a policy: around what it compares with,
 // in each place, with what the kernel does not look at 0.
-func (p *Policy) vectors(r *rand.Rand, name string) [][6]uint64 {
+func (p *Policy) vectors(r *rand.Rand, a *Arch, name string) [][6]uint64 {
 	list := [][6]uint64{{}, {1, 2, 3, 4, 5, 6}}
 	var interesting []uint64
 	for _, rule := range p.Rules {
@@ -132,7 +132,7 @@ func (p *Policy) vectors(r *rand.Rand, name string) [][6]uint64 {
 		var args [6]uint64
 		for i := range args {
 			args[i] = interesting[r.IntN(len(interesting))]
-			if bytes, ok := width(name, i); ok {
+			if bytes, ok := a.width(name, i); ok {
 				args[i] &= ^uint64(0) >> (64 - 8*bytes)
 			}
 		}
@@ -194,7 +194,7 @@ func TestLibseccomp(t *testing.T) {
 							skippedCalls++
 							continue
 						}
-						for _, args := range p.vectors(r, name) {
+						for _, args := range p.vectors(r, a, name) {
 							got, want := our.run(t, a.Audit, nr, args), their.run(t, a.Audit, nr, args)
 							if nr > newest && p.arch(a.Audit, nr) == a && !a.private(nr) {
 								want = Errno(unix.ENOSYS)

@@ -101,7 +101,10 @@ const (
 // at some bytes, in plain Go. The compiler is tested against it.
 func (c Cond) holds(arg uint64, bytes int) bool {
 	ones := ^uint64(0) >> (64 - 8*bytes)
-	arg, v, mask := arg&ones, c.Value&ones, c.Mask&ones
+	arg, v := arg&ones, c.Value
+	if c.negative(bytes) {
+		v &= ones
+	}
 	switch c.Op {
 	case EQ:
 		return arg == v
@@ -116,7 +119,14 @@ func (c Cond) holds(arg uint64, bytes int) bool {
 	case GE:
 		return arg >= v
 	}
-	return arg&mask == v
+	return arg&c.Mask == v
+}
+
+// negative reports whether what is compared with is a negative number, written in
+// 64 bits, that an argument of so many bytes can be.
+func (c Cond) negative(bytes int) bool {
+	ones := ^uint64(0) >> (64 - 8*bytes)
+	return (c.Op == EQ || c.Op == NE) && c.Value|ones == ^uint64(0) && c.Value>>(8*bytes-1)&1 == 1
 }
 
 // Evaluate is the meaning of a policy, in plain Go: what happens with a call of
@@ -133,7 +143,7 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 				continue
 			}
 			for _, c := range r.Conds {
-				if bytes, _ := width(name, c.Arg); !c.holds(args[c.Arg], bytes) {
+				if bytes, _ := arch.width(name, c.Arg); !c.holds(args[c.Arg], bytes) {
 					continue name
 				}
 			}

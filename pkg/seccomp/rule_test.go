@@ -189,6 +189,12 @@ func TestFlagRules(t *testing.T) {
 		{"--profile none --default deny --allow clone(arg0&0x10000000==0)", X86_64, "clone", [6]uint64{0x10000000}, eperm},
 		{"--profile none --default deny --allow clone(arg0&0x10000000==0)", X86_64, "clone3", [6]uint64{}, eperm},
 		{"--profile podman --allow clone(arg0&0x10000000==0)", X86_64, "clone", [6]uint64{0x10000000}, Allow},
+		// An argument of 32 bits is compared as such, whatever the register has.
+		{"--profile none --deny mprotect(arg2==7) --arch x86,x32", X86, "mprotect", [6]uint64{0, 1, 1<<32 | 7}, eperm},
+		{"--profile none --deny mprotect(arg2==7) --arch x86,x32", X86, "mprotect", [6]uint64{0, 1, 1<<32 | 3}, Allow},
+		{"--profile none --deny mprotect(arg2==7) --arch x86,x32", X86_64, "mprotect", [6]uint64{0, 1, 1<<32 | 7}, Allow},
+		{"--profile none --deny mprotect(arg1>0xffffffff) --arch x86", X86, "mprotect", [6]uint64{0, 1 << 32, 7}, Allow},
+		{"--profile none --deny mprotect(arg1>0xffffffff) --arch x86", X86_64, "mprotect", [6]uint64{0, 1 << 32, 7}, eperm},
 		// What socketcall(2) and ipc(2) do comes along.
 		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{1}, eperm},
 		{"--profile none --deny socket --arch x86", X86, "socketcall", [6]uint64{2}, Allow},

@@ -82,9 +82,12 @@ func (g *graph) fetch(word, mask uint32, jump uint16, k uint32, t, f *node) *nod
 func (g *graph) condition(c Cond, bytes int, t, f *node) *node {
 	lo := uint32(offsetArgs + 8*c.Arg)
 	hi := lo + 4
-	wide, ones := bytes == 8, allOnes
-	if bytes == 2 {
-		ones = 0xffff
+	wide, ones := bytes == 8, allOnes>>(32-8*min(bytes, 4))
+	if c.Value > ^uint64(0)>>(64-8*bytes) && !c.negative(bytes) { // more than it can be
+		if c.Op == NE || c.Op == LT || c.Op == LE {
+			return t
+		}
+		return f
 	}
 	vlo, vhi := uint32(c.Value)&ones, uint32(c.Value>>32)
 	// both compares the upper words, if there are any, and goes on with the
@@ -142,7 +145,7 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 			}
 			n := g.leaf(r.Action)
 			for j := len(r.Conds) - 1; j >= 0; j-- {
-				bytes, _ := width(name, r.Conds[j].Arg)
+				bytes, _ := a.width(name, r.Conds[j].Arg)
 				n = g.condition(r.Conds[j], bytes, n, rest)
 			}
 			byNumber[nr] = n

@@ -60,8 +60,18 @@ var widths = [...]struct{ name, bytes string }{
 	{"vmsplice", "4884"}, {"wait4", "4848"}, {"waitid", "44848"}, {"waitpid", "484"}, {"write", "488"}, {"writev", "488"},
 }
 
-// width is the number of bytes of an argument that the kernel looks at. ok is
-// false if that is not known.
+// width is the number of bytes of an argument that the kernel looks at on the
+// architecture. ok is false if that is not known.
+//
+// An argument of a 32 bit architecture has 32 bits, but a program of amd64 that
+// makes such a call by int 0x80 fills 64 of each register: the filter sees them
+// all, and the kernel leaves the upper half out after that.
+func (a *Arch) width(name string, arg int) (bytes int, ok bool) {
+	bytes, ok = width(name, arg)
+	return min(bytes, a.bits/8), ok
+}
+
+// width is that of 64 bit architectures.
 func width(name string, arg int) (bytes int, ok bool) {
 	for _, w := range widths {
 		if w.name == name && arg < len(w.bytes) {

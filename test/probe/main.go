@@ -19,13 +19,15 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Println("usage: probe syscall|uring|connect|listen|abstract|sleep ...")
+		fmt.Println("usage: probe syscall|int80|uring|connect|listen|abstract|sleep ...")
 		os.Exit(2)
 	}
 	args := os.Args[2:]
 	switch os.Args[1] {
 	case "syscall": // probe syscall NAME|NUMBER [ARG...]
 		say(call(args))
+	case "int80": // probe int80 NUMBER [ARG...]: a call of i386 by a program of amd64
+		say(callInt80(args))
 	case "uring": // probe uring PATH: opens it without openat(2)
 		say(uringOpen(args[0]))
 	case "exists":

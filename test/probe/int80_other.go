@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package main
+
+import "syscall"
+
+func callInt80([]string) syscall.Errno { return syscall.ENOSYS }
