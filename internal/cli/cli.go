@@ -128,6 +128,7 @@ func finish(name string, p *plan.Plan, verbose bool, status *status) int {
 	if verbose {
 		trace = os.Stderr
 	}
+	p.Failed = func(err error) { os.Exit(report(name, status, err)) }
 	if err := p.Here(trace); err != nil {
 		return report(name, status, err)
 	}
@@ -146,6 +147,7 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		if !state.Again {
 			status.write(event{Event: "started", PID: os.Getpid()})
 		}
+		p.Failed = func(err error) { os.Exit(report(name, status, err)) }
 		return report(name, status, p.Here(trace))
 	}
 	child, err := p.Start()
@@ -173,6 +175,9 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		if err != nil {
 			return report(name, status, err)
 		}
+	}
+	if p.MayKill != "" && ended.Signaled() && ended.Signal() == unix.SIGSYS {
+		p.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
 	}
 	status.exited(ended)
 	supervise.Exit(ended)

@@ -49,6 +49,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	default:
 		t.release()
 	}
+	if err := s.Complete(); err != nil {
+		return nil, &UsageError{s.Name, err}
+	}
 	return s, nil
 }
 

@@ -24,5 +24,10 @@ child:
 	CALL AX
 	INT  $3
 
+// func fault()
+TEXT ·fault(SB), NOSPLIT, $0-0
+	UNDEF
+	RET
+
 DATA ·childPC(SB)/8, $·childMain(SB)
 GLOBL ·childPC(SB), RODATA|NOPTR, $8

@@ -23,5 +23,10 @@ child:
 	BL   (R9)
 	BRK
 
+// func fault()
+TEXT ·fault(SB), NOSPLIT, $0-0
+	UNDEF
+	RET
+
 DATA ·childPC(SB)/8, $·childMain(SB)
 GLOBL ·childPC(SB), RODATA|NOPTR, $8

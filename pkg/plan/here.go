@@ -15,7 +15,7 @@ import (
 //
 // If trace is not nil, each op and its result is written to it. What follows a
 // seccomp filter is written before it is done, for the filter may forbid
-// writing.
+// writing. If p.Mute is set, Here does not return: p.Failed is called instead.
 func (p *Plan) Here(trace io.Writer) error {
 	if p.Cloned() {
 		panic("plan: Here is for plans without a clone")
@@ -26,9 +26,14 @@ func (p *Plan) Here(trace io.Writer) error {
 	}
 	defer l.free()
 	at := p.atCaller(l)
+	var t *teller
+	if p.Failed != nil && p.Mute {
+		t = newTeller(p, l)
+	}
 	for k := 0; ; {
 		for _, step := range p.stepsAfter(l, k) {
 			if err := at.do(step); err != nil {
+				t.tell(err)
 				return err
 			}
 			if trace != nil {
@@ -48,6 +53,7 @@ func (p *Plan) Here(trace io.Writer) error {
 			end = p.piece(l, k, len(l.index))
 		}
 		if !perform(l.head, uintptr(k), uintptr(end)) {
+			t.tell(nil)
 			return p.failure(l, int(l.head.failed)-1)
 		}
 		if trace != nil {

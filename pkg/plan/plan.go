@@ -186,6 +186,13 @@ type Plan struct {
 	// LeftOut gets what outside steps find missing of what was asked for only if
 	// possible; nil drops it.
 	LeftOut func(stage, what string)
+	// Mute is set if a filter of the plan may deny the thread that performs it
+	// what it takes to tell of a failure. Another thread then calls Failed,
+	// which must not return.
+	Mute   bool
+	Failed func(error)
+	// MayKill is what may kill the child when it executes the payload, or "".
+	MayKill string
 	// Warn gets what outside steps find that is no failure; nil drops it.
 	Warn func(stage, text string)
 }

@@ -120,6 +120,16 @@ func parseArch(name string) (*Arch, error) {
 	return nil, fmt.Errorf("%q is not x86_64, x86, x32, aarch64, arm or native", name)
 }
 
+// String is the rule as a flag.
+func (r FlagRule) String() string {
+	flag, errno, _ := strings.Cut(flagText(r.Action), ":")
+	list := selectionsText(r.Selections)
+	if errno != "" {
+		list += ":" + errno
+	}
+	return "--" + flag + "=" + list
+}
+
 // Args prints f as flags.
 func (f *Filter) Args() []string {
 	var args []string
@@ -130,12 +140,7 @@ func (f *Filter) Args() []string {
 	}
 	add("profile", f.Profile)
 	for _, r := range f.Rules {
-		flag, errno, _ := strings.Cut(flagText(r.Action), ":")
-		list := selectionsText(r.Selections)
-		if errno != "" {
-			list += ":" + errno
-		}
-		add(flag, list)
+		args = append(args, r.String())
 	}
 	if f.Default != nil {
 		add("default", flagText(*f.Default))

@@ -55,7 +55,7 @@ func multiplex(rules []Rule) []Rule {
 		for _, name := range r.Names {
 			for _, m := range multiplexed {
 				if m.name == name {
-					all = append(all, Rule{Names: []string{m.by}, Action: r.Action, Conds: []Cond{m.cond()}})
+					all = append(all, Rule{Names: []string{m.by}, Action: r.Action, Conds: []Cond{m.cond()}, Origin: r.Origin})
 				}
 			}
 		}

@@ -72,7 +72,14 @@ type Rule struct {
 	Names  []string
 	Action Action
 	Conds  []Cond
+	// Origin is what the rule was made of.
+	Origin Origin
 }
+
+// An Origin is where a rule was written: the entry of a profile, from 1 on, or
+// below 0 the flag of hk-seccomp(1). The zero value is that of a rule that
+// nobody has written.
+type Origin int
 
 // A Cond compares an argument, numbered from 0, as an unsigned number, and of it
 // the bytes that the kernel looks at: see widths.

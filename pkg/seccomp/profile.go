@@ -76,6 +76,9 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("syscalls[%d]: %w", i, err)
 		}
+		for j := range rules {
+			rules[j].Origin = Origin(i + 1)
+		}
 		p.Rules = append(p.Rules, rules...)
 		notes = append(notes, n...)
 	}
@@ -192,11 +195,11 @@ func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 		seen[a.Index] = true
 	}
 	if !repeated {
-		return []Rule{{names, act, conds}}, notes, nil
+		return []Rule{{Names: names, Action: act, Conds: conds}}, notes, nil
 	}
 	// Conditions on one argument are alternatives, as runc has them.
 	for _, c := range conds {
-		rules = append(rules, Rule{names, act, []Cond{c}})
+		rules = append(rules, Rule{Names: names, Action: act, Conds: []Cond{c}})
 	}
 	return rules, notes, nil
 }

@@ -85,8 +85,10 @@ func (f *Filter) Plan(s *stage.State) error {
 	if fl.code == nil {
 		return nil
 	}
-	s.Add(plan.SeccompFilter(fl.code))
+	load := plan.SeccompFilter(fl.code)
+	s.Add(load)
 	s.Filtered = true
+	s.AtEnd(func() error { return f.checkRest(s, load, fl) })
 	return nil
 }
 
@@ -235,7 +237,7 @@ func (f *Filter) amend(p *Policy) (notes []string, err error) {
 		}
 	}
 	var rules []Rule
-	for _, r := range f.Rules {
+	for i, r := range f.Rules {
 		for _, sel := range r.Selections {
 			names := []string{sel.Name}
 			switch {
@@ -247,7 +249,7 @@ func (f *Filter) amend(p *Policy) (notes []string, err error) {
 				notes = append(notes, fmt.Sprintf("there is no system call %q", sel.Name))
 				continue
 			}
-			rules = append(rules, Rule{names, r.Action, sel.Conds})
+			rules = append(rules, Rule{Names: names, Action: r.Action, Conds: sel.Conds, Origin: Origin(-1 - i)})
 		}
 	}
 	rules = multiplex(rules)

@@ -89,12 +89,19 @@ type State struct {
 	Notes []string
 
 	deferred []deferral
+	atEnd    []check
 	limits   map[int][2]uint64
 }
 
 type deferral struct {
 	stage string
 	ops   []*plan.Op
+}
+
+// A check is a look of a stage at the whole plan.
+type check struct {
+	stage string
+	do    func() error
 }
 
 // NewState returns the state before the first stage.
@@ -165,6 +172,21 @@ func (s *State) DieWithSupervisor() {
 		// A chain that is not fused: an earlier stage, or the user, has set it.
 		s.Add(plan.ParentDeathSignal(s.Host.ParentDeathSignal))
 	}
+}
+
+// AtEnd has the stage that is planning look at the plan once it is complete.
+func (s *State) AtEnd(look func() error) { s.atEnd = append(s.atEnd, check{s.Name, look}) }
+
+// Complete lets the stages look at the plan. If one finds it wrong, s.Name is
+// that stage.
+func (s *State) Complete() error {
+	for _, c := range s.atEnd {
+		s.Name = c.stage
+		if err := c.do(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetgroupsDenied reports whether setgroups(2) is denied in the user namespace

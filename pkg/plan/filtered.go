@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Call is an op as a seccomp filter sees it, as far as that is known before
+// the op is performed.
+type Call struct {
+	Nr   uint32
+	Args [6]uint64
+	// Known has bit n set if argument n is known. The others are addresses, and
+	// what other ops give.
+	Known uint8
+}
+
+// Call is what a seccomp filter sees of the op.
+func (o *Op) Call() Call {
+	c := Call{Nr: uint32(o.nr), Known: 1<<6 - 1}
+	for i, a := range o.Args {
+		switch a.is.(type) {
+		case *Result, *Mem:
+			c.Known &^= 1 << i
+		default:
+			c.Args[i] = a.val
+		}
+	}
+	return c
+}
+
+// Excepts reports whether the plan goes on when the op fails with e.
+func (o *Op) Excepts(e unix.Errno) bool { return slices.Contains(o.except, e) }
+
+// Executes reports whether the op executes a program.
+func (o *Op) Executes() bool { return o.exec }
+
+// After lists the ops that come after one: those of the process that performs
+// it, and of the processes that are made by then.
+func (p *Plan) After(op *Op) []*Op {
+	i := slices.IndexFunc(p.items, func(it item) bool { return it.op == op })
+	var ops []*Op
+	for _, it := range p.items[i+1:] {
+		if it.step == nil {
+			ops = append(ops, it.op)
+		}
+	}
+	return ops
+}

@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// A teller is a thread that tells of a failure where the one that performs the
+// plan cannot: a filter, which is that thread's alone, may deny it every call.
+type teller struct {
+	err    error
+	failed atomic.Bool
+}
+
+// newTeller starts the thread. It ends with the process, or by the execve(2) of
+// the other one.
+func newTeller(p *Plan, l *layout) *teller {
+	// The other thread will be of no help to the runtime: it keeps a processor,
+	// and a collection would wait for it.
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(-1)
+	t := &teller{}
+	started := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		close(started)
+		for !t.failed.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		if t.err == nil {
+			t.err = p.failure(l, int(l.head.failed)-1)
+		}
+		p.Failed(t.err)
+	}()
+	<-started
+	return t
+}
+
+// tell has a failure told: err, or that of an op. It does not return, and neither
+// makes a call nor takes memory, for which the runtime may have to make one. A nil
+// teller does nothing.
+func (t *teller) tell(err error) {
+	if t == nil {
+		return
+	}
+	t.err = err
+	t.failed.Store(true)
+	for {
+	}
+}

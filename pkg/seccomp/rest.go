@@ -1,0 +1,106 @@
+package seccomp
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkRest refuses a filter that stops what the plan has yet to do after load:
+// execve(2) at least.
+func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
+	native := Native(runtime.GOARCH)
+	for _, name := range toTell {
+		nr, ok := native.Number(name)
+		answers, known := outcomes(fl.code, native.Audit, plan.Call{Nr: nr})
+		if ok && (!known || slices.ContainsFunc(answers, func(o outcome) bool { return o.act.denies() })) {
+			s.Plan.Mute = true
+		}
+	}
+	for _, op := range s.Plan.After(load) {
+		answers, ok := outcomes(fl.code, native.Audit, op.Call())
+		if !ok || slices.ContainsFunc(answers, func(o outcome) bool { return !o.stops(op) }) {
+			if i := slices.IndexFunc(answers, outcome.kills); i >= 0 && op.Executes() {
+				s.Plan.MayKill = f.culprit(fl, op.Call(), answers[i])
+			}
+			continue
+		}
+		what := fmt.Sprintf("%s, which comes after it in this chain", op)
+		if op.Executes() {
+			what = op.Name + "(2), by which what comes next is started"
+		}
+		return fmt.Errorf("%s denies %s: %v", f.culprit(fl, op.Call(), answers[0]), what, answers[0].act)
+	}
+	return nil
+}
+
+// toTell are the calls that it can take to tell of a failure and to exit.
+var toTell = [...]string{"exit_group", "futex", "madvise", "mmap", "munmap", "nanosleep", "rt_sigprocmask", "sigaltstack", "write"}
+
+// stops reports whether a plan does not come past the op.
+func (o outcome) stops(op *plan.Op) bool {
+	switch kind, data := o.act&^unix.SECCOMP_RET_DATA, o.act&unix.SECCOMP_RET_DATA; kind {
+	case Allow, Log:
+		return false
+	case errnoAction:
+		return !op.Excepts(unix.Errno(min(data, maxErrno)))
+	case Trace: // there is no tracer
+		return !op.Excepts(unix.ENOSYS)
+	}
+	return true
+}
+
+// kills reports whether the call ends its process with SIGSYS.
+func (o outcome) kills() bool {
+	switch o.act &^ unix.SECCOMP_RET_DATA {
+	case Allow, Log, errnoAction, Trace:
+		return false
+	}
+	return true
+}
+
+// culprit names what denies a call.
+func (f *Filter) culprit(fl filter, c plan.Call, o outcome) string {
+	if f.BPF != "" {
+		return fmt.Sprintf("--bpf %s: instruction %d", f.BPF, o.pc)
+	}
+	profile := "--profile " + f.profile()
+	if fl.policy == nil {
+		return profile
+	}
+	switch rule := fl.policy.denier(c); {
+	case rule != nil && rule.Origin > 0:
+		return fmt.Sprintf("%s: syscalls[%d]", profile, rule.Origin-1)
+	case rule != nil && rule.Origin < 0:
+		return f.Rules[-1-rule.Origin].String()
+	case f.Default != nil:
+		return "--default=" + flagText(*f.Default)
+	}
+	return profile + ": defaultAction"
+}
+
+// denier is the first rule that denies a call, or may, or nil.
+func (p *Policy) denier(c plan.Call) *Rule {
+	native := p.Arches[0]
+	for i, r := range p.Rules {
+		for _, name := range r.Names {
+			if nr, ok := native.Number(name); ok && nr == c.Nr && r.Action.denies() && r.may(name, c) {
+				return &p.Rules[i]
+			}
+		}
+	}
+	return nil
+}
+
+// may reports whether the conditions can hold.
+func (r Rule) may(name string, c plan.Call) bool {
+	return !slices.ContainsFunc(r.Conds, func(cond Cond) bool {
+		bytes, _ := width(name, cond.Arg)
+		return c.Known>>cond.Arg&1 != 0 && !cond.holds(c.Args[cond.Arg], bytes)
+	})
+}
