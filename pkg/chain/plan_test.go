@@ -73,6 +73,7 @@ func fakeHost(uid uint32) *stage.Host {
 			return "", unix.ENOENT
 		},
 		UserNS:      func() bool { return false },
+		MachineRoot: func() (uint32, bool) { return 0, true },
 		OwnNet:      func() bool { return false },
 		Mapped:      func() bool { return true },
 		NoSetgroups: func() bool { return false },

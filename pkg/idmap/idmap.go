@@ -63,14 +63,19 @@ func (d direction) single() bool {
 	return len(d.ranges) == 1 && d.ranges[0].Count == 1 && d.ranges[0].Outside == d.self
 }
 
-// inside is the caller's id inside of the namespace.
-func (d direction) inside() (uint32, bool) {
+// inside is the id inside of the namespace that one outside of it has.
+func (d direction) inside(outside uint32) (uint32, bool) {
 	for _, r := range d.ranges {
-		if d.self >= r.Outside && d.self-r.Outside < r.Count {
-			return r.Inside + (d.self - r.Outside), true
+		if outside >= r.Outside && outside-r.Outside < r.Count {
+			return r.Inside + (outside - r.Outside), true
 		}
 	}
 	return 0, false
+}
+
+func (d direction) maps(outside uint32) bool {
+	_, ok := d.inside(outside)
+	return ok
 }
 
 func (d direction) text() string {
@@ -182,7 +187,8 @@ func (m *Maps) Plan(s *stage.State) error {
 		return err
 	}
 	s.Mapped, s.NoSetgroups = true, setgroups == "deny"
-	id, ok := uid.inside()
+	s.MapsUser = uid.maps
+	id, ok := uid.inside(uid.self)
 	s.Root = ok && id == 0
 	return nil
 }

@@ -47,9 +47,17 @@ func (b *builder) filesystem(e Entry) error {
 	if t == nil {
 		return fmt.Errorf("unknown kind of entry")
 	}
-	attrs, rest, err := parseAttrs(e.Options, t.attrs)
+	set := t.attrs
+	if b.controls(string(e.Kind)) {
+		set |= unix.MOUNT_ATTR_RDONLY
+	}
+	attrs, rest, err := parseAttrs(e.Options, set)
 	if err != nil {
 		return err
+	}
+	covered := false
+	if e.Kind == Proc {
+		rest, covered = b.takeRWSys(rest)
 	}
 	var params [][2]string
 	for _, o := range rest {
@@ -79,29 +87,39 @@ func (b *builder) filesystem(e Entry) error {
 			as = newForeign("a read-only tmpfs")
 		}
 	}
-	b.attach(b.newMount(string(e.Kind), attrs.Set, params...), at, as)
+	b.attachNew(string(e.Kind), attrs.Set, params, at, as, covered)
 	return nil
 }
 
 // anyFilesystem mounts whatever type of file system the kernel takes.
 func (b *builder) anyFilesystem(fstype, source, target, options string) error {
-	attrs, rest, err := parseAttrs(options, nosuidNodev)
+	set := uint64(nosuidNodev)
+	if b.controls(fstype) {
+		set |= unix.MOUNT_ATTR_RDONLY
+	}
+	attrs, rest, err := parseAttrs(options, set)
 	if err != nil {
 		return err
+	}
+	covered := false
+	if fstype == string(Proc) {
+		rest, covered = b.takeRWSys(rest)
 	}
 	var params [][2]string
 	if source != "" && source != "none" {
 		params = append(params, [2]string{"source", source})
 	}
-	if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 {
-		params = append(params, [2]string{"ro"}) // else a device is opened for writing
+	if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 && !slices.Contains(controlFilesystems, fstype) {
+		// Else a device is opened for writing. What the machine has one of would be
+		// read-only for all of it.
+		params = append(params, [2]string{"ro"})
 	}
 	params = append(params, parameters(rest)...)
 	at, err := b.mountPoint(target, true)
 	if err != nil {
 		return err
 	}
-	b.attach(b.newMount(fstype, attrs.Set, params...), at, newForeign(fstype))
+	b.attachNew(fstype, attrs.Set, params, at, newForeign(fstype), covered)
 	return nil
 }
 
@@ -127,7 +145,7 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 	}
 	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
 	if fstype == "proc" {
-		const masked = "a procfs can be mounted in a user namespace only while all of an old one is visible; in a container whose /proc is partly covered bind that: --ro /proc"
+		const masked = "a procfs can be mounted in a user namespace only while all of an old one is visible; in a container whose /proc is partly covered bind that: --ro /proc; inside of a chain of root's, --proc=DST:rw-sys there leaves it visible"
 		create, mount = create.Hint(unix.EPERM, masked), mount.Hint(unix.EPERM, masked)
 	}
 	b.Add(create)

@@ -240,13 +240,26 @@ func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
 // attach moves a detached mount to its place. After it the place is known as
 // the given node.
 func (b *builder) attach(m *plan.Result, at place, as *node) {
+	b.move(m, at)
+	b.attached(m, at, as)
+}
+
+func (b *builder) move(m *plan.Result, at place) {
 	if at.known {
-		b.Add(plan.MoveMount(m, plan.Ref(at.base), at.path), plan.Close(m))
-		at.parent.children[at.name] = as
+		b.Add(plan.MoveMount(m, plan.Ref(at.base), at.path))
 		return
 	}
 	where := b.lookup(at, 0)
 	b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
+}
+
+// attached notes what move has attached, and closes what is not needed again.
+func (b *builder) attached(m *plan.Result, at place, as *node) {
+	if at.known {
+		b.Add(plan.Close(m))
+		at.parent.children[at.name] = as
+		return
+	}
 	if at.rest == "." { // on all of it
 		if *at.inside = *as; as.kind == dir {
 			at.inside.fd = m

@@ -153,7 +153,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	}
 	s.Add(setgroups...)
 	s.Add(plan.Setresgid(gid), plan.Setresuid(uid))
-	s.Root = c.User.isRoot()
+	s.Root, s.ChangesUser = c.User.isRoot(), true
 	if !s.Root && !keepCaps {
 		// The kernel does that only for who leaves user ID 0.
 		s.Add(plan.ClearAmbient(), plan.Capset(0, 0, 0))

@@ -73,6 +73,10 @@ type Host struct {
 	FDInfo func(fd int) (string, error)
 	// UserNS reports whether the caller is in a user namespace of its own.
 	UserNS func() bool
+	// MachineRoot is the ID that user 0 of the machine has in the caller's user
+	// namespace, or NoID if it has none there and the caller is not that user.
+	// known is false if that cannot be told.
+	MachineRoot func() (id uint32, known bool)
 	// UIDMap is the uid map of the user namespace of a process, which must not
 	// have ended: ENOENT. It is empty if there is none yet.
 	UIDMap func(pid int) (string, error)
@@ -114,12 +118,13 @@ func ThisHost() *Host {
 			b, err := read("/proc/self/uid_map")
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
 		},
-		Procfs:  procfs,
-		Program: program,
-		FDInfo:  func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
-		OwnNet:  ownNet,
-		TTY:     terminal,
-		UIDMap:  func(pid int) (string, error) { return read(fmt.Sprintf("/proc/%d/uid_map", pid)) },
+		MachineRoot: machineRoot,
+		Procfs:      procfs,
+		Program:     program,
+		FDInfo:      func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
+		OwnNet:      ownNet,
+		TTY:         terminal,
+		UIDMap:      func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) },
 		NoSetgroups: func() bool {
 			b, err := read("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"
@@ -243,6 +248,24 @@ func terminal() string {
 		}
 	}
 	return ""
+}
+
+// readAll reads a file of procfs that may be larger.
+func readAll(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var text []byte
+	var b [4096]byte
+	for {
+		n, err := unix.Read(fd, b[:])
+		if err != nil || n <= 0 {
+			return string(text), err
+		}
+		text = append(text, b[:n]...)
+	}
 }
 
 func procfs() error {

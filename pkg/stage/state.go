@@ -35,6 +35,9 @@ type State struct {
 	NextStage bool
 	// Mapped is set once the new user namespace has its id maps.
 	Mapped bool
+	// MapsUser reports whether a user ID of the caller's namespace has one in the
+	// user namespace that the plan has entered; nil if the map is not known.
+	MapsUser func(outside uint32) bool
 	// NoSetgroups is set once setgroups(2) is denied in the user namespace.
 	NoSetgroups bool
 	// NewRoot is set once the root directory is another one.
@@ -53,6 +56,8 @@ type State struct {
 	// ChangesIDs is set once an op changes user, group or supplementary ids,
 	// and SetsCaps once one sets the capability sets.
 	ChangesIDs, SetsCaps bool
+	// ChangesUser is set once an op changes the user ID.
+	ChangesUser bool
 
 	// Root is set if the payload will have user ID 0, as far as is known.
 	Root bool

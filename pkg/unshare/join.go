@@ -275,7 +275,7 @@ func (n *Namespaces) note(s *stage.State) error {
 	if flags&unix.CLONE_NEWUSER == 0 {
 		return nil
 	}
-	s.Mapped, s.Root = true, false
+	s.Mapped, s.Root, s.MapsUser = true, false, nil
 	s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
 	for _, j := range n.Join {
 		if j.Namespaces&unix.CLONE_NEWUSER == 0 || strings.Contains(j.Target, "/") {
@@ -296,6 +296,7 @@ func (n *Namespaces) note(s *stage.State) error {
 			return fmt.Errorf("--join %v: its user namespace has no ID map yet", j)
 		}
 		s.Root = isRoot(maps, s.Host.UID)
+		s.MapsUser = func(uid uint32) bool { return stage.MapHas(maps, uid) }
 	}
 	return nil
 }
