@@ -55,6 +55,8 @@ var chains = []struct {
 	{name: "limit before the clone", root: true, line: "hk-limit --nofile 100 hk-unshare --user hk-idmap -- /usr/bin/true"},
 	{name: "id-mapped", root: true, line: "hk-unshare -Ump hk-idmap -u 0:100000:65536 -g 0:100000:65536 hk-setuser --user 0:0 hk-mount --rootfs / --ro $BIN:/b:idmap --ro $BIN:/c:idmap=b:0:1:1 -- /usr/bin/true"},
 	{name: "id-mapped by the caller", root: true, line: "hk-mount --rootfs / --ro $BIN:/b:idmap=b:1000:0:1 -- /usr/bin/true"},
+	{name: "inherited", line: "probe inherit 13,17,37 10 none hk-limit --core 0 -- /usr/bin/true"},
+	{name: "inherited by a child", line: "probe inherit 13,17,37 10 none hk-unshare --user --pid --init hk-idmap hk-seccomp -- /usr/bin/true"},
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
 }
 
@@ -80,7 +82,15 @@ func TestExplain(t *testing.T) {
 
 func explained(t *testing.T, words []string) {
 	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
-	ex := exec.Command(filepath.Join(bin, words[0]), append([]string{"--explain=json"}, words[1:]...)...)
+	var before []string // the program that executes the chain
+	if words[0] == "probe" {
+		before, words = append([]string{filepath.Join(bin, "probe")}, words[1:5]...), words[5:]
+	}
+	command := func(words ...string) *exec.Cmd {
+		words = append(slices.Clip(before), words...)
+		return exec.Command(words[0], words[1:]...)
+	}
+	ex := command(append([]string{filepath.Join(bin, words[0]), "--explain=json"}, words[1:]...)...)
 	ex.Env = env
 	var stderr bytes.Buffer
 	ex.Stderr = &stderr
@@ -96,7 +106,7 @@ func explained(t *testing.T, words []string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("strace", append([]string{"-ff", "-qq", "-o", dir + "/s", "-s", "1000000",
+	cmd := command(append([]string{"strace", "-ff", "-qq", "-o", dir + "/s", "-s", "1000000",
 		"-e", "abbrev=execve,execveat", filepath.Join(bin, words[0])}, words[1:]...)...)
 	cmd.Env = env
 	stderr.Reset()

@@ -106,6 +106,15 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestEntry checks that what is tested starts as what is installed does.
+func TestEntry(t *testing.T) {
+	sources(t)
+	b, err := os.ReadFile("../Makefile")
+	if want := "LDFLAGS = -s -w -E " + entry + " "; err != nil || !strings.Contains(string(b), want) {
+		t.Errorf("the Makefile has no %q: %v", want, err)
+	}
+}
+
 // TestImports checks who may import whom.
 func TestImports(t *testing.T) {
 	stagePackages := map[string]bool{}
@@ -126,7 +135,7 @@ func TestImports(t *testing.T) {
 			switch {
 			case (pkg == "hk/pkg/plan" || pkg == "hk/pkg/getopt") && strings.HasPrefix(path, "hk/"):
 				t.Errorf("%s imports %s: it imports nothing of ours", f, path)
-			case pkg == "hk/pkg/stage" && strings.HasPrefix(path, "hk/") && path != "hk/pkg/plan" && path != "hk/pkg/getopt":
+			case pkg == "hk/pkg/stage" && strings.HasPrefix(path, "hk/") && path != "hk/pkg/plan" && path != "hk/pkg/getopt" && path != "hk/internal/entry":
 				t.Errorf("%s imports %s", f, path)
 			case stagePackages[pkg] && stagePackages[path] && path != pkg:
 				t.Errorf("%s imports %s: a stage imports no stage", f, path)

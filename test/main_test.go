@@ -90,16 +90,20 @@ func outer(m *testing.M) int {
 	return code
 }
 
+// entry is where the programs start if they are built by the Makefile.
+const entry = "hk/internal/entry.start"
+
 // build makes the programs, under all their names, and what the tests run
 // inside of sandboxes.
 func build() error {
 	if err := os.Chmod(bin, 0o755); err != nil {
 		return err
 	}
-	for _, b := range []struct{ out, pkg, arch string }{
-		{"hk-unshare", "../cmd/hk-unshare", ""}, {"probe", "./probe", ""}, {"probe386", "./probe", "386"},
+	for _, b := range []struct{ out, pkg, arch, flags string }{
+		{"hk-unshare", "../cmd/hk-unshare", "", "-E " + entry}, {"plain/hk-unshare", "../cmd/hk-unshare", "", ""},
+		{"probe", "./probe", "", ""}, {"probe386", "./probe", "386", ""},
 	} {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(bin, b.out), b.pkg)
+		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=exe", "-ldflags", b.flags, "-o", filepath.Join(bin, b.out), b.pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if b.arch != "" {
 			cmd.Env = append(cmd.Env, "GOARCH="+b.arch)
@@ -121,8 +125,10 @@ func build() error {
 		return err
 	}
 	for _, s := range stages[1:] {
-		if err := os.Link(filepath.Join(bin, "hk-unshare"), filepath.Join(bin, "hk-"+s)); err != nil {
-			return err
+		for _, dir := range []string{bin, filepath.Join(bin, "plain")} {
+			if err := os.Link(filepath.Join(dir, "hk-unshare"), filepath.Join(dir, "hk-"+s)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

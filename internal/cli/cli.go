@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/internal/entry"
 	"hk/internal/supervise"
 	"hk/pkg/chain"
 	"hk/pkg/plan"
@@ -36,6 +37,7 @@ var Version = "devel"
 // what the kernel holds by thread, as a parent-death signal. (To lock it by
 // runtime.LockOSThread starts one thread more, which every chain would pay for.)
 func Main(name string) {
+	entry.Started()
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
 		name = kind.Name
 	}
@@ -58,7 +60,7 @@ func run(kind *stage.Kind) int {
 		fmt.Print(last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N\nSee ", last.Kind.Name, "(1).\n")
 		return 0
 	case last.Common.Version:
-		fmt.Println(last.Kind.Name, Version)
+		fmt.Println(last.Kind.Name, Version, start())
 		return 0
 	}
 	if c.Printer() != nil {
@@ -113,6 +115,14 @@ func run(kind *stage.Kind) int {
 		return finish(kind.Name, state.Plan, settings.Verbose, status)
 	}
 	return perform(kind.Name, state, settings.Verbose, status)
+}
+
+// start says how the program was linked.
+func start() string {
+	if entry.Kept() {
+		return "(keeps the caller's signals and descriptors)"
+	}
+	return "(does not keep all of the caller's signals and descriptors: see hk-chain(7))"
 }
 
 func printed(name string, print func(io.Writer) error) int {

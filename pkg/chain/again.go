@@ -73,7 +73,7 @@ func (t *tail) again(c *Chain, links []Link) error {
 			return w == "--explain" || strings.HasPrefix(w, "--explain=")
 		})
 	}
-	t.Add(plan.Sigmask(t.Host.Sigmask))
+	t.restore()
 	t.Add(plan.Fexecve(by, plan.NewImage(words, env)).
 		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; %s from a read-only mount needs no copy", t.Name)))
 	return nil

@@ -197,8 +197,8 @@ func (t *tail) begin(links []Link) {
 	}
 }
 
-// release gives the thread the caller's signal mask back. It must come before a
-// filter that may forbid that.
+// release gives the thread what the caller had. It must come before a filter that
+// may forbid that.
 func (t *tail) release() {
 	if t.released {
 		return
@@ -208,6 +208,18 @@ func (t *tail) release() {
 	t.hand()
 	if t.Host.SelfFD >= 0 && !t.NextStage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
+	}
+	t.restore()
+}
+
+// restore undoes for the next program what the start of this one has changed:
+// limits, signals that are ignored, and the mask.
+func (t *tail) restore() {
+	t.RestoreLimits()
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		if t.Host.Ignored>>(sig-1)&1 != 0 {
+			t.Add(plan.Ignore(sig))
+		}
 	}
 	t.Add(plan.Sigmask(t.Host.Sigmask))
 }

@@ -139,9 +139,11 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 
 // TestPlans compares the plans of testdata/plan with what they were. A file is
 // a command line, with "$" before it for an ordinary user's and "#" for root's,
-// "HK_FUSE=0" or "ABI=n" perhaps, and the plan of it, or the error. ABI is the
-// kernel's of Landlock; with it notes, what is left out and comments are there
-// too. A name that ends in _amd64 is that of a file for that architecture only.
+// "HK_FUSE=0", "INHERITED" or "ABI=n" perhaps, and the plan of it, or the error.
+// INHERITED is a caller that ignores and blocks signals and has a limit with which
+// this program could not start. ABI is the kernel's of Landlock; with it notes,
+// what is left out and comments are there too. A name that ends in _amd64 is that
+// of a file for that architecture only.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txt")
 	if err != nil || len(files) == 0 {
@@ -196,6 +198,12 @@ func planned(t *testing.T, dir, line string) string {
 	}
 	line, unfused := strings.CutPrefix(line[2:], "HK_FUSE=0 ")
 	h := fakeHost(uid)
+	line, inherited := strings.CutPrefix(line, "INHERITED ")
+	if inherited {
+		h.Ignored = 1<<(unix.SIGPIPE-1) | 1<<(unix.SIGCHLD-1) | 1<<(40-1)
+		h.Sigmask = 1 << (unix.SIGTERM - 1)
+		h.Raised = []stage.Rlimit{{Name: "RLIMIT_AS", Resource: unix.RLIMIT_AS, Soft: 1000, Hard: 2000}}
+	}
 	abi, rest, _ := strings.Cut(line, " ")
 	hasABI := strings.HasPrefix(abi, "ABI=")
 	if hasABI {

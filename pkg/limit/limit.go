@@ -89,16 +89,14 @@ func (l *Limits) Plan(s *stage.State) error {
 		return fmt.Errorf("no limit is asked for: see hk-limit(1)")
 	}
 	for _, lim := range l.List {
-		op, err := lim.op(s)
-		if err != nil {
+		if err := lim.plan(s); err != nil {
 			return fmt.Errorf("--%s: %w", lim.Resource, err)
 		}
-		s.Limit(op)
 	}
 	return nil
 }
 
-func (lim Limit) op(s *stage.State) (*plan.Op, error) {
+func (lim Limit) plan(s *stage.State) error {
 	for _, r := range resources {
 		if r.name != lim.Resource {
 			continue
@@ -111,16 +109,20 @@ func (lim Limit) op(s *stage.State) (*plan.Op, error) {
 			hard = lim.Hard
 		}
 		if soft > hard {
-			return nil, fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
+			return fmt.Errorf("the soft limit %s is above the hard limit %s", format(soft), format(hard))
 		}
-		if s.NextStage && soft < floor(r.name) {
-			return nil, fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
+		starts := soft
+		if s.Host.Raises {
+			starts = hard
 		}
-		s.SetRlimit(r.id, soft, hard)
-		return plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
-			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"), nil
+		if s.NextStage && starts < floor(r.name) {
+			return fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
+		}
+		s.SetRlimit(r.id, soft, hard, plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
+			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"))
+		return nil
 	}
-	return nil, fmt.Errorf("unknown resource")
+	return fmt.Errorf("unknown resource")
 }
 
 func upper(s string) string {

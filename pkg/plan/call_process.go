@@ -71,9 +71,26 @@ func Sigmask(mask uint64) *Op {
 }
 
 // DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
-func DefaultAction(sig unix.Signal) *Op {
-	m := (&structure{}).u64(0).u64(0).u64(0).u64(0).is(func() string { return "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}" })
-	return call("rt_sigaction", unix.SYS_RT_SIGACTION, Sym(unix.SignalName(sig), uint64(sig)), Ptr(m), Null(), Int(8))
+func DefaultAction(sig unix.Signal) *Op { return sigaction(sig, 0, "SIG_DFL") }
+
+// Ignore is rt_sigaction(2) of a signal to SIG_IGN, by which the kernel drops one
+// that is pending.
+func Ignore(sig unix.Signal) *Op { return sigaction(sig, 1, "SIG_IGN") }
+
+func sigaction(sig unix.Signal, handler uint64, name string) *Op {
+	m := (&structure{}).u64(handler).u64(0).u64(0).u64(0).is(func() string { return "{sa_handler=" + name + ", sa_mask=[], sa_flags=0}" })
+	return call("rt_sigaction", unix.SYS_RT_SIGACTION, Value(uint64(sig), func(s uint64) string { return "SIG" + signalText(int(s)) }), Ptr(m), Null(), Int(8))
+}
+
+// signalText is the name of a signal without SIG.
+func signalText(s int) string {
+	switch {
+	case s == 32:
+		return "RTMIN"
+	case s > 32:
+		return fmt.Sprintf("RT_%d", s-32)
+	}
+	return strings.TrimPrefix(unix.SignalName(unix.Signal(s)), "SIG")
 }
 
 func maskText(mask uint64) string {
@@ -85,14 +102,7 @@ func maskText(mask uint64) string {
 		if mask>>(s-1)&1 == 0 {
 			continue
 		}
-		name := strings.TrimPrefix(unix.SignalName(unix.Signal(s)), "SIG")
-		switch {
-		case s == 32:
-			name = "RTMIN"
-		case s > 32:
-			name = fmt.Sprintf("RT_%d", s-32)
-		}
-		names = append(names, name)
+		names = append(names, signalText(s))
 	}
 	return "[" + strings.Join(names, " ") + "]"
 }

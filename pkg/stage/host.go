@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 
+	"hk/internal/entry"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,8 +24,14 @@ type Host struct {
 	Handover Handover
 	// Dir is the working directory, or "" if it has no name.
 	Dir string
-	// Sigmask is the caller's signal mask; bit n-1 blocks signal n.
-	Sigmask uint64
+	// Sigmask is the caller's signal mask, and Ignored the signals that the caller
+	// ignores; bit n-1 is signal n.
+	Sigmask, Ignored uint64
+	// Raised are limits of the caller's that this process has not: it could not
+	// have started with them.
+	Raised []Rlimit
+	// Raises is set if programs of hk raise soft limits for their start.
+	Raises bool
 	// ParentDeathSignal is what the caller has set, or 0.
 	ParentDeathSignal unix.Signal
 	// Bounding, Ambient and Permitted are the caller's capability sets.
@@ -51,7 +59,7 @@ type Host struct {
 	ReadDir func(path string) ([]fs.DirEntry, error)
 	// Root opens the root directory, to look names up in it.
 	Root func() (fd int, err error)
-	// Rlimit returns the soft and hard limit of the caller.
+	// Rlimit returns the soft and hard limit of a resource that the caller has.
 	Rlimit func(resource int) (soft, hard uint64)
 	// LandlockABI is the kernel's Landlock ABI, 0 if there is none.
 	LandlockABI func() int
@@ -90,6 +98,13 @@ type Host struct {
 	OwnNet func() bool
 }
 
+// A Rlimit is a resource limit, see getrlimit(2).
+type Rlimit struct {
+	Name       string // as in the manual page
+	Resource   int
+	Soft, Hard uint64
+}
+
 // ThisHost describes the machine. Preconditions: the calling goroutine is
 // locked to the process's first thread, and has not changed anything yet.
 //
@@ -109,7 +124,6 @@ func ThisHost() *Host {
 		Root: func() (int, error) {
 			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		},
-		Rlimit: rlimit,
 		// The kernel is asked once.
 		LandlockABI:    sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) }),
 		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),
@@ -139,10 +153,12 @@ func ThisHost() *Host {
 	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
 		h.Dir, _ = os.Getwd()
 	}
-	var set unix.Sigset_t
-	if unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set) == nil {
-		h.Sigmask = set.Val[0]
+	h.Sigmask, h.Ignored = entry.Blocked(), entry.Ignored()
+	h.Raises = entry.Kept()
+	for _, l := range entry.Changed() {
+		h.Raised = append(h.Raised, Rlimit(l))
 	}
+	h.Rlimit = h.rlimit
 	var sig int32
 	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
 		h.ParentDeathSignal = unix.Signal(sig)
@@ -179,7 +195,12 @@ func statIn(root, path string) (fs.FileMode, error) {
 	return mode(f.Stat())
 }
 
-func rlimit(resource int) (soft, hard uint64) {
+func (h *Host) rlimit(resource int) (soft, hard uint64) {
+	for _, r := range h.Raised {
+		if r.Resource == resource {
+			return r.Soft, r.Hard
+		}
+	}
 	var r unix.Rlimit
 	if unix.Getrlimit(resource, &r) != nil {
 		return unix.RLIM_INFINITY, unix.RLIM_INFINITY

@@ -133,13 +133,36 @@ func (s *State) Rlimit(resource int) (soft, hard uint64) {
 	return s.Host.Rlimit(resource)
 }
 
-// SetRlimit notes a limit that an op sets.
-func (s *State) SetRlimit(resource int, soft, hard uint64) {
+// SetRlimit appends an op that sets a limit, as [State.Limit] does. If this
+// process does not have the limit of the caller, it gets that first: who may not
+// raise the one may not raise the other.
+func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
+	if _, ok := s.limits[resource]; !ok {
+		for _, r := range s.Host.Raised {
+			if r.Resource == resource {
+				s.Limit(r.op())
+			}
+		}
+	}
 	if s.limits == nil {
 		s.limits = map[int][2]uint64{}
 	}
 	s.limits[resource] = [2]uint64{soft, hard}
+	s.Limit(op)
 }
+
+// RestoreLimits appends ops by which the process gets the limits of the caller
+// that it does not have, but for those that a stage has set. It belongs to the
+// end of the plan: with them it could not have started.
+func (s *State) RestoreLimits() {
+	for _, r := range s.Host.Raised {
+		if _, ok := s.limits[r.Resource]; !ok {
+			s.Add(r.op())
+		}
+	}
+}
+
+func (r Rlimit) op() *plan.Op { return plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard) }
 
 // Skip notes what is left out.
 func (s *State) Skip(what string) { s.Skipped = append(s.Skipped, Skip{s.Name, what}) }

@@ -109,6 +109,8 @@ func main() {
 				fmt.Println(line)
 			}
 		}
+	case "inherit": // probe inherit IGNORED BLOCKED CLOSED PROGRAM...
+		sayErr(inherit(args[0], args[1], args[2], args[3:]))
 	case "getpgrp":
 		fmt.Println(unix.Getpgrp(), os.Getpid())
 	default:

@@ -1,0 +1,136 @@
+package entry
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sigIgn  = 1
+	signals = 64
+
+	// smallStack is a soft RLIMIT_STACK with which the runtime gets another
+	// stack: it takes 64 KiB of the one that it is started on, on which arguments
+	// and environment lie too.
+	smallStack = 256 << 10
+
+	// The runtime reserves 614 MB of address space, then 537 MB that it can do
+	// without, then some 100 MB that it cannot do without. So it starts with more
+	// than 1.26 GB and, since the second step fails then, with much less; and in
+	// between it does not.
+	smallSpace   = 3 << 29
+	withoutIndex = 1 << 30
+)
+
+// beginFunc is how start calls begin: the linker's wrapper for a call from
+// assembly would look for the runtime's thread-local storage.
+var beginFunc = begin
+
+// What start has to know: the stack at the entry, which holds the arguments, and
+// the one to start the runtime on, or 0 for the same.
+var entryStack, otherStack uintptr
+
+// spareStack is touched only where RLIMIT_STACK is small.
+var spareStack [96 << 10]byte
+
+// scratch is a struct sigaction, whose first word is the handler.
+var scratch [4]uintptr
+
+var root = [2]byte{'/', 0}
+
+// begin is what start does.
+//
+// There is no runtime yet: no allocation, no growing stack, no write barrier, no
+// g, and nobody to tell of a failure.
+//
+//go:nosplit
+//go:norace
+func begin() {
+	noteIgnored()
+	sys(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, 0, pointer(&noted.blocked), 8)
+	occupy()
+	raise()
+	overrideWrite = write
+	noted.done = true
+}
+
+//go:nosplit
+//go:norace
+func noteIgnored() {
+	for sig := uintptr(1); sig <= signals; sig++ {
+		if sys(unix.SYS_RT_SIGACTION, sig, 0, pointer(&scratch), 8) == 0 && scratch[0] == sigIgn {
+			noted.ignored |= 1 << (sig - 1)
+		}
+	}
+}
+
+// occupy opens something in the place of each standard descriptor that is
+// closed, so that nothing else gets its number. It can be neither read nor
+// written, which is EBADF as for one that is closed, and execve(2) closes it.
+//
+//go:nosplit
+//go:norace
+func occupy() {
+	for fd := uintptr(0); fd <= 2; fd++ {
+		if sys(unix.SYS_FCNTL, fd, unix.F_GETFD, 0, 0) == -int(unix.EBADF) {
+			sys(unix.SYS_OPENAT, ^uintptr(0), pointer(&root), unix.O_PATH|unix.O_CLOEXEC, 0)
+		}
+	}
+}
+
+// raise notes the limits that a start takes much of, and raises them as far as
+// the caller may.
+//
+//go:nosplit
+//go:norace
+func raise() {
+	var stack [2]uint64
+	if sys(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_STACK, 0, pointer(&stack)) == 0 && stack[0] < smallStack {
+		otherStack = (pointer(&spareStack) + unsafe.Sizeof(spareStack)) &^ 15
+	}
+	for i := uintptr(0); i < uintptr(len(resources)); i++ {
+		r := (*int)(unsafe.Add(unsafe.Pointer(&resources), i*unsafe.Sizeof(resources[0])+unsafe.Offsetof(resources[0].id)))
+		l := (*limit)(unsafe.Add(unsafe.Pointer(&noted.limits), i*unsafe.Sizeof(limit{})))
+		if sys(unix.SYS_PRLIMIT64, 0, uintptr(*r), 0, pointer(&l.soft)) != 0 {
+			continue
+		}
+		l.softNow, l.hardNow = l.soft, l.hard
+		// CAP_SYS_RESOURCE allows to raise the hard limit, and makes RLIMIT_NPROC
+		// without effect.
+		if i != nproc && l.hard < smallSpace {
+			l.softNow, l.hardNow = unix.RLIM_INFINITY, unix.RLIM_INFINITY
+			if setLimit(r, l) == 0 {
+				continue
+			}
+			l.softNow, l.hardNow = l.soft, l.hard
+		}
+		l.softNow = l.hard
+		if i == as && l.hard < smallSpace && l.hard > withoutIndex {
+			l.softNow = withoutIndex
+		}
+		if l.softNow != l.soft && setLimit(r, l) != 0 {
+			l.softNow = l.soft
+		}
+	}
+}
+
+//go:nosplit
+//go:norace
+func setLimit(resource *int, l *limit) int {
+	return sys(unix.SYS_PRLIMIT64, 0, uintptr(*resource), pointer(&l.softNow), 0)
+}
+
+// sys is a system call with up to four arguments. It returns what the kernel
+// does: -errno for a failure.
+//
+//go:nosplit
+//go:norace
+func sys(nr, a, b, c, d uintptr) int {
+	r, _, e := syscall.RawSyscall6(nr, a, b, c, d, 0, 0)
+	if e != 0 {
+		return -int(e)
+	}
+	return int(r)
+}

@@ -1,0 +1,195 @@
+package entry
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// overrideWrite is what the runtime calls to write, if it is not nil; it was
+// made for packages outside of it. What the runtime writes to standard error is
+// what it has to say before it crashes.
+//
+//go:linkname overrideWrite runtime.overrideWrite
+var overrideWrite func(fd uintptr, p unsafe.Pointer, n int32) int32
+
+// started is 1 once the runtime has started.
+var started uint32
+
+// exitFailed is the exit status of a chain that could not be performed.
+const exitFailed = 125
+
+// held are lines that say more of the reason why the runtime crashes than is
+// known yet, and what has come of the next one, which starts at line.
+var held struct {
+	text    [1 << 10]byte
+	n, line int
+}
+
+// write writes for the runtime. If it is about to crash because it lacks memory
+// or a thread, or could not start, it says so in one line and exits.
+//
+//go:nosplit
+//go:norace
+func write(fd uintptr, p unsafe.Pointer, n int32) int32 {
+	if fd != 2 {
+		return int32(sys(unix.SYS_WRITE, fd, uintptr(p), uintptr(n), 0))
+	}
+	for i := int32(0); i < n; i++ {
+		c := *(*byte)(unsafe.Add(p, i))
+		put(c)
+		if c == '\n' || held.n == len(held.text) {
+			judge()
+		}
+	}
+	return n
+}
+
+//go:nosplit
+//go:norace
+func put(c byte) {
+	if held.n < len(held.text) {
+		*at(held.n) = c
+		held.n++
+	}
+}
+
+// at is a byte of held.text. It takes no bounds check, which could not fail here
+// in a way that somebody would understand.
+//
+//go:nosplit
+//go:norace
+func at(i int) *byte {
+	return (*byte)(unsafe.Add(unsafe.Pointer(&held.text), i))
+}
+
+// judge decides on the line that has ended.
+//
+//go:nosplit
+//go:norace
+func judge() {
+	switch {
+	case held.n == len(held.text):
+	case starts(held.line, "runtime: "):
+		held.line = held.n
+		return
+	case starts(held.line, "fatal error: "):
+		why := held.line + len("fatal error: ")
+		starting := atomic.LoadUint32(&started) == 0
+		switch {
+		case starts(why, "newosproc"):
+			giveUp(nproc, 0)
+		case has(why, "out of memory"), has(why, "cannot allocate"), has(why, "failed to reserve"), has(why, "cannot map pages"):
+			giveUp(as, 0)
+		case starting:
+			giveUp(-1, why)
+		}
+	}
+	sys(unix.SYS_WRITE, 2, pointer(at(0)), uintptr(held.n), 0)
+	held.n, held.line = 0, 0
+}
+
+//go:nosplit
+//go:norace
+func starts(i int, s string) bool {
+	for j := 0; j < len(s); j++ {
+		if i+j >= held.n || *at(i + j) != s[j] {
+			return false
+		}
+	}
+	return true
+}
+
+//go:nosplit
+//go:norace
+func has(i int, s string) bool {
+	for ; i < held.n; i++ {
+		if starts(i, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// giveUp says which limit is in the way, or else what the runtime says from
+// byte why on, and exits.
+//
+//go:nosplit
+//go:norace
+func giveUp(resource, why int) {
+	end := held.n
+	name := programName()
+	for ; *name != 0; name = (*byte)(unsafe.Add(unsafe.Pointer(name), 1)) {
+		put(*name)
+	}
+	switch resource {
+	case nproc:
+		say(": no thread can be made: RLIMIT_NPROC (ulimit -u) is ")
+		sayLimit(nproc)
+		say("; pids.max of a cgroup counts too\n")
+	case as:
+		say(": no memory can be had: RLIMIT_AS (ulimit -v) is ")
+		sayLimit(as)
+		say(", RLIMIT_DATA (ulimit -d) is ")
+		sayLimit(data)
+		say("\n")
+	default:
+		say(": the Go runtime does not start: ")
+		for ; why < end; why++ {
+			put(*at(why))
+		}
+	}
+	sys(unix.SYS_WRITE, 2, pointer(at(end)), uintptr(held.n-end), 0)
+	for {
+		sys(unix.SYS_EXIT_GROUP, exitFailed, 0, 0, 0)
+	}
+}
+
+//go:nosplit
+//go:norace
+func say(s string) {
+	for j := 0; j < len(s); j++ {
+		put(s[j])
+	}
+}
+
+//go:nosplit
+//go:norace
+func sayLimit(i uintptr) {
+	n := (*limit)(unsafe.Add(unsafe.Pointer(&noted.limits), i*unsafe.Sizeof(limit{}))).hard
+	if n == unix.RLIM_INFINITY {
+		say("unlimited")
+		return
+	}
+	unit := uint64(1)
+	for n/unit >= 10 {
+		unit *= 10
+	}
+	for ; unit > 0; unit /= 10 {
+		put(byte('0' + n/unit%10))
+	}
+}
+
+// programName is the last part of the name that the program was called by.
+//
+//go:nosplit
+//go:norace
+func programName() *byte {
+	if entryStack == 0 || *(*uintptr)(unsafe.Add(unsafe.Pointer(nil), entryStack)) == 0 {
+		return &unnamed[0]
+	}
+	p := *(**byte)(unsafe.Add(unsafe.Pointer(nil), entryStack+8))
+	name := p
+	for ; *p != 0; p = (*byte)(unsafe.Add(unsafe.Pointer(p), 1)) {
+		switch c := *p; {
+		case c == '/':
+			name = (*byte)(unsafe.Add(unsafe.Pointer(p), 1))
+		case c < ' ' || c > '~':
+			return &unnamed[0]
+		}
+	}
+	return name
+}
+
+var unnamed = [3]byte{'h', 'k', 0}

@@ -1,0 +1,120 @@
+// Package entry is where a program of hk starts if it is linked with
+// -E hk/internal/entry.start: before the Go runtime, which changes what it finds
+// and tells nobody how that was. It installs handlers for signals that the
+// caller ignores, unblocks some, opens /dev/null where one of the descriptors 0
+// to 2 is closed, and dies with a trace where a limit does not let it start.
+//
+// Linked without it, as by a plain go build, the program works too; then what
+// is told here is what the runtime has left.
+package entry
+
+import (
+	"os/signal"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// noted is what was found before the runtime started.
+var noted struct {
+	done             bool
+	ignored, blocked uint64
+	limits           [len(resources)]limit
+}
+
+// A Limit is a resource limit of the caller's that was changed so that the
+// runtime can start, and has to be given back before a program is executed.
+type Limit struct {
+	Name       string
+	Resource   int
+	Soft, Hard uint64
+}
+
+// limit is a limit as the caller has it, and as it is now. The kernel writes to
+// both.
+type limit struct {
+	soft, hard       uint64
+	softNow, hardNow uint64
+}
+
+// resources are those that the start of the runtime takes much of, besides the
+// stack.
+var resources = [...]struct {
+	name string
+	id   int
+}{
+	{"RLIMIT_AS", unix.RLIMIT_AS},
+	{"RLIMIT_DATA", unix.RLIMIT_DATA},
+	{"RLIMIT_NPROC", unix.RLIMIT_NPROC},
+}
+
+const (
+	as = iota
+	data
+	nproc
+)
+
+// Kept reports whether the program was started by this package.
+func Kept() bool { return noted.done }
+
+// Ignored are the signals that the caller ignores: bit n-1 stands for signal n.
+func Ignored() uint64 {
+	if noted.done {
+		return noted.ignored
+	}
+	noteIgnored()
+	return noted.ignored
+}
+
+// Blocked are the signals that the caller blocks. Preconditions: the calling
+// goroutine is on the process's first thread, and has not changed its mask.
+func Blocked() uint64 {
+	if noted.done {
+		return noted.blocked
+	}
+	var set unix.Sigset_t
+	unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set)
+	return set.Val[0]
+}
+
+// Changed are the limits that are not now as the caller has them.
+func Changed() []Limit {
+	var list []Limit
+	for i, r := range resources {
+		if l := &noted.limits[i]; l.soft != l.softNow || l.hard != l.hardNow {
+			list = append(list, Limit{r.name, r.id, l.soft, l.hard})
+		}
+	}
+	return list
+}
+
+// Started tells that the runtime has started, and takes signals from it that
+// the caller ignores. From here on only what lacks memory or a thread ends in
+// one line.
+//
+// Those that tell of a fault, of a child and of the runtime itself stay the
+// runtime's: it and os/exec need them. The plan has to see to those.
+func Started() {
+	atomic.StoreUint32(&started, 1)
+	if l := &noted.limits[as]; l.softNow < l.hardNow {
+		l.softNow = l.hardNow
+		setLimit(&resources[as].id, l)
+	}
+	for sig := unix.Signal(1); noted.done && sig <= 64; sig++ {
+		if noted.ignored>>(sig-1)&1 != 0 && !runtimes(sig) {
+			signal.Ignore(sig)
+		}
+	}
+}
+
+// runtimes reports whether the runtime cannot do without a signal.
+func runtimes(sig unix.Signal) bool {
+	switch sig {
+	case unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS, unix.SIGCHLD, unix.SIGURG:
+		return true
+	}
+	return false
+}
+
+func pointer[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }

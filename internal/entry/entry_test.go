@@ -1,0 +1,79 @@
+package entry
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain is also what crashes: with HK_CRASH it writes that as the runtime
+// does, in pieces, and ends as after a crash.
+func TestMain(m *testing.M) {
+	text, ok := os.LookupEnv("HK_CRASH")
+	if !ok {
+		os.Exit(m.Run())
+	}
+	noted.limits = [...]limit{as: {hard: 1228800000}, data: {hard: unix.RLIM_INFINITY}, nproc: {hard: 3}}
+	if os.Getenv("HK_STARTED") == "1" {
+		Started()
+	}
+	for _, piece := range strings.Split(text, "|") {
+		b := []byte(piece)
+		if n := write(2, unsafe.Pointer(unsafe.SliceData(b)), int32(len(b))); int(n) != len(b) {
+			os.Exit(1)
+		}
+	}
+	os.Exit(2)
+}
+
+func TestCrash(t *testing.T) {
+	const (
+		threads = "hk: no thread can be made: RLIMIT_NPROC (ulimit -u) is 3; pids.max of a cgroup counts too\n"
+		memory  = "hk: no memory can be had: RLIMIT_AS (ulimit -v) is 1228800000, RLIMIT_DATA (ulimit -d) is unlimited\n"
+	)
+	long := strings.Repeat("x", 3000) + "\n"
+	for _, c := range []struct {
+		text             string
+		starting, inside string // what comes of it, before and after the start; "" is the text itself
+	}{
+		{"runtime: failed to create new OS thread (have |2| already; errno=|11|)\n|runtime: may need to increase max user processes (ulimit -u)\n|fatal error: |newosproc|\n|\nruntime stack:\n", threads, threads},
+		{"fatal error: |out of memory allocating heap arena map|\n|more", memory, memory},
+		{"runtime: out of memory: cannot allocate |4194304|-byte block (|0| in use)\n|fatal error: |out of memory|\n", memory, memory},
+		{"fatal error: |failed to reserve page summary memory|\n", memory, memory},
+		{"fatal error: |runtime: cannot allocate memory|\n", memory, memory},
+		{"runtime: epollcreate failed with |24\n|fatal error: |runtime: netpollinit failed|\n|\ngoroutine 1:\n", "hk: the Go runtime does not start: runtime: netpollinit failed\n", ""},
+		{"panic: |runtime error: index out of range\n|\n|goroutine 1 [running]:\n", "", ""},
+		{"init main @1.2 ms\n|fatal error: |all goroutines are asleep - deadlock!|\n", "init main @1.2 ms\nhk: the Go runtime does not start: all goroutines are asleep - deadlock!\n", ""},
+		{long + "|fatal error: |newosproc|\n", long + threads, long + threads},
+		{"gc 1 @0.01s\n|gc 2 @0.02s\n", "", ""},
+	} {
+		for started, want := range []string{c.starting, c.inside} {
+			status := 125
+			if want == "" {
+				want, status = strings.ReplaceAll(c.text, "|", ""), 2
+			}
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), "HK_CRASH="+c.text, "HK_STARTED="+string(rune('0'+started)))
+			var out bytes.Buffer
+			cmd.Stderr = &out
+			var exit *exec.ExitError
+			if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != status || out.String() != want {
+				t.Errorf("started %d, %q: %v, %q; want %d, %q", started, c.text, err, out.String(), status, want)
+			}
+		}
+	}
+}
+
+// TestPlain checks what a plain build finds: nothing is noted, and no limit is
+// another one.
+func TestPlain(t *testing.T) {
+	if Kept() || len(Changed()) > 0 {
+		t.Errorf("Kept() = %v, Changed() = %v; want false, none", Kept(), Changed())
+	}
+}
