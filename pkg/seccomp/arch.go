@@ -16,6 +16,8 @@ type Arch struct {
 	Audit uint32
 	bits  int
 	table []call
+	// own is how it takes the arguments of calls, where not as all do.
+	own []takes
 }
 
 // A call is a name and a number of a table, which is sorted by name.
@@ -31,11 +33,11 @@ type call struct {
 const x32Bit = 0x40000000
 
 var (
-	X86_64  = &Arch{"x86_64", "SCMP_ARCH_X86_64", unix.AUDIT_ARCH_X86_64, 64, callsAMD64[:]}
-	X86     = &Arch{"x86", "SCMP_ARCH_X86", unix.AUDIT_ARCH_I386, 32, calls386[:]}
-	X32     = &Arch{"x32", "SCMP_ARCH_X32", unix.AUDIT_ARCH_X86_64, 64, callsX32[:]}
-	AArch64 = &Arch{"aarch64", "SCMP_ARCH_AARCH64", unix.AUDIT_ARCH_AARCH64, 64, callsARM64[:]}
-	ARM     = &Arch{"arm", "SCMP_ARCH_ARM", unix.AUDIT_ARCH_ARM, 32, callsARM[:]}
+	X86_64  = &Arch{"x86_64", "SCMP_ARCH_X86_64", unix.AUDIT_ARCH_X86_64, 64, callsAMD64[:], nil}
+	X86     = &Arch{"x86", "SCMP_ARCH_X86", unix.AUDIT_ARCH_I386, 32, calls386[:], takes386[:]}
+	X32     = &Arch{"x32", "SCMP_ARCH_X32", unix.AUDIT_ARCH_X86_64, 64, callsX32[:], takesX32[:]}
+	AArch64 = &Arch{"aarch64", "SCMP_ARCH_AARCH64", unix.AUDIT_ARCH_AARCH64, 64, callsARM64[:], nil}
+	ARM     = &Arch{"arm", "SCMP_ARCH_ARM", unix.AUDIT_ARCH_ARM, 32, callsARM[:], takesARM[:]}
 )
 
 var arches = []*Arch{X86_64, X86, X32, AArch64, ARM}

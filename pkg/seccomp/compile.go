@@ -36,29 +36,11 @@ func (p *Policy) check() error {
 		return errors.New("a policy without an architecture")
 	}
 	for _, r := range p.Rules {
-		for _, c := range r.Conds {
-			for _, name := range r.Names {
-				if err := c.check(name); err != nil {
-					return fmt.Errorf("%s: argument %d: %w", name, c.Arg, err)
-				}
+		for _, name := range r.Names {
+			if err := p.possible(name, r.Conds); err != nil && (r.Action.denies() || errors.Is(err, errNoArgument)) {
+				return fmt.Errorf("%s: %w", Selection{name, r.Conds}, err)
 			}
 		}
-	}
-	return nil
-}
-
-// check refuses a condition on a call that cannot mean what it says.
-func (c Cond) check(name string) error {
-	bytes, ok := width(name, c.Arg)
-	if !ok {
-		return errors.New("it is not known how the kernel takes it")
-	}
-	ones := ^uint64(0) >> (64 - 8*bytes)
-	switch {
-	case c.Op == MaskedEQ && c.Value&^c.Mask != 0:
-		return fmt.Errorf("masked with %#x it is never %#x", c.Mask, c.Value)
-	case c.Op != MaskedEQ && c.Value&^ones != 0 && !c.negative(bytes), c.Op == MaskedEQ && c.Value&^ones != 0:
-		return fmt.Errorf("the kernel takes %d bits of it: it is never %#x", 8*bytes, c.Value)
 	}
 	return nil
 }

@@ -224,7 +224,7 @@ func TestAssembly(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Rules = append([]Rule{{Names: []string{"socketcall"}, Action: Errno(unix.EPERM)}}, p.Rules...)
-	if _, err := f.amend(p); err != nil {
+	if err := f.amend(p); err != nil {
 		t.Fatal(err)
 	}
 	code, err := Compile(p)

@@ -93,8 +93,8 @@ func parseRule(text string, act Action) (FlagRule, error) {
 		return FlagRule{}, err
 	}
 	for _, s := range list {
-		if act.denies() && s.Name[0] != '@' && !exists(s.Name) {
-			return FlagRule{}, fmt.Errorf("there is no system call %q to deny", s.Name)
+		if s.Name[0] != '@' && !exists(s.Name) {
+			return FlagRule{}, fmt.Errorf("there is no system call %q", s.Name)
 		}
 	}
 	return FlagRule{act, list}, nil

@@ -117,8 +117,8 @@ func (r *Recording) add(a *Arch, name string, value uint64) {
 	case !tells:
 		r.any(name)
 	default:
-		bytes, _ := a.width(name, arg.arg)
-		value &= ^uint64(0) >> (64 - 8*bytes)
+		taken, _ := a.argument(name, arg.arg)
+		value &= taken.lookedAt()
 		if arg.mask != 0 {
 			value &= arg.mask
 		}
@@ -295,8 +295,12 @@ func mergeable(s specs.LinuxSyscall) error {
 	}
 	for _, a := range s.Args {
 		arg, tells := telling[s.Names[0]]
-		bytes, _ := width(s.Names[0], arg.arg)
-		v, ones := a.Value, ^uint64(0)>>(64-8*bytes)
+		v, ones := a.Value, uint64(0)
+		for _, arch := range arches {
+			if taken, ok := arch.argument(s.Names[0], arg.arg); ok {
+				ones |= taken.lookedAt()
+			}
+		}
 		want := specs.OpEqualTo
 		if arg.mask != 0 {
 			want, v, ones = specs.OpMaskedEqual, a.ValueTwo, arg.mask

@@ -100,8 +100,8 @@ func alike(r *Recording, name string, a, b made) bool {
 		return true
 	}
 	value := func(c made) uint64 {
-		bytes, _ := c.arch.width(name, arg.arg)
-		v := c.args[arg.arg] & (^uint64(0) >> (64 - 8*bytes))
+		taken, _ := c.arch.argument(name, arg.arg)
+		v := c.args[arg.arg] & taken.lookedAt()
 		if arg.mask != 0 {
 			v &= arg.mask
 		}

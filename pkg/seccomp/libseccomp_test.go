@@ -132,8 +132,8 @@ func (p *Policy) vectors(r *rand.Rand, a *Arch, name string) [][6]uint64 {
 		var args [6]uint64
 		for i := range args {
 			args[i] = interesting[r.IntN(len(interesting))]
-			if bytes, ok := a.width(name, i); ok {
-				args[i] &= ^uint64(0) >> (64 - 8*bytes)
+			if taken, ok := a.argument(name, i); ok {
+				args[i] &= taken.lookedAt()
 			}
 		}
 		list = append(list, args)

@@ -82,7 +82,9 @@ type Rule struct {
 type Origin int
 
 // A Cond compares an argument, numbered from 0, as an unsigned number, and of it
-// the bytes that the kernel looks at: see widths.
+// the bits that the kernel looks at: see takes. Where it is not known what those
+// are, a condition of a rule that denies holds if it does for what they can be, and
+// one of a rule that allows only if it does for all.
 type Cond struct {
 	Arg   int
 	Op    Op
@@ -104,36 +106,65 @@ const (
 	MaskedEQ
 )
 
-// holds is the meaning of a condition on an argument of which the kernel looks
-// at some bytes, in plain Go. The compiler is tested against it.
-func (c Cond) holds(arg uint64, bytes int) bool {
-	ones := ^uint64(0) >> (64 - 8*bytes)
-	arg, v := arg&ones, c.Value
+// holds is the meaning of a condition for a number of so many bytes, in plain Go.
+// The compiler is tested against it.
+func (c Cond) holds(n uint64, bytes int) bool {
+	v := c.Value
 	if c.negative(bytes) {
-		v &= ones
+		v &= ones(bytes)
 	}
 	switch c.Op {
 	case EQ:
-		return arg == v
+		return n == v
 	case NE:
-		return arg != v
+		return n != v
 	case LT:
-		return arg < v
+		return n < v
 	case LE:
-		return arg <= v
+		return n <= v
 	case GT:
-		return arg > v
+		return n > v
 	case GE:
-		return arg >= v
+		return n >= v
 	}
-	return arg&c.Mask == v
+	return n&c.Mask == v
 }
 
 // negative reports whether what is compared with is a negative number, written in
-// 64 bits, that an argument of so many bytes can be.
+// 64 bits, that a number of so many bytes can be.
 func (c Cond) negative(bytes int) bool {
-	ones := ^uint64(0) >> (64 - 8*bytes)
-	return (c.Op == EQ || c.Op == NE) && c.Value|ones == ^uint64(0) && c.Value>>(8*bytes-1)&1 == 1
+	return (c.Op == EQ || c.Op == NE) && c.Value|ones(bytes) == ones(8) && c.Value>>(8*bytes-1)&1 == 1
+}
+
+// without is the condition without what it says of some bits.
+func (c Cond) without(bits uint64) Cond {
+	c.Value &^= bits
+	c.Mask &^= bits
+	return c
+}
+
+// decides reports whether a condition holds for a call, in a rule that denies or in
+// one that does not.
+func (c Cond) decides(a *Arch, name string, args [6]uint64, denies bool) bool {
+	arg, ok := a.argument(name, c.Arg)
+	if !ok || arg.kind == unseen {
+		return denies
+	}
+	n := args[arg.low] & arg.lookedAt()
+	switch arg.kind {
+	case '2':
+		return c.holds(n, 2)
+	case '4':
+		return c.holds(n, 4)
+	case 'v':
+		return c.without(ipc64).holds(n, 4)
+	case 'l':
+		return c.holds(n&ones(4)|args[arg.high]<<32, 8)
+	case '?':
+		narrow, wide := c.holds(n&ones(4), 4), c.holds(n, 8)
+		return narrow && wide || denies && (narrow || wide)
+	}
+	return c.holds(n, 8)
 }
 
 // Evaluate is the meaning of a policy, in plain Go: what happens with a call of
@@ -150,7 +181,7 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 				continue
 			}
 			for _, c := range r.Conds {
-				if bytes, _ := arch.width(name, c.Arg); !c.holds(args[c.Arg], bytes) {
+				if !c.decides(arch, name, args, r.Action.denies()) {
 					continue name
 				}
 			}

@@ -89,7 +89,7 @@ func (p *Policy) denier(c plan.Call) *Rule {
 	native := p.Arches[0]
 	for i, r := range p.Rules {
 		for _, name := range r.Names {
-			if nr, ok := native.Number(name); ok && nr == c.Nr && r.Action.denies() && r.may(name, c) {
+			if nr, ok := native.Number(name); ok && nr == c.Nr && r.Action.denies() && r.may(native, name, c) {
 				return &p.Rules[i]
 			}
 		}
@@ -98,9 +98,8 @@ func (p *Policy) denier(c plan.Call) *Rule {
 }
 
 // may reports whether the conditions can hold.
-func (r Rule) may(name string, c plan.Call) bool {
+func (r Rule) may(a *Arch, name string, c plan.Call) bool {
 	return !slices.ContainsFunc(r.Conds, func(cond Cond) bool {
-		bytes, _ := width(name, cond.Arg)
-		return c.Known>>cond.Arg&1 != 0 && !cond.holds(c.Args[cond.Arg], bytes)
+		return c.Known>>cond.Arg&1 != 0 && !cond.decides(a, name, c.Args, true)
 	})
 }

@@ -42,11 +42,6 @@ func ParseSelections(text string) ([]Selection, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
 				}
-				if Known(name) { // if not, there is nothing that it could hold for
-					if err := c.check(name); err != nil {
-						return nil, fmt.Errorf("%s: argument %d: %w", name, c.Arg, err)
-					}
-				}
 				s.Conds = append(s.Conds, c)
 			}
 			rest = after
@@ -122,6 +117,9 @@ func ParseCond(text string) (Cond, error) {
 			return c, fmt.Errorf("%q: %w", text, err)
 		}
 		c.Op = o.op
+		if strings.HasPrefix(right, "-") && c.Op != EQ && c.Op != NE {
+			return c, fmt.Errorf("%q: arguments are compared without a sign", text)
+		}
 		mask, masked := strings.CutPrefix(left, "&")
 		if !masked {
 			if left != "" {

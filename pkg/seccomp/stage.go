@@ -155,11 +155,9 @@ func (f *Filter) filter(caps uint64) (fl filter, err error) {
 	for i, n := range fl.notes {
 		fl.notes[i] = fmt.Sprintf("--profile %s: %s", name, n)
 	}
-	notes, err := f.amend(fl.policy)
-	if err != nil {
+	if err := f.amend(fl.policy); err != nil {
 		return fl, err
 	}
-	fl.notes = append(fl.notes, notes...)
 	fl.code, err = Compile(fl.policy)
 	return fl, err
 }
@@ -224,12 +222,12 @@ func (f *Filter) ready() (fl filter, err error) {
 }
 
 // amend puts what the flags say on top of the policy of the profile.
-func (f *Filter) amend(p *Policy) (notes []string, err error) {
+func (f *Filter) amend(p *Policy) error {
 	if len(f.Arches) > 0 {
 		p.Arches = p.Arches[:1:1] // the machine's own
 		for _, a := range f.Arches {
 			if !p.Arches[0].runs(a) {
-				return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
+				return fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
 			}
 			if !slices.Contains(p.Arches, a) {
 				p.Arches = append(p.Arches, a)
@@ -240,14 +238,14 @@ func (f *Filter) amend(p *Policy) (notes []string, err error) {
 	for i, r := range f.Rules {
 		for _, sel := range r.Selections {
 			names := []string{sel.Name}
-			switch {
-			case sel.Name[0] == '@':
+			if sel.Name[0] == '@' {
+				var err error
 				if names, err = Group(sel.Name); err != nil {
-					return nil, err
+					return err
 				}
-			case !exists(sel.Name):
-				notes = append(notes, fmt.Sprintf("there is no system call %q", sel.Name))
-				continue
+			}
+			if err := p.telling(sel); err != nil {
+				return fmt.Errorf("%s: %s: %w", r, sel.Name, err)
 			}
 			rules = append(rules, Rule{Names: names, Action: r.Action, Conds: sel.Conds, Origin: Origin(-1 - i)})
 		}
@@ -269,7 +267,7 @@ func (f *Filter) amend(p *Policy) (notes []string, err error) {
 		newest.Names = slices.Compact(newest.Names)
 		p.Rules = append(p.Rules, newest)
 	}
-	return notes, p.checkSame(rules, f.Default != nil)
+	return p.checkSame(rules, f.Default != nil)
 }
 
 // audit logs the calls of all architectures that the machine runs.

@@ -78,28 +78,59 @@ func (g *graph) fetch(word, mask uint32, jump uint16, k uint32, t, f *node) *nod
 	return g.intern(node{kind: fetch, word: word, mask: mask, jump: jump, k: k, t: t, f: f})
 }
 
-// condition makes the test of a condition on an argument of so many bytes.
-func (g *graph) condition(c Cond, bytes int, t, f *node) *node {
-	lo := uint32(offsetArgs + 8*c.Arg)
-	hi := lo + 4
-	wide, ones := bytes == 8, allOnes>>(32-8*min(bytes, 4))
-	if c.Value > ^uint64(0)>>(64-8*bytes) && !c.negative(bytes) { // more than it can be
+// condition makes the test of a condition of a rule that denies, or does not.
+func (g *graph) condition(c Cond, a *Arch, name string, denies bool, t, f *node) *node {
+	arg, ok := a.argument(name, c.Arg)
+	if !ok || arg.kind == unseen {
+		if denies {
+			return t
+		}
+		return f
+	}
+	w := words{low: wordOf(arg.low), high: wordOf(arg.low) + 4, ones: uint32(arg.lookedAt())}
+	switch arg.kind {
+	case '2', '4':
+		return g.compare(c, w, int(arg.kind-'0'), t, f)
+	case 'v':
+		return g.compare(c.without(ipc64), w, 4, t, f)
+	case 'l':
+		w.high = wordOf(arg.high)
+	case '?':
+		if denies {
+			return g.compare(c, w, 4, t, g.compare(c, w, 8, t, f))
+		}
+		return g.compare(c, w, 4, g.compare(c, w, 8, t, f), f)
+	}
+	return g.compare(c, w, 8, t, f)
+}
+
+// words are offsets in struct seccomp_data of the halves of an argument, and the
+// bits of the lower one that count.
+type words struct{ low, high, ones uint32 }
+
+// wordOf is where the lower half of a register is.
+func wordOf(register int) uint32 { return uint32(offsetArgs + 8*register) }
+
+// compare makes the test of a condition on a number of so many bytes.
+func (g *graph) compare(c Cond, w words, bytes int, t, f *node) *node {
+	wide := bytes == 8
+	if c.Value > ones(bytes) && !c.negative(bytes) { // more than it can be
 		if c.Op == NE || c.Op == LT || c.Op == LE {
 			return t
 		}
 		return f
 	}
-	vlo, vhi := uint32(c.Value)&ones, uint32(c.Value>>32)
+	vlo, vhi := uint32(c.Value&ones(bytes)), uint32(c.Value>>32)
 	// both compares the upper words, if there are any, and goes on with the
 	// lower ones where they are equal.
 	both := func(more, equal, less *node) *node {
 		if !wide {
 			return equal
 		}
-		return g.fetch(hi, allOnes, unix.BPF_JEQ, vhi, equal,
-			g.fetch(hi, allOnes, unix.BPF_JGT, vhi, more, less))
+		return g.fetch(w.high, allOnes, unix.BPF_JEQ, vhi, equal,
+			g.fetch(w.high, allOnes, unix.BPF_JGT, vhi, more, less))
 	}
-	low := func(jump uint16, t, f *node) *node { return g.fetch(lo, ones, jump, vlo, t, f) }
+	low := func(jump uint16, t, f *node) *node { return g.fetch(w.low, w.ones, jump, vlo, t, f) }
 	switch c.Op {
 	case EQ:
 		return both(f, low(unix.BPF_JEQ, t, f), f)
@@ -114,9 +145,9 @@ func (g *graph) condition(c Cond, bytes int, t, f *node) *node {
 	case LT:
 		return both(f, low(unix.BPF_JGE, f, t), t)
 	}
-	n := g.fetch(lo, uint32(c.Mask)&ones, unix.BPF_JEQ, vlo, t, f)
+	n := g.fetch(w.low, uint32(c.Mask)&w.ones, unix.BPF_JEQ, vlo, t, f)
 	if wide {
-		n = g.fetch(hi, uint32(c.Mask>>32), unix.BPF_JEQ, vhi, n, f)
+		n = g.fetch(w.high, uint32(c.Mask>>32), unix.BPF_JEQ, vhi, n, f)
 	}
 	return n
 }
@@ -145,8 +176,7 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 			}
 			n := g.leaf(r.Action)
 			for j := len(r.Conds) - 1; j >= 0; j-- {
-				bytes, _ := a.width(name, r.Conds[j].Arg)
-				n = g.condition(r.Conds[j], bytes, n, rest)
+				n = g.condition(r.Conds[j], a, name, r.Action.denies(), n, rest)
 			}
 			byNumber[nr] = n
 		}

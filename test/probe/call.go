@@ -14,6 +14,7 @@ import (
 var numbers = map[string]uintptr{
 	"clock_settime":  unix.SYS_CLOCK_SETTIME,
 	"fchmodat":       unix.SYS_FCHMODAT,
+	"fcntl":          unix.SYS_FCNTL,
 	"getgid":         unix.SYS_GETGID,
 	"getpid":         unix.SYS_GETPID,
 	"getppid":        unix.SYS_GETPPID,
@@ -26,7 +27,10 @@ var numbers = map[string]uintptr{
 	"mkdirat":        unix.SYS_MKDIRAT,
 	"mount":          unix.SYS_MOUNT,
 	"personality":    unix.SYS_PERSONALITY,
+	"mseal":          462, // the same everywhere
 	"prctl":          unix.SYS_PRCTL,
+	"ptrace":         unix.SYS_PTRACE,
+	"readv":          unix.SYS_READV,
 	"setns":          unix.SYS_SETNS,
 	"setuid":         unix.SYS_SETUID,
 	"socket":         unix.SYS_SOCKET,
