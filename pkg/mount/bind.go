@@ -42,16 +42,21 @@ func (b *builder) source(p string) (source, error) {
 	return source{p, mode.IsDir()}, nil
 }
 
-// cloneTree makes a detached copy of the mounts at a path, with attributes.
+// cloneTree makes a detached copy of the mounts at a path, with attributes, for
+// whose sake it is private: what would be mounted later where it came from has
+// none of them. Without attributes that arrives, and nothing goes back.
 // flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
 func (b *builder) cloneTree(name, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
 	at := unix.AT_EMPTY_PATH | flags&unix.AT_RECURSIVE
 	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags).
 		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec, and in an fstab rbind instead of bind"))
-	if attrs != (plan.MountAttr{}) {
-		b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
-			Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime and the like"))
+	attrs.Propagation = unix.MS_PRIVATE
+	if attrs.Set|attrs.Clear == 0 {
+		attrs.Propagation = unix.MS_SLAVE
 	}
+	b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
+		Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime and the like"))
+	b.attrs[tree] = attrs
 	return tree
 }
 
@@ -186,12 +191,14 @@ func (b *builder) readOnly(target string) error {
 	tree := b.Open("tree", plan.OpenTree(plan.Ref(from), "",
 		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE))
 	if !b.inPlace {
-		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}))
+		b.Add(unbindable(b.root))
 	}
-	b.Add(plan.MountSetattr(plan.Ref(tree), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
-		plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY}),
-		plan.MoveMount(tree, plan.Ref(from), ""),
-		plan.Close(tree), plan.Close(from))
+	attrs := plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE}
+	b.Add(plan.MountSetattr(plan.Ref(tree), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attrs),
+		plan.MoveMount(tree, plan.Ref(from), ""))
+	b.attrs[tree] = attrs
+	b.unshare(tree)
+	b.Add(plan.Close(tree), plan.Close(from))
 	switch {
 	case !at.known:
 		at.inside.forget()

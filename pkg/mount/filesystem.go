@@ -150,6 +150,7 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 	}
 	b.Add(create)
 	m := b.Open("mount", mount)
+	b.attrs[m] = plan.MountAttr{Set: attrs, Propagation: unix.MS_PRIVATE}
 	b.Add(plan.Close(fs))
 	return m
 }

@@ -38,7 +38,8 @@ func (b *builder) mask(target string) error {
 		// to say.
 		null := b.Open("null", plan.Openat2(plan.AtCwd(), "/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS))
 		m = b.Open("mask", plan.OpenTree(plan.Ref(null), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH))
-		b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Set: attrs}), plan.Close(null))
+		b.attrs[m] = plan.MountAttr{Set: attrs, Propagation: unix.MS_PRIVATE}
+		b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, b.attrs[m]), plan.Close(null))
 	}
 	b.attach(m, at, as)
 	return nil

@@ -91,6 +91,8 @@ type builder struct {
 	umask *plan.Result
 	// inPlace says that root is the old root, and not unbindable.
 	inPlace bool
+	// attrs are what the detached mounts have.
+	attrs map[*plan.Result]plan.MountAttr
 	// where is what the ops belong to, for errors; "" says nothing.
 	where string
 }
@@ -133,7 +135,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 		s.New |= unix.CLONE_NEWNS
 	}
 	s.Mounts = true
-	b := &builder{State: s, inPlace: m.InPlace}
+	b := &builder{State: s, inPlace: m.InPlace, attrs: map[*plan.Result]plan.MountAttr{}}
 	if err := m.begin(b); err != nil {
 		return err
 	}
@@ -188,7 +190,9 @@ func (m *Mounts) begin(b *builder) error {
 		if m.Ephemeral {
 			b.tree.writable = true
 			tmpfs := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
-			b.Add(plan.MoveMount(tmpfs, plan.AtCwd(), "/"))
+			b.Add(unbindable(tmpfs), plan.MoveMount(tmpfs, plan.AtCwd(), "/").Hint(unix.EINVAL, shared),
+				// An overlay binds it.
+				plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
 			b.root = b.overTmpfs(dir.path, tmpfs)
 			b.Add(plan.Close(tmpfs))
 		} else {
@@ -199,10 +203,18 @@ func (m *Mounts) begin(b *builder) error {
 			b.root = b.cloneTree("root", dir.path, plan.MountAttr{Set: attrs}, unix.AT_RECURSIVE)
 		}
 	}
-	b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE}),
-		plan.MoveMount(b.root, plan.AtCwd(), "/"))
+	b.Add(unbindable(b.root),
+		plan.MoveMount(b.root, plan.AtCwd(), "/").Hint(unix.EINVAL, shared))
 	return nil
 }
+
+// unbindable keeps a mount out of every bind, and has the kernel refuse to
+// attach it where it would be seen in other namespaces.
+func unbindable(m *plan.Result) *plan.Op {
+	return plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE})
+}
+
+const shared = "the mounts of this namespace are shared with others, which would get the new root too: hk-unshare --propagation private or slave"
 
 // enter makes the root what / is, and leaves the old one.
 func (m *Mounts) enter(b *builder) error {

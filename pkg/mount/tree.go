@@ -247,10 +247,20 @@ func (b *builder) attach(m *plan.Result, at place, as *node) {
 func (b *builder) move(m *plan.Result, at place) {
 	if at.known {
 		b.Add(plan.MoveMount(m, plan.Ref(at.base), at.path))
-		return
+	} else {
+		where := b.lookup(at, 0)
+		b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
 	}
-	where := b.lookup(at, 0)
-	b.Add(plan.MoveMount(m, plan.Ref(where), ""), plan.Close(where))
+	b.unshare(m)
+}
+
+// unshare makes a mount what it was before it was attached: on a mount that is
+// shared with other namespaces it becomes so too, and what is mounted there
+// arrives. Only a root of ours is shared with nobody.
+func (b *builder) unshare(m *plan.Result) {
+	if b.inPlace {
+		b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, b.attrs[m]))
+	}
 }
 
 // attached notes what move has attached, and closes what is not needed again.
