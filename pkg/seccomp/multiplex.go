@@ -29,9 +29,13 @@ var multiplexed = []sameAs{
 	{"shmdt", "ipc", 22}, {"shmget", "ipc", 23},
 }
 
-// inMemory are calls that do what others do, with arguments in memory.
+// inMemory are calls that do what others do on the same architecture, with
+// arguments in memory. Of mmap(2) and select(2) that is so on i386.
 var inMemory = []sameAs{
-	{"clone", "clone3", 0}, {"open", "openat2", 0}, {"openat", "openat2", 0},
+	{"clone", "clone3", 0}, {"creat", "openat2", 0}, {"open", "openat2", 0}, {"openat", "openat2", 0},
+	{"mount", "mount_setattr", 0}, {"sched_setscheduler", "sched_setattr", 0}, {"setpriority", "sched_setattr", 0},
+	{"fsetxattr", "setxattrat", 0}, {"lsetxattr", "setxattrat", 0}, {"setxattr", "setxattrat", 0},
+	{"mmap2", "mmap", 0}, {"_newselect", "select", 0},
 }
 
 // cond is what the first argument of the other call is. The upper half of that
@@ -78,14 +82,18 @@ func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
 					continue
 				}
 				nr, ok := a.Number(m.by)
-				if !ok || p.Evaluate(a.Audit, nr, [6]uint64{m.number}).denies() {
+				if _, both := a.Number(m.name); !ok || m.number == 0 && !both || p.Evaluate(a.Audit, nr, [6]uint64{m.number}).denies() {
 					continue
 				}
 				if m.number != 0 {
 					return fmt.Errorf("%s: programs of %s can make it by %s(2), whose arguments no filter sees: deny %s(arg0==%d) too, or leave them out by --arch native",
 						m.name, a.Name, m.by, m.by, m.number)
 				}
-				return fmt.Errorf("%s: %s(2) does the same with arguments that no filter sees: deny %s:ENOSYS too", m.name, m.by, m.by)
+				whose, also := "", m.by+":ENOSYS"
+				if arg, _ := a.argument(m.by, 0); arg.kind == unseen {
+					whose, also = " of "+a.Name, m.by+" for the same arguments"
+				}
+				return fmt.Errorf("%s: %s(2)%s does the same with arguments that no filter sees: deny %s too", m.name, m.by, whose, also)
 			}
 		}
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -31,6 +33,7 @@ var numbers = map[string]uintptr{
 	"prctl":          unix.SYS_PRCTL,
 	"ptrace":         unix.SYS_PTRACE,
 	"readv":          unix.SYS_READV,
+	"sched_setattr":  unix.SYS_SCHED_SETATTR,
 	"setns":          unix.SYS_SETNS,
 	"setuid":         unix.SYS_SETUID,
 	"socket":         unix.SYS_SOCKET,
@@ -38,7 +41,7 @@ var numbers = map[string]uintptr{
 }
 
 // call makes a system call, of a name or number; arguments are numbers, CWD for
-// AT_FDCWD, or strings.
+// AT_FDCWD, words:1,2,3 for where these words of 32 bits lie, or strings.
 func call(args []string) syscall.Errno {
 	var n [7]uintptr
 	var keep [][]byte
@@ -58,6 +61,9 @@ func call(args []string) syscall.Errno {
 			n[i] = uintptr(cwd)
 		default:
 			b := append([]byte(a), 0)
+			if words, ok := strings.CutPrefix(a, "words:"); ok {
+				b = wordsOf(words)
+			}
 			keep = append(keep, b)
 			n[i] = uintptr(unsafe.Pointer(&b[0]))
 		}
@@ -65,4 +71,18 @@ func call(args []string) syscall.Errno {
 	_, _, e := syscall.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6])
 	_ = keep
 	return e
+}
+
+// wordsOf is numbers of 32 bits, separated by commas, as they lie in memory.
+func wordsOf(text string) []byte {
+	var b []byte
+	for _, w := range strings.Split(text, ",") {
+		n, err := strconv.ParseUint(w, 0, 32)
+		if err != nil {
+			fmt.Println("probe:", err)
+			os.Exit(2)
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	}
+	return b
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +25,7 @@ func callInt80(args []string) syscall.Errno {
 	used := 0
 	var n [7]uintptr
 	for i, a := range args {
+		used = (used + 7) &^ 7
 		at := uintptr(unsafe.Pointer(&low[used]))
 		words, isWords := strings.CutPrefix(a, "words:")
 		v, err := strconv.ParseUint(a, 0, 64)
@@ -37,15 +37,10 @@ func callInt80(args []string) syscall.Errno {
 			n[i] = uintptr(uint32(cwd))
 		case isWords:
 			n[i] = at
-			for _, w := range strings.Split(words, ",") {
-				v, _ := strconv.ParseUint(w, 0, 32)
-				binary.LittleEndian.PutUint32(low[used:], uint32(v))
-				used += 4
-			}
+			used += copy(low[used:], wordsOf(words))
 		default:
 			n[i] = at
 			used += copy(low[used:], a) + 1
-			used = (used + 7) &^ 7
 		}
 	}
 	if r := int80(&n); r < 0 && r > -4096 {
