@@ -41,6 +41,7 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
 		Hint(unix.EPERM, forbidden).
 		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
+		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup").
 		Hint(unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3")
 	op.clone = true
 	return op
