@@ -38,7 +38,11 @@ func (p *Policy) check() error {
 	for _, r := range p.Rules {
 		for _, name := range r.Names {
 			if err := p.possible(name, r.Conds); err != nil && (r.Action.denies() || errors.Is(err, errNoArgument)) {
-				return fmt.Errorf("%s: %w", Selection{name, r.Conds}, err)
+				err = fmt.Errorf("%s: %w", Selection{name, r.Conds}, err)
+				if r.Origin > 0 {
+					err = fmt.Errorf("syscalls[%d]: %w", r.Origin-1, err)
+				}
+				return err
 			}
 		}
 	}

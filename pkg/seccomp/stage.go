@@ -149,7 +149,10 @@ func (f *Filter) filter(caps uint64) (fl filter, err error) {
 	if name == "none" && asIs {
 		return fl, nil
 	}
-	if fl.policy, fl.notes, err = f.base(thisTarget(caps)); err != nil {
+	if fl.policy, fl.notes, err = f.base(thisTarget(caps)); err == nil {
+		err = fl.policy.check()
+	}
+	if err != nil {
 		return fl, fmt.Errorf("--profile %s: %w", name, err)
 	}
 	for i, n := range fl.notes {
