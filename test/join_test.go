@@ -69,7 +69,7 @@ func TestExplainJoin(t *testing.T) {
 	pid := target(t)
 	for _, c := range joins {
 		t.Run(c.name, func(t *testing.T) {
-			explained(t, strings.Fields(strings.ReplaceAll(c.line, "T", fmt.Sprint(pid))+" -- /usr/bin/true"))
+			explained(t, "root", strings.Fields(strings.ReplaceAll(c.line, "T", fmt.Sprint(pid))+" -- /usr/bin/true"))
 		})
 	}
 }

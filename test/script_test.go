@@ -113,6 +113,12 @@ func hasPasta() bool {
 	return err == nil && strings.Contains(string(route), " via ") && have("pasta")
 }
 
+// tunForAll reports whether an ordinary user can run pasta.
+func tunForAll() bool {
+	fi, err := os.Stat(tun)
+	return err == nil && fi.Mode()&0o006 == 0o006
+}
+
 func machineName() string {
 	var u unix.Utsname
 	unix.Uname(&u)

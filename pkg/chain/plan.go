@@ -25,9 +25,16 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	s := stage.NewState(h)
 	s.NextStage = rest
 	s.Name = links[0].Kind.Name
+	s.OwnMemory = h.UID != 0
 	for _, l := range links {
+		if u, ok := l.Stage.(stage.Changer); ok && u.ChangesUser() {
+			s.OwnMemory = true
+		}
 		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
 			s.WillClone = true
+		}
+		if p, ok := l.Stage.(stage.NeedsProc); ok && p.NeedsProc() {
+			s.LateProc = true
 		}
 	}
 	t := tail{State: s, payload: payload, path: path}
@@ -43,7 +50,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	}
 	switch {
 	case len(payload) > 0:
-		t.exec()
+		if err := t.exec(); err != nil {
+			return nil, err
+		}
 	case s.Plan.Cloned():
 		return nil, &UsageError{s.Name, fmt.Errorf("nothing to run: see %s --help", s.Name)}
 	default:
@@ -89,6 +98,9 @@ func (t *tail) stages(links []Link) error {
 		if err := t.follow(); err != nil {
 			return err
 		}
+		if err := t.OpenLateProc(); err != nil {
+			return &UsageError{t.Name, err}
+		}
 	}
 	return nil
 }
@@ -101,11 +113,13 @@ func (t *tail) supervised(l Link) error {
 	}
 	t.followName = l.Kind.Name
 	t.Attach = t.follow
+	t.OwnMemory = true
 	if t.WillClone {
 		return nil
 	}
 	t.WillClone, t.Name = true, t.followName
-	t.Plan.Clone(t.Name, 0, false)
+	t.NotDumpable()
+	t.Plan.Clone(t.Name, 0, true)
 	t.DieWithSupervisor()
 	return t.follow()
 }
@@ -247,19 +261,23 @@ func (t *tail) hand() {
 	}
 }
 
-func (t *tail) exec() {
+func (t *tail) exec() error {
+	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Outlive {
+		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
+			plan.CapSetText(gains))}
+	}
 	t.release()
 	im := plan.NewImage(t.payload, t.env)
 	switch {
 	case t.NextFD >= 0:
 		t.Add(plan.Fexecve(plan.Int(int64(t.NextFD)), im))
-		return
+		return nil
 	case t.Next != nil:
 		t.Add(plan.Fexecve(plan.Ref(t.Next), im))
-		return
+		return nil
 	case t.path != "":
 		t.Add(plan.Execve(t.path, im))
-		return
+		return nil
 	}
 	word := t.payload[0]
 	path := ""
@@ -280,6 +298,7 @@ func (t *tail) exec() {
 		t.Add(op.Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
 			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
 	}
+	return nil
 }
 
 func (t *tail) notFound(word, path string, n int) string {

@@ -181,9 +181,15 @@ func (m *Maps) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if privileged && (!single || setgroups == "allow") {
-		s.Plan.Outside(direct(s.Name, uid, gid, setgroups))
-	} else if err := ordinary(s, uid, gid, setgroups); err != nil {
+	// The files of a process that is not dumpable belong to root.
+	s.WhileDumpable(fused && s.Host.UID != 0, func() {
+		if privileged && (!single || setgroups == "allow") {
+			s.Plan.Outside(direct(s.Name, uid, gid, setgroups))
+		} else {
+			err = ordinary(s, uid, gid, setgroups)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	s.Mapped, s.NoSetgroups = true, setgroups == "deny"

@@ -168,7 +168,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	})
 	s.Notes = append(s.Notes, notes(s.Host, d)...)
 	if d.empty() {
-		s.Add(plan.NoNewPrivs())
+		s.SetNoNewPrivs()
 		return nil
 	}
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
@@ -185,7 +185,8 @@ func (r *Ruleset) Plan(s *stage.State) error {
 			}
 		}
 	}
-	s.Add(plan.NoNewPrivs(), rights.RestrictSelf(set, d.log), plan.Close(set))
+	s.SetNoNewPrivs()
+	s.Add(rights.RestrictSelf(set, d.log), plan.Close(set))
 	s.Landlocked = s.Landlocked || d.fs != 0
 	return nil
 }

@@ -155,27 +155,28 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	text := fmt.Sprintf(`mount_setattr(%s, "", %s, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=%s}, 32)`, tree, all, by)
 	name, where := b.Name, b.where
 	namespace := newUserNamespace
+	if !own {
+		b.NotDumpable() // the user namespace's first process shares the memory of this one
+	}
 	if !own && !b.Plan.Cloned() {
 		namespace = elsewhere(namespace)
 	}
-	b.Plan.Outside(plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
+	takes := []*plan.Result{tree}
+	if own {
+		takes = append(takes, userns)
+	}
+	b.Plan.Outside(plan.Outside{Stage: name, Text: text, Takes: takes, Do: func(at *plan.At) error {
 		var ns int
-		var err error
 		if own {
-			ns, err = at.Descriptor(userns)
+			ns = at.FD(userns)
 		} else {
-			ns, err = namespace(name, uid, gid)
+			var err error
+			if ns, err = namespace(name, uid, gid); err != nil {
+				return err
+			}
+			defer unix.Close(ns)
 		}
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		fd, err := at.Descriptor(tree)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		err = unix.MountSetattr(fd, "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
+		err := unix.MountSetattr(at.FD(tree), "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
 		if errno, ok := err.(unix.Errno); ok {
 			return &plan.Error{Stage: name, Op: text, Errno: errno, For: where, Hint: idmapHint(errno)}
 		}
@@ -229,14 +230,14 @@ func newUserNamespace(name, uid, gid string) (fd int, err error) {
 	p := plan.New()
 	p.Clone(name, unix.CLONE_NEWUSER, false)
 	userns := p.Open(name, "userns", plan.Openat(plan.AtCwd(), "/proc/self/ns/user", unix.O_CLOEXEC, 0))
-	p.Outside(plan.Outside{Stage: name, Do: func(at *plan.At) error {
+	p.Outside(plan.Outside{Stage: name, Takes: []*plan.Result{userns}, Do: func(at *plan.At) (err error) {
 		if err := at.Write("uid_map", uid); err != nil {
 			return err
 		}
 		if err := at.Write("gid_map", gid); err != nil {
 			return err
 		}
-		if fd, err = at.Descriptor(userns); err != nil {
+		if fd, err = unix.FcntlInt(uintptr(at.FD(userns)), unix.F_DUPFD_CLOEXEC, 3); err != nil {
 			return err
 		}
 		return opened

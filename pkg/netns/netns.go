@@ -28,6 +28,9 @@ type Network struct {
 	PastaArgs []string
 }
 
+// NeedsProc reports that pasta gets the namespaces as files of procfs.
+func (n *Network) NeedsProc() bool { return n.Pasta }
+
 // Plan adds the ops that bring the network up.
 func (n *Network) Plan(s *stage.State) error {
 	switch {

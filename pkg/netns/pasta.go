@@ -49,18 +49,27 @@ func (n *Network) planPasta(s *stage.State) error {
 	}
 	p.args = append(p.args, "--quiet", "--foreground", "--no-netns-quit",
 		"--netns", "/proc/self/fd/0", "--userns", "/proc/self/fd/1", "--pid", "/proc/self/fd/2")
+	proc, err := s.CallerProc()
+	if err != nil {
+		return err
+	}
+	p.net = s.Open("net", plan.Openat(plan.Ref(proc), "self/ns/net", unix.O_CLOEXEC, 0))
+	p.user = s.Open("user", plan.Openat(plan.Ref(proc), "self/ns/user", unix.O_CLOEXEC, 0))
 	s.Plan.Outside(plan.Outside{
 		Stage: s.Name,
-		Text: fmt.Sprintf("run %s %s, where 0 and 1 are the child's network and user namespace, until the payload has ended",
-			path, strings.Join(p.args, " ")),
-		Do: p.start,
+		Text: fmt.Sprintf("run %s %s, where 0 is %v and 1 is %v, until the payload has ended",
+			path, strings.Join(p.args, " "), p.net, p.user),
+		Takes: []*plan.Result{p.net, p.user},
+		Do:    p.start,
 	})
+	s.Add(plan.Close(p.net), plan.Close(p.user), plan.Close(proc))
 	return nil
 }
 
 type pasta struct {
-	path string
-	args []string
+	path      string
+	args      []string
+	net, user *plan.Result
 }
 
 // start runs pasta until it says that it is ready, and leaves it running until
@@ -71,19 +80,15 @@ type pasta struct {
 // which it does not close as it may other descriptors. Standard error gets its
 // PID when it is ready, and before that what is wrong.
 func (p pasta) start(at *plan.At) error {
-	net, err := namespace(at, "net")
+	net, user, err := p.namespaces(at)
 	if err != nil {
 		return err
 	}
 	defer net.Close()
+	defer user.Close()
 	if isOwn(net) {
 		return errors.New("--pasta: the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
 	}
-	user, err := namespace(at, "user")
-	if err != nil {
-		return err
-	}
-	defer user.Close()
 	from, to, err := os.Pipe()
 	if err != nil {
 		return err
@@ -151,12 +156,18 @@ func ready(from *os.File, pid int, patience time.Duration) (string, error) {
 	}
 }
 
-func namespace(at *plan.At, name string) (*os.File, error) {
-	fd, err := at.Namespace(name)
+// namespaces are copies of the descriptors that the child has sent.
+func (p pasta) namespaces(at *plan.At) (net, user *os.File, err error) {
+	fd, err := unix.FcntlInt(uintptr(at.FD(p.net)), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	net = os.NewFile(uintptr(fd), "net")
+	if fd, err = unix.FcntlInt(uintptr(at.FD(p.user)), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		net.Close()
+		return nil, nil, err
+	}
+	return net, os.NewFile(uintptr(fd), "user"), nil
 }
 
 // end kills pasta, if it has not ended, and tells how it ended.

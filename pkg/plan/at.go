@@ -134,48 +134,6 @@ func (a *At) Write(name, text string) error {
 	return nil
 }
 
-// Descriptor returns a descriptor of the caller's own for the open file that r,
-// given by an op that has been done, stands for in the process: pidfd_getfd(2)
-// (Linux 5.6).
-func (a *At) Descriptor(r *Result) (int, error) {
-	fd := -1
-	for k, i := range a.layout.index {
-		if done := a.layout.record(k); a.plan.items[i].op.gives == r && done.done != 0 {
-			fd = int(done.result)
-		}
-	}
-	if a.sock < 0 {
-		return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	}
-	pidfd, err := unix.PidfdOpen(a.PID, 0)
-	if err == nil {
-		defer unix.Close(pidfd)
-		err = a.Alive()
-	}
-	if err != nil {
-		return -1, fmt.Errorf("pidfd_open of process %d: %w", a.PID, err)
-	}
-	own, err := unix.PidfdGetfd(pidfd, fd, 0)
-	if err != nil {
-		return -1, fmt.Errorf("pidfd_getfd of process %d's %s: %w", a.PID, r, err)
-	}
-	return own, nil
-}
-
-// Namespace opens a namespace of the process, by its name in /proc/PID/ns.
-func (a *At) Namespace(name string) (int, error) {
-	dir, err := a.Open("ns", unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: fmt.Sprintf("/proc/%d/ns/%s", a.PID, name), Err: err}
-	}
-	return fd, nil
-}
-
 // AtEnd has f called when the payload has ended, or when the plan fails. It
 // panics before a clone, where nobody is left to call it.
 func (a *At) AtEnd(f func()) { *a.ends = append(*a.ends, f) }

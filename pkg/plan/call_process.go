@@ -54,6 +54,14 @@ func PidfdOpen(pid int) *Op {
 // Setsid is setsid(2).
 func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 
+// JoinSessionKeyring is keyctl(KEYCTL_JOIN_SESSION_KEYRING) of a new keyring
+// without a name, which is empty: keyctl_join_session_keyring(3).
+func JoinSessionKeyring() *Op {
+	return call("keyctl", unix.SYS_KEYCTL, Sym("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
+		Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
+		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each sandbox that runs; --share keyring makes none")
+}
+
 // Sethostname is sethostname(2).
 func Sethostname(name string) *Op {
 	return call("sethostname", unix.SYS_SETHOSTNAME, Str(name), Int(int64(len(name))))

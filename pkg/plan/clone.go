@@ -237,7 +237,7 @@ func (m *message) give(at *At, step *Outside) error {
 // take longer to set up than that.
 func receive(sock int) (message, error) {
 	var b [1]byte
-	var control [128]byte
+	var control [256]byte
 	iov := unix.Iovec{Base: &b[0], Len: 1}
 	for {
 		msg := unix.Msghdr{Iov: &iov, Iovlen: 1, Control: &control[0], Controllen: uint64(len(control))}

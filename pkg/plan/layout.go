@@ -179,13 +179,15 @@ func (l *layout) fillIn(p *Plan) {
 		}
 		if op.clone {
 			forks++
-			if forks == 1 {
-				l.head.child = uintptr(k + 1)
-			} else {
-				l.head.between = l.head.child
+			if forks == 2 {
 				l.head.fork = uintptr(k)
-				l.head.child = uintptr(k + 2) // after the close_range
 			}
+		}
+		switch who := p.items[i].who; {
+		case l.head.between == 0 && (who == Init || who == Joiner):
+			l.head.between = uintptr(k)
+		case l.head.child == 0 && who == Child:
+			l.head.child = uintptr(k)
 		}
 	}
 	l.child = int(l.head.child)

@@ -123,7 +123,7 @@ func betweenMain(h *header) {
 			h.failed = h.fork + 1
 		} else {
 			h.payload = pid
-			if perform(h, h.fork+1, h.fork+2) {
+			if perform(h, h.fork+1, h.child) {
 				for {
 					var status uint32
 					got, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WALL, 0, 0, 0)

@@ -240,6 +240,10 @@ func (p *Plan) Outside(step Outside) {
 // Cloned reports whether the plan goes on in a child.
 func (p *Plan) Cloned() bool { return p.who != Caller }
 
+// Direct reports whether the clone is the child, without an init or a joiner
+// between.
+func (p *Plan) Direct() bool { return p.between == Caller }
+
 // InJoiner reports whether the plan goes on in a joiner, which is yet to make
 // the child.
 func (p *Plan) InJoiner() bool { return p.who == Joiner }
@@ -256,7 +260,7 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) {
 }
 
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
-// 1 is ours and reaps, and the plan goes on in its child.
+// 1 is hk's and reaps, and the plan goes on in its child.
 func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.clone(stage, flags, true, Init)
 	p.Add(stage, before...)
@@ -264,11 +268,8 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	// pivot_root(2) takes along only what is at the root.
 	cwd := p.Open(stage, "cwd", Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	p.Add(stage, Chdir("/"))
-	// What the payload could attach to must not be the reaper: it has more
-	// capabilities. The child takes itself out again.
-	p.Add(stage, Dumpable(false))
 	p.fork(stage, p.cloneOp(0))
-	p.Add(stage, Dumpable(true), Fchdir(cwd), Close(cwd))
+	p.Add(stage, Fchdir(cwd), Close(cwd))
 	p.send(stage)
 }
 
@@ -306,9 +307,10 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
 	p.Add(stage, Close(p.ours))
 }
 
-// fork appends the second clone, after which the process between only waits.
+// fork appends the second clone, after which the process between only waits. It
+// keeps nothing that it does not need for that.
 func (p *Plan) fork(stage string, clone *Op) {
-	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0))
+	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0), Capset(0, 0, 0), NoNewPrivs())
 	p.who = Child
 }
 

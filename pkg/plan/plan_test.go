@@ -341,36 +341,6 @@ func TestAtEnd(t *testing.T) {
 
 // TestNamespace checks that a namespace is the child's, and none that has ended
 // since.
-func TestNamespace(t *testing.T) {
-	eachClone(t, func(t *testing.T, p *Plan) {
-		p.Outside(Outside{Stage: "test", Text: "look", Do: func(a *At) error {
-			fd, err := a.Namespace("net")
-			if err != nil {
-				return err
-			}
-			unix.Close(fd)
-			unix.Kill(a.PID, unix.SIGKILL)
-			for a.Alive() == nil {
-			}
-			a.PID = os.Getpid() // as if it was used again
-			if _, err := a.Namespace("net"); err != nil {
-				return err
-			}
-			return errors.New("that of a child that has ended was opened")
-		}})
-		exec(p, "/usr/bin/true")
-		_, _, err := start(t, p)
-		want := unix.ESRCH
-		if os.Getuid() != 0 && strings.HasSuffix(t.Name(), "/joiner") {
-			want = unix.EACCES // it is not dumpable, and nobody's but root's to look at
-		}
-		var s *StepError
-		if !errors.As(err, &s) || s.Stage != "test" || !errors.Is(err, want) {
-			t.Errorf("error %v", err)
-		}
-	})
-}
-
 func TestKilled(t *testing.T) {
 	eachClone(t, func(t *testing.T, p *Plan) {
 		dir := t.TempDir()

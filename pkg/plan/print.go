@@ -49,13 +49,13 @@ func errnoNames(es []unix.Errno) []string {
 func (p *Plan) Text(w io.Writer) error {
 	var b strings.Builder
 	stage := ""
-	for _, it := range p.items {
+	for i, it := range p.items {
 		if s := it.stage(); s != stage {
 			stage = s
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
 		fmt.Fprintf(&b, "  %-8s %s\n", it.who, it.text())
-		if it.op.Name == "close_range" && (it.who == Init || it.who == Joiner) {
+		if i+1 < len(p.items) && (it.who == Init || it.who == Joiner) && p.items[i+1].who == Child {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.who, "(reap with wait4(-1, ...) until the payload has ended)")
 		}
 	}

@@ -73,12 +73,17 @@ func (f *Filter) Follow(s *stage.State) error {
 	if l.joiner = s.Plan.InJoiner(); l.joiner {
 		to = "the joiner, and so to the child that it makes"
 	}
-	s.Plan.Outside(plan.Outside{
-		Stage: s.Name,
-		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", to, f.Learn),
-		Do:    l.attach,
-	})
+	s.WhileDumpable(s.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0, func() { s.Plan.Outside(l.step(s.Name, to)) })
 	return nil
+}
+
+// step is the step that attaches.
+func (l *learner) step(name, to string) plan.Outside {
+	return plan.Outside{
+		Stage: name,
+		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", to, l.path),
+		Do:    l.attach,
+	}
 }
 
 var errLearnAlone = errors.New("--learn loads no filter: no profile, no rules and no --dump besides")
@@ -86,7 +91,7 @@ var errLearnAlone = errors.New("--learn loads no filter: no profile, no rules an
 // planLearn adds what a filter would come with.
 func (f *Filter) planLearn(s *stage.State) {
 	if !f.AllowNewPrivs {
-		s.Add(plan.NoNewPrivs())
+		s.SetNoNewPrivs()
 	}
 }
 
@@ -248,7 +253,7 @@ func (l *learner) attach(at *plan.At) error {
 	if err := l.seize(at.PID); err != nil {
 		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID, err)
 		if err == unix.EPERM {
-			text = fmt.Errorf("%w (is this traced already, is kernel.yama.ptrace_scope above 1, or is this program one that you may execute and not read?)", text)
+			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
 		}
 		return text
 	}

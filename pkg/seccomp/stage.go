@@ -79,7 +79,7 @@ func (f *Filter) Plan(s *stage.State) error {
 		return err
 	}
 	if !f.AllowNewPrivs {
-		s.Add(plan.NoNewPrivs())
+		s.SetNoNewPrivs()
 	}
 	s.Notes = append(s.Notes, fl.notes...)
 	if fl.code == nil {

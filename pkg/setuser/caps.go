@@ -53,11 +53,14 @@ func parseCap(name string, last int) (int, error) {
 	return 0, fmt.Errorf("unknown capability %q", name)
 }
 
+// secbitNoRoot is SECBIT_NOROOT: execve(2) gives user ID 0 nothing.
+const secbitNoRoot = 1 << 0
+
 var securebits = []struct {
 	name string
 	bit  uint32
 }{
-	{"noroot", 1 << 0}, {"noroot-locked", 1 << 1},
+	{"noroot", secbitNoRoot}, {"noroot-locked", 1 << 1},
 	{"no-setuid-fixup", 1 << 2}, {"no-setuid-fixup-locked", 1 << 3},
 	{"keep-caps-locked", 1 << 5},
 	{"no-cap-ambient-raise", 1 << 6}, {"no-cap-ambient-raise-locked", 1 << 7},

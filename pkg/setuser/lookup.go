@@ -116,8 +116,21 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, name string,
 	default:
 		uid, _ = parseID(l.user)
 	}
+	if root := (&User{Name: l.user}).isRoot(); root != (uid == 0) {
+		return 0, 0, "", rootError(l.user, uid)
+	}
 	if l.group != "" {
 		gid, err = group.id(l.group)
 	}
 	return uid, gid, name, err
+}
+
+// rootError is for a name whose user ID is, or is not, 0 against what the plan
+// was made for: user ID 0 gets capabilities by execve(2), and loses the
+// parent-death signal with that.
+func rootError(user string, uid uint32) error {
+	if uid == 0 {
+		return fmt.Errorf("--user: %s is user ID 0 in /etc/passwd of the root in force, and gets root's capabilities: if that is meant say --user 0", user)
+	}
+	return fmt.Errorf("--user: %s is user ID %d in /etc/passwd of the root in force: say --user %d, or 0 with a group", user, uid, uid)
 }

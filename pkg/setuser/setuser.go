@@ -34,6 +34,9 @@ type Credentials struct {
 // Changes reports whether ids or capabilities change.
 func (c *Credentials) Changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
 
+// ChangesUser reports whether the user and group ID change.
+func (c *Credentials) ChangesUser() bool { return c.User != nil }
+
 // Plan adds the changes in the one order in which each still may be made:
 // bounding set, groups, ids, sets, ambient set, and what they undo after them.
 func (c *Credentials) Plan(s *stage.State) error {
@@ -52,6 +55,9 @@ func (c *Credentials) Plan(s *stage.State) error {
 	if err != nil {
 		return fmt.Errorf("--securebits: %w", err)
 	}
+	if c.Changes() {
+		s.NotDumpable()
+	}
 	if caps != nil {
 		c.dropBounding(s, *caps)
 	}
@@ -61,12 +67,15 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	if bits != 0 {
 		planSecurebits(s, bits, caps, c.User != nil)
+		if bits&secbitNoRoot != 0 {
+			s.Root = false
+		}
 	}
 	if caps != nil {
 		planCaps(s, *caps)
 	}
 	if c.NoNewPrivs {
-		s.Add(plan.NoNewPrivs())
+		s.SetNoNewPrivs()
 	}
 	if c.Umask != nil {
 		s.Add(plan.Umask(plan.Octal(*c.Umask)))

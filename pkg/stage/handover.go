@@ -60,8 +60,26 @@ func (h Handover) Variable() string {
 	return ""
 }
 
-// takeHandover removes the variable from an environment and reads it. It gives
-// no rights: what it says, its caller could do.
+// held is what of a handover the kernel does not contradict: the variable is the
+// caller's to set.
+func (h Handover) held(host *Host) Handover {
+	// In a user namespace without maps every ID looks the same, and it has no
+	// user ID 0: who was outside of it nobody else can tell.
+	if h.Unmapped = !host.Mapped(); !h.Unmapped {
+		h.UID, h.GID = 0, 0
+	}
+	h.Ambient = h.Ambient && host.Permitted != 0 && host.Ambient == host.Permitted
+	h.Net = h.Net && !machineNet()
+	if h.Program != "" {
+		p, err := program()
+		if err != nil || !strings.HasPrefix(p.Path, "/memfd:") {
+			h.Program = ""
+		}
+	}
+	return h
+}
+
+// takeHandover removes the variable from an environment and reads it.
 func takeHandover(env []string) ([]string, Handover) {
 	var h Handover
 	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {

@@ -91,6 +91,9 @@ type Host struct {
 	// NoSetgroups reports whether setgroups(2) is denied in the caller's user
 	// namespace.
 	NoSetgroups func() bool
+	// ExecGains reports whether execve(2) may give user ID 0 capabilities: the
+	// caller has neither the no_new_privs attribute nor SECBIT_NOROOT.
+	ExecGains func() bool
 	// Mapped reports whether the caller's user namespace has a uid map.
 	Mapped func() bool
 	// OwnNet reports whether the caller's network namespace is known not to be
@@ -143,12 +146,15 @@ func ThisHost() *Host {
 			b, err := read("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"
 		},
+		ExecGains: func() bool {
+			set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+			return err != nil || e != nil || set == 0 && bits&1 == 0
+		},
 		Mapped: func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
 	}
-	h.Env, h.Handover = takeHandover(os.Environ())
-	if h.Handover.Unmapped {
-		h.UID, h.GID = h.Handover.UID, h.Handover.GID
-	}
+	var given Handover
+	h.Env, given = takeHandover(os.Environ())
 	h.SubIDs = func(kind string) ([]IDRange, error) { return subIDs(h.UID, kind) }
 	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
 		h.Dir, _ = os.Getwd()
@@ -164,6 +170,11 @@ func ThisHost() *Host {
 		h.ParentDeathSignal = unix.Signal(sig)
 	}
 	h.capabilities()
+	if given != (Handover{}) {
+		if h.Handover = given.held(h); h.Handover.Unmapped && given.Unmapped {
+			h.UID, h.GID = given.UID, given.GID
+		}
+	}
 	h.DropsGroups = h.Permitted>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
 	return h
 }

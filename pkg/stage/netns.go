@@ -10,6 +10,13 @@ import (
 // every machine (PROC_USER_INIT_INO, Linux 3.8).
 const initialUserNS = "user:[4026531837]"
 
+// Inode numbers of the first PID namespace (PROC_PID_INIT_INO, Linux 3.8), and of
+// the first network namespace since Linux 6.18; before, any other.
+const (
+	initialPIDNS = 0xEFFFFFFC
+	initialNetNS = 0xEFFFFFF9
+)
+
 // nsGetUserNS is NS_GET_USERNS of ioctl_nsfs(2) (Linux 4.9).
 const nsGetUserNS = 0xb701
 
@@ -40,6 +47,18 @@ func ownNet() bool {
 	}
 	unix.Close(owner)
 	return true
+}
+
+// machineNet reports whether the network namespace is known to be the machine's:
+// by its number, or as that of the first process, as far as the caller may look at
+// that.
+func machineNet() bool {
+	var own, first, pids unix.Stat_t
+	if unix.Stat("/proc/self/ns/net", &own) != nil {
+		return false
+	}
+	return own.Ino == initialNetNS || unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initialPIDNS &&
+		unix.Stat("/proc/1/ns/net", &first) == nil && own.Dev == first.Dev && own.Ino == first.Ino
 }
 
 // OwnNet reports whether the plan is, at this place, in a network namespace

@@ -77,6 +77,16 @@ type Changer interface {
 	Stage
 	// Changes reports whether the settings change ids or capabilities.
 	Changes() bool
+	// ChangesUser reports whether they change the user or group ID, at which the
+	// kernel sets anew whether the process is dumpable.
+	ChangesUser() bool
+}
+
+// A NeedsProc is a stage that may need the caller's procfs in a new root.
+type NeedsProc interface {
+	Stage
+	// NeedsProc reports whether the settings do.
+	NeedsProc() bool
 }
 
 // A Printer is a stage that can print what it knows, and then runs nothing.

@@ -53,13 +53,17 @@ type State struct {
 	// Outlive is set if the payload need not die with the supervisor.
 	Outlive bool
 
+	// NoNewPrivs is set once the no_new_privs attribute is.
+	NoNewPrivs bool
+
 	// ChangesIDs is set once an op changes user, group or supplementary ids,
 	// and SetsCaps once one sets the capability sets.
 	ChangesIDs, SetsCaps bool
 	// ChangesUser is set once an op changes the user ID.
 	ChangesUser bool
 
-	// Root is set if the payload will have user ID 0, as far as is known.
+	// Root is set if the payload will have user ID 0, to which execve(2) gives
+	// capabilities.
 	Root bool
 	// Holds are the capabilities that the thread has while it performs the plan.
 	Holds uint64
@@ -70,6 +74,15 @@ type State struct {
 
 	// Again is set if the plan first executes this program again.
 	Again bool
+
+	// OwnMemory is set if the child must not share its memory with the
+	// supervisor, since it may be dumpable for a moment: to write the maps of an
+	// ordinary user, to be attached to, or after a change of its user ID, where
+	// the sysctl fs.suid_dumpable is 1.
+	OwnMemory bool
+	// LateProc is set while a later stage needs the caller's procfs, which a new
+	// root hides: see [State.CallerProc].
+	LateProc bool
 
 	// Next is the hk-* program that the plan executes for the rest of the
 	// chain, opened before the first change; nil if there is none or if it is
@@ -93,9 +106,11 @@ type State struct {
 	// Notes tell what is worth knowing and no weaker for it; shown by -v.
 	Notes []string
 
-	deferred []deferral
-	atEnd    []check
-	limits   map[int][2]uint64
+	deferred    []deferral
+	atEnd       []check
+	limits      map[int][2]uint64
+	notDumpable bool
+	callerProc  *plan.Result
 }
 
 type deferral struct {
@@ -111,7 +126,7 @@ type check struct {
 
 // NewState returns the state before the first stage.
 func NewState(h *Host) *State {
-	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0, Attach: func() error { return nil }}
+	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0 && !h.Handover.Unmapped, Attach: func() error { return nil }}
 	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
 	if h.Handover.Joined {
 		s.Joined = unix.CLONE_NEWNS
@@ -239,6 +254,70 @@ func (s *State) PayloadCaps() uint64 {
 		return s.Caps
 	}
 	return s.Ambient
+}
+
+// NotDumpable appends, once, what keeps all others from attaching to the process
+// and to its clones until they execute a program: PR_SET_DUMPABLE of prctl(2).
+// It belongs before the first op that gives something up, for which others may
+// attach to a thread that shares its memory with those that have not: a
+// capability, the user ID, the user namespace.
+//
+// Who has CAP_SYS_PTRACE in the user namespace of the caller can attach all the
+// same, to the caller too.
+func (s *State) NotDumpable() {
+	if !s.notDumpable {
+		s.notDumpable = true
+		s.Add(plan.Dumpable(false))
+	}
+}
+
+// WhileDumpable appends what add does. If need is set the process is dumpable
+// meanwhile, and others who have its user ID or capabilities over its user
+// namespace can attach to it, as they can to the payload. Preconditions: the child
+// has memory of its own.
+func (s *State) WhileDumpable(need bool, add func()) {
+	if need && s.notDumpable {
+		s.Add(plan.Dumpable(true))
+		defer s.Add(plan.Dumpable(false))
+	}
+	add()
+}
+
+// OpenLateProc opens the caller's procfs for a later stage that needs it. It
+// belongs right after the clone.
+func (s *State) OpenLateProc() (err error) {
+	if s.LateProc && s.callerProc == nil && s.Plan.Cloned() && !s.Plan.InJoiner() {
+		s.callerProc, err = s.Proc()
+	}
+	return err
+}
+
+// CallerProc is the caller's procfs, which stays open, for a stage that has
+// asked for it ([NeedsProc]).
+func (s *State) CallerProc() (*plan.Result, error) {
+	if s.callerProc != nil {
+		return s.callerProc, nil
+	}
+	return s.Proc()
+}
+
+// SetNoNewPrivs appends what sets the no_new_privs attribute.
+func (s *State) SetNoNewPrivs() {
+	s.NoNewPrivs = true
+	s.Add(plan.NoNewPrivs())
+}
+
+// Gains are the capabilities that the payload gets by execve(2) and the process
+// before does not hold.
+func (s *State) Gains() uint64 {
+	if !s.Root || s.NoNewPrivs {
+		return 0
+	}
+	gains := s.Caps &^ s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
+	if gains != 0 && !s.Host.ExecGains() {
+		return 0
+	}
+	return gains
 }
 
 // Proc returns a descriptor of the caller's procfs, or an error if what is

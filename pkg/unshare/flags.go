@@ -29,6 +29,7 @@ var Kind = stage.Kind{
 
  --init            PID 1 is a reaper, NEXT is PID 2
  --setsid          a new session, without a terminal
+ --keyring         a new session keyring, empty; contained in --all
  --outlive         do not kill NEXT when the supervisor dies
  --keep-caps       keep the capabilities when another program is executed
  --no-nested-userns       no user namespaces below the new one
@@ -50,6 +51,10 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	}
 	fs.Bool("all", "a", &n.All)
 	fs.String("share", "", func(v string) error {
+		if v == "keyring" {
+			n.ShareKeyring = true
+			return nil
+		}
 		flag, err := parseNamespace(v)
 		n.Share |= flag
 		return err
@@ -72,6 +77,7 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	})
 	fs.Bool("init", "", &n.Init)
 	fs.Bool("setsid", "", &n.Setsid)
+	fs.Bool("keyring", "", &n.Keyring)
 	fs.Bool("outlive", "", &n.Outlive)
 	fs.Bool("keep-caps", "", &n.KeepCaps)
 	fs.Bool("no-nested-userns", "", &n.NoNested)
@@ -116,6 +122,9 @@ func (n *Namespaces) Args() []string {
 			value("share", ns.name)
 		}
 	}
+	if n.ShareKeyring {
+		value("share", "keyring")
+	}
 	for _, j := range n.Join {
 		value("join", j.String())
 	}
@@ -130,6 +139,7 @@ func (n *Namespaces) Args() []string {
 	value("propagation", n.Propagation)
 	flag(n.Init, "init")
 	flag(n.Setsid, "setsid")
+	flag(n.Keyring, "keyring")
 	flag(n.Outlive, "outlive")
 	flag(n.KeepCaps, "keep-caps")
 	flag(n.NoNested, "no-nested-userns")

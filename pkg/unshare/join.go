@@ -110,6 +110,8 @@ type member struct {
 	name string
 	flag uint64
 	fd   *plan.Result
+	// own is the namespace of that kind in which the process is that joins.
+	own *plan.Result
 	// root is the root directory of the process whose mount namespace it is,
 	// or nil.
 	root *plan.Result
@@ -127,23 +129,27 @@ type joining struct {
 // entered by the descriptor.
 func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	all := &joining{}
-	var proc *plan.Result
+	if len(n.Join) == 0 {
+		return all, nil
+	}
+	proc, err := s.Proc()
+	if err != nil {
+		return nil, err
+	}
+	own := func(m *member) {
+		m.own = s.Open("own", plan.Openat(plan.Ref(proc), "self/ns/"+m.name, unix.O_CLOEXEC, 0))
+	}
 	for _, j := range n.Join {
 		if strings.Contains(j.Target, "/") {
 			m := member{name: fileName(j.Namespaces), flag: j.Namespaces}
 			m.fd = s.Open(m.name, plan.Openat(plan.AtCwd(), j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC, 0))
+			own(&m)
 			s.Plan.Outside(look(s.Name, j, 0, nil, -1, []member{m}))
 			all.members = append(all.members, m)
 			continue
 		}
 		if s.Plan.Cloned() && (s.New|s.Joined)&unix.CLONE_NEWPID != 0 {
 			return nil, fmt.Errorf("--join %v: in a PID namespace that the chain has entered the PIDs are others: join first, or by path", j)
-		}
-		if proc == nil {
-			var err error
-			if proc, err = s.Proc(); err != nil {
-				return nil, err
-			}
 		}
 		pid, given, err := j.process(s)
 		if err != nil {
@@ -164,6 +170,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			m.fd = s.Open(m.name, plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/ns/%s", pid, m.name), unix.O_CLOEXEC, 0).
 				Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)").
 				Hint(unix.ENOENT, "the process has ended"))
+			own(&m)
 			if ns.flag == unix.CLONE_NEWNS {
 				m.root = s.Open("root", plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 			}
@@ -219,9 +226,9 @@ func pidIn(info string) (int, error) {
 	return 0, errors.New("it is no descriptor of a process: see pidfd_open(2)")
 }
 
-// enter adds the ops that join. A process that is to enter the user namespace
-// of others, or to be seen by them, must not be one to which they can attach:
-// it holds what the caller holds until it executes the payload.
+// enter adds the ops that join. The process is not dumpable: those in a user
+// namespace that it enters, or who will see it, must not attach to it, for it
+// holds what the caller holds until it executes the payload.
 //
 // Who has CAP_SYS_ADMIN here has it in all user namespaces below, so the joined
 // one comes last; who does not has it only once that is entered.
@@ -245,7 +252,6 @@ func (all *joining) enter(s *stage.State) error {
 		if err := s.Attach(); err != nil {
 			return err
 		}
-		s.Add(plan.Dumpable(false))
 	}
 	if flags&unix.CLONE_NEWNS != 0 && !s.Plan.Cloned() {
 		// The other threads must not have the same root and working directory.

@@ -70,7 +70,7 @@ func look(stage string, j Join, pid int, target *plan.Result, given int, list []
 	}
 	step := plan.Outside{Stage: stage, Text: text}
 	for _, m := range list {
-		step.Takes = append(step.Takes, m.fd)
+		step.Takes = append(step.Takes, m.fd, m.own)
 	}
 	if target != nil {
 		step.Takes = append(step.Takes, target)
@@ -133,13 +133,7 @@ func (m member) isolates(at *plan.At) error {
 	if err := unix.Fstat(fd, &it); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
-	here, err := at.Namespace(m.name)
-	if err != nil {
-		return err
-	}
-	err = unix.Fstat(here, &own)
-	unix.Close(here)
-	if err != nil {
+	if err := unix.Fstat(at.FD(m.own), &own); err != nil {
 		return fmt.Errorf("fstat: %w", err)
 	}
 	switch {

@@ -22,9 +22,13 @@ import (
 type Namespaces struct {
 	// New holds CLONE_NEW* flags.
 	New uint64
-	// All asks for every namespace but time; Share takes some back out.
-	All   bool
-	Share uint64
+	// All asks for every namespace but time and for Keyring; Share and
+	// ShareKeyring take some back out.
+	All          bool
+	Share        uint64
+	ShareKeyring bool
+	// Keyring gives the payload a session keyring of its own, which is empty.
+	Keyring bool
 	// Join are joined first, so that what is new belongs to them.
 	Join []Join
 	// Hostname and Domainname are set in the new UTS namespace, unless empty.
@@ -78,10 +82,13 @@ func (n *Namespaces) flags() uint64 {
 	return f &^ n.Share
 }
 
+// keyring reports whether there is to be a new session keyring.
+func (n *Namespaces) keyring() bool { return n.Keyring || n.All && !n.ShareKeyring }
+
 func (n *Namespaces) check() error {
 	f := n.flags()
 	switch {
-	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs:
+	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs && !n.keyring():
 		return errors.New("no namespace is asked for: see hk-unshare(1)")
 	case n.joined()&unix.CLONE_NEWUTS != 0 && n.Hostname+n.Domainname != "":
 		return errors.New("--hostname and --domainname would change the names of others: not with --join uts")
@@ -103,7 +110,7 @@ func (n *Namespaces) check() error {
 		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
 	case !n.Clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
-	case n.Share&^allFlags != 0 || n.Share != 0 && !n.All:
+	case n.Share&^allFlags != 0 || (n.Share != 0 || n.ShareKeyring) && !n.All:
 		return errors.New("--share takes a namespace out of --all")
 	}
 	return n.checkJoins()
@@ -113,6 +120,9 @@ func (n *Namespaces) check() error {
 func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.check(); err != nil {
 		return err
+	}
+	if n.Clones() {
+		s.NotDumpable()
 	}
 	f := n.flags()
 	now := f &^ unix.CLONE_NEWTIME
@@ -158,7 +168,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		if joined != 0 {
 			made = 0 // what is new belongs to what is joined
 		}
-		s.Plan.Clone(s.Name, made, (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
+		s.Plan.Clone(s.Name, made, s.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
 		s.Outlive = n.Outlive
 		s.DieWithSupervisor()
 		if err := all.enter(s); err != nil {
@@ -194,6 +204,13 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	if n.Setsid {
 		s.Add(plan.Setsid())
+	}
+	if n.keyring() {
+		op := plan.JoinSessionKeyring()
+		if !n.Keyring {
+			op = op.Except(unix.ENOSYS) // a kernel without keys has none to share
+		}
+		s.Add(op)
 	}
 	if n.Hostname != "" {
 		s.Add(plan.Sethostname(n.Hostname))
@@ -247,7 +264,9 @@ func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 		offsets += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
 	}
 	if offsets != "" {
-		s.ProcWrite(proc, "self/timens_offsets", offsets, "clock offsets need CAP_SYS_TIME in the user namespace")
+		s.WhileDumpable(s.Host.UID != 0, func() {
+			s.ProcWrite(proc, "self/timens_offsets", offsets, "clock offsets need CAP_SYS_TIME in the user namespace")
+		})
 	}
 	ns := s.Open("time", plan.Openat(plan.Ref(proc), "self/ns/time_for_children", unix.O_CLOEXEC, 0))
 	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))

@@ -99,6 +99,13 @@ func main() {
 			}
 		}
 		sayErr(err)
+	case "withkey": // probe withkey PROGRAM...: a key in a session keyring
+		sayErr(withKey(args))
+	case "findkey":
+		sayErr(findKey())
+	case "attach": // probe attach PID
+		pid, _ := strconv.Atoi(args[0])
+		attach(pid)
 	case "kill":
 		pid, _ := strconv.Atoi(args[0])
 		sayErr(syscall.Kill(pid, 0))
