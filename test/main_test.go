@@ -173,7 +173,8 @@ func leftovers(before []string) []string {
 	}
 	for _, line := range machine() {
 		ours := strings.Contains(line, "hk-") || !strings.HasPrefix(line, "/tmp/") && !strings.HasPrefix(line, "/run/")
-		if !slices.Contains(before, line) && ours && line != bin {
+		others := strings.Contains(line, testUsers) && !strings.Contains(line, bin) && !strings.Contains(line, testUser)
+		if !slices.Contains(before, line) && ours && !others && line != bin {
 			left = append(left, line)
 		}
 	}

@@ -14,8 +14,11 @@ import (
 	"time"
 )
 
-// testUser is an ordinary user with subordinate ids, made for one run.
-const testUser = "hk-test-user"
+// testUser is an ordinary user with subordinate ids, made for one run. Other runs
+// have others.
+var testUser = fmt.Sprintf("%s%d", testUsers, os.Getpid())
+
+const testUsers = "hk-test-"
 
 // TestAsUser runs the tests of this package again as an ordinary user.
 func TestAsUser(t *testing.T) {
@@ -26,7 +29,7 @@ func TestAsUser(t *testing.T) {
 		t.Skip("the whole run is as an ordinary user")
 	}
 	require(t, "useradd and newuidmap (packages passwd, uidmap)", have("useradd") && have("newuidmap"))
-	removeUser()
+	removeOldUsers()
 	run(t, "useradd", "--create-home", "--home-dir", "/home/"+testUser, "--shell", "/bin/sh", testUser)
 	t.Cleanup(removeUser)
 	u, err := user.Lookup(testUser)
@@ -89,6 +92,18 @@ id=$ID
 unset ID
 exec setpriv $id --clear-groups "$@"`
 	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh"}, cmd.Args...)...)
+}
+
+// removeOldUsers removes those of runs that were killed.
+func removeOldUsers() {
+	b, _ := os.ReadFile("/etc/passwd")
+	for _, line := range strings.Split(string(b), "\n") {
+		name, _, _ := strings.Cut(line, ":")
+		pid, ok := strings.CutPrefix(name, testUsers)
+		if _, err := os.Stat("/proc/" + pid); ok && err != nil {
+			exec.Command("userdel", "--remove", name).Run()
+		}
+	}
 }
 
 func removeUser() {
