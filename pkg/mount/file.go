@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
 	"hk/pkg/plan"
+	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,8 +73,8 @@ func (b *builder) file(e Entry) error {
 	content := []byte(e.Source)
 	if e.Kind == FileFrom {
 		var err error
-		if content, err = readSource(e.Source); err != nil {
-			return err
+		if content, err = readSource(e.Source, maxFile); err != nil {
+			return fmt.Errorf("%s: %w", e.Source, err)
 		}
 	}
 	at, err := b.create(e.Target)
@@ -92,24 +94,22 @@ func (b *builder) file(e Entry) error {
 	return nil
 }
 
-func readSource(name string) ([]byte, error) {
+// readSource reads a file, or standard input, of max bytes at the most.
+func readSource(name string, max int64) ([]byte, error) {
 	in := os.Stdin
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := stage.OpenInput(name)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		in = f
 	}
-	content, err := io.ReadAll(io.LimitReader(in, maxFile+1))
-	if err != nil {
-		return nil, err
+	content, err := io.ReadAll(&stage.Bounded{R: in, Max: max})
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err // the flag names it
 	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFile)
-	}
-	return content, nil
+	return content, err
 }
 
 // symlink makes a link. One that says the same is fine.

@@ -128,12 +128,12 @@ func (l fstabLine) options() (o fstabOptions, err error) {
 	return o, nil
 }
 
+// maxFstab bounds an fstab(5) file: each line is ten ops and more.
+const maxFstab = 256 << 10
+
 // fstab does what the lines of a file say, as far as mount(8) -a would.
 func (b *builder) fstab(file string) error {
-	text, err := readSource(file)
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		err = pe.Err // --fstab names it
-	}
+	text, err := readSource(file, maxFstab)
 	if err != nil {
 		return err
 	}

@@ -2,24 +2,32 @@ package setuser
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
 
 // A database is passwd(5) or group(5), a list of fields a line. Lines that are
 // malformed are left out, as getpwnam(3) does.
+//
+// The file may be somebody's who has made it large: no line is kept that nobody
+// asks for.
 type database struct {
 	path string
 	// fields is how many a line has; ids of them, from the third on, are ids.
 	fields, ids int
-	lines       [][]string
+	// wants are the names and ids that will be looked up.
+	wants []string
+	lines [][]string
+	// member is the user whose groups are collected in gids.
+	member string
+	gids   []uint32
 	// bad are the numbers of the first malformed lines, and more how many
 	// others there are.
 	bad  []string
@@ -31,10 +39,10 @@ func (d *database) add(number int, line string) {
 	if line == "" || strings.ContainsRune("#+-", rune(line[0])) {
 		return
 	}
-	f := strings.Split(line, ":")
+	name, id, ok := d.fits(line)
 	switch {
-	case d.fits(f):
-		d.lines = append(d.lines, f)
+	case ok:
+		d.keep(name, id, line)
 	case len(d.bad) < 5:
 		d.bad = append(d.bad, strconv.Itoa(number))
 	default:
@@ -42,16 +50,50 @@ func (d *database) add(number int, line string) {
 	}
 }
 
-func (d *database) fits(f []string) bool {
-	if len(f) != d.fields || f[0] == "" {
-		return false
-	}
-	for _, id := range f[2 : 2+d.ids] {
-		if _, err := parseID(id); err != nil {
-			return false
+// fits tells the name and the id of a line, and whether it is well formed.
+func (d *database) fits(line string) (name, id string, ok bool) {
+	n := 0
+	for ; n < d.fields; n++ {
+		f, rest, more := strings.Cut(line, ":")
+		switch {
+		case n == 0:
+			name = f
+		case n == 2:
+			id = f
+		}
+		if n >= 2 && n < 2+d.ids {
+			if _, err := parseID(f); err != nil {
+				return "", "", false
+			}
+		}
+		if line = rest; !more {
+			return name, id, n == d.fields-1 && name != ""
 		}
 	}
-	return true
+	return "", "", false
+}
+
+// keep keeps a line if it is the first of a name or an id that is wanted, and
+// the group of one that lists the member.
+func (d *database) keep(name, id, line string) {
+	if d.wanted(name, 0) || d.wanted(id, 2) {
+		d.lines = append(d.lines, strings.Split(line, ":"))
+	}
+	if d.member == "" || len(d.gids) > maxGroups {
+		return
+	}
+	for list, more := line[strings.LastIndexByte(line, ':')+1:], true; more; {
+		var user string
+		if user, list, more = strings.Cut(list, ","); user == d.member {
+			gid, _ := parseID(id)
+			d.gids = append(d.gids, gid)
+			return
+		}
+	}
+}
+
+func (d *database) wanted(w string, field int) bool {
+	return slices.Contains(d.wants, w) && !slices.ContainsFunc(d.lines, func(f []string) bool { return f[field] == w })
 }
 
 // malformed says which lines were left out, or nothing.
@@ -96,19 +138,16 @@ func (d database) id(w string) (uint32, error) {
 	return parseID(f[2])
 }
 
-// memberships are the groups that list the user, its own one first.
-func (d database) memberships(user string, own uint32) []uint32 {
-	gids := []uint32{own}
-	for _, f := range d.lines {
-		if id, err := parseID(f[2]); err == nil && id != own && slices.Contains(strings.Split(f[3], ","), user) {
-			gids = append(gids, id)
-		}
-	}
-	return gids
+// memberships are the groups that list the member, its own one first.
+func (d database) memberships(own uint32) []uint32 {
+	return append([]uint32{own}, slices.DeleteFunc(d.gids, func(gid uint32) bool { return gid == own })...)
 }
 
-// maxDatabase bounds what is read of a root that may be hostile.
-const maxDatabase = 64 << 20
+// What a file and a line of a root may come to that may be hostile.
+const (
+	maxDatabase = 16 << 20
+	maxLine     = 1 << 20
+)
 
 // readDatabase reads a file beneath root; a link in it cannot lead out. A file
 // that is missing is empty.
@@ -128,17 +167,21 @@ func readDatabase(root int, d database) (database, error) {
 	}
 	f := os.NewFile(uintptr(fd), d.path)
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil {
+	content, err := stage.Content(f, maxDatabase)
+	if err != nil {
 		return fail(err)
-	} else if !fi.Mode().IsRegular() {
-		return fail(errors.New("not a regular file"))
 	}
-	in := bufio.NewScanner(io.LimitReader(f, maxDatabase))
-	in.Buffer(nil, 1<<20)
-	for n := 1; in.Scan(); n++ {
+	in := bufio.NewScanner(content)
+	in.Buffer(nil, maxLine)
+	n := 1
+	for ; in.Scan(); n++ {
 		d.add(n, in.Text())
 	}
-	if err := in.Err(); err != nil {
+	err = in.Err()
+	if err == bufio.ErrTooLong {
+		err = fmt.Errorf("line %d is longer than %d bytes", n, maxLine)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	return d, nil

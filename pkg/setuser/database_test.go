@@ -1,10 +1,75 @@
 package setuser
 
 import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// TestDatabase has the lines that are looked for among others, and twice.
+func TestDatabase(t *testing.T) {
+	root := newRoot(t, "etc/group", []byte("a:x:1:u\n1:x:2:v,u\nb:x:3:uu,u,\na:x:4:u\nc:x:1:\nd:x:5:u:\nbad\nu:x:6:\n"))
+	d, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1, wants: []string{"a", "1", "b", "c"}, member: "u"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for w, want := range map[string]string{"a": "1", "1": "2", "b": "3", "c": "1"} {
+		if f := d.find(w); f == nil || f[2] != want {
+			t.Errorf("%s: %q; want group %s", w, f, want)
+		}
+	}
+	if got, want := d.memberships(3), []uint32{3, 1, 2, 4}; !slices.Equal(got, want) {
+		t.Errorf("groups of u: %v; want %v", got, want)
+	}
+	if want := []string{"6", "7"}; !slices.Equal(d.bad, want) {
+		t.Errorf("malformed: %v; want %v", d.bad, want)
+	}
+}
+
+// TestLargeDatabase has a file that is to take all memory.
+func TestLargeDatabase(t *testing.T) {
+	for _, line := range []string{"root:x:0:0:::\n", "a:x:0:0:::\n", ":\n", "\n", "g:x:1:root\n", "root:x:0:" + strings.Repeat("root,", 1000) + "\n"} {
+		root := newRoot(t, "etc/group", bytes.Repeat([]byte(line), maxDatabase/len(line)))
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		d, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1, wants: []string{"root", "0"}, member: "root"})
+		runtime.ReadMemStats(&after)
+		// Each line once, as garbage; and the one buffer.
+		if n := after.TotalAlloc - before.TotalAlloc; n > 3*maxDatabase || len(d.lines) > 2 || len(d.gids) > maxGroups+1 {
+			t.Errorf("%.20q: %d bytes allocated, %d lines and %d groups kept, %v", line, n, len(d.lines), len(d.gids), err)
+		}
+	}
+	root := newRoot(t, "etc/group", bytes.Repeat([]byte("\n"), maxDatabase+1))
+	if _, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1}); err == nil ||
+		err.Error() != fmt.Sprintf("/etc/group of the root in force: larger than %d bytes", maxDatabase) {
+		t.Errorf("too large: %v", err)
+	}
+}
+
+func newRoot(t *testing.T, name string, content []byte) int {
+	dir := t.TempDir()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
 
 // FuzzDatabase checks that what is read of a line is what stands there, and that
 // a line that is left out is counted.
@@ -14,6 +79,7 @@ func FuzzDatabase(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, kind := range []database{{path: "etc/passwd", fields: 7, ids: 2}, {path: "etc/group", fields: 4, ids: 1}} {
+			kind.wants = strings.Split(line, ":")[:1]
 			d := kind
 			d.add(1, line)
 			if len(d.lines)+len(d.bad) > 1 {

@@ -57,11 +57,15 @@ func (l *lookup) setgroups() *plan.Op { return plan.SetgroupsFrom(plan.Ref(l.cou
 
 func (l *lookup) do(at *plan.At) error {
 	root := at.FD(l.root)
-	passwd, err := readDatabase(root, database{path: "etc/passwd", fields: 7, ids: 2})
+	passwd, err := readDatabase(root, database{path: "etc/passwd", fields: 7, ids: 2, wants: []string{l.user}})
 	if err != nil {
 		return err
 	}
-	group, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1})
+	want := database{path: "etc/group", fields: 4, ids: 1, wants: append([]string{l.group}, l.groups...)}
+	if line := passwd.find(l.user); line != nil && l.member {
+		want.member = line[0]
+	}
+	group, err := readDatabase(root, want)
 	if err != nil {
 		return err
 	}
@@ -72,14 +76,14 @@ func (l *lookup) do(at *plan.At) error {
 	}
 	var gids []uint32
 	if l.user != "" {
-		uid, gid, name, err := l.findUser(passwd, group)
+		uid, gid, err := l.findUser(passwd, group)
 		if err != nil {
 			return err
 		}
 		at.Set(l.uid, uint64(uid))
 		at.Set(l.gid, uint64(gid))
-		if l.member && name != "" {
-			gids = group.memberships(name, gid)
+		if group.member != "" {
+			gids = group.memberships(gid)
 		}
 	}
 	for _, g := range l.groups {
@@ -101,28 +105,26 @@ func (l *lookup) do(at *plan.At) error {
 	return nil
 }
 
-// findUser returns the user's ids, and its name if passwd has it.
-func (l *lookup) findUser(passwd, group database) (uid, gid uint32, name string, err error) {
+func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 	line := passwd.find(l.user)
 	switch {
 	case line != nil:
-		name = line[0]
 		uid, _ = parseID(line[2])
 		gid, _ = parseID(line[3])
 	case !isID(l.user):
-		return 0, 0, "", fmt.Errorf("--user: %s is not in /etc/passwd of the root in force", l.user)
+		return 0, 0, fmt.Errorf("--user: %s is not in /etc/passwd of the root in force", l.user)
 	case l.group == "":
-		return 0, 0, "", fmt.Errorf("--user: %s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
+		return 0, 0, fmt.Errorf("--user: %s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
 	default:
 		uid, _ = parseID(l.user)
 	}
 	if root := (&User{Name: l.user}).isRoot(); root != (uid == 0) {
-		return 0, 0, "", rootError(l.user, uid)
+		return 0, 0, rootError(l.user, uid)
 	}
 	if l.group != "" {
 		gid, err = group.id(l.group)
 	}
-	return uid, gid, name, err
+	return uid, gid, err
 }
 
 // rootError is for a name whose user ID is, or is not, 0 against what the plan

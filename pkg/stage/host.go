@@ -55,7 +55,7 @@ type Host struct {
 	Lstat func(path string) (fs.FileMode, error)
 	// Readlink returns the text of a symbolic link.
 	Readlink func(path string) (string, error)
-	// ReadDir lists a directory.
+	// ReadDir lists a directory of no more than a thousand names.
 	ReadDir func(path string) ([]fs.DirEntry, error)
 	// Root opens the root directory, to look names up in it.
 	Root func() (fd int, err error)
@@ -123,7 +123,7 @@ func ThisHost() *Host {
 		StatIn:   statIn,
 		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
 		Readlink: os.Readlink,
-		ReadDir:  os.ReadDir,
+		ReadDir:  readDir,
 		Root: func() (int, error) {
 			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		},

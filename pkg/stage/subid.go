@@ -1,38 +1,92 @@
 package stage
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
 )
 
 // An IDRange is Count ids from First on.
 type IDRange struct{ First, Count uint32 }
 
+// What the files of users may come to: they are those of the root in force,
+// which may be somebody's.
+const (
+	maxUsers  = 16 << 20
+	maxRanges = 1000
+)
+
 // subIDs reads what subuid(5) or subgid(5) gives to a user: all lines count, by
 // name and by number. kind is "uid" or "gid".
 func subIDs(uid uint32, kind string) ([]IDRange, error) {
 	number := strconv.FormatUint(uint64(uid), 10)
-	name := number
-	if u, err := user.LookupUid(int(uid)); err == nil {
-		name = u.Name
+	name, err := userName(int(uid))
+	if err != nil {
+		return nil, fmt.Errorf("/etc/passwd: %w", err)
 	}
 	path := "/etc/sub" + kind
-	list, err := user.ParseSubIDFileFilter(path, func(s user.SubID) bool {
-		return s.Name == name || s.Name == number
+	fail := func(err error) ([]IDRange, error) { return nil, fmt.Errorf("%s: %w", path, err) }
+	f, err := OpenRegular(path)
+	if err == unix.ENOENT {
+		return nil, nil
+	}
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	content, err := Content(f, maxUsers)
+	if err != nil {
+		return fail(err)
+	}
+	found := 0
+	list, err := user.ParseSubIDFilter(content, func(s user.SubID) bool {
+		if s.Name != name && s.Name != number {
+			return false
+		}
+		found++
+		return found <= maxRanges
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err == nil && found > maxRanges {
+		err = fmt.Errorf("more than %d lines give ids to user %d", maxRanges, uid)
+	}
+	if err != nil {
+		return fail(err)
 	}
 	var ranges []IDRange
 	for _, s := range list {
 		if s.SubID < 0 || s.Count <= 0 || s.SubID+s.Count > 1<<32-1 {
-			return nil, fmt.Errorf("%s: %d ids from %d on are out of range", path, s.Count, s.SubID)
+			return fail(fmt.Errorf("%d ids from %d on are out of range", s.Count, s.SubID))
 		}
 		ranges = append(ranges, IDRange{uint32(s.SubID), uint32(s.Count)})
 	}
 	return ranges, nil
+}
+
+// userName is the first name that passwd(5) has for a user, or its number.
+func userName(uid int) (string, error) {
+	name := strconv.Itoa(uid)
+	f, err := OpenRegular("/etc/passwd")
+	if err == unix.ENOENT {
+		return name, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := Content(f, maxUsers)
+	if err != nil {
+		return "", err
+	}
+	found := false
+	list, err := user.ParsePasswdFilter(content, func(u user.User) bool {
+		first := u.Uid == uid && !found
+		found = found || first
+		return first
+	})
+	if err == nil && len(list) > 0 {
+		name = list[0].Name
+	}
+	return name, err
 }

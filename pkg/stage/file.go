@@ -1,0 +1,119 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotRegular is a file that is none with an end and a content.
+var ErrNotRegular = errors.New("not a regular file")
+
+// OpenRegular opens a file to read that may be somebody else's: a device is not
+// touched, and no FIFO waits for a writer. An error names no path.
+func OpenRegular(path string) (*os.File, error) { return openFile(path, false) }
+
+// OpenInput is like OpenRegular, but takes a pipe without a name too: one of the
+// caller's descriptors, as a shell's <(command) is.
+func OpenInput(path string) (*os.File, error) { return openFile(path, true) }
+
+func openFile(path string, pipes bool) (*os.File, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, err
+	}
+	kind := st.Mode & unix.S_IFMT
+	if kind == unix.S_IFDIR {
+		return nil, unix.EISDIR
+	}
+	if kind != unix.S_IFREG && (kind != unix.S_IFIFO || !pipes) {
+		return nil, ErrNotRegular
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(fd, pipes); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// pipefs is PIPEFS_MAGIC of magic.h.
+const pipefs = 0x50495045
+
+// usable looks again at a file that is open now, and has reads of it wait.
+func usable(fd int, pipes bool) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		var fs unix.Statfs_t
+		if !pipes || unix.Fstatfs(fd, &fs) != nil || fs.Type != pipefs {
+			return ErrNotRegular
+		}
+	}
+	return unix.SetNonblock(fd, false)
+}
+
+// Content reads a regular file as long as it says it is. What the kernel makes up
+// when it is read, as most of procfs, has no length: nothing of that is read, for
+// that may wait, or take from others what it gives.
+func Content(f *os.File, max int64) (io.Reader, error) {
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !fi.Mode().IsRegular():
+		return nil, ErrNotRegular
+	}
+	return &Bounded{R: io.LimitReader(f, fi.Size()), Max: max}, nil
+}
+
+// A Bounded reads no more than so many bytes of R, and fails at the next.
+type Bounded struct {
+	R    io.Reader
+	Max  int64
+	read int64
+}
+
+func (b *Bounded) Read(p []byte) (int, error) {
+	left := b.Max - b.read
+	if int64(len(p)) > left+1 {
+		p = p[:left+1]
+	}
+	n, err := b.R.Read(p)
+	b.read += int64(n)
+	if b.read > b.Max {
+		return n, fmt.Errorf("larger than %d bytes", b.Max)
+	}
+	return n, err
+}
+
+// maxNames is more than a root has directories.
+const maxNames = 1000
+
+func readDir(path string) ([]fs.DirEntry, error) {
+	d, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	list, err := d.ReadDir(maxNames + 1)
+	switch {
+	case err == io.EOF:
+		err = nil
+	case err == nil && len(list) > maxNames:
+		err = fmt.Errorf("%s: more than %d names", path, maxNames)
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, err
+}
