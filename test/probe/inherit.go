@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,8 +27,14 @@ func inherit(ignored, blocked, closed string, command []string) error {
 		mask |= 1 << (sig - 1)
 	}
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&mask)), 0, 8, 0, 0)
-	action := [4]uint64{1} // SIG_IGN
-	for _, sig := range numbers64(ignored) {
+	list := numbers64(ignored)
+	for sig := 1; sig <= 64; sig++ {
+		// Not all that are not named are as they usually are: posix_spawn(3) has
+		// two ignored.
+		action := [4]uint64{0} // SIG_DFL
+		if slices.Contains(list, sig) {
+			action[0] = 1 // SIG_IGN
+		}
 		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 	}
 	env := os.Environ()
