@@ -184,12 +184,12 @@ func (a abi) read(tree string, sigs signatures) map[string]string {
 		if len(defs) == 0 || function == "sys_ni_syscall" {
 			continue // not any more, or not in a kernel of 64 bits
 		}
-		text := a.text(defs[0])
+		text := a.text(function, defs[0])
 		if cast, ok := casts[name]; ok && a.bits == 64 && !strings.HasPrefix(function, "compat_") {
 			text = cast
 		} else if cast, ok := castsOf[a.name][name]; ok {
 			text = cast
-		} else if slices.ContainsFunc(defs, func(d []argument) bool { return a.text(d) != text }) {
+		} else if slices.ContainsFunc(defs, func(d []argument) bool { return a.text(function, d) != text }) {
 			log.Fatalf("%s: %s has several definitions", a.name, function)
 		}
 		table[name] = text
@@ -205,7 +205,7 @@ func (a abi) narrow(text string) string {
 	return text
 }
 
-func (a abi) text(args []argument) string {
+func (a abi) text(function string, args []argument) string {
 	low, high := []string{"_lo", "_low", "poslo"}, []string{"_hi", "_high", "poshi"}
 	half := func(i int, endings []string) bool {
 		return i >= 0 && i < len(args) && slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(args[i].name, e) })
@@ -220,7 +220,7 @@ func (a abi) text(args []argument) string {
 		case half(i, high) && half(i-1, low):
 			b.WriteByte('h')
 		default:
-			b.WriteByte(a.width(arg))
+			b.WriteByte(a.width(function, arg))
 		}
 	}
 	return b.String()
@@ -232,18 +232,20 @@ var (
 	ints = strings.Fields(`int unsigned u32 __u32 __s32 pid_t uid_t gid_t clockid_t mqd_t rwf_t timer_t key_t qid_t
 		key_serial_t enum compat_size_t compat_ssize_t compat_ulong_t compat_long_t compat_pid_t compat_uptr_t
 		compat_aio_context_t compat_off_t`)
-	shorts = strings.Fields("umode_t compat_mode_t old_uid_t old_gid_t")
+	shorts = strings.Fields("old_uid_t old_gid_t")
 	// wides are used as they are, and so are pointers.
 	wides = strings.Fields("size_t loff_t off_t __u64 aio_context_t cap_user_header_t cap_user_data_t __sighandler_t")
 )
 
 // width is the letter for an argument: see takes. A long is often cut on the way.
-func (a abi) width(arg argument) byte {
+func (a abi) width(function string, arg argument) byte {
 	typ := strings.TrimPrefix(arg.typ, "const ")
 	word, _, _ := strings.Cut(typ, " ")
 	switch {
 	case strings.Contains(typ, "*"):
 		return a.narrow("8")[0]
+	case word == "umode_t", word == "compat_mode_t", strings.HasSuffix(function, "sys_umask"):
+		return mode(function)
 	case slices.Contains(shorts, word):
 		return '2'
 	case a.bits == 32:
@@ -257,6 +259,20 @@ func (a abi) width(arg argument) byte {
 	}
 	log.Fatalf("what is %s %s?", arg.typ, arg.name)
 	return 0
+}
+
+// mode is the letter for a file mode. Its type is cut off in chmod_common and
+// build_open_how, more than that in vfs_mkdir and umask.
+func mode(function string) byte {
+	switch _, name, _ := strings.Cut(function, "sys_"); name {
+	case "mknod", "mknodat":
+		return '2'
+	case "mkdir", "mkdirat":
+		return 'd'
+	case "umask":
+		return 'u'
+	}
+	return 'p'
 }
 
 // write writes one table of all calls, as the first ABI that has a call takes

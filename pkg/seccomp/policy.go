@@ -136,10 +136,16 @@ func (c Cond) negative(bytes int) bool {
 	return (c.Op == EQ || c.Op == NE) && c.Value|ones(bytes) == ones(8) && c.Value>>(8*bytes-1)&1 == 1
 }
 
-// without is the condition without what it says of some bits.
-func (c Cond) without(bits uint64) Cond {
-	c.Value &^= bits
-	c.Mask &^= bits
+// cut is the condition without what it says of bits that are masked out.
+func (c Cond) cut(w way) Cond {
+	if w.out == 0 {
+		return c
+	}
+	if c.negative(w.bytes) {
+		c.Value &= ones(w.bytes)
+	}
+	c.Value &^= w.out
+	c.Mask &^= w.out
 	return c
 }
 
@@ -150,21 +156,16 @@ func (c Cond) decides(a *Arch, name string, args [6]uint64, denies bool) bool {
 	if !ok || arg.kind == unseen {
 		return denies
 	}
-	n := args[arg.low] & arg.lookedAt()
-	switch arg.kind {
-	case '2':
-		return c.holds(n, 2)
-	case '4':
-		return c.holds(n, 4)
-	case 'v':
-		return c.without(ipc64).holds(n, 4)
-	case 'l':
-		return c.holds(n&ones(4)|args[arg.high]<<32, 8)
-	case '?':
-		narrow, wide := c.holds(n&ones(4), 4), c.holds(n, 8)
-		return narrow && wide || denies && (narrow || wide)
+	n := args[arg.low]
+	if arg.kind == 'l' {
+		n = n&ones(4) | args[arg.high]<<32
 	}
-	return c.holds(n, 8)
+	for _, w := range arg.ways() {
+		if c.cut(w).holds(n&ones(w.bytes)&^w.out, w.bytes) == denies {
+			return denies
+		}
+	}
+	return !denies
 }
 
 // Evaluate is the meaning of a policy, in plain Go: what happens with a call of

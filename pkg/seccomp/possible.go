@@ -72,26 +72,17 @@ func (a *Arch) possible(name string, conds []Cond) error {
 }
 
 // possible is an error if conditions on the argument never all hold.
-func (arg argument) possible(conds []Cond) error {
-	switch arg.kind {
-	case unseen:
-		return nil
-	case '2':
-		return satisfiable(conds, 2)
-	case '4':
-		return satisfiable(conds, 4)
-	case 'v':
-		cut := []Cond{{Op: MaskedEQ, Mask: ipc64}}
+func (arg argument) possible(conds []Cond) (err error) {
+	for _, w := range arg.ways() {
+		cut := []Cond{{Op: MaskedEQ, Mask: w.out}}
 		for _, c := range conds {
-			cut = append(cut, c.without(ipc64))
+			cut = append(cut, c.cut(w))
 		}
-		return satisfiable(cut, 4)
-	case '?':
-		if satisfiable(conds, 4) == nil {
+		if err = satisfiable(cut, w.bytes); err == nil {
 			return nil
 		}
 	}
-	return satisfiable(conds, 8)
+	return err
 }
 
 // satisfiable is an error if there is no number of so many bytes for which all of

@@ -87,50 +87,48 @@ func (g *graph) condition(c Cond, a *Arch, name string, denies bool, t, f *node)
 		}
 		return f
 	}
-	w := words{low: wordOf(arg.low), high: wordOf(arg.low) + 4, ones: uint32(arg.lookedAt())}
-	switch arg.kind {
-	case '2', '4':
-		return g.compare(c, w, int(arg.kind-'0'), t, f)
-	case 'v':
-		return g.compare(c.without(ipc64), w, 4, t, f)
-	case 'l':
-		w.high = wordOf(arg.high)
-	case '?':
-		if denies {
-			return g.compare(c, w, 4, t, g.compare(c, w, 8, t, f))
-		}
-		return g.compare(c, w, 4, g.compare(c, w, 8, t, f), f)
+	high := wordOf(arg.low) + 4
+	if arg.kind == 'l' {
+		high = wordOf(arg.high)
 	}
-	return g.compare(c, w, 8, t, f)
+	n := f
+	if !denies {
+		n = t
+	}
+	for _, w := range arg.ways() {
+		if denies { // any of them
+			n = g.compare(c.cut(w), w, wordOf(arg.low), high, t, n)
+		} else {
+			n = g.compare(c.cut(w), w, wordOf(arg.low), high, n, f)
+		}
+	}
+	return n
 }
 
-// words are offsets in struct seccomp_data of the halves of an argument, and the
-// bits of the lower one that count.
-type words struct{ low, high, ones uint32 }
-
-// wordOf is where the lower half of a register is.
+// wordOf is the offset in struct seccomp_data of the lower half of a register.
 func wordOf(register int) uint32 { return uint32(offsetArgs + 8*register) }
 
-// compare makes the test of a condition on a number of so many bytes.
-func (g *graph) compare(c Cond, w words, bytes int, t, f *node) *node {
-	wide := bytes == 8
-	if c.Value > ones(bytes) && !c.negative(bytes) { // more than it can be
+// compare makes the test of a condition on an argument that is looked at in one
+// way, whose halves are at two offsets.
+func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
+	wide, bits := w.bytes == 8, uint32(ones(w.bytes)&^w.out)
+	if c.Value > ones(w.bytes) && !c.negative(w.bytes) { // more than it can be
 		if c.Op == NE || c.Op == LT || c.Op == LE {
 			return t
 		}
 		return f
 	}
-	vlo, vhi := uint32(c.Value&ones(bytes)), uint32(c.Value>>32)
+	vlo, vhi := uint32(c.Value&ones(w.bytes)), uint32(c.Value>>32)
 	// both compares the upper words, if there are any, and goes on with the
 	// lower ones where they are equal.
 	both := func(more, equal, less *node) *node {
 		if !wide {
 			return equal
 		}
-		return g.fetch(w.high, allOnes, unix.BPF_JEQ, vhi, equal,
-			g.fetch(w.high, allOnes, unix.BPF_JGT, vhi, more, less))
+		return g.fetch(hi, allOnes, unix.BPF_JEQ, vhi, equal,
+			g.fetch(hi, allOnes, unix.BPF_JGT, vhi, more, less))
 	}
-	low := func(jump uint16, t, f *node) *node { return g.fetch(w.low, w.ones, jump, vlo, t, f) }
+	low := func(jump uint16, t, f *node) *node { return g.fetch(lo, bits, jump, vlo, t, f) }
 	switch c.Op {
 	case EQ:
 		return both(f, low(unix.BPF_JEQ, t, f), f)
@@ -145,9 +143,9 @@ func (g *graph) compare(c Cond, w words, bytes int, t, f *node) *node {
 	case LT:
 		return both(f, low(unix.BPF_JGE, f, t), t)
 	}
-	n := g.fetch(w.low, uint32(c.Mask)&w.ones, unix.BPF_JEQ, vlo, t, f)
+	n := g.fetch(lo, uint32(c.Mask)&bits, unix.BPF_JEQ, vlo, t, f)
 	if wide {
-		n = g.fetch(w.high, uint32(c.Mask>>32), unix.BPF_JEQ, vhi, n, f)
+		n = g.fetch(hi, uint32(c.Mask>>32), unix.BPF_JEQ, vhi, n, f)
 	}
 	return n
 }

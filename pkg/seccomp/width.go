@@ -9,10 +9,12 @@ import (
 
 // A takes says how the kernel takes the arguments of a call, a letter a register:
 //
-//	2 4 8  so many bytes of it: file modes and the ids of chown16, ints, and
-//	       pointers, sizes and longs
+//	2 4 8  so many bytes of it: the ids of chown16, ints, and pointers, sizes and
+//	       longs
 //	?      4 or 8, as the operation has it, or nobody has looked
-//	v      4 but for IPC_64, which tells a version
+//	p d    2 or of these the permissions, of a directory without set-user-ID
+//	u      4 or of these the mask of umask
+//	v      4 with IPC_64, which tells a version, or without
 //	l h    the lower and the upper half of one argument, which an architecture of
 //	       32 bits has in two registers
 //	H      such an upper half, where it counts as an argument
@@ -28,12 +30,13 @@ import (
 // offset, on i386 in registers 3 and 4, on arm in 4 and 5.
 //
 // A filter that compares more than the kernel looks at is passed by a program
-// that sets the rest. One that compares less denies too much.
+// that sets the rest. One that compares less denies too much, and where it allows,
+// too little.
 type takes struct{ name, args string }
 
 // An argument is where an architecture has an argument of a call.
 type argument struct {
-	// kind is one of 2 4 8 ? v l m.
+	// kind is one of 2 4 8 ? p d u v l m.
 	kind byte
 	// low is a register, and high that of the upper half if kind is l.
 	low, high int
@@ -87,22 +90,43 @@ func (a *Arch) argument(name string, n int) (arg argument, ok bool) {
 	return argument{}, false
 }
 
-// ones are the bits of an argument that count, if it is taken as so many bytes.
+// A way is one of how the kernel may look at an argument: so many bytes of it,
+// without the bits that it masks out.
+type way struct {
+	bytes int
+	out   uint64
+}
+
+// ways are those that are possible, none if no filter sees the argument.
+func (arg argument) ways() []way {
+	switch arg.kind {
+	case unseen:
+		return nil
+	case '2':
+		return []way{{2, 0}}
+	case '4':
+		return []way{{4, 0}}
+	case '?':
+		return []way{{4, 0}, {8, 0}}
+	case 'p':
+		return []way{{2, 0}, {2, 0o170000}}
+	case 'd':
+		return []way{{2, 0}, {2, 0o176000}}
+	case 'u':
+		return []way{{4, 0}, {4, ones(4) &^ 0o777}}
+	case 'v':
+		return []way{{4, 0}, {4, 0x100}}
+	}
+	return []way{{8, 0}}
+}
+
+// ones are the bits of a number of so many bytes.
 func ones(bytes int) uint64 { return ^uint64(0) >> (64 - 8*bytes) }
 
-// ipc64 is IPC_64, which is not part of the operation.
-const ipc64 = 0x100
-
-// lookedAt are the bits of the first register that count. Of kind ? it is not
-// known whether it is all of them.
-func (arg argument) lookedAt() uint64 {
-	switch arg.kind {
-	case '2':
-		return ones(2)
-	case '4':
-		return ones(4)
-	case 'v':
-		return ones(4) &^ ipc64
+// lookedAt are the bits that may count of an argument that is in one register.
+func (arg argument) lookedAt() (bits uint64) {
+	for _, w := range arg.ways() {
+		bits |= ones(w.bytes)
 	}
-	return ones(8)
+	return bits
 }
