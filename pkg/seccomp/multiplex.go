@@ -17,25 +17,80 @@ type sameAs struct {
 // multiplexed are the calls that the C library of 32 bit x86 once made by
 // socketcall(2) and ipc(2), and the kernel still takes that way.
 var multiplexed = []sameAs{
-	{"accept", "socketcall", 5}, {"accept4", "socketcall", 18}, {"bind", "socketcall", 2}, {"connect", "socketcall", 3},
-	{"getpeername", "socketcall", 7}, {"getsockname", "socketcall", 6}, {"getsockopt", "socketcall", 15},
-	{"listen", "socketcall", 4}, {"recv", "socketcall", 10}, {"recvfrom", "socketcall", 12}, {"recvmmsg", "socketcall", 19},
-	{"recvmsg", "socketcall", 17}, {"send", "socketcall", 9}, {"sendmmsg", "socketcall", 20}, {"sendmsg", "socketcall", 16},
-	{"sendto", "socketcall", 11}, {"setsockopt", "socketcall", 14}, {"shutdown", "socketcall", 13},
-	{"socket", "socketcall", 1}, {"socketpair", "socketcall", 8},
+	{name: "accept", by: "socketcall", number: 5}, {name: "accept4", by: "socketcall", number: 18},
+	{name: "bind", by: "socketcall", number: 2}, {name: "connect", by: "socketcall", number: 3},
+	{name: "getpeername", by: "socketcall", number: 7}, {name: "getsockname", by: "socketcall", number: 6},
+	{name: "getsockopt", by: "socketcall", number: 15}, {name: "listen", by: "socketcall", number: 4},
+	{name: "recv", by: "socketcall", number: 10}, {name: "recvfrom", by: "socketcall", number: 12},
+	{name: "recvmmsg", by: "socketcall", number: 19}, {name: "recvmsg", by: "socketcall", number: 17},
+	{name: "send", by: "socketcall", number: 9}, {name: "sendmmsg", by: "socketcall", number: 20},
+	{name: "sendmsg", by: "socketcall", number: 16}, {name: "sendto", by: "socketcall", number: 11},
+	{name: "setsockopt", by: "socketcall", number: 14}, {name: "shutdown", by: "socketcall", number: 13},
+	{name: "socket", by: "socketcall", number: 1}, {name: "socketpair", by: "socketcall", number: 8},
 
-	{"msgctl", "ipc", 14}, {"msgget", "ipc", 13}, {"msgrcv", "ipc", 12}, {"msgsnd", "ipc", 11}, {"semctl", "ipc", 3},
-	{"semget", "ipc", 2}, {"semop", "ipc", 1}, {"semtimedop", "ipc", 4}, {"shmat", "ipc", 21}, {"shmctl", "ipc", 24},
-	{"shmdt", "ipc", 22}, {"shmget", "ipc", 23},
+	{name: "msgctl", by: "ipc", number: 14}, {name: "msgget", by: "ipc", number: 13},
+	{name: "msgrcv", by: "ipc", number: 12}, {name: "msgsnd", by: "ipc", number: 11},
+	{name: "semctl", by: "ipc", number: 3}, {name: "semget", by: "ipc", number: 2},
+	{name: "semop", by: "ipc", number: 1}, {name: "semtimedop", by: "ipc", number: 4},
+	{name: "shmat", by: "ipc", number: 21}, {name: "shmctl", by: "ipc", number: 24},
+	{name: "shmdt", by: "ipc", number: 22}, {name: "shmget", by: "ipc", number: 23},
 }
 
 // inMemory are calls that do what others do on the same architecture, with
 // arguments in memory. Of mmap(2) and select(2) that is so on i386.
 var inMemory = []sameAs{
-	{"clone", "clone3", 0}, {"creat", "openat2", 0}, {"open", "openat2", 0}, {"openat", "openat2", 0},
-	{"mount", "mount_setattr", 0}, {"sched_setscheduler", "sched_setattr", 0}, {"setpriority", "sched_setattr", 0},
-	{"fsetxattr", "setxattrat", 0}, {"lsetxattr", "setxattrat", 0}, {"setxattr", "setxattrat", 0},
-	{"mmap2", "mmap", 0}, {"_newselect", "select", 0},
+	{name: "clone", by: "clone3"},
+	{name: "creat", by: "openat2"}, {name: "open", by: "openat2"}, {name: "openat", by: "openat2"},
+	{name: "mount", by: "mount_setattr"},
+	{name: "sched_setparam", by: "sched_setattr"}, {name: "sched_setscheduler", by: "sched_setattr"}, {name: "setpriority", by: "sched_setattr"},
+	{name: "fsetxattr", by: "setxattrat"}, {name: "lsetxattr", by: "setxattrat"}, {name: "setxattr", by: "setxattrat"},
+	{name: "mmap2", by: "mmap"}, {name: "_newselect", by: "select"},
+}
+
+func (s sameAs) String() string {
+	if s.number != 0 {
+		return fmt.Sprintf("%s(arg0==%d)", s.by, s.number)
+	}
+	return s.by
+}
+
+// on reports whether an architecture has the other call for the one, and its
+// number.
+func (s sameAs) on(a *Arch) (nr uint32, ok bool) {
+	nr, ok = a.Number(s.by)
+	if _, both := a.Number(s.name); s.number == 0 && !both {
+		ok = false
+	}
+	return nr, ok
+}
+
+// open is an architecture of the policy on which the other call is allowed, or
+// nil.
+func (p *Policy) open(s sameAs) *Arch {
+	for _, a := range p.Arches {
+		if nr, ok := s.on(a); ok && !p.Evaluate(a.Audit, nr, [6]uint64{s.number}).denies() {
+			return a
+		}
+	}
+	return nil
+}
+
+// special reports whether the other call is another one on other architectures.
+func (s sameAs) special(a *Arch) bool {
+	arg, _ := a.argument(s.by, 0)
+	return arg.kind == unseen
+}
+
+// passed is the error for a rule that is passed by the other call.
+func (s sameAs) passed(a *Arch) error {
+	if s.number != 0 {
+		return fmt.Errorf("programs of %s can make it by %s(2), whose arguments no filter sees: deny %s too, or leave them out by --arch native", a.Name, s.by, s)
+	}
+	whose, also := "", s.by+":ENOSYS"
+	if s.special(a) {
+		whose, also = " of "+a.Name, s.by+" for the same arguments"
+	}
+	return fmt.Errorf("%s(2)%s does the same with arguments that no filter sees: deny %s too", s.by, whose, also)
 }
 
 // cond is what the first argument of the other call is. The upper half of that
@@ -76,24 +131,12 @@ func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
 		if len(r.Conds) == 0 || !r.Action.denies() && !p.deniesOthers(r.Names[0], len(rules), defaultGiven) {
 			continue
 		}
-		for _, a := range p.Arches {
-			for _, m := range append(multiplexed, inMemory...) {
-				if m.name != r.Names[0] {
-					continue
-				}
-				nr, ok := a.Number(m.by)
-				if _, both := a.Number(m.name); !ok || m.number == 0 && !both || p.Evaluate(a.Audit, nr, [6]uint64{m.number}).denies() {
-					continue
-				}
-				if m.number != 0 {
-					return fmt.Errorf("%s: programs of %s can make it by %s(2), whose arguments no filter sees: deny %s(arg0==%d) too, or leave them out by --arch native",
-						m.name, a.Name, m.by, m.by, m.number)
-				}
-				whose, also := "", m.by+":ENOSYS"
-				if arg, _ := a.argument(m.by, 0); arg.kind == unseen {
-					whose, also = " of "+a.Name, m.by+" for the same arguments"
-				}
-				return fmt.Errorf("%s: %s(2)%s does the same with arguments that no filter sees: deny %s too", m.name, m.by, whose, also)
+		for _, m := range slices.Concat(multiplexed, inMemory) {
+			if m.name != r.Names[0] {
+				continue
+			}
+			if a := p.open(m); a != nil {
+				return fmt.Errorf("%s: %w", m.name, m.passed(a))
 			}
 		}
 	}

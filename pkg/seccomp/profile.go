@@ -86,7 +86,11 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if p.Default.denies() {
 		p.Newer = Errno(unix.ENOSYS)
 	}
-	return p, notes, nil
+	if p.Rules, err = settle(p.Rules, p.Default); err != nil {
+		return nil, nil, err
+	}
+	n, err := p.closeWays()
+	return p, append(notes, n...), err
 }
 
 // position adds the line to a JSON error.
@@ -332,43 +336,4 @@ func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, err
 		return 0, fmt.Errorf("%s has no errno", name)
 	}
 	return act | Action(data), nil
-}
-
-// MarshalProfile writes a policy as a profile. A rule with two conditions on one
-// argument is an error: in a profile they would be alternatives.
-func MarshalProfile(p *Policy) ([]byte, error) {
-	var out specs.LinuxSeccomp
-	out.DefaultAction, out.DefaultErrnoRet = p.Default.oci()
-	for _, a := range p.Arches {
-		out.Architectures = append(out.Architectures, specs.Arch(a.OCI))
-	}
-	for _, r := range p.Rules {
-		s := specs.LinuxSyscall{Names: r.Names}
-		s.Action, s.ErrnoRet = r.Action.oci()
-		seen := map[int]bool{}
-		for _, c := range r.Conds {
-			if seen[c.Arg] {
-				return nil, fmt.Errorf("%s: a profile takes conditions on one argument for alternatives", Selection{r.Names[0], r.Conds})
-			}
-			seen[c.Arg] = true
-			a := specs.LinuxSeccompArg{Index: uint(c.Arg), Op: operatorNames[c.Op], Value: c.Value}
-			if c.Op == MaskedEQ {
-				a.Value, a.ValueTwo = c.Mask, c.Value
-			}
-			s.Args = append(s.Args, a)
-		}
-		out.Syscalls = append(out.Syscalls, s)
-	}
-	b, err := json.MarshalIndent(out, "", "  ")
-	return append(b, '\n'), err
-}
-
-// oci is an action's name in profiles, and its data if there can be any.
-func (a Action) oci() (specs.LinuxSeccompAction, *uint) {
-	kind, data := a&^unix.SECCOMP_RET_DATA, uint(a&unix.SECCOMP_RET_DATA)
-	i := slices.IndexFunc(actions[:], func(n actionName) bool { return n.act == kind })
-	if data == 0 && kind != Trace {
-		return actions[i].name, nil
-	}
-	return actions[i].name, &data
 }

@@ -86,3 +86,15 @@ func wordsOf(text string) []byte {
 	}
 	return b
 }
+
+// socketcall makes a socket by the call of i386 that takes a pointer to the
+// arguments.
+func socketcall(args []string) syscall.Errno {
+	var list [3]uintptr
+	for i, a := range args {
+		n, _ := strconv.Atoi(a)
+		list[i] = uintptr(n)
+	}
+	_, _, e := syscall.Syscall(102, 1, uintptr(unsafe.Pointer(&list)), 0)
+	return e
+}

@@ -1,0 +1,173 @@
+package seccomp
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// settle gives rules of a profile the meaning that they have for runc(8), which
+// has libseccomp put them together: what they say does not depend on their
+// order. A rule that does by default what is done by default is none; of the
+// others for a call one without conditions counts alone, and the first of these.
+//
+// Rules with conditions, with different actions, for one and the same call get no
+// meaning here: what libseccomp makes of them depends on the numbers of the
+// arguments and on its version, and may be neither (seen with 2.5.4).
+func settle(rules []Rule, by Action) ([]Rule, error) {
+	alone := map[string]int{}
+	for i, r := range rules {
+		if len(r.Conds) > 0 || r.Action == by {
+			continue
+		}
+		for _, name := range r.Names {
+			if _, ok := alone[name]; !ok {
+				alone[name] = i
+			}
+		}
+	}
+	some := map[string][]Rule{}
+	var settled, none []Rule
+	for i, r := range rules {
+		if r.Action == by {
+			none = append(none, r) // what it names is not newer than the profile
+			continue
+		}
+		r.Names = slices.DeleteFunc(slices.Clone(r.Names), func(name string) bool {
+			first, ok := alone[name]
+			return ok && first != i
+		})
+		for _, name := range r.Names {
+			if len(r.Conds) == 0 {
+				break
+			}
+			for _, other := range some[name] {
+				if other.Action != r.Action && overlap(name, other.Conds, r.Conds) {
+					return nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
+				}
+			}
+			some[name] = append(some[name], r)
+		}
+		if len(r.Names) > 0 {
+			settled = append(settled, r)
+		}
+	}
+	return append(settled, none...), nil
+}
+
+// closeWays keeps what the rules of a profile deny from being done by another
+// call: one without conditions holds for socketcall(2) and ipc(2) too, as
+// libseccomp has it; and where a call is denied for some of its arguments, one that
+// takes them in memory, where no filter looks, is denied as a whole.
+func (p *Policy) closeWays() (notes []string, err error) {
+	var before, after []Rule
+	for _, m := range slices.Concat(multiplexed, inMemory) {
+		if !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
+			continue
+		}
+		rules, others := p.named(m.name), p.named(m.by)
+		switch {
+		case len(rules) == 0:
+		case len(rules[0].Conds) > 0:
+			act, origin := p.deniesSome(m.name, rules)
+			a := p.open(m)
+			if !act.denies() || a == nil || m.number != 0 && someAllow(others) {
+				break // or the operation is named as such, and so it is meant
+			}
+			if m.number == 0 && m.special(a) {
+				return nil, fmt.Errorf("syscalls[%d]: %s: %w", origin-1, m.name, m.passed(a))
+			}
+			act = m.instead(act)
+			if r := m.rule(act, origin); !slices.ContainsFunc(before, r.like) {
+				before = append(before, r)
+			}
+			notes = append(notes, fmt.Sprintf("%s is denied for some arguments, and %s has them where no filter looks: %v", m.name, m, act))
+		case m.number == 0:
+		case rules[0].Action.denies():
+			before = append(before, m.rule(rules[0].Action, rules[0].Origin))
+		case len(others) == 0 || len(others[0].Conds) > 0:
+			after = append(after, m.rule(rules[0].Action, rules[0].Origin))
+		}
+	}
+	// Last come those that do what is done by default: see settle.
+	end := len(p.Rules)
+	for end > 0 && p.Rules[end-1].Action == p.Default {
+		end--
+	}
+	p.Rules = slices.Concat(before, p.Rules[:end], after, p.Rules[end:])
+	return notes, nil
+}
+
+// rule is one for the other call.
+func (s sameAs) rule(act Action, origin Origin) Rule {
+	r := Rule{Names: []string{s.by}, Action: act, Origin: origin}
+	if s.number != 0 {
+		r.Conds = []Cond{s.cond()}
+	}
+	return r
+}
+
+// like reports whether two rules are for the same calls.
+func (r Rule) like(other Rule) bool {
+	return slices.Equal(r.Names, other.Names) && slices.Equal(r.Conds, other.Conds)
+}
+
+// instead is what the other call is denied with, which may be one that nobody
+// wants to deny: nothing that kills, and for a new call what programs take for an
+// older kernel.
+func (s sameAs) instead(act Action) Action {
+	switch {
+	case s.number == 0:
+		return Errno(unix.ENOSYS)
+	case act&^unix.SECCOMP_RET_DATA == errnoAction:
+		return act
+	}
+	return Errno(unix.EPERM)
+}
+
+// someAllow reports whether one of the rules allows calls by their arguments.
+func someAllow(rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conds) > 0 && !r.Action.denies() })
+}
+
+// named are the rules for a call that do not what is done by default: one
+// without conditions, or some with.
+func (p *Policy) named(name string) []Rule {
+	var list []Rule
+	for _, r := range p.Rules {
+		if r.Action != p.Default && slices.Contains(r.Names, name) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// deniesSome is what rules with conditions deny some calls with, or the default
+// does with those that fit none; else Allow.
+func (p *Policy) deniesSome(name string, rules []Rule) (Action, Origin) {
+	rest, known := everyCall(), true
+	for _, r := range rules {
+		if r.Action.denies() && !auditSocket(name, r.Conds) {
+			return r.Action, r.Origin
+		}
+		if _, out, ok := rest.split(name, r.Conds); ok {
+			rest = out
+		} else {
+			known = false
+		}
+	}
+	if p.Default.denies() && (!known || len(rest) > 0) {
+		return p.Default, rules[0].Origin
+	}
+	return Allow, 0
+}
+
+// auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman
+// has one, not to keep anybody from it: the kernel looks at capabilities there.
+// But programs take its EINVAL for a kernel without audit, and go on.
+func auditSocket(name string, conds []Cond) bool {
+	return name == "socket" && slices.Equal(conds, []Cond{
+		{Arg: 0, Op: EQ, Value: unix.AF_NETLINK}, {Arg: 2, Op: EQ, Value: unix.NETLINK_AUDIT},
+	})
+}

@@ -1,0 +1,157 @@
+package seccomp
+
+import "math/bits"
+
+// A pattern is the numbers that have certain bits: n&mask == value.
+type pattern struct{ mask, value uint64 }
+
+// and is the numbers of both. ok is false if there are none.
+func (p pattern) and(q pattern) (both pattern, ok bool) {
+	return pattern{p.mask | q.mask, p.value | q.value}, (p.value^q.value)&p.mask&q.mask == 0
+}
+
+// blocks are the numbers from first to last of so many bits, as patterns: each is
+// an aligned block of a power of two.
+func blocks(first, last uint64, size int) []pattern {
+	var list []pattern
+	ones := ^uint64(0) >> (64 - size)
+	for first <= last {
+		free := min(bits.TrailingZeros64(first), size)
+		for free > 0 && last-first < 1<<free-1 {
+			free--
+		}
+		var block uint64
+		if free < 64 {
+			block = 1<<free - 1
+		} else {
+			block = ones
+		}
+		list = append(list, pattern{ones &^ block, first})
+		if first+block >= last {
+			break
+		}
+		first += block + 1
+	}
+	return list
+}
+
+// patterns are the numbers for which a condition holds, of an argument of so many
+// bytes.
+func (c Cond) patterns(bytes int) []pattern {
+	all, v := ones(bytes), c.Value
+	if c.negative(bytes) {
+		v &= all
+	}
+	switch {
+	case c.Op == MaskedEQ && (c.Value&^c.Mask != 0 || c.Value&^all != 0):
+		return nil
+	case c.Op == MaskedEQ:
+		return []pattern{{c.Mask & all, c.Value}}
+	case v > all: // below it is all that there is
+		if c.Op == LT || c.Op == LE || c.Op == NE {
+			return []pattern{{}}
+		}
+		return nil
+	}
+	var list []pattern
+	if v > 0 && (c.Op == LT || c.Op == LE || c.Op == NE) {
+		list = blocks(0, v-1, 8*bytes)
+	}
+	if c.Op == EQ || c.Op == LE || c.Op == GE {
+		list = append(list, pattern{all, v})
+	}
+	if v < all && (c.Op == GT || c.Op == GE || c.Op == NE) {
+		list = append(list, blocks(v+1, all, 8*bytes)...)
+	}
+	return list
+}
+
+// fails are the numbers for which a condition does not hold.
+func (c Cond) fails(bytes int) []pattern {
+	if c.Op != MaskedEQ {
+		return c.not().patterns(bytes)
+	}
+	if c.patterns(bytes) == nil {
+		return []pattern{{}}
+	}
+	// One of the bits is another one: the highest is, or it is not and the next
+	// is, and so on.
+	var list []pattern
+	var above pattern
+	for mask := c.Mask & ones(bytes); mask != 0; {
+		bit := uint64(1) << (bits.Len64(mask) - 1)
+		list = append(list, pattern{above.mask | bit, above.value | bit&^c.Value})
+		above = pattern{above.mask | bit, above.value | bit&c.Value}
+		mask &^= bit
+	}
+	return list
+}
+
+// A box is calls: a pattern for each argument.
+type box [6]pattern
+
+// and is the calls of the box whose argument n has the pattern.
+func (b box) and(n int, p pattern) (box, bool) {
+	both, ok := b[n].and(p)
+	b[n] = both
+	return b, ok
+}
+
+// maxBoxes is after how many boxes a region is given up.
+const maxBoxes = 2048
+
+// A region is calls of one name. Boxes do not overlap.
+type region []box
+
+// split divides a region into the calls for which all conditions hold, and the
+// others. ok is false if that takes too many boxes.
+func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
+	in = r
+	for _, c := range conds {
+		bytes := size(name, c.Arg)
+		var next region
+		for _, b := range in {
+			for _, p := range c.fails(bytes) {
+				if part, some := b.and(c.Arg, p); some {
+					out = append(out, part)
+				}
+			}
+			for _, p := range c.patterns(bytes) {
+				if part, some := b.and(c.Arg, p); some {
+					next = append(next, part)
+				}
+			}
+		}
+		if in = next; len(in)+len(out) > maxBoxes {
+			return nil, nil, false
+		}
+	}
+	return in, out, true
+}
+
+// everyCall is all of them.
+func everyCall() region { return region{box{}} }
+
+// overlap reports whether there are calls for which all conditions of both hold,
+// as far as is known.
+func overlap(name string, a, b []Cond) bool {
+	in, _, ok := everyCall().split(name, append(a[:len(a):len(a)], b...))
+	return !ok || len(in) > 0
+}
+
+// size is how many bytes of an argument count, on machines of 64 bits; 8 if that
+// is not known.
+func size(name string, arg int) int {
+	for _, a := range []*Arch{X86_64, AArch64} {
+		if found, ok := a.argument(name, arg); ok {
+			switch found.kind {
+			case '2':
+				return 2
+			case '4':
+				return 4
+			}
+			return 8
+		}
+	}
+	return 8
+}

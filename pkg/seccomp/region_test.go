@@ -1,0 +1,107 @@
+package seccomp
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+func in(list []pattern, n uint64) (times int) {
+	for _, p := range list {
+		if n&p.mask == p.value {
+			times++
+		}
+	}
+	return times
+}
+
+func (b box) has(args [6]uint64) bool {
+	for i, p := range b {
+		if args[i]&p.mask != p.value {
+			return false
+		}
+	}
+	return true
+}
+
+// TestPatterns checks that a number is in one pattern of a condition if that
+// holds, and in one of its opposite if not.
+func TestPatterns(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	number := func() uint64 {
+		switch r.IntN(3) {
+		case 0:
+			return values[r.IntN(len(values))] + uint64(r.IntN(3)) - 1
+		case 1:
+			return uint64(r.IntN(10))
+		}
+		return r.Uint64() >> r.IntN(64)
+	}
+	for range 20000 {
+		c := Cond{Op: Op(r.IntN(7)), Value: number(), Mask: number()}
+		if c.Op == MaskedEQ && r.IntN(4) > 0 {
+			c.Value &= c.Mask
+		}
+		bytes := []int{2, 4, 8}[r.IntN(3)]
+		for _, n := range []uint64{number(), c.Value, c.Value - 1, c.Value + 1, c.Value ^ c.Mask} {
+			n &= ones(bytes)
+			want := 0
+			if c.holds(n, bytes) {
+				want = 1
+			}
+			if yes, no := in(c.patterns(bytes), n), in(c.fails(bytes), n); yes != want || no != 1-want {
+				t.Fatalf("%v of %d bytes, %#x: in %d patterns, and in %d of the opposite; want %d", c, bytes, n, yes, no, want)
+			}
+		}
+	}
+}
+
+// TestRegion checks that each call is on the one side of a division or on the
+// other, once.
+func TestRegion(t *testing.T) {
+	r := rand.New(rand.NewPCG(33, 34))
+	for range 500 {
+		rest, conds := everyCall(), []Cond(nil)
+		for range 1 + r.IntN(2) {
+			for range 1 + r.IntN(2) {
+				c := Cond{Arg: r.IntN(2), Op: Op(r.IntN(7)), Value: values[r.IntN(len(values))]}
+				if c.Op == MaskedEQ {
+					c.Mask = values[r.IntN(len(values))]
+					c.Value &= c.Mask
+				}
+				conds = append(conds, c)
+			}
+			in, out, ok := rest.split("write", conds)
+			if !ok {
+				break
+			}
+			for range 50 {
+				var args [6]uint64
+				for i := range args {
+					args[i] = values[r.IntN(len(values))] + uint64(r.IntN(3)) - 1
+					if i == 0 {
+						args[i] &= ones(size("write", 0))
+					}
+				}
+				count := func(list region) (n int) {
+					for _, b := range list {
+						if b.has(args) {
+							n++
+						}
+					}
+					return n
+				}
+				before, inside, outside := count(rest), count(in), count(out)
+				want := before
+				for _, c := range conds {
+					if !c.holds(args[c.Arg], size("write", c.Arg)) {
+						want = 0
+					}
+				}
+				if inside != want || inside+outside != before {
+					t.Fatalf("%v with %#x: in %d of %d boxes, out in %d; want in %d", conds, args, inside, before, outside, want)
+				}
+			}
+			rest, conds = out, nil
+		}
+	}
+}
