@@ -92,7 +92,7 @@ func run(kind *stage.Kind) int {
 		return printed(kind.Name, state.Plan.JSON)
 	}
 	leftOut := func(stage, what string) {
-		fmt.Fprintf(os.Stderr, "%s: left out: %s\n", stage, what)
+		say(stage, "left out: "+what)
 		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
 	if state.Again {
@@ -104,11 +104,11 @@ func run(kind *stage.Kind) int {
 	state.Plan.LeftOut = leftOut
 	if settings.Verbose {
 		for _, n := range state.Notes {
-			fmt.Fprintf(os.Stderr, "%s: note: %s\n", kind.Name, n)
+			say(kind.Name, "note: "+n)
 		}
 	}
 	state.Plan.Warn = func(stage, text string) {
-		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", stage, text)
+		say(stage, "warning: "+text)
 		status.write(event{Event: "warning", Stage: stage, What: text})
 	}
 	if len(c.Payload) == 0 {

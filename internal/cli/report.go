@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"hk/pkg/chain"
@@ -11,11 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// say writes a line to standard error.
+func say(stage, text string) {
+	os.Stderr.WriteString(plan.Visible(stage+": "+text) + "\n")
+}
+
 // complain writes the one line that an error is, and a hint if there is one.
 func complain(stage, text, hint string) int {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", stage, text)
+	say(stage, text)
 	if hint != "" {
-		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", stage, hint)
+		say(stage, "hint: "+hint)
 	}
 	return exitFailed
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +55,7 @@ func (s *status) write(e event) {
 	}
 	line, err := json.Marshal(e)
 	if err == nil {
-		s.file.Write(append(line, '\n'))
+		s.file.Write(append(plan.VisibleJSON(line), '\n'))
 	}
 }
 

@@ -131,18 +131,9 @@ func (l *Link) parse(fs *getopt.Flags, words []string) ([]string, error) {
 	l.flags(fs)
 	rest, err := fs.Parse(words)
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, err
 	}
 	return rest, nil
-}
-
-// oneLine is the first line of an error: what it quotes of the command line may
-// have more.
-func oneLine(err error) error {
-	if s, _, more := strings.Cut(err.Error(), "\n"); more {
-		return fmt.Errorf("%s", s)
-	}
-	return err
 }
 
 // Args prints the chain as a command line, which parses back to the same chain.

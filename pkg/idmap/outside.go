@@ -78,7 +78,7 @@ func run(path string, args []string, pid int, alive func() error) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+		return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.ReplaceAll(strings.TrimSpace(out.String()), "\n", "; "))
 	}
 	return alive()
 }

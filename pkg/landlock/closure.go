@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -282,7 +280,7 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 // somebody else's can be replaced by then: a link would be one to whole
 // hierarchies.
 func allowFile(s *stage.State, set *plan.Result, g grant) {
-	name := "--exec-closure: " + visible(g.path)
+	name := "--exec-closure: " + g.path
 	at := s.Open("file", plan.Openat2(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
 		Hint(unix.ELOOP, name+": it has become a link, or a directory on the way has, since it was looked at").
 		Hint(unix.ENOENT, name+": it has been removed since it was looked at").
@@ -298,30 +296,10 @@ func (r *Ruleset) find(f *finder, leaveOut func(string)) error {
 		case err == errMissing && r.IgnoreMissing:
 			leaveOut("--exec-closure " + p + ": " + err.Error())
 		case err != nil:
-			return errors.New(visible("--exec-closure " + p + ": " + err.Error()))
+			return fmt.Errorf("--exec-closure %s: %w", p, err)
 		}
 	}
 	return nil
-}
-
-// visible escapes what is not printable: names are those that somebody else has
-// written into a script or a library, and end on a terminal.
-func visible(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text); {
-		r, n := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			q := strconv.QuoteRune(r)
-			b.WriteString(q[1 : len(q)-1])
-		}
-		i += n
-	}
-	return b.String()
 }
 
 // allowLater adds the outside step. It gets the root and the ruleset from the
@@ -344,7 +322,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, f
 					continue
 				}
 				if err := addRule(at.FD(set), f.root, g); err != nil {
-					return fmt.Errorf("--exec-closure: %s: %w", visible(g.path), err)
+					return fmt.Errorf("--exec-closure: %s: %w", g.path, err)
 				}
 			}
 			return nil

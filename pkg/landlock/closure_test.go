@@ -248,13 +248,3 @@ func TestClosureAsLoader(t *testing.T) {
 		t.Skip("missing: programs in /usr/bin that ", loader, " loads")
 	}
 }
-
-func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{
-		"/bin/x y\\": "/bin/x y\\", "ä\"": "ä\"", "/bin/sh\r": `/bin/sh\r`, "\x1b]0;x\a\n": `\x1b]0;x\a\n`, "\xff\u202e": `\xff\u202e`,
-	} {
-		if got := visible(text); got != want {
-			t.Errorf("visible(%q) = %s; want %s", text, got, want)
-		}
-	}
-}

@@ -225,7 +225,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 		}
 		at := allowPath(s, set, g, r.IgnoreMissing)
 		if r.IgnoreMissing {
-			name := strings.Join(g.flags, ", ") + " " + visible(g.path)
+			name := strings.Join(g.flags, ", ") + " " + g.path
 			order, missing[name] = append(order, name), at
 		}
 	}
@@ -249,7 +249,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 // A path that is not there and may be missing is descriptor -1, to which the
 // kernel says EBADF.
 func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Result {
-	name := strings.Join(g.flags, ", ") + " " + visible(g.path)
+	name := strings.Join(g.flags, ", ") + " " + g.path
 	open := plan.Openat(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	var absent []unix.Errno
 	if missing {

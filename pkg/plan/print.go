@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func (p *Plan) Text(w io.Writer) error {
 			stage = s
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
-		fmt.Fprintf(&b, "  %-8s %s\n", it.who, it.text())
+		fmt.Fprintf(&b, "  %-8s %s\n", it.who, Visible(it.text()))
 		if i+1 < len(p.items) && (it.who == Init || it.who == Joiner) && p.items[i+1].who == Child {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.who, "(reap with wait4(-1, ...) until the payload has ended)")
 		}
@@ -119,10 +120,15 @@ func (p *Plan) Explain() []Explained {
 
 // JSON writes the plan as a JSON array of [Explained].
 func (p *Plan) JSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(p.Explain())
+	if err := enc.Encode(p.Explain()); err != nil {
+		return err
+	}
+	_, err := w.Write(VisibleJSON(b.Bytes()))
+	return err
 }
 
 // writeOp writes an op with its result, as strace does. r is nil if there is no
@@ -140,9 +146,9 @@ func writeOp(w io.Writer, it item, r *record) {
 			result += " " + it.op.gives.String()
 		}
 	}
-	fmt.Fprintf(w, "%s: %s: %s%s\n", it.op.Stage, it.who, it.op, result)
+	io.WriteString(w, Visible(fmt.Sprintf("%s: %s: %s%s", it.op.Stage, it.who, it.op, result))+"\n")
 }
 
 func writeStep(w io.Writer, s *Outside) {
-	fmt.Fprintf(w, "%s: %s: %s\n", s.Stage, Beyond, s.Text)
+	io.WriteString(w, Visible(fmt.Sprintf("%s: %s: %s", s.Stage, Beyond, s.Text))+"\n")
 }

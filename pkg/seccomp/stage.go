@@ -120,6 +120,7 @@ func (f *Filter) Print(s *stage.State, w io.Writer) error {
 		if out, err = MarshalProfile(fl.policy); err != nil {
 			return fmt.Errorf("--dump json: %w", err)
 		}
+		out = plan.VisibleJSON(out)
 	}
 	_, err = w.Write(out)
 	return err

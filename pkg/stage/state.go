@@ -346,7 +346,7 @@ func (s *State) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, lines := range s.Comments {
 		for _, c := range lines() {
-			b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
+			b.WriteString(strings.TrimRight("# "+plan.Visible(c), " ") + "\n")
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
