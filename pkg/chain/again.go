@@ -16,38 +16,99 @@ import (
 const self = "/proc/self/exe"
 
 // again adds the ops by which this program executes itself from a sealed copy
-// in memory, if a stage lets others at it.
+// in memory, if others can open it while the chain runs.
 //
-// Who controls what the chain executes can make that a link to /proc/self/exe,
-// and so this program; open it through /proc/PID/exe; and write it once nobody
-// executes it, which needs no more than the user ID of the file's owner
-// (CVE-2019-5736). The copy does all that comes behind these ops, and plans it
-// anew.
+// Who can open a program through /proc/PID/exe, or controls what the chain executes
+// and so can make that a link to /proc/self/exe, can write its file once nobody
+// executes it. That needs no more than the user ID of the file's owner
+// (CVE-2019-5736). The copy does all that comes after these ops, and plans it anew.
 func (t *tail) again(c *Chain, links []Link) error {
-	i := slices.IndexFunc(links, func(l Link) bool {
-		e, ok := l.Stage.(stage.Exposer)
-		return ok && e.Exposes()
-	})
-	if i < 0 {
+	by := t.exposedBy(links)
+	if by == "" {
 		return nil
 	}
-	t.exposed = true
-	t.Name = links[i].Kind.Name
-	if err := t.Host.Procfs(); err != nil {
-		return &UsageError{t.Name, err}
-	}
-	p, err := t.Host.Program()
+	t.Name = by
+	p, err := t.program()
 	switch {
 	case err != nil:
 		return &UsageError{t.Name, err}
+	case !t.exposed && !p.Writable:
+		return nil
 	case p.Fixed:
+		t.exposed = true
 		return nil
 	case t.Host.Handover.Program != "":
 		return &UsageError{t.Name, errors.New("this should be a sealed copy of the program, and is not")}
 	}
+	t.exposed = true
+	t.seal(c, links, p)
+	return nil
+}
+
+// exposedBy is the stage by which others can open the programs of the chain, or "".
+// exposed is set if they choose what is executed; otherwise the file is in danger
+// only where the caller may write it.
+func (t *tail) exposedBy(links []Link) string {
+	given := "" // what gives something up
+	clones, other := false, false
+	for _, l := range links {
+		if e, ok := l.Stage.(stage.Exposer); ok && e.Exposes() {
+			t.exposed = true
+			return l.Kind.Name
+		}
+		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
+			clones, other, given = true, other || cl.OtherUser(), l.Kind.Name
+		}
+		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
+			given = l.Kind.Name
+		}
+		if h, ok := l.Stage.(stage.Hider); ok && h.Hides() {
+			given = l.Kind.Name // where it leads to there may be no procfs for a copy
+		}
+		clones = clones || supervised(l) != nil
+	}
+	switch {
+	case t.NextStage:
+		// The next program is dumpable, and holds no more than others may.
+		return given
+	case clones && !other && t.Host.Permitted>>unix.CAP_SYS_PTRACE&1 != 0 && t.traces(links):
+		// The payload may open the supervisor, or the init, above it.
+		return links[0].Kind.Name
+	}
+	return ""
+}
+
+// traces reports whether the payload will have CAP_SYS_PTRACE, after what changes
+// credentials: a plan of these stages alone. An error is the whole plan's to tell.
+func (t *tail) traces(links []Link) bool {
+	s := stage.NewState(t.Host)
+	for _, l := range links {
+		if ch, ok := l.Stage.(stage.Changer); ok && ch.Plan(s) != nil {
+			return true
+		}
+	}
+	return s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
+}
+
+// program is that of this process. Without a procfs it cannot be copied.
+func (t *tail) program() (stage.Program, error) {
+	err := t.Host.Procfs()
+	if err == nil {
+		return t.Host.Program()
+	}
+	if t.Host.SelfFD >= 0 {
+		if p := stage.ProgramAt(t.Host.SelfFD); p.Fixed || !p.Writable && !t.exposed {
+			return p, nil
+		}
+	}
+	return stage.Program{}, fmt.Errorf("others could write this program, which is executed from a sealed copy for that: %w", err)
+}
+
+// seal adds the ops that make the copy and execute it.
+func (t *tail) seal(c *Chain, links []Link, p stage.Program) {
 	t.Again = true
 	t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
-	_, err = t.Host.Stat("/proc/sys/vm/memfd_noexec")
+	_, err := t.Host.Stat("/proc/sys/vm/memfd_noexec")
 	exe := t.Open("exe", plan.Openat(plan.AtCwd(), self, unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	sealed := t.Open("copy", plan.MemfdCreate(t.Name, err == nil))
 	t.Add(plan.Sendfile(sealed, exe, p.Size), plan.Seal(sealed))
@@ -76,5 +137,4 @@ func (t *tail) again(c *Chain, links []Link) error {
 	t.restore()
 	t.Add(plan.Fexecve(by, plan.NewImage(words, env)).
 		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; %s from a read-only mount needs no copy", t.Name)))
-	return nil
 }

@@ -41,6 +41,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	if err := t.again(c, links); err != nil {
 		return nil, err
 	}
+	if t.Again && c.Settings().Explain == "" {
+		return s, nil // the copy reads what there is to read, as standard input
+	}
 	if err := t.supervised(links[len(links)-1]); err != nil {
 		return nil, err
 	}
@@ -198,12 +201,14 @@ func (t *tail) begin(links []Link) {
 		h, ok := l.Stage.(stage.Hider)
 		return ok && h.Hides()
 	})) {
-		path := t.path
+		path, flags := t.path, uint64(unix.O_PATH)
 		if t.exposed {
-			path = self // the file itself is not to be executed
+			// The file itself is not to be executed. Of the copy the next stage asks
+			// for the seals.
+			path, flags = self, unix.O_RDONLY
 		}
 		// Not closed by execve(2): so the next stage has its own program too.
-		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_PATH, 0))
+		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, flags, 0))
 	}
 	if t.Host.Handover.Ambient && !t.NextStage {
 		t.Add(plan.ClearAmbient(), plan.Capset(t.Host.Permitted, t.Host.Permitted, 0))

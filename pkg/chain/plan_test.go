@@ -228,6 +228,7 @@ func planned(t *testing.T, dir, line string) string {
 		}
 		return b.String()
 	}
+	c.Links[0].Common.Explain = "text" // also of what comes after a sealed copy
 	s, err := c.Plan(h)
 	if err != nil {
 		return "error: " + err.Error() + "\n"

@@ -275,14 +275,15 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Re
 	return at
 }
 
-// allowNext lets the next stage of a chain that is not fused be executed.
+// allowNext lets the next stage of a chain that is not fused be executed. To a
+// sealed copy in memory the kernel says EBADFD: it restricts no access to it.
 func allowNext(s *stage.State, set *plan.Result, handled uint64) {
 	access := (execute | readFile) & handled
 	switch {
 	case access == 0:
 	case s.Next != nil:
-		s.Add(rights.AllowPath(set, s.Next, access))
+		s.Add(rights.AllowPath(set, s.Next, access).Except(unix.EBADFD))
 	case s.NextFD >= 0:
-		s.Add(rights.AllowFD(set, s.NextFD, access))
+		s.Add(rights.AllowFD(set, s.NextFD, access).Except(unix.EBADFD))
 	}
 }

@@ -14,28 +14,40 @@ type Program struct {
 	// Fixed is set if nobody can write the file by way of /proc/PID/exe: it is
 	// sealed, or on a mount that is read-only.
 	Fixed bool
+	// Writable is set if the caller may write it, but that it is being executed.
+	Writable bool
+}
+
+// Sealed reports whether nobody can write the file that a descriptor refers to.
+func Sealed(fd int) bool {
+	// Files that cannot be sealed say EINVAL.
+	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	return err == nil && seals&unix.F_SEAL_WRITE != 0
 }
 
 func program() (Program, error) {
 	const link = "/proc/self/exe"
-	var p Program
 	fd, err := unix.Open(link, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", link, err)
+		return Program{}, fmt.Errorf("%s: %w", link, err)
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return p, fmt.Errorf("%s: %w", link, err)
-	}
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil {
-		return p, fmt.Errorf("%s: %w", link, err)
-	}
-	// Files that cannot be sealed say EINVAL.
-	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
-	p.Size = st.Size
-	p.Fixed = err == nil && seals&unix.F_SEAL_WRITE != 0 || fs.Flags&unix.ST_RDONLY != 0
+	p := ProgramAt(fd)
 	p.Path, err = os.Readlink(link)
 	return p, err
+}
+
+// ProgramAt is the program whose file a descriptor refers to, without its path.
+// What cannot be told is taken for the worse.
+func ProgramAt(fd int) Program {
+	p := Program{Writable: true}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil {
+		p.Size = st.Size
+	}
+	var fs unix.Statfs_t
+	p.Fixed = Sealed(fd) || unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+	err := unix.Faccessat2(fd, "", unix.W_OK, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
+	p.Writable = !p.Fixed && err != unix.EACCES && err != unix.EROFS
+	return p
 }

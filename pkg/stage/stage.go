@@ -36,6 +36,8 @@ type Cloner interface {
 	Stage
 	// Clones reports whether the settings need one.
 	Clones() bool
+	// OtherUser reports whether it comes to be in another user namespace.
+	OtherUser() bool
 }
 
 // A Finisher is a stage that may do something of use by itself.

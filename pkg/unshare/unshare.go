@@ -62,6 +62,11 @@ func (n *Namespaces) Clones() bool {
 	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
 }
 
+// OtherUser reports whether a user namespace is made or joined.
+func (n *Namespaces) OtherUser() bool {
+	return (n.flags()|n.joined())&unix.CLONE_NEWUSER != 0
+}
+
 // Hides reports whether the mount namespace becomes one of others.
 func (n *Namespaces) Hides() bool { return n.joined()&unix.CLONE_NEWNS != 0 }
 
