@@ -3,9 +3,6 @@ package mount
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strconv"
 
 	"hk/pkg/plan"
@@ -73,7 +70,7 @@ func (b *builder) file(e Entry) error {
 	content := []byte(e.Source)
 	if e.Kind == FileFrom {
 		var err error
-		if content, err = readSource(e.Source, maxFile); err != nil {
+		if content, err = stage.ReadInput(e.Source, maxFile); err != nil {
 			return fmt.Errorf("%s: %w", e.Source, err)
 		}
 	}
@@ -92,24 +89,6 @@ func (b *builder) file(e Entry) error {
 	b.Add(plan.Close(f))
 	b.created(at, &node{kind: file})
 	return nil
-}
-
-// readSource reads a file, or standard input, of max bytes at the most.
-func readSource(name string, max int64) ([]byte, error) {
-	in := os.Stdin
-	if name != "-" {
-		f, err := stage.OpenInput(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	content, err := io.ReadAll(&stage.Bounded{R: in, Max: max})
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		err = pe.Err // the flag names it
-	}
-	return content, err
 }
 
 // symlink makes a link. One that says the same is fine.

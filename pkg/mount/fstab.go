@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hk/pkg/stage"
 )
 
 // A fstabLine is a line of an fstab(5) file: its six fields, decoded.
@@ -133,7 +135,7 @@ const maxFstab = 256 << 10
 
 // fstab does what the lines of a file say, as far as mount(8) -a would.
 func (b *builder) fstab(file string) error {
-	text, err := readSource(file, maxFstab)
+	text, err := stage.ReadInput(file, maxFstab)
 	if err != nil {
 		return err
 	}

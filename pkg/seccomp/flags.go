@@ -21,8 +21,8 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		return nil
 	}
 	fs.String("profile", "", func(v string) error {
-		if _, ok := builtins(v); !ok && v != "audit" && v != "none" && !strings.HasSuffix(v, ".json") {
-			return errors.New("not podman, docker, audit, none or a file that ends in .json")
+		if _, ok := builtins(v); !ok && v != "audit" && v != "none" && v != "-" && !strings.HasSuffix(v, ".json") && !strings.Contains(v, "/") {
+			return errors.New("not podman, docker, audit, none or a file, whose name ends in .json or has a slash")
 		}
 		f.Profile = v
 		return alone(false)

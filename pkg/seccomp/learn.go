@@ -192,7 +192,7 @@ func (l *learner) existing(into *Recording) (fs.FileInfo, error) {
 
 // maxProfile is more bytes than a profile has that allows all that there is to
 // tell apart.
-const maxProfile = 4 << 20
+const maxProfile = 1 << 20
 
 // patience is how long another run that writes is waited for. That takes it no
 // time; but anyone may hold the lock.

@@ -243,7 +243,7 @@ func (r *Recording) Merge(data []byte) error {
 	var p specs.LinuxSeccomp
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if dec.Decode(&p) != nil {
+	if dec.Decode(&p) != nil || checkKeys(data) != nil {
 		return errNotLearned
 	}
 	if _, err := dec.Token(); err != io.EOF {

@@ -61,6 +61,9 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, nil, errors.New("more than one JSON value")
 	}
+	if err := checkKeys(data); err != nil {
+		return nil, nil, err
+	}
 	p = &Policy{}
 	if p.Default, err = action(prof.DefaultAction, prof.DefaultErrnoRet, prof.DefaultErrno); err != nil {
 		return nil, nil, fmt.Errorf("defaultAction: %w", err)
@@ -72,6 +75,9 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 		return nil, nil, err
 	}
 	for i, s := range prof.Syscalls {
+		if s == nil {
+			return nil, nil, fmt.Errorf("syscalls[%d]: null", i)
+		}
 		rules, n, err := s.rules(t)
 		if err != nil {
 			return nil, nil, fmt.Errorf("syscalls[%d]: %w", i, err)
@@ -104,6 +110,9 @@ func position(data []byte, dec *json.Decoder, err error) error {
 	case errors.As(err, &typ):
 		offset = typ.Offset
 	}
+	if err == io.EOF {
+		return errors.New("it is empty")
+	}
 	line := 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
 	return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -113,7 +122,7 @@ func (p *profile) unsupported() error {
 		return errors.New("listenerPath: there is no one to notify")
 	}
 	for _, f := range p.Flags {
-		return fmt.Errorf("flags: %s is not supported", f)
+		return fmt.Errorf("flags: %q is not supported", f)
 	}
 	return nil
 }
@@ -133,7 +142,7 @@ func (p *profile) arches(native *Arch) ([]*Arch, error) {
 		i := slices.IndexFunc(arches, func(a *Arch) bool { return a.OCI == string(name) })
 		switch {
 		case i < 0 && !slices.Contains(otherArches, string(name)):
-			return nil, fmt.Errorf("unknown architecture %s", name)
+			return nil, fmt.Errorf("unknown architecture %q", name)
 		case i < 0 || !native.runs(arches[i]):
 			// Calls of another architecture cannot be made on this machine.
 		case !slices.Contains(list, arches[i]):

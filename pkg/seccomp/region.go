@@ -10,36 +10,30 @@ func (p pattern) and(q pattern) (both pattern, ok bool) {
 	return pattern{p.mask | q.mask, p.value | q.value}, (p.value^q.value)&p.mask&q.mask == 0
 }
 
-// blocks are the numbers from first to last of so many bits, as patterns: each is
-// an aligned block of a power of two.
-func blocks(first, last uint64, size int) []pattern {
+// blocks are the numbers from first to last as patterns: each is an aligned block
+// of a power of two. The bits that count are all, the lowest.
+func blocks(first, last, all uint64) []pattern {
 	var list []pattern
-	ones := ^uint64(0) >> (64 - size)
-	for first <= last {
-		free := min(bits.TrailingZeros64(first), size)
-		for free > 0 && last-first < 1<<free-1 {
+	for {
+		free := min(bits.TrailingZeros64(first), bits.Len64(all))
+		for free > 0 && last-first < uint64(1)<<free-1 {
 			free--
 		}
-		var block uint64
-		if free < 64 {
-			block = 1<<free - 1
-		} else {
-			block = ones
-		}
-		list = append(list, pattern{ones &^ block, first})
+		block := uint64(1)<<free - 1
+		list = append(list, pattern{all &^ block, first})
 		if first+block >= last {
-			break
+			return list
 		}
 		first += block + 1
 	}
-	return list
 }
 
-// patterns are the numbers for which a condition holds, of an argument of so many
-// bytes.
-func (c Cond) patterns(bytes int) []pattern {
-	all, v := ones(bytes), c.Value
-	if c.negative(bytes) {
+// patterns are the numbers for which a condition holds, of an argument that is
+// looked at in one way: its upper bits may be masked out.
+func (c Cond) patterns(w way) []pattern {
+	c = c.cut(w)
+	all, v := w.all(), c.Value
+	if c.negative(w.bytes) {
 		v &= all
 	}
 	switch {
@@ -55,30 +49,30 @@ func (c Cond) patterns(bytes int) []pattern {
 	}
 	var list []pattern
 	if v > 0 && (c.Op == LT || c.Op == LE || c.Op == NE) {
-		list = blocks(0, v-1, 8*bytes)
+		list = blocks(0, v-1, all)
 	}
 	if c.Op == EQ || c.Op == LE || c.Op == GE {
 		list = append(list, pattern{all, v})
 	}
 	if v < all && (c.Op == GT || c.Op == GE || c.Op == NE) {
-		list = append(list, blocks(v+1, all, 8*bytes)...)
+		list = append(list, blocks(v+1, all, all)...)
 	}
 	return list
 }
 
 // fails are the numbers for which a condition does not hold.
-func (c Cond) fails(bytes int) []pattern {
+func (c Cond) fails(w way) []pattern {
 	if c.Op != MaskedEQ {
-		return c.not().patterns(bytes)
+		return c.not().patterns(w)
 	}
-	if c.patterns(bytes) == nil {
+	if c.patterns(w) == nil {
 		return []pattern{{}}
 	}
 	// One of the bits is another one: the highest is, or it is not and the next
 	// is, and so on.
 	var list []pattern
 	var above pattern
-	for mask := c.Mask & ones(bytes); mask != 0; {
+	for mask := c.Mask & w.all(); mask != 0; {
 		bit := uint64(1) << (bits.Len64(mask) - 1)
 		list = append(list, pattern{above.mask | bit, above.value | bit&^c.Value})
 		above = pattern{above.mask | bit, above.value | bit&c.Value}
@@ -86,6 +80,9 @@ func (c Cond) fails(bytes int) []pattern {
 	}
 	return list
 }
+
+// all are the bits that count.
+func (w way) all() uint64 { return ones(w.bytes) &^ w.out }
 
 // A box is calls: a pattern for each argument.
 type box [6]pattern
@@ -108,15 +105,15 @@ type region []box
 func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
 	in = r
 	for _, c := range conds {
-		bytes := size(name, c.Arg)
+		w := looked(name, c.Arg)
 		var next region
 		for _, b := range in {
-			for _, p := range c.fails(bytes) {
+			for _, p := range c.fails(w) {
 				if part, some := b.and(c.Arg, p); some {
 					out = append(out, part)
 				}
 			}
-			for _, p := range c.patterns(bytes) {
+			for _, p := range c.patterns(w) {
 				if part, some := b.and(c.Arg, p); some {
 					next = append(next, part)
 				}
@@ -139,19 +136,24 @@ func overlap(name string, a, b []Cond) bool {
 	return !ok || len(in) > 0
 }
 
-// size is how many bytes of an argument count, on machines of 64 bits; 8 if that
-// is not known.
-func size(name string, arg int) int {
-	for _, a := range []*Arch{X86_64, AArch64} {
-		if found, ok := a.argument(name, arg); ok {
-			switch found.kind {
-			case '2':
-				return 2
-			case '4':
-				return 4
+// looked is how the kernel looks at an argument, on machines of 64 bits if the
+// call is one of theirs; what is not known, or not the same everywhere, counts.
+func looked(name string, arg int) way {
+	for _, a := range []*Arch{X86_64, AArch64, X86, ARM} {
+		found, ok := a.argument(name, arg)
+		if _, has := a.Number(name); !has || !ok {
+			continue
+		}
+		all := way{bytes: 1}
+		for _, w := range found.ways() {
+			all.bytes = max(all.bytes, w.bytes)
+			if found.kind != 'v' { // which has a bit in the middle
+				all.out |= w.out
 			}
-			return 8
+		}
+		if found.kind != unseen {
+			return all
 		}
 	}
-	return 8
+	return way{bytes: 8}
 }

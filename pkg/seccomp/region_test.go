@@ -41,15 +41,15 @@ func TestPatterns(t *testing.T) {
 		if c.Op == MaskedEQ && r.IntN(4) > 0 {
 			c.Value &= c.Mask
 		}
-		bytes := []int{2, 4, 8}[r.IntN(3)]
+		w := []way{{2, 0}, {4, 0}, {8, 0}, {2, 0o170000}, {4, ones(4) &^ 0o777}}[r.IntN(5)]
 		for _, n := range []uint64{number(), c.Value, c.Value - 1, c.Value + 1, c.Value ^ c.Mask} {
-			n &= ones(bytes)
+			n &= w.all()
 			want := 0
-			if c.holds(n, bytes) {
+			if c.cut(w).holds(n, w.bytes) {
 				want = 1
 			}
-			if yes, no := in(c.patterns(bytes), n), in(c.fails(bytes), n); yes != want || no != 1-want {
-				t.Fatalf("%v of %d bytes, %#x: in %d patterns, and in %d of the opposite; want %d", c, bytes, n, yes, no, want)
+			if yes, no := in(c.patterns(w), n), in(c.fails(w), n); yes != want || no != 1-want {
+				t.Fatalf("%v, looked at as %+v, %#x: in %d patterns, and in %d of the opposite; want %d", c, w, n, yes, no, want)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func TestRegion(t *testing.T) {
 				for i := range args {
 					args[i] = values[r.IntN(len(values))] + uint64(r.IntN(3)) - 1
 					if i == 0 {
-						args[i] &= ones(size("write", 0))
+						args[i] &= ones(4)
 					}
 				}
 				count := func(list region) (n int) {
@@ -93,7 +93,7 @@ func TestRegion(t *testing.T) {
 				before, inside, outside := count(rest), count(in), count(out)
 				want := before
 				for _, c := range conds {
-					if !c.holds(args[c.Arg], size("write", c.Arg)) {
+					if !c.holds(args[c.Arg], looked("write", c.Arg).bytes) {
 						want = 0
 					}
 				}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,8 +39,8 @@ Rules before those of the profile; the first that fits counts
 
 // Filter is the settings of hk-seccomp.
 type Filter struct {
-	// Profile is podman, docker, audit, none, or a file name that ends in .json.
-	// Empty, it is podman, or nothing if BPF is set.
+	// Profile is podman, docker, audit, none, or else a file, of which "-" is
+	// standard input. Empty, it is podman, or nothing if BPF is set.
 	Profile string
 	// Rules come before those of the profile.
 	Rules []FlagRule
@@ -185,27 +184,17 @@ func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
 	case "none":
 		return &Policy{Default: Allow, Newer: Allow, Arches: []*Arch{t.Arch}}, nil, nil
 	}
-	data, err := readFile(f.Profile)
+	data, err := stage.ReadInput(f.Profile, maxProfile)
 	if err != nil {
 		return nil, nil, err
 	}
 	return ReadProfile(data, t)
 }
 
-// readFile reads a file whose name the caller adds to the error.
-func readFile(name string) ([]byte, error) {
-	data, err := os.ReadFile(name)
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return data, err
-}
-
 // ready is the filter of a file. What its actions are is its author's concern,
 // but for one that nobody here could answer.
 func (f *Filter) ready() (fl filter, err error) {
-	data, err := readFile(f.BPF)
+	data, err := stage.ReadInput(f.BPF, maxProfile)
 	if err == nil {
 		fl.code, err = Decode(data)
 	}

@@ -46,6 +46,25 @@ func openFile(path string, pipes bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// ReadInput reads a file as [OpenInput] has it, or standard input, which is "-", of
+// no more than max bytes. An error names no path.
+func ReadInput(name string, max int64) ([]byte, error) {
+	in := os.Stdin
+	if name != "-" {
+		f, err := OpenInput(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	content, err := io.ReadAll(&Bounded{R: in, Max: max})
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return content, err
+}
+
 // pipefs is PIPEFS_MAGIC of magic.h.
 const pipefs = 0x50495045
 
