@@ -108,10 +108,8 @@ func (t *tail) program() (stage.Program, error) {
 func (t *tail) seal(c *Chain, links []Link, p stage.Program) {
 	t.Again = true
 	t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
-	_, err := t.Host.Stat("/proc/sys/vm/memfd_noexec")
 	exe := t.Open("exe", plan.Openat(plan.AtCwd(), self, unix.O_RDONLY|unix.O_CLOEXEC, 0))
-	sealed := t.Open("copy", plan.MemfdCreate(t.Name, err == nil))
-	t.Add(plan.Sendfile(sealed, exe, p.Size), plan.Seal(sealed))
+	sealed := t.sealedCopy(plan.Ref(exe), p.Size)
 	if fd := c.Settings().StatusFD; fd > 2 {
 		t.Add(plan.KeepOpen(plan.Int(int64(fd))))
 	}

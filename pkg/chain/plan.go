@@ -47,7 +47,9 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	if err := t.supervised(links[len(links)-1]); err != nil {
 		return nil, err
 	}
-	t.begin(links)
+	if err := t.begin(links); err != nil {
+		return nil, err
+	}
 	if err := t.stages(links); err != nil {
 		return nil, err
 	}
@@ -77,7 +79,9 @@ func (c *Chain) Print(h *stage.Host, w io.Writer) error {
 	}
 	t := tail{State: stage.NewState(h)}
 	before := links[:len(links)-1]
-	t.begin(before)
+	if err := t.begin(before); err != nil {
+		return err
+	}
 	if err := t.stages(before); err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ type tail struct {
 	followName string
 }
 
-func (t *tail) begin(links []Link) {
+func (t *tail) begin(links []Link) error {
 	t.env = slices.Clone(t.Host.Env)
 	if !t.WillClone {
 		// The Go runtime's handlers must not run while the thread changes, and
@@ -195,25 +199,14 @@ func (t *tail) begin(links []Link) {
 		// handlers.
 		t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	}
-	if t.NextStage && t.Host.SelfFD >= 0 {
-		t.NextFD = t.Host.SelfFD
-	} else if t.NextStage && (t.exposed || slices.ContainsFunc(links, func(l Link) bool {
-		h, ok := l.Stage.(stage.Hider)
-		return ok && h.Hides()
-	})) {
-		path, flags := t.path, uint64(unix.O_PATH)
-		if t.exposed {
-			// The file itself is not to be executed. Of the copy the next stage asks
-			// for the seals.
-			path, flags = self, unix.O_RDONLY
-		}
-		// Not closed by execve(2): so the next stage has its own program too.
-		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, flags, 0))
+	if err := t.openNext(links); err != nil {
+		return err
 	}
 	if t.Host.Handover.Ambient && !t.NextStage {
 		t.Add(plan.ClearAmbient(), plan.Capset(t.Host.Permitted, t.Host.Permitted, 0))
 		t.Ambient = 0
 	}
+	return nil
 }
 
 // release gives the thread what the caller had. It must come before a filter that

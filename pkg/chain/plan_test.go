@@ -60,7 +60,8 @@ func fakeHost(uid uint32) *stage.Host {
 		Program: func() (stage.Program, error) {
 			return stage.Program{Path: "/usr/bin/hk-unshare", Size: 3000000}, nil
 		},
-		TTY: func() string { return "" },
+		ProgramAt: func(string) (stage.Program, error) { return stage.Program{Size: 3000000}, nil },
+		TTY:       func() string { return "" },
 		FDInfo: func(fd int) (string, error) {
 			switch fd {
 			case 5:

@@ -148,6 +148,9 @@ func (r *Ruleset) asked() domain {
 // Hides reports that a domain may forbid to execute the next program.
 func (r *Ruleset) Hides() bool { return true }
 
+// Confines reports whether the domain handles to execute or to read files.
+func (r *Ruleset) Confines() bool { return r.asked().fs&(execute|readFile) != 0 }
+
 // Plan adds the ops that make the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
 	asked := r.asked()
@@ -177,7 +180,6 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	if err := r.allowClosures(s, set, Access(d.fs)); err != nil {
 		return err
 	}
-	allowNext(s, set, d.fs)
 	for _, l := range r.portLists() {
 		for _, port := range *l.ports {
 			if d.net&l.right != 0 {
@@ -273,17 +275,4 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Re
 	}
 	s.Add(plan.Close(at).Except(absent...))
 	return at
-}
-
-// allowNext lets the next stage of a chain that is not fused be executed. To a
-// sealed copy in memory the kernel says EBADFD: it restricts no access to it.
-func allowNext(s *stage.State, set *plan.Result, handled uint64) {
-	access := (execute | readFile) & handled
-	switch {
-	case access == 0:
-	case s.Next != nil:
-		s.Add(rights.AllowPath(set, s.Next, access).Except(unix.EBADFD))
-	case s.NextFD >= 0:
-		s.Add(rights.AllowFD(set, s.NextFD, access).Except(unix.EBADFD))
-	}
 }

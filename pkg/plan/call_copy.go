@@ -18,8 +18,8 @@ func MemfdCreate(name string, exec bool) *Op {
 }
 
 // Sendfile is sendfile(2) of n bytes, which must be all of them.
-func Sendfile(to, from *Result, n int64) *Op {
-	return call("sendfile", unix.SYS_SENDFILE, Ref(to), Ref(from), Null(), Int(n)).Exactly(int(n))
+func Sendfile(to *Result, from Arg, n int64) *Op {
+	return call("sendfile", unix.SYS_SENDFILE, Ref(to), from, Null(), Int(n)).Exactly(int(n))
 }
 
 // Seal is fcntl(F_ADD_SEALS): from then on nobody can change the file.

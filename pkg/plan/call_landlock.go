@@ -48,14 +48,6 @@ func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) *Op {
 	return addRule(ruleset, Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
 }
 
-// AllowFD is the same for a descriptor whose number is known.
-func (l LandlockRights) AllowFD(ruleset *Result, fd int, access uint64) *Op {
-	m := (&structure{}).u64(access).u32(uint32(fd)).is(func() string {
-		return fmt.Sprintf("{allowed_access=%s, parent_fd=%d}", l.FS(access), fd)
-	})
-	return addRule(ruleset, Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
-}
-
 // AllowPort is landlock_add_rule(2) for a port.
 func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) *Op {
 	m := (&structure{}).u64(access).u64(uint64(port)).is(func() string {

@@ -76,6 +76,8 @@ type Host struct {
 	Procfs func() error
 	// Program is the file that this process executes.
 	Program func() (Program, error)
+	// ProgramAt is the file of another one, without its path.
+	ProgramAt func(path string) (Program, error)
 	// FDInfo is what /proc/PID/fdinfo says of a descriptor of the caller's, which
 	// must be there: ENOENT.
 	FDInfo func(fd int) (string, error)
@@ -138,6 +140,7 @@ func ThisHost() *Host {
 		MachineRoot: machineRoot,
 		Procfs:      procfs,
 		Program:     program,
+		ProgramAt:   programAt,
 		FDInfo:      func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
 		OwnNet:      ownNet,
 		TTY:         terminal,

@@ -11,6 +11,8 @@ import (
 type Program struct {
 	Path string
 	Size int64
+	// Sealed is set if it is a sealed file in memory.
+	Sealed bool
 	// Fixed is set if nobody can write the file by way of /proc/PID/exe: it is
 	// sealed, or on a mount that is read-only.
 	Fixed bool
@@ -27,14 +29,20 @@ func Sealed(fd int) bool {
 
 func program() (Program, error) {
 	const link = "/proc/self/exe"
-	fd, err := unix.Open(link, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	p, err := programAt(link)
+	if err == nil {
+		p.Path, err = os.Readlink(link)
+	}
+	return p, err
+}
+
+func programAt(path string) (Program, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return Program{}, fmt.Errorf("%s: %w", link, err)
+		return Program{}, fmt.Errorf("%s: %w", path, err)
 	}
 	defer unix.Close(fd)
-	p := ProgramAt(fd)
-	p.Path, err = os.Readlink(link)
-	return p, err
+	return ProgramAt(fd), nil
 }
 
 // ProgramAt is the program whose file a descriptor refers to, without its path.
@@ -46,7 +54,8 @@ func ProgramAt(fd int) Program {
 		p.Size = st.Size
 	}
 	var fs unix.Statfs_t
-	p.Fixed = Sealed(fd) || unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+	p.Sealed = Sealed(fd)
+	p.Fixed = p.Sealed || unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
 	err := unix.Faccessat2(fd, "", unix.W_OK, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
 	p.Writable = !p.Fixed && err != unix.EACCES && err != unix.EROFS
 	return p

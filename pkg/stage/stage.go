@@ -66,6 +66,14 @@ type Hider interface {
 	Hides() bool
 }
 
+// A Confiner is a stage that may forbid to execute or to read what no rule allows:
+// also the program of the next stage.
+type Confiner interface {
+	Stage
+	// Confines reports whether the settings do.
+	Confines() bool
+}
+
 // An Exposer is a stage that may let others look at the process of a later one,
 // and choose what that executes.
 type Exposer interface {

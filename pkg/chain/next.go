@@ -1,0 +1,93 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// openNext opens the program that the plan executes for the rest of the chain,
+// if a stage puts it out of reach.
+func (t *tail) openNext(links []Link) error {
+	hidden := slices.ContainsFunc(links, func(l Link) bool {
+		h, ok := l.Stage.(stage.Hider)
+		return ok && h.Hides()
+	})
+	path := t.path
+	if t.exposed {
+		path = self // the file itself is not to be executed
+	}
+	switch {
+	case !t.NextStage:
+		return nil
+	case t.Host.SelfFD >= 0:
+		t.NextFD = t.Host.SelfFD
+	case t.exposed || hidden:
+		// Not closed by execve(2): so the next stage has its own program too, asks
+		// for its seals and can copy it.
+		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
+			Hint(unix.EACCES, "what executes the next stage must be able to read its program"))
+	}
+	if !slices.ContainsFunc(links, func(l Link) bool {
+		c, ok := l.Stage.(stage.Confiner)
+		return ok && c.Confines()
+	}) {
+		return nil
+	}
+	return t.copyNext(path)
+}
+
+// copyNext has the next stage be a sealed copy in memory, if it is not. A Landlock
+// domain restricts nothing there. To a file it would have to have a rule, and that
+// would be one for the payload too.
+func (t *tail) copyNext(path string) error {
+	var p stage.Program
+	var err error
+	switch {
+	case t.NextFD >= 0:
+		p = stage.ProgramAt(t.NextFD)
+	case t.exposed:
+		p, err = t.Host.Program()
+	default:
+		p, err = t.Host.ProgramAt(path)
+	}
+	if err != nil {
+		return &UsageError{t.Name, err}
+	}
+	if p.Sealed {
+		return nil
+	}
+	from := plan.Int(int64(t.NextFD))
+	if t.Next != nil {
+		from = plan.Ref(t.Next)
+	}
+	if t.WillClone {
+		t.Add(plan.Sigmask(^uint64(0))) // a signal of the runtime's would cut it short
+	}
+	sealed := t.sealedCopy(from, p.Size)
+	if t.WillClone {
+		t.Add(plan.Sigmask(t.Host.Sigmask))
+	}
+	if t.NextFD >= 0 {
+		t.Add(plan.Dup3(sealed, t.NextFD), plan.Close(sealed))
+		return nil
+	}
+	t.Add(plan.KeepOpen(plan.Ref(sealed)), plan.Close(t.Next))
+	t.Next = sealed
+	return nil
+}
+
+// sealedCopy is a file in memory that closes when a program is executed.
+func (t *tail) sealedCopy(from plan.Arg, size int64) *plan.Result {
+	_, err := t.Host.Stat("/proc/sys/vm/memfd_noexec")
+	sealed := t.Open("copy", plan.MemfdCreate(t.Name, err == nil))
+	t.Add(plan.Sendfile(sealed, from, size).
+		Hint(unix.EFBIG, fmt.Sprintf("--fsize of an earlier stage limits files in memory too: it belongs after %s", t.Name)).
+		Hint(unix.EBADF, "the program was executed by a descriptor that cannot be read"),
+		plan.Seal(sealed))
+	return sealed
+}
