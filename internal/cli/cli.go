@@ -54,20 +54,8 @@ func run(kind *stage.Kind) int {
 	if err != nil {
 		return report(kind.Name, nil, err)
 	}
-	last := c.Links[len(c.Links)-1]
-	switch {
-	case last.Common.Help:
-		fmt.Print(last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N\nSee ", last.Kind.Name, "(1).\n")
-		return 0
-	case last.Common.Version:
-		fmt.Println(last.Kind.Name, Version, start())
-		return 0
-	}
-	if c.Printer() != nil {
-		if err := c.Print(host, os.Stdout); err != nil {
-			return report(last.Kind.Name, nil, err)
-		}
-		return 0
+	if code, ok := tells(c, host); ok {
+		return code
 	}
 	settings := c.Settings()
 	status, err := openStatus(settings.StatusFD)
@@ -115,6 +103,30 @@ func run(kind *stage.Kind) int {
 		return finish(kind.Name, state.Plan, settings.Verbose, status)
 	}
 	return perform(kind.Name, state, settings.Verbose, status)
+}
+
+// tells prints what the last stage is asked to tell, if that is anything.
+func tells(c *chain.Chain, host *stage.Host) (code int, ok bool) {
+	last := c.Links[len(c.Links)-1]
+	name := last.Kind.Name
+	switch {
+	case last.Common.Help:
+		return printed(name, func(w io.Writer) error {
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N\nSee ", name, "(1).\n")
+			return err
+		}), true
+	case last.Common.Version:
+		return printed(name, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, name, Version, start())
+			return err
+		}), true
+	case c.Printer() != nil:
+		if err := c.Print(host, os.Stdout); err != nil {
+			return report(name, nil, err), true
+		}
+		return 0, true
+	}
+	return 0, false
 }
 
 // start says how the program was linked.
