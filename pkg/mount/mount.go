@@ -118,7 +118,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and mounts would be others' too")
 	case s.Landlocked:
 		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
-	case s.Filtered:
+	case len(s.Filters) > 0:
 		return errors.New("hk-mount cannot follow hk-seccomp: the filter would be in its way")
 	case s.Unmapped():
 		return errors.New("the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-mount")

@@ -54,11 +54,26 @@ type SockFilter = unix.SockFilter
 // SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread. prog
 // must stay as it is until the plan is performed.
 func SeccompFilter(prog []SockFilter) *Op {
+	op := call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), program(prog))
+	return op.filters()
+}
+
+// SeccompByPrctl is the same by prctl(2), as it was before Linux 3.17.
+func SeccompByPrctl(prog []SockFilter) *Op {
+	return Prctl("PR_SET_SECCOMP", unix.PR_SET_SECCOMP, Sym("SECCOMP_MODE_FILTER", unix.SECCOMP_MODE_FILTER), program(prog)).filters()
+}
+
+func (o *Op) filters() *Op {
+	o.filter = true
+	return o.Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
+		Hint(unix.EINVAL, "the kernel refuses the filter")
+}
+
+// program is a pointer to a struct sock_fprog.
+func program(prog []SockFilter) Arg {
 	// It is the kernel's struct.
 	code := &Mem{bytes: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(prog))), len(prog)*int(unsafe.Sizeof(SockFilter{})))}
 	// The length is 16 bits, padded.
 	m := (&structure{}).u64(uint64(len(prog))).pointer(code).is(func() string { return fmt.Sprintf("{len=%d}", len(prog)) })
-	return call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), Ptr(m)).
-		Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
-		Hint(unix.EINVAL, "the kernel refuses the filter")
+	return Ptr(m)
 }

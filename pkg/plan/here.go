@@ -88,7 +88,7 @@ func (p *Plan) stepsAfter(l *layout, k int) []*Outside {
 // blind reports whether nothing can be written once record k has been done.
 func (p *Plan) blind(l *layout, k int) bool {
 	op := p.items[l.index[k]].op
-	return op.exec || op.Name == "seccomp"
+	return op.exec || op.filter
 }
 
 // foretell writes what is left of the plan, before it is done, up to a program

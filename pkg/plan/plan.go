@@ -83,6 +83,7 @@ type Op struct {
 	logs   bool
 	clone  bool
 	exec   bool
+	filter bool
 }
 
 //go:noinline

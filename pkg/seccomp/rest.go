@@ -23,8 +23,8 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 		}
 	}
 	for _, op := range s.Plan.After(load) {
-		answers, ok := outcomes(fl.code, native.Audit, op.Call())
-		if !ok || slices.ContainsFunc(answers, func(o outcome) bool { return !o.stops(op) }) {
+		answers, certain := stops(fl.code, op)
+		if !certain {
 			if i := slices.IndexFunc(answers, outcome.kills); i >= 0 && op.Executes() {
 				s.Plan.MayKill = f.culprit(fl, op.Call(), answers[i])
 			}
@@ -37,6 +37,21 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 		return fmt.Errorf("%s denies %s: %v", f.culprit(fl, op.Call(), answers[0]), what, answers[0].act)
 	}
 	return nil
+}
+
+// stops lists what a filter can answer to an op, and reports whether it is certain
+// to stop a plan there.
+func stops(code []unix.SockFilter, op *plan.Op) (answers []outcome, certain bool) {
+	answers, ok := outcomes(code, Native(runtime.GOARCH).Audit, op.Call())
+	return answers, ok && !slices.ContainsFunc(answers, func(o outcome) bool { return !o.stops(op) })
+}
+
+// stopped reports whether a filter of the plan is certain to stop an op.
+func stopped(s *stage.State, op *plan.Op) bool {
+	return slices.ContainsFunc(s.Filters, func(code []unix.SockFilter) bool {
+		_, certain := stops(code, op)
+		return certain
+	})
 }
 
 // toTell are the calls that it can take to tell of a failure and to exit.

@@ -77,7 +77,7 @@ func (f *Filter) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if !f.AllowNewPrivs {
+	if !f.AllowNewPrivs && !s.NoNewPrivs {
 		s.SetNoNewPrivs()
 	}
 	s.Notes = append(s.Notes, fl.notes...)
@@ -85,8 +85,13 @@ func (f *Filter) Plan(s *stage.State) error {
 		return nil
 	}
 	load := plan.SeccompFilter(fl.code)
+	if stopped(s, load) || s.Host.FilterByPrctl() {
+		if by := plan.SeccompByPrctl(fl.code); !stopped(s, by) {
+			load = by
+		}
+	}
 	s.Add(load)
-	s.Filtered = true
+	s.Filters = append(s.Filters, fl.code)
 	s.AtEnd(func() error { return f.checkRest(s, load, fl) })
 	return nil
 }

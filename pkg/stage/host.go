@@ -93,6 +93,9 @@ type Host struct {
 	// NoSetgroups reports whether setgroups(2) is denied in the caller's user
 	// namespace.
 	NoSetgroups func() bool
+	// FilterByPrctl reports whether a seccomp filter is in force which may deny
+	// seccomp(2), and which lets prctl(2) load another one.
+	FilterByPrctl func() bool
 	// ExecGains reports whether execve(2) may give user ID 0 capabilities: the
 	// caller has neither the no_new_privs attribute nor SECBIT_NOROOT.
 	ExecGains func() bool
@@ -149,6 +152,7 @@ func ThisHost() *Host {
 			b, err := read("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"
 		},
+		FilterByPrctl: filterByPrctl,
 		ExecGains: func() bool {
 			set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
@@ -326,4 +330,12 @@ func landlockVersion(what uintptr) int {
 		return 0
 	}
 	return int(n)
+}
+
+// filterByPrctl tries prctl(2) with no filter at all: EFAULT is the kernel's answer.
+// seccomp(2) is not tried, for it might kill.
+func filterByPrctl() bool {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	return (err != nil || mode == unix.SECCOMP_MODE_FILTER) &&
+		unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0) == unix.EFAULT
 }

@@ -48,8 +48,8 @@ type State struct {
 	// Landlocked is set once a domain handles file system rights: mounts are
 	// forbidden from there on.
 	Landlocked bool
-	// Filtered is set once a seccomp filter is loaded.
-	Filtered bool
+	// Filters are the seccomp filters that are loaded so far.
+	Filters [][]unix.SockFilter
 	// Outlive is set if the payload need not die with the supervisor.
 	Outlive bool
 

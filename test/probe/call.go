@@ -34,6 +34,7 @@ var numbers = map[string]uintptr{
 	"ptrace":         unix.SYS_PTRACE,
 	"readv":          unix.SYS_READV,
 	"sched_setattr":  unix.SYS_SCHED_SETATTR,
+	"seccomp":        unix.SYS_SECCOMP,
 	"setns":          unix.SYS_SETNS,
 	"setuid":         unix.SYS_SETUID,
 	"socket":         unix.SYS_SOCKET,
