@@ -65,29 +65,31 @@ func (t *tail) exposedBy(links []Link) string {
 		if h, ok := l.Stage.(stage.Hider); ok && h.Hides() {
 			given = l.Kind.Name // where it leads to there may be no procfs for a copy
 		}
-		clones = clones || supervised(l) != nil
 	}
 	switch {
 	case t.NextStage:
 		// The next program is dumpable, and holds no more than others may.
 		return given
-	case clones && !other && t.Host.Permitted>>unix.CAP_SYS_PTRACE&1 != 0 && t.traces(links):
+	case clones && !other && t.MayTrace:
 		// The payload may open the supervisor, or the init, above it.
 		return links[0].Kind.Name
 	}
 	return ""
 }
 
-// traces reports whether the payload will have CAP_SYS_PTRACE, after what changes
-// credentials: a plan of these stages alone. An error is the whole plan's to tell.
+// traces reports whether stages ask that the payload have CAP_SYS_PTRACE: by a plan
+// of those alone that change credentials. An error is the whole plan's to tell.
 func (t *tail) traces(links []Link) bool {
+	if t.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0 {
+		return false
+	}
 	s := stage.NewState(t.Host)
 	for _, l := range links {
-		if ch, ok := l.Stage.(stage.Changer); ok && ch.Plan(s) != nil {
-			return true
+		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() && ch.Plan(s) != nil {
+			return false
 		}
 	}
-	return s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
+	return s.SetsCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
 }
 
 // program is that of this process. Without a procfs it cannot be copied.

@@ -21,6 +21,9 @@ type Chain struct {
 	// program's descriptor.
 	Rest     bool
 	RestPath string
+	// ahead are the stages of the payload, if that is one, as far as they can be
+	// read.
+	ahead []Link
 }
 
 // A Link is a stage in its place.
@@ -83,6 +86,11 @@ func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			return c, nil
 		case !find.Fuse:
 			c.Payload, c.Rest, c.RestPath = rest, true, where
+			fused := *find
+			fused.Fuse = true
+			if next, err := Parse(next, rest, &fused); err == nil {
+				c.ahead = next.Links
+			}
 			return c, nil
 		}
 		kind, path, words = next, where, rest

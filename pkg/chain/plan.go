@@ -38,6 +38,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		}
 	}
 	t := tail{State: s, payload: payload, path: path}
+	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil) && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	if err := t.again(c, links); err != nil {
 		return nil, err
 	}
@@ -128,7 +129,11 @@ func (t *tail) supervised(l Link) error {
 	t.NotDumpable()
 	t.Plan.Clone(t.Name, 0, true)
 	t.DieWithSupervisor()
-	return t.follow()
+	if err := t.follow(); err != nil {
+		return err
+	}
+	t.ShieldSupervisor()
+	return nil
 }
 
 // follow adds what belongs right behind the clone, once there is one.
@@ -203,7 +208,7 @@ func (t *tail) begin(links []Link) error {
 		return err
 	}
 	if t.Host.Handover.Ambient && !t.NextStage {
-		t.Add(plan.ClearAmbient(), plan.Capset(t.Host.Permitted, t.Host.Permitted, 0))
+		t.Add(plan.ClearAmbient(), plan.Capset(t.Holds, t.Holds, 0))
 		t.Ambient = 0
 	}
 	return nil

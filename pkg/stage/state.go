@@ -80,6 +80,8 @@ type State struct {
 	// ordinary user, to be attached to, or after a change of its user ID, where
 	// the sysctl fs.suid_dumpable is 1.
 	OwnMemory bool
+	// MayTrace is set if it was asked for that the payload have CAP_SYS_PTRACE.
+	MayTrace bool
 	// LateProc is set while a later stage needs the caller's procfs, which a new
 	// root hides: see [State.CallerProc].
 	LateProc bool
@@ -268,6 +270,26 @@ func (s *State) NotDumpable() {
 	if !s.notDumpable {
 		s.notDumpable = true
 		s.Add(plan.Dumpable(false))
+	}
+}
+
+// ShieldSupervisor appends what takes CAP_SYS_PTRACE from the child, unless it was
+// asked for: with that it could attach to its supervisor, which is in the same user
+// namespace and under none of what the stages restrict. It belongs after the clone,
+// and after what joins a user namespace.
+func (s *State) ShieldSupervisor() {
+	const trace = uint64(1) << unix.CAP_SYS_PTRACE
+	if s.MayTrace || !s.Plan.Cloned() || (s.New|s.Joined)&unix.CLONE_NEWUSER != 0 || (s.Caps|s.Holds)&trace == 0 {
+		return
+	}
+	if s.Caps&trace != 0 && (s.Root || s.Holds>>unix.CAP_SETPCAP&1 != 0) {
+		s.Add(plan.DropBounding(unix.CAP_SYS_PTRACE))
+		s.Caps &^= trace
+	}
+	if s.Holds&trace != 0 {
+		s.Holds, s.Ambient = s.Holds&^trace, s.Ambient&^trace
+		left := s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
+		s.Add(plan.Capset(left, left, s.Ambient))
 	}
 }
 

@@ -200,6 +200,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.note(s); err != nil {
 		return err
 	}
+	s.ShieldSupervisor()
 	if f&unix.CLONE_NEWUSER != 0 {
 		s.Mapped, s.Root = false, false
 		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
