@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Mkwidths writes the table of how the kernel takes the arguments of its calls.
+// Mkwidths writes the table of how the kernel takes the arguments of its calls,
+// and that of the other names that calls have on architectures of 32 bits.
 // It is read from the kernel's source, whose directory is named as an argument:
 // the tables of system calls say which function a number enters, and the
 // SYSCALL_DEFINE lines what types that takes. Without an argument the table stays
@@ -122,9 +123,9 @@ func main() {
 	}
 	tables := map[string]map[string]string{}
 	for _, a := range abis {
-		tables[a.name] = a.read(tree, sigs)
+		tables[a.name] = a.read(a.functions(tree, a.bits == 32), sigs)
 	}
-	write(tables, version(tree))
+	write(tables, twins(tree), version(tree))
 }
 
 // version is that of the source: "6.12".
@@ -161,28 +162,59 @@ func (sigs signatures) read(path string) {
 	}
 }
 
-// read makes the table of an ABI: how the arguments of each call are taken.
-func (a abi) read(tree string, sigs signatures) map[string]string {
+// functions are those that the calls of an ABI enter, with compat those for
+// programs of 32 bits on a kernel of 64.
+func (a abi) functions(tree string, compat bool) map[string]string {
 	src, err := os.ReadFile(filepath.Join(tree, a.file))
 	if err != nil {
 		log.Fatal(err)
 	}
-	table := maps.Clone(newer)
-	for name, text := range table {
-		table[name] = a.narrow(text)
-	}
+	table := map[string]string{}
 	for line := range strings.Lines(string(src)) {
 		f := strings.Fields(line)
 		if len(f) < 4 || line[0] == '#' || !slices.Contains(a.kinds, f[1]) {
 			continue
 		}
 		name, function := f[2], f[3]
-		if a.bits == 32 && len(f) > 4 && f[4] != "-" {
+		if compat && len(f) > 4 && f[4] != "-" {
 			function = f[4]
 		}
+		if function != "sys_ni_syscall" { // not any more
+			table[name] = function
+		}
+	}
+	return table
+}
+
+// twins are names of 32 bits by the name that has the same function on 64.
+func twins(tree string) map[string][]string {
+	table, wide := map[string][]string{}, map[string]string{}
+	for _, a := range abis[:2] {
+		for name, function := range a.functions(tree, false) {
+			wide[function] = name
+		}
+	}
+	for _, a := range abis[2:4] {
+		for name, function := range a.functions(tree, false) {
+			of := wide[function]
+			if of != "" && of != name && !slices.Contains(table[of], name) {
+				table[of] = append(table[of], name)
+			}
+		}
+	}
+	return table
+}
+
+// read makes the table of an ABI: how the arguments of each call are taken.
+func (a abi) read(functions map[string]string, sigs signatures) map[string]string {
+	table := maps.Clone(newer)
+	for name, text := range table {
+		table[name] = a.narrow(text)
+	}
+	for name, function := range functions {
 		defs := sigs[function]
-		if len(defs) == 0 || function == "sys_ni_syscall" {
-			continue // not any more, or not in a kernel of 64 bits
+		if len(defs) == 0 {
+			continue // not in a kernel of 64 bits
 		}
 		text := a.text(function, defs[0])
 		if cast, ok := casts[name]; ok && a.bits == 64 && !strings.HasPrefix(function, "compat_") {
@@ -277,7 +309,7 @@ func mode(function string) byte {
 
 // write writes one table of all calls, as the first ABI that has a call takes
 // it, and for each ABI one of what it takes otherwise.
-func write(tables map[string]map[string]string, version string) {
+func write(tables map[string]map[string]string, twins map[string][]string, version string) {
 	all := map[string]string{}
 	for _, a := range abis {
 		for name, text := range tables[a.name] {
@@ -310,6 +342,13 @@ func write(tables map[string]map[string]string, version string) {
 			log.Fatalf("%s is not as the others of 64 bits: %v", a.name, own)
 		}
 	}
+	b.WriteString("\n// twins are the names of 32 bits whose function is that of a name of 64.\nvar twins = [...]twin{\n")
+	for _, name := range slices.Sorted(maps.Keys(twins)) {
+		for _, other := range slices.Sorted(slices.Values(twins[name])) {
+			fmt.Fprintf(&b, "\t{%q, %q},\n", name, other)
+		}
+	}
+	b.WriteString("}\n")
 	src, err := format.Source(b.Bytes())
 	if err != nil {
 		log.Fatal(err)

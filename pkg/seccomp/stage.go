@@ -248,7 +248,7 @@ func (f *Filter) amend(p *Policy) error {
 			rules = append(rules, Rule{Names: names, Action: r.Action, Conds: sel.Conds, Origin: Origin(-1 - i)})
 		}
 	}
-	rules = multiplex(rules)
+	rules = multiplex(p.withTwins(rules))
 	p.Rules = append(rules, p.Rules...)
 	if f.Default != nil {
 		p.Default, p.Newer = *f.Default, *f.Default
