@@ -61,17 +61,37 @@ var (
 // when each stage executes the next.
 func TestEqual(t *testing.T) {
 	for _, c := range equal {
-		t.Run(c.name, func(t *testing.T) {
-			if c.root && os.Getuid() != 0 {
-				t.Skip("a chain of root's")
+		for _, line := range withInit(c.line) {
+			name := c.name
+			if line != c.line {
+				name += ", init"
 			}
-			t.Parallel()
-			fused, apart := look(t, c.line, "1"), look(t, c.line, "0")
-			if fused != apart {
-				t.Errorf("%s\nfused and HK_FUSE=0 differ:\n%s", c.line, diff(fused, apart))
-			}
-		})
+			t.Run(name, func(t *testing.T) {
+				if c.root && os.Getuid() != 0 {
+					t.Skip("a chain of root's")
+				}
+				t.Parallel()
+				fused, apart := look(t, line, "1"), look(t, line, "0")
+				if fused != apart {
+					t.Errorf("%s\nfused and HK_FUSE=0 differ:\n%s", line, diff(fused, apart))
+				}
+			})
+		}
 	}
+}
+
+// withInit is a chain as it is, and, if it can have an init and has none, with one.
+func withInit(line string) []string {
+	list := []string{line}
+	if strings.Contains(line, "--init") || strings.Contains(line, "--join") {
+		return list
+	}
+	for _, pid := range []string{" --all ", " --pid "} {
+		if with := strings.Replace(line, pid, pid+"--init ", 1); with != line {
+			return append(list, with)
+		}
+	}
+	return list
 }
 
 func look(t *testing.T, line, fuse string) string {

@@ -80,13 +80,19 @@ func TestExplain(t *testing.T) {
 			if as != "root" && (c.root || c.pasta && !tunForAll()) {
 				continue
 			}
-			t.Run(as+"/"+c.name, func(t *testing.T) {
-				if c.pasta {
-					require(t, "pasta, /dev/net/tun and a default route", hasPasta())
+			for _, line := range withInit(c.line) {
+				name := as + "/" + c.name
+				if line != c.line {
+					name += ", init"
 				}
-				t.Parallel()
-				explained(t, as, strings.Fields(landlockLine(strings.ReplaceAll(c.line, "$BIN", bin))))
-			})
+				t.Run(name, func(t *testing.T) {
+					if c.pasta {
+						require(t, "pasta, /dev/net/tun and a default route", hasPasta())
+					}
+					t.Parallel()
+					explained(t, as, strings.Fields(landlockLine(strings.ReplaceAll(line, "$BIN", bin))))
+				})
+			}
 		}
 	}
 }

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("UID", fmt.Sprint(os.Getuid()))
 			e.Setenv("GID", fmt.Sprint(os.Getgid()))
 			e.Setenv("SLOW", strconv.Itoa(slow))
+			e.Setenv("OWN", fmt.Sprintf("hk-test-own-%d", os.Getpid())) // a name that there is nowhere
 			e.Setenv("HK_FUSE", "")
 			e.Setenv("XDG_RUNTIME_DIR", "")
 			return os.Chmod(e.WorkDir, 0o755)
