@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -172,19 +173,28 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		p.Failed = func(err error) { os.Exit(report(name, status, err)) }
 		return report(name, status, p.Here(trace))
 	}
+	above, err := supervise.New(state.Host.Sigmask | state.Host.Ignored)
+	if err != nil {
+		return report(name, status, err)
+	}
+	p.Interrupt = above.Interrupt()
 	child, err := p.Start()
 	if err != nil {
 		return report(name, status, err)
 	}
+	supervise.CloseInherited(p.Keep)
 	err = child.Setup()
+	if err == nil {
+		err = above.Adopt(child)
+	}
 	if verbose {
 		child.Trace(os.Stderr)
 	}
 	if err != nil {
-		return report(name, status, err)
+		return failed(name, status, err)
 	}
 	status.write(event{Event: "started", PID: child.Payload})
-	ended, err := supervise.Wait(child, p.Warn)
+	ended, err := above.Wait(p.Warn)
 	child.End()
 	if err != nil {
 		return report(name, status, err)
@@ -203,6 +213,18 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 	}
 	status.exited(ended)
 	supervise.Exit(ended)
+	return exitFailed
+}
+
+// failed is report for a start, which a signal may have ended: then so ends the
+// process.
+func failed(name string, status *status, err error) int {
+	var ended *supervise.Ended
+	if !errors.As(err, &ended) {
+		return report(name, status, err)
+	}
+	status.write(event{Event: "failed", Stage: name, Error: err.Error()})
+	supervise.Exit(unix.WaitStatus(ended.Signal))
 	return exitFailed
 }
 

@@ -9,8 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relayFD is where handler writes what it is called with.
-var relayFD int32
+// What handler works with. relayFD is where it writes what it is called with.
+// chained are the runtime's handlers of what a fault of this process raises: a
+// fault is theirs, and what was sent is not. missed has a 1 for a signal that
+// relayFD had no room for.
+var (
+	relayFD int32
+	chained [numSignals + 1]uintptr
+	missed  [numSignals + 1]uint8
+)
+
+const numSignals = 64
 
 // handlerPC and restorerPC are the addresses of the two functions in assembly.
 //
@@ -46,45 +55,56 @@ func setAction(sig unix.Signal, act, old *sigaction) error {
 	return nil
 }
 
-// relayed are the signals that are passed on: all but those that say something
-// about this process itself, and SIGTTIN and SIGTTOU, which stop it if it uses
-// the terminal.
-func relayed() []unix.Signal {
-	list := []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE,
-		unix.SIGALRM, unix.SIGTERM, unix.SIGCHLD, unix.SIGCONT, unix.SIGTSTP, unix.SIGURG, unix.SIGXCPU,
-		unix.SIGXFSZ, unix.SIGWINCH, unix.SIGIO, unix.SIGPWR}
-	for s := unix.Signal(34); s <= 64; s++ {
-		list = append(list, s)
+// isFault reports whether a fault of a process raises sig.
+func isFault(sig unix.Signal) bool {
+	switch sig {
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
+		return true
 	}
-	return list
+	return false
 }
 
-// relay has every relayed signal written to fd. One that the caller ignores
-// stays ignored, for us as for the payload.
+// relay has every signal that can be caught written to fd, but for what stops a
+// background process that uses the terminal, as this may until the payload is
+// there. A child gets the caller's actions by its plan.
 func relay(fd int) error {
 	relayFD = int32(fd)
-	act := sigaction{handler: handlerPC, flags: saRestorer | saOnStack | saRestart | saSiginfo, restorer: restorerPC}
-	for _, sig := range relayed() {
-		var old sigaction
-		if err := setAction(sig, nil, &old); err != nil {
-			return err
-		}
-		if old.handler == sigIgn && sig != unix.SIGCHLD {
+	for sig := unix.Signal(1); sig <= numSignals; sig++ {
+		switch {
+		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGTTIN, sig == unix.SIGTTOU:
 			continue
+		case isFault(sig):
+			// It must be known before the handler needs it.
+			var old sigaction
+			if err := setAction(sig, nil, &old); err != nil {
+				return err
+			}
+			if old.handler > sigIgn {
+				chained[sig] = old.handler
+			}
 		}
-		if err := setAction(sig, &act, nil); err != nil {
+		if err := relayOne(sig); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func relayOne(sig unix.Signal) error {
+	act := sigaction{handler: handlerPC, flags: saRestorer | saOnStack | saRestart | saSiginfo, restorer: restorerPC, mask: ^uint64(0)}
+	return setAction(sig, &act, nil)
+}
+
 // dieOf sends a signal to this process that nothing keeps it from dying of.
 func dieOf(sig unix.Signal) {
 	runtime.LockOSThread()
 	_ = setAction(sig, &sigaction{handler: sigDfl}, nil)
-	set := unix.Sigset_t{}
-	set.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	set := maskOf(sig)
 	unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil)
 	unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+}
+
+func maskOf(sig unix.Signal) (set unix.Sigset_t) {
+	set.Val[(sig-1)/64] |= 1 << ((sig - 1) % 64)
+	return set
 }

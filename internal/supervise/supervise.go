@@ -5,146 +5,111 @@ package supervise
 import (
 	"fmt"
 	"os"
-	"unsafe"
 
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
 
+// A Supervisor is this process, above one payload.
+type Supervisor struct {
+	*plan.Process
+	queue
+	terminal int
+	payload  int // pidfd
+	// killed is the signal for whose default action the payload was killed, or 0.
+	killed unix.Signal
+	following
+}
+
+// New has the signals that come from now on kept for the payload. It belongs
+// before the clone: what comes before it is not passed on. spared are the signals
+// that the caller blocks or ignores; bit n-1 is signal n.
+func New(spared uint64) (*Supervisor, error) {
+	s := &Supervisor{terminal: foreground(), queue: queue{spared: spared}}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Interrupt has a start given up for a signal that asks for the end. The start
+// then fails with an [Ended].
+func (s *Supervisor) Interrupt() *plan.Interrupt {
+	return &plan.Interrupt{FD: s.pipe, Err: s.asked}
+}
+
+// Adopt takes the payload over, which has been executed. It belongs before
+// anyone is told of that.
+func (s *Supervisor) Adopt(p *plan.Process) error {
+	s.Process = p
+	s.payload = p.PidFD
+	if !p.Direct() {
+		// If its parent has not reaped it by now, the PID is the payload's; else
+		// the parent is about to end.
+		if fd, err := unix.PidfdOpen(p.Payload, 0); err == nil {
+			if _, ended := p.PayloadStatus(); !ended {
+				s.payload = fd
+			}
+		}
+	}
+	return s.listenToAll()
+}
+
 // Wait passes signals to the payload and returns its wait status when it has
 // ended.
 //
 // A signal that a process sent is passed on. One that the kernel sent for the
 // terminal is not, if the payload is in our process group: then it has it
-// already. When the terminal stops us, or the payload stops, both stop and go
-// on together.
+// already. What the kernel spares the payload, as it does a PID 1, it gets from
+// here. When the terminal stops us, or the payload stops, both stop and go on
+// together.
 //
 // A payload that is followed ([plan.Watch]) has ended when all that it has started
 // has. If that takes long, warn is told so.
-func Wait(p *plan.Process, warn func(stage, text string)) (unix.WaitStatus, error) {
-	s := supervisor{Process: p}
-	if err := s.listen(); err != nil {
-		return 0, err
-	}
-	if p.Watch != nil {
+func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error) {
+	defer s.giveBack()
+	if s.Process.Watch != nil {
 		return s.follow(warn)
 	}
 	for {
-		// A signal may have come before we listened.
+		// A signal may have come before the payload did.
 		status, ended, err := s.reap()
 		if err != nil || ended {
 			return status, err
 		}
-		info, err := s.next()
-		if err != nil {
+		if err := s.wait(-1); err != nil {
 			return 0, err
 		}
+		s.handleAll()
+	}
+}
+
+func (s *Supervisor) handleAll() {
+	for info, ok := s.take(); ok; info, ok = s.take() {
 		s.handle(info)
 	}
 }
 
-type supervisor struct {
-	*plan.Process
-	pipe    int
-	payload int // pidfd
-	following
-}
-
-// siginfo is the start of siginfo_t for signals that were sent.
-type siginfo struct {
-	signo, errno, code, _ int32
-	pid                   int32
-	uid                   uint32
-	_                     [104]byte
-}
-
-const (
-	siKernel = 0x80
-	siUser   = 0
-	siQueue  = -1
-	siTkill  = -6
-)
-
-func (s *supervisor) listen() error {
-	s.payload = s.PidFD
-	if !s.Direct() {
-		// If its parent has not reaped it by now, the PID is the payload's; else
-		// the parent is about to end.
-		if fd, err := unix.PidfdOpen(s.Payload, 0); err == nil {
-			if _, ended := s.PayloadStatus(); !ended {
-				s.payload = fd
-			}
-		}
-	}
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return fmt.Errorf("pipe2: %w", err)
-	}
-	if err := unix.SetNonblock(fds[1], true); err != nil {
-		return fmt.Errorf("fcntl: %w", err)
-	}
-	s.pipe = fds[0]
-	return relay(fds[1])
-}
-
-// next waits for a signal.
-func (s *supervisor) next() (siginfo, error) {
-	var info siginfo
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info))
-	for {
-		n, err := unix.Read(s.pipe, b)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n != len(b) {
-			return info, fmt.Errorf("read of a signal: %d bytes, %v", n, err)
-		}
-		return info, nil
-	}
-}
-
-func (s *supervisor) handle(info siginfo) {
-	sig := unix.Signal(info.signo)
-	ours := int(info.pid) == os.Getpid() && info.code != siKernel
+// handle does what one signal asks for.
+func (s *Supervisor) handle(info siginfo) {
+	sig := info.signal()
 	switch {
 	case sig == unix.SIGCHLD:
 		// reap looks at it.
-	case ours:
+	case info.sentBy(os.Getpid()):
 		// The Go runtime interrupts its threads with SIGURG, and a write to a
 		// closed pipe gives SIGPIPE.
+	case sig == unix.SIGXCPU && info.code == siKernel:
+		// It is our own time that is up. The payload has its own.
 	case s.leaves(sig):
-	case sig == unix.SIGTSTP && !s.IsPID1() && s.Direct():
-		// The payload has it or gets it, and decides; if it stops, reap sees
-		// that.
-		if info.code != siKernel || !s.sharesGroup() {
-			s.send(sig)
-		}
-	case sig == unix.SIGTSTP:
-		// A PID 1 does not stop of it, and of a payload that is no child of ours
-		// nobody tells us: SIGSTOP from outside stops either.
-		s.send(unix.SIGSTOP)
-		unix.Kill(os.Getpid(), unix.SIGSTOP)
-		s.send(unix.SIGCONT)
-	case info.code == siKernel && s.sharesGroup():
 	default:
-		s.send(sig)
+		s.pass(info)
 	}
 }
 
-func (s *supervisor) send(sig unix.Signal) {
-	unix.PidfdSendSignal(s.payload, sig, nil, 0)
-}
-
-// sharesGroup reports whether what the terminal sends to our process group goes
-// to the payload as well.
-func (s *supervisor) sharesGroup() bool {
-	a, err := unix.Getpgid(s.Payload)
-	return err == nil && a == unix.Getpgrp()
-}
-
 // reap looks at the child's state without waiting.
-func (s *supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
+func (s *Supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
 	for {
 		pid, err := unix.Wait4(s.PID, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, nil)
 		switch {
@@ -155,18 +120,29 @@ func (s *supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
 		case pid == 0:
 			return 0, false, nil
 		case status.Stopped():
-			s.stopWith()
+			if s.Direct() {
+				s.stop()
+			}
 			continue
 		}
-		if !s.Direct() {
-			if of, ok := s.PayloadStatus(); ok {
-				status = of
-			} else {
-				s.send(unix.SIGKILL) // its parent was killed
-			}
-		}
-		return status, true, nil
+		return s.end(status), true, nil
 	}
+}
+
+// end is the status of the payload, when the process that was cloned has ended
+// with status.
+func (s *Supervisor) end(status unix.WaitStatus) unix.WaitStatus {
+	if !s.Direct() {
+		if of, ok := s.PayloadStatus(); ok {
+			status = of
+		} else {
+			s.send(unix.SIGKILL) // its parent was killed
+		}
+	}
+	if s.killed != 0 && status.Signaled() && status.Signal() == unix.SIGKILL {
+		status = unix.WaitStatus(s.killed)
+	}
+	return status
 }
 
 // Exit ends this process as another one has ended.

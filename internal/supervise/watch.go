@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +29,7 @@ type following struct {
 
 // follow is Wait for a payload that is followed: it returns when all that was
 // followed has ended.
-func (s *supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, error) {
+func (s *Supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, error) {
 	for {
 		more, err := s.stops()
 		if err == unix.ECHILD || s.leave {
@@ -48,29 +47,18 @@ func (s *supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, err
 			timeout = int(tellAfter / time.Millisecond)
 		default:
 			s.told = true
-			warn(s.Watch.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
+			warn(s.Process.Watch.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
 		}
-		for s.signalled(timeout) {
-			info, err := s.next()
-			if err != nil {
-				return 0, err
-			}
-			s.handle(info)
-			timeout = 0
+		if err := s.wait(timeout); err != nil {
+			return 0, err
 		}
+		s.handleAll()
 	}
-}
-
-// signalled reports whether a signal has come; timeout is in milliseconds.
-func (s *supervisor) signalled(timeout int) bool {
-	fds := []unix.PollFd{{Fd: int32(s.pipe), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, timeout)
-	return n > 0 && err == nil
 }
 
 // stops looks at what has stopped or ended, without waiting. more says that
 // there may be more of it.
-func (s *supervisor) stops() (more bool, err error) {
+func (s *Supervisor) stops() (more bool, err error) {
 	stop := false
 	for range burst {
 		var status unix.WaitStatus
@@ -81,7 +69,7 @@ func (s *supervisor) stops() (more bool, err error) {
 			return false, err
 		case pid == 0:
 			if stop {
-				s.stopWith()
+				s.stop()
 				return true, nil
 			}
 			return false, nil
@@ -89,46 +77,35 @@ func (s *supervisor) stops() (more bool, err error) {
 			s.ended(pid, status)
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
 			stop = true // what stands between is not followed any more
-		case s.Watch.Stopped(pid, status):
+		case s.Process.Watch.Stopped(pid, status):
 			// The threads of a process stop all together. Of a payload that is no
 			// child of ours nobody tells us if it is not followed.
 			stop = stop || pid == s.Payload && s.Direct() && s.left.IsZero()
 		}
 	}
 	if stop {
-		s.stopWith()
+		s.stop()
 	}
 	return true, nil
 }
 
-func (s *supervisor) ended(pid int, status unix.WaitStatus) {
+func (s *Supervisor) ended(pid int, status unix.WaitStatus) {
 	switch {
 	case !s.left.IsZero():
 		return // another one may have its number by now
 	case pid == s.PID && !s.Direct():
-		if of, ok := s.PayloadStatus(); ok {
-			status = of
-		} else {
-			s.send(unix.SIGKILL) // its parent was killed
-		}
 	case pid != s.Payload || !s.Direct():
 		return
 	}
-	s.status, s.left = status, time.Now()
+	s.status, s.left = s.end(status), time.Now()
 	// What was started for the payload is a child of ours too, and is not waited
 	// for.
 	s.End()
 }
 
-// stopWith stops as the payload has, and goes on with it.
-func (s *supervisor) stopWith() {
-	unix.Kill(os.Getpid(), unix.SIGSTOP)
-	s.send(unix.SIGCONT)
-}
-
 // leaves reports whether a signal means that nobody is to be followed any more:
 // there is no payload left to which it could go.
-func (s *supervisor) leaves(sig unix.Signal) bool {
+func (s *Supervisor) leaves(sig unix.Signal) bool {
 	if s.left.IsZero() {
 		return false
 	}

@@ -1,11 +1,12 @@
 package idmap
 
 import (
-	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -52,14 +53,14 @@ func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 		Text:  fmt.Sprintf("run %s %s %s", path, who, strings.Join(args, " ")),
 		Do: func(at *plan.At) error {
 			if pid == 0 {
-				return run(path, args, at.PID, at.Alive)
+				return run(at, path, args, at.PID, at.Alive)
 			}
 			fd, err := unix.PidfdOpen(pid, 0)
 			if err != nil {
 				return fmt.Errorf("process %d: %w", pid, err)
 			}
 			defer unix.Close(fd)
-			return run(path, args, pid, func() error {
+			return run(at, path, args, pid, func() error {
 				if err := unix.PidfdSendSignal(fd, 0, nil, 0); err == unix.ESRCH {
 					return fmt.Errorf("process %d: %w", pid, err)
 				}
@@ -69,16 +70,39 @@ func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 	}, nil
 }
 
-func run(path string, args []string, pid int, alive func() error) error {
+// run runs a helper. It says at most maxWords bytes, and ends when it closes
+// its output.
+func run(at *plan.At, path string, args []string, pid int, alive func() error) error {
 	if err := alive(); err != nil {
 		return err
 	}
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("pipe2: %w", err)
+	}
+	defer unix.Close(pipe[0])
+	to := os.NewFile(uintptr(pipe[1]), "pipe")
 	cmd := exec.Command(path, append([]string{strconv.Itoa(pid)}, args...)...)
 	cmd.Env = stage.HelperEnv
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.ReplaceAll(strings.TrimSpace(out.String()), "\n", "; "))
+	cmd.Stdout, cmd.Stderr = to, to
+	err := cmd.Start()
+	to.Close()
+	if err != nil {
+		return err
+	}
+	out := make([]byte, 0, maxWords)
+	for n := 1; n > 0 && len(out) < cap(out); out = out[:len(out)+n] {
+		if n, err = at.Read(pipe[0], out[len(out):cap(out)], time.Time{}); err != nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+			return err
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%s %s: %v: %s", path, strings.Join(args, " "), err, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "; "))
 	}
 	return alive()
 }
+
+// maxWords is more than newuidmap(1) has to say.
+const maxWords = 4096

@@ -89,12 +89,12 @@ func (p pasta) start(at *plan.At) error {
 	if isOwn(net) {
 		return errors.New("--pasta: the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
 	}
-	from, to, err := os.Pipe()
+	from, to, err := pipe()
 	if err != nil {
 		return err
 	}
 	// What pasta has to say later nobody reads: it ignores SIGPIPE.
-	defer from.Close()
+	defer unix.Close(from)
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = net, user, to
 	cmd.Env, cmd.Dir = stage.HelperEnv, "/"
@@ -105,7 +105,8 @@ func (p pasta) start(at *plan.At) error {
 	if err != nil {
 		return err
 	}
-	words, err := ready(from, cmd.Process.Pid, patience)
+	given := time.Now().Add(patience)
+	words, err := ready(func(b []byte) (int, error) { return at.Read(from, b, given) }, cmd.Process.Pid)
 	if err == nil {
 		at.AtEnd(func() { end(cmd) })
 		return nil
@@ -123,16 +124,25 @@ func (p pasta) start(at *plan.At) error {
 	return fmt.Errorf("%s: %w", p.path, err)
 }
 
+// pipe is a pipe to read from by [plan.At.Read].
+func pipe() (from int, to *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return -1, nil, fmt.Errorf("pipe2: %w", err)
+	}
+	return fds[0], os.NewFile(uintptr(fds[1]), "pipe"), nil
+}
+
 // ready reads what pasta writes until that is its PID, or the end. It returns
 // what else was written, as one line, without the usage text.
-func ready(from *os.File, pid int, patience time.Duration) (string, error) {
-	if err := from.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return "", err
-	}
+func ready(read func([]byte) (int, error), pid int) (string, error) {
 	var said strings.Builder
 	var b [1024]byte
 	for {
-		n, err := from.Read(b[:])
+		n, err := read(b[:])
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
 		said.Write(b[:n])
 		var words []string
 		usage := false

@@ -198,6 +198,9 @@ func (c *Process) steps() error {
 			unix.Close(fd)
 		}
 		if err != nil {
+			if given := c.plan.Interrupt.err(); given != nil {
+				err = given // of which a helper may have ended too
+			}
 			return err
 		}
 		if err := unix.Sendto(c.sock, []byte{1}, unix.MSG_NOSIGNAL, nil); err != nil && err != unix.EPIPE {

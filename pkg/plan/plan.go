@@ -196,6 +196,10 @@ type Plan struct {
 	MayKill string
 	// Warn gets what outside steps find that is no failure; nil drops it.
 	Warn func(stage, text string)
+	// Keep are descriptors of the caller's that the supervisor keeps open.
+	Keep []int
+	// Interrupt can have a start given up; nil leaves it alone.
+	Interrupt *Interrupt
 }
 
 // New returns an empty plan.

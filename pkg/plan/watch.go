@@ -34,18 +34,6 @@ func (a *At) Watch(w *Watch) {
 // it is the payload.
 const patience = 10
 
-// receive waits for the child's next message, and looks after it meanwhile.
-func (c *Process) receive() (message, error) {
-	for c.Watch != nil {
-		fds := []unix.PollFd{{Fd: int32(c.sock), Events: unix.POLLIN}}
-		if n, err := unix.Poll(fds, patience); n > 0 || err != nil && err != unix.EINTR {
-			break
-		}
-		c.stops()
-	}
-	return receive(c.sock)
-}
-
 // stops looks for a stop of the child or of the process between, and leaves
 // their ends for wait.
 func (c *Process) stops() {

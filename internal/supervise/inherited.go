@@ -1,0 +1,61 @@
+package supervise
+
+import (
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// CloseInherited closes the descriptors above 2 that this process got from the
+// one that started it, but for keep: they are the payload's, and who waits for
+// the other end of one waits until all have closed it. Our own are closed by
+// execve(2), which tells them from those.
+func CloseInherited(keep []int) {
+	for _, fd := range descriptors() {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 && !slices.Contains(keep, fd) {
+			unix.Close(fd)
+		}
+	}
+}
+
+// descriptors lists those above 2 that are open, or may be where there is no
+// procfs to tell.
+func descriptors() (list []int) {
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return possible()
+	}
+	defer unix.Close(dir)
+	var b [4096]byte
+	for {
+		n, err := unix.Getdents(dir, b[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return possible()
+		}
+		if n == 0 {
+			return list
+		}
+		_, _, names := unix.ParseDirent(b[:n], -1, nil)
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name); err == nil && fd > 2 && fd != dir {
+				list = append(list, fd)
+			}
+		}
+	}
+}
+
+// possible is every descriptor that could be opened.
+func possible() (list []int) {
+	limit := unix.Rlimit{Cur: 1024}
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	const most = 1 << 16
+	for fd := 3; fd < int(min(limit.Cur, most)); fd++ {
+		list = append(list, fd)
+	}
+	return list
+}

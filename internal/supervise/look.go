@@ -1,0 +1,149 @@
+package supervise
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLooks is how often the payload is looked at while it is between two
+// states.
+const maxLooks = 5
+
+// action is what the payload does on sig. Where that cannot be seen, for there is
+// no procfs, it is the default action: it is better to end what would have gone
+// on than to have a job that nobody can stop.
+//
+// A process that waits in rt_sigtimedwait(2) seems to have no use for the
+// signals that it waits for: they are not blocked meanwhile.
+func (s *Supervisor) action(sig unix.Signal) action {
+	for range maxLooks {
+		sigs, err := signalsOf(s.Payload)
+		switch {
+		case err != nil:
+			return byDefault
+		case (sigs.caught|sigs.blocked)&bit(sig) != 0:
+			return handled
+		case sigs.ignored&bit(sig) != 0:
+			return ignored
+		}
+		switch waits, running := waitsFor(s.Payload, sig); {
+		case waits:
+			return handled
+		case !running:
+			// It may have come back to the wait since.
+			if again, err := signalsOf(s.Payload); err == nil && again == sigs {
+				return byDefault
+			}
+		}
+	}
+	return byDefault
+}
+
+// signalSets is what /proc/PID/status tells of signals.
+type signalSets struct{ blocked, ignored, caught uint64 }
+
+// signalsOf reads what process pid does on signals.
+func signalsOf(pid int) (signalSets, error) {
+	b, err := readProc(pid, "status")
+	if err != nil {
+		return signalSets{}, err
+	}
+	return parseSignals(b)
+}
+
+// parseSignals reads /proc/PID/status.
+func parseSignals(b []byte) (sets signalSets, err error) {
+	found := 0
+	for line := range bytes.Lines(b) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		var to *uint64
+		switch string(name) {
+		case "SigBlk":
+			to = &sets.blocked
+		case "SigIgn":
+			to = &sets.ignored
+		case "SigCgt":
+			to = &sets.caught
+		default:
+			continue
+		}
+		if *to, err = strconv.ParseUint(string(bytes.TrimSpace(value)), 16, 64); err != nil {
+			return signalSets{}, err
+		}
+		found++
+	}
+	if found != 3 {
+		return signalSets{}, unix.ENODATA
+	}
+	return sets, nil
+}
+
+// waitsFor reports whether the first thread of process pid waits for sig in
+// rt_sigtimedwait(2). running says that it waits for nothing at this moment.
+// What must not be looked at does not wait.
+func waitsFor(pid int, sig unix.Signal) (waits, running bool) {
+	b, err := readProc(pid, "syscall")
+	if err != nil {
+		return false, false
+	}
+	at, waits, running := parseWait(b)
+	if !waits {
+		return false, running
+	}
+	var set [8]byte
+	n, err := unix.ProcessVMReadv(pid,
+		[]unix.Iovec{{Base: &set[0], Len: uint64(len(set))}},
+		[]unix.RemoteIovec{{Base: at, Len: len(set)}}, 0)
+	return err != nil || n != len(set) || binary.NativeEndian.Uint64(set[:])&bit(sig) != 0, false
+}
+
+// parseWait reads /proc/PID/syscall: whether it is rt_sigtimedwait(2), by its
+// number here or on the 32-bit architectures, and where the set is.
+func parseWait(b []byte) (set uintptr, waits, running bool) {
+	words := bytes.Fields(b)
+	if len(words) == 0 || string(words[0]) == "running" {
+		return 0, false, true
+	}
+	if len(words) < 2 {
+		return 0, false, false
+	}
+	nr, err := strconv.Atoi(string(words[0]))
+	const (
+		on32   = 177 // on i386 and ARM
+		time64 = 421
+		onX32  = 0x40000000 + 523
+	)
+	if err != nil || nr != unix.SYS_RT_SIGTIMEDWAIT && nr != on32 && nr != time64 && nr != onX32 {
+		return 0, false, false
+	}
+	at, err := strconv.ParseUint(string(words[1]), 0, 64)
+	return uintptr(at), err == nil, false
+}
+
+// readProc reads a small file of a process in procfs, if that is the procfs of
+// our PID namespace.
+func readProc(pid int, name string) ([]byte, error) {
+	fd, err := openProc(pid, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 8192)
+	n, err := unix.Read(fd, b)
+	return b[:max(n, 0)], err
+}
+
+func openProc(pid int, name string) (int, error) {
+	self, err := os.Readlink("/proc/self")
+	if err == nil && self != strconv.Itoa(os.Getpid()) {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		return -1, err
+	}
+	return unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}

@@ -1,0 +1,138 @@
+package supervise
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// siginfo is the start of siginfo_t for signals that were sent.
+type siginfo struct {
+	signo, errno, code, _ int32
+	pid                   int32
+	uid                   uint32
+	_                     [104]byte
+}
+
+const (
+	siUser   = 0
+	siKernel = 0x80
+)
+
+func (i siginfo) signal() unix.Signal { return unix.Signal(i.signo) }
+
+// sentBy reports whether process pid sent it.
+func (i siginfo) sentBy(pid int) bool { return i.code <= siUser && int(i.pid) == pid }
+
+// A queue is the signals that have come and are not looked at yet.
+type queue struct {
+	pipe int
+	list []siginfo
+	// spared are those of which the payload would not end at its start, for the
+	// caller blocks or ignores them.
+	spared uint64
+}
+
+func bit(sig unix.Signal) uint64 { return 1 << (sig - 1) }
+
+// listen has signals queued from now on.
+func (q *queue) listen() error {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return fmt.Errorf("pipe2: %w", err)
+	}
+	q.pipe = fds[0]
+	if err := relay(fds[1]); err != nil {
+		return err
+	}
+	// What the caller blocks the payload blocks, or waits for. A child starts
+	// with all signals blocked.
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
+		return fmt.Errorf("rt_sigprocmask: %w", err)
+	}
+	return nil
+}
+
+// listenToAll is listen for the signals that were left to the kernel so far.
+// From here on SIGTTOU does not stop this thread when it writes to the terminal.
+func (q *queue) listenToAll() error {
+	set := maskOf(unix.SIGTTOU)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
+		return fmt.Errorf("rt_sigprocmask: %w", err)
+	}
+	if err := relayOne(unix.SIGTTIN); err != nil {
+		return err
+	}
+	return relayOne(unix.SIGTTOU)
+}
+
+// drain moves what the handler has written to the list.
+func (q *queue) drain() error {
+	var infos [16]siginfo
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&infos)), unsafe.Sizeof(infos))
+	for {
+		n, err := unix.Read(q.pipe, b)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			for sig := range missed {
+				if missed[sig] != 0 {
+					missed[sig] = 0
+					q.list = append(q.list, siginfo{signo: int32(sig)})
+				}
+			}
+			return nil
+		case err != nil || n%int(unsafe.Sizeof(infos[0])) != 0:
+			return fmt.Errorf("read of signals: %d bytes, %v", n, err)
+		}
+		q.list = append(q.list, infos[:n/int(unsafe.Sizeof(infos[0]))]...)
+	}
+}
+
+// take returns the first signal of the list, if there is one.
+func (q *queue) take() (info siginfo, ok bool) {
+	if len(q.list) == 0 {
+		return info, false
+	}
+	info, q.list = q.list[0], q.list[1:]
+	return info, true
+}
+
+// wait waits until a signal has come; timeout is in milliseconds, and -1 for
+// ever.
+func (q *queue) wait(timeout int) error {
+	if err := q.drain(); err != nil || len(q.list) > 0 {
+		return err
+	}
+	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR {
+		return fmt.Errorf("poll: %w", err)
+	}
+	return q.drain()
+}
+
+// An Ended is a signal of which the start of a payload has ended: who sent it
+// would have ended the payload too, had it been there.
+type Ended struct{ Signal unix.Signal }
+
+func (e *Ended) Error() string {
+	return unix.SignalName(e.Signal) + " before the payload was executed"
+}
+
+// asked is an [Ended] if a signal has come that asks for the end.
+func (q *queue) asked() error {
+	if err := q.drain(); err != nil {
+		return err
+	}
+	for _, info := range q.list {
+		switch sig := info.signal(); sig {
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+			if q.spared&bit(sig) == 0 {
+				return &Ended{sig}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package plan
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Interrupt is what can have a start given up before the payload is there.
+type Interrupt struct {
+	// FD is readable when Err may have something to say.
+	FD int
+	// Err is why the start is to be given up, or nil. Once it is not nil it stays
+	// so.
+	Err func() error
+}
+
+// err is nil if the start goes on.
+func (i *Interrupt) err() error {
+	if i == nil {
+		return nil
+	}
+	return i.Err()
+}
+
+// wait waits until fd is readable, and tells why the start is to be given up if
+// that comes first. timeout is in milliseconds; -1 is none.
+func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	if i != nil {
+		fds[1].Fd = int32(i.FD)
+	}
+	for {
+		n, err := unix.Poll(fds, timeout)
+		switch {
+		case err == unix.EINTR:
+			if timeout >= 0 {
+				return false, i.err()
+			}
+			continue
+		case err != nil:
+			return false, fmt.Errorf("poll: %w", err)
+		case fds[0].Revents != 0:
+			return true, nil
+		case n == 0:
+			return false, nil
+		}
+		if err := i.Err(); err != nil {
+			return false, err
+		}
+	}
+}
+
+// receive waits for the child's next message, and looks after it meanwhile.
+func (c *Process) receive() (message, error) {
+	for {
+		timeout := -1
+		if c.Watch != nil {
+			timeout = patience
+		}
+		readable, err := c.plan.Interrupt.wait(c.sock, timeout)
+		switch {
+		case err != nil && c.hungUp():
+			// The payload has been executed meanwhile: it decides.
+			return message{}, nil
+		case err != nil:
+			return message{}, err
+		case readable:
+			return receive(c.sock)
+		case c.Watch != nil:
+			c.stops()
+		}
+	}
+}
+
+// hungUp reports whether the child has closed its end of the socket.
+func (c *Process) hungUp() bool {
+	fds := []unix.PollFd{{Fd: int32(c.sock)}}
+	n, err := unix.Poll(fds, 0)
+	return n > 0 && err == nil && fds[0].Revents&unix.POLLHUP != 0
+}
+
+// Read is read(2) of what a helper writes to fd. It fails when a signal has the
+// start given up, and with os.ErrDeadlineExceeded at end; the zero time is no
+// end.
+func (a *At) Read(fd int, b []byte, end time.Time) (int, error) {
+	for {
+		timeout := -1
+		if !end.IsZero() {
+			left := time.Until(end)
+			if left <= 0 {
+				return 0, os.ErrDeadlineExceeded
+			}
+			timeout = int(left/time.Millisecond) + 1
+		}
+		readable, err := a.plan.Interrupt.wait(fd, timeout)
+		if err != nil {
+			return 0, err
+		}
+		if !readable {
+			continue
+		}
+		if n, err := unix.Read(fd, b); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shapes are the chains in which the process that is started stands in another
+// relation to the payload each.
+var shapes = []struct {
+	name, line string
+	root       bool
+}{
+	{name: "no supervisor", line: "hk-limit --core 0"},
+	{name: "user namespace", line: "hk-unshare --user hk-idmap --root"},
+	{name: "PID 1", line: "hk-unshare --user --pid hk-idmap --root"},
+	{name: "init", line: "hk-unshare --user --pid --init hk-idmap --root"},
+	{name: "session", line: "hk-unshare --setsid"},
+	{name: "session of PID 1", line: "hk-unshare --user --pid --setsid hk-idmap --root"},
+	{name: "session below init", line: "hk-unshare --user --pid --init --setsid hk-idmap --root"},
+	{name: "not fused", line: "HK_FUSE=0 hk-unshare --user --pid hk-idmap --root hk-limit --core 0"},
+	{name: "not fused, init", line: "HK_FUSE=0 hk-unshare --user --pid --init hk-idmap --root hk-limit --core 0"},
+	{name: "full", line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp hk-setuser --caps none hk-landlock --ro / --rx /usr --rw /tmp,/dev hk-seccomp"},
+	{name: "PID 1 of root's", line: "hk-unshare --pid", root: true},
+	{name: "another user's PID 1", line: "hk-unshare --pid --mount hk-setuser --user nobody --caps none", root: true},
+}
+
+// eachShape runs a test for each chain.
+func eachShape(t *testing.T, test func(t *testing.T, line string)) {
+	for _, s := range shapes {
+		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
+			if s.root && os.Getuid() != 0 {
+				t.Skip("the chain is root's")
+			}
+			t.Parallel()
+			test(t, s.line)
+		})
+	}
+}
+
+// A job is a chain that runs.
+type job struct {
+	*exec.Cmd
+	t      *testing.T
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// start starts a chain with a payload, which stands behind it.
+func start(t *testing.T, line string, payload ...string) *job {
+	t.Helper()
+	return startWith(t, line, nil, payload...)
+}
+
+// startWith is start with a standard input.
+func startWith(t *testing.T, line string, stdin *os.File, payload ...string) *job {
+	t.Helper()
+	j := &job{t: t}
+	words := strings.Fields(line)
+	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
+	for strings.Contains(words[0], "=") {
+		env, words = append(env, words[0]), words[1:]
+	}
+	path := filepath.Join(bin, words[0])
+	if _, err := os.Stat(path); err != nil {
+		path = words[0]
+	}
+	j.Cmd = exec.Command(path, append(words[1:], payload...)...)
+	j.Env = env
+	if stdin != nil {
+		j.Stdin = stdin
+	}
+	j.Dir = "/"
+	j.WaitDelay = time.Duration(slow) * 5 * time.Second
+	j.Stderr = &j.stderr
+	j.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Stdout = w
+	r.SetReadDeadline(time.Now().Add(time.Duration(slow) * 30 * time.Second))
+	j.out = bufio.NewReader(r)
+	err = j.Start()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		j.Process.Kill()
+		r.Close()
+	})
+	return j
+}
+
+// startCat starts a chain with a payload that leaves signals alone, and waits
+// until it runs.
+func startCat(t *testing.T, line string) *job {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := startWith(t, line, r, "cat")
+	r.Close()
+	t.Cleanup(func() { w.Close() })
+	w.WriteString("ready\n")
+	j.await("ready")
+	return j
+}
+
+// prefix puts a program before a chain.
+func prefix(program, line string) string {
+	if env, rest, ok := strings.Cut(line, " "); ok && strings.Contains(env, "=") {
+		return env + " " + program + " " + rest
+	}
+	return program + " " + line
+}
+
+// await reads the payload's next line, which is want.
+func (j *job) await(want string) {
+	j.t.Helper()
+	line, err := j.out.ReadString('\n')
+	if strings.TrimSpace(line) != want {
+		j.t.Fatalf("%v: got %q, %v, %s; want %q", j.Args, line, err, &j.stderr, want)
+	}
+}
+
+// end waits for the end of the job, and kills one that does not end.
+func (j *job) end() string {
+	j.t.Helper()
+	timer := time.AfterFunc(time.Duration(slow)*20*time.Second, func() { j.Process.Kill() })
+	defer timer.Stop()
+	j.Wait()
+	return state(j.ProcessState) + j.stderr.String()
+}
+
+func state(s *os.ProcessState) string {
+	if w := s.Sys().(syscall.WaitStatus); w.Signaled() {
+		return signalName(w.Signal())
+	}
+	return fmt.Sprint(s.ExitCode())
+}
+
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return fmt.Sprint("signal ", int(s))
+}
+
+// ending are the signals whose default action is to end.
+func ending() []syscall.Signal {
+	var list []syscall.Signal
+	for s := syscall.Signal(1); s <= 64; s++ {
+		switch s {
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+			unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH:
+		default:
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// TestSignalEnds sends each signal to the process that was started, while the
+// payload neither handles nor ignores it: the whole ends by it, as the payload
+// would if it were run plainly. That is the control.
+func TestSignalEnds(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		for _, sig := range ending() {
+			want := signalName(sig)
+			for _, l := range []string{"env", line} {
+				if l == "env" && line != shapes[0].line {
+					continue
+				}
+				j := startCat(t, l)
+				j.Process.Signal(sig)
+				if got := j.end(); got != want {
+					t.Errorf("%s: %v: ended with %s; want %s", l, sig, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestSignalHandled sends signals that the payload handles, or ignores: a PID 1
+// gets them too, once, and what it ignores changes nothing.
+func TestSignalHandled(t *testing.T) {
+	const script = `
+n=0
+trap 'n=$((n + 1)); echo usr1' USR1
+for s in ILL TRAP ABRT BUS FPE SEGV STKFLT SYS VTALRM PROF USR2 ALRM IO PWR XCPU; do trap "echo $s" $s; done
+trap '' HUP
+trap 'echo term; exit 7$n' TERM
+echo ready
+while :; do sleep 0.02; done`
+	eachShape(t, func(t *testing.T, line string) {
+		j := start(t, line, "bash", "-c", script)
+		j.await("ready")
+		for _, name := range strings.Fields("ILL TRAP ABRT BUS FPE SEGV STKFLT SYS VTALRM PROF USR2 ALRM IO PWR XCPU") {
+			sig := unix.SignalNum("SIG" + name)
+			j.Process.Signal(unix.SIGHUP)
+			j.Process.Signal(sig)
+			j.await(name)
+		}
+		j.Process.Signal(unix.SIGUSR1)
+		j.await("usr1")
+		j.Process.Signal(unix.SIGTERM)
+		j.await("term")
+		if got := j.end(); got != "71" {
+			t.Errorf("%s: ended with %s; want 71", line, got)
+		}
+	})
+}
+
+// TestSignalAwaited has the payload wait for a signal instead of handling it, as
+// an init does.
+func TestSignalAwaited(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		probe := filepath.Join(bin, "probe")
+		if strings.Contains(line, "--rootfs") {
+			line = strings.NewReplacer("--rootfs /", "--rootfs / --ro "+bin+":/b", "--rx /usr", "--rx /usr,/b").Replace(line)
+			probe = "/b/probe"
+		}
+		wait := func(sig string) *job {
+			j := start(t, line, probe, "inherit", "none", sig, "none", probe, "sigwait", sig)
+			j.await("ready")
+			return j
+		}
+		for _, sig := range []string{"10", "14", "40"} {
+			j := wait(sig)
+			j.Process.Signal(syscall.Signal(atoi(sig)))
+			j.await("got " + sig)
+			if got := j.end(); got != "7" {
+				t.Errorf("%s: signal %s: ended with %s; want 7", line, sig, got)
+			}
+		}
+		// One that it does not wait for.
+		j := wait("10")
+		j.Process.Signal(unix.SIGALRM)
+		if got := j.end(); got != "SIGALRM" {
+			t.Errorf("%s: ended with %s; want SIGALRM", line, got)
+		}
+		// One that the caller blocks already.
+		j = start(t, prefix("probe inherit none 10 none", line), probe, "sigwait", "10")
+		j.await("ready")
+		j.Process.Signal(unix.SIGUSR1)
+		j.await("got 10")
+		if got := j.end(); got != "7" {
+			t.Errorf("%s: blocked by the caller: ended with %s; want 7", line, got)
+		}
+	})
+}
+
+// TestSignalAtStart sends a signal as soon as the payload says that it handles
+// it, with the supervisor on the same CPU: it has not run since.
+func TestSignalAtStart(t *testing.T) {
+	require(t, "taskset (package util-linux)", have("taskset"))
+	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
+	for _, s := range shapes {
+		if s.root && os.Getuid() != 0 {
+			continue
+		}
+		line := prefix("taskset -c "+cpu[len(cpu)-1], s.line)
+		for range 10 {
+			j := start(t, line, "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
+			j.await("ready")
+			j.Process.Signal(unix.SIGHUP)
+			if got := j.end(); got != "7" {
+				t.Errorf("%s: ended with %s; want 7", s.line, got)
+			}
+		}
+	}
+}
+
+// TestSignalBeforeStart ends a chain whose child is stopped in the midst of its
+// set-up.
+func TestSignalBeforeStart(t *testing.T) {
+	require(t, "strace", have("strace"))
+	for _, c := range []struct{ name, line string }{
+		{"child", "hk-unshare --user --uts --hostname h hk-idmap --root"},
+		{"PID 1", "hk-unshare --user --pid --uts --hostname h hk-idmap --root"},
+		{"init", "hk-unshare --user --pid --init --uts --hostname h hk-idmap --root"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+				log := filepath.Join(t.TempDir(), "log")
+				j := start(t, "strace -D -f -qq -o "+log+" -e trace=sethostname -e inject=sethostname:signal=STOP "+c.line, "sh", "-c", "echo ready; sleep 1102")
+				for range slow * 500 {
+					if b, _ := os.ReadFile(log); bytes.Contains(b, []byte("stopped by")) {
+						break
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				j.Process.Signal(sig)
+				if got, want := j.end(), signalName(sig); got != want {
+					t.Errorf("%s: ended with %s; want %s", c.line, got, want)
+				}
+				if line, _ := j.out.ReadString('\n'); line != "" {
+					t.Errorf("%s: the payload started: %q", c.line, line)
+				}
+			}
+		})
+	}
+}
+
+// TestStops has the payload stop, and go on by itself: the supervisor is no
+// obstacle. It dies while it is stopped, too.
+func TestStops(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		// A PID 1 cannot stop itself: the control of what it sees is below.
+		j := start(t, line, "sh", "-c", "(sleep 0.3; kill -CONT $$) & kill -STOP $$; wait; exit 7")
+		if got := j.end(); got != "7" {
+			t.Errorf("%s: stopped by itself: %s; want 7", line, got)
+		}
+		j = start(t, line, "sh", "-c", "sh -c 'sleep 0.3; kill -KILL $PPID' & echo ready; kill -STOP $$; wait; exit 7")
+		j.await("ready")
+		if got := j.end(); got != "SIGKILL" && got != "7" {
+			t.Errorf("%s: killed when stopped: %s; want SIGKILL", line, got)
+		}
+	})
+}
+
+// TestTimeout has timeout(1) end a job.
+func TestTimeout(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		j := start(t, prefix("timeout 0.5", line), "sleep", "1103")
+		if got := j.end(); got != "124" {
+			t.Errorf("%s: timeout ended with %s; want 124", line, got)
+		}
+	})
+}
