@@ -28,6 +28,7 @@ func fakeHost(uid uint32) *stage.Host {
 		"/": fs.ModeDir, "/usr": fs.ModeDir, "/etc": fs.ModeDir, "/srv": fs.ModeDir, "/home/u": fs.ModeDir,
 		"/bin": fs.ModeSymlink, "/lib": fs.ModeSymlink, "/sbin": fs.ModeSymlink, "/lib64": fs.ModeSymlink,
 		"/etc/hosts": 0, "/tree": fs.ModeDir, "/tree/usr": fs.ModeDir, "/tree/proc": fs.ModeDir, "/tree/bin": fs.ModeSymlink,
+		"/loose": fs.ModeDir, "/loose/f": 0, "/loose/usr": fs.ModeDir,
 	}
 	stat := func(p string) (fs.FileMode, error) {
 		if strings.HasPrefix(p, "/dev/") {
@@ -38,16 +39,21 @@ func fakeHost(uid uint32) *stage.Host {
 		}
 		return 0, unix.ENOENT
 	}
+	follow := func(p string) (fs.FileMode, error) {
+		m, err := stat(p)
+		if m&fs.ModeSymlink != 0 {
+			m = fs.ModeDir
+		}
+		return m, err
+	}
 	h := &stage.Host{
 		UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u",
 		LastCap: 40, Bounding: all, SelfFD: -1,
 		Lstat: stat,
-		Stat: func(p string) (fs.FileMode, error) {
-			m, err := stat(p)
-			if m&fs.ModeSymlink != 0 {
-				m = fs.ModeDir
-			}
-			return m, err
+		Stat:  follow,
+		Look: func(p string) (stage.Found, error) {
+			m, err := follow(p)
+			return stage.Found{IsDir: m.IsDir(), Path: p, Loose: strings.HasPrefix(p, "/loose")}, err
 		},
 		StatIn:      func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
 		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },

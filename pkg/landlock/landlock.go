@@ -8,6 +8,7 @@ package landlock
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"hk/pkg/plan"
@@ -176,7 +177,9 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	}
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
 		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
-	r.allowPaths(s, set, Access(d.fs))
+	if err := r.allowPaths(s, set, Access(d.fs)); err != nil {
+		return err
+	}
 	if err := r.allowClosures(s, set, Access(d.fs)); err != nil {
 		return err
 	}
@@ -218,21 +221,24 @@ func (r *Ruleset) union() []grant {
 
 // allowPaths adds the rules for files, as far as the domain handles what they
 // grant.
-func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
+func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) error {
 	missing := map[string]*plan.Result{}
 	var order []string
 	for _, g := range r.union() {
 		if g.access &= handled; g.access == 0 {
 			continue
 		}
-		at := allowPath(s, set, g, r.IgnoreMissing)
+		at, err := allowPath(s, set, g, r.IgnoreMissing)
+		if err != nil {
+			return err
+		}
 		if r.IgnoreMissing {
 			name := strings.Join(g.flags, ", ") + " " + g.path
 			order, missing[name] = append(order, name), at
 		}
 	}
 	if order == nil {
-		return
+		return nil
 	}
 	s.Plan.Outside(plan.Outside{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at *plan.At) error {
 		for _, name := range order {
@@ -242,6 +248,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 		}
 		return nil
 	}})
+	return nil
 }
 
 // allowPath grants rights at a path. Whether it is a directory cannot be known
@@ -250,9 +257,12 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) {
 //
 // A path that is not there and may be missing is descriptor -1, to which the
 // kernel says EBADF.
-func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Result {
+func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.Result, error) {
 	name := strings.Join(g.flags, ", ") + " " + g.path
-	open := plan.Openat(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	open, err := openPath(s, g.path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	var absent []unix.Errno
 	if missing {
 		open = open.Except(unix.ENOENT, unix.ENOTDIR)
@@ -274,5 +284,29 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) *plan.Re
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(append(absent, unix.EINVAL)...))
 	}
 	s.Add(plan.Close(at).Except(absent...))
-	return at
+	return at, nil
+}
+
+// openPath opens a path. In the caller's root a link of a stranger's is an error,
+// and what has become one since is too. In a root of the plan's links lead nowhere
+// else.
+func openPath(s *stage.State, path string) (*plan.Op, error) {
+	open := plan.Openat(plan.AtCwd(), path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if s.NewRoot || s.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
+		return open, nil
+	}
+	full := path
+	if !strings.HasPrefix(path, "/") {
+		full = s.Host.Dir + "/" + path
+	}
+	found, err := s.Host.Look(full)
+	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
+		return nil, err
+	}
+	// What else is wrong the kernel says when it is opened.
+	if found.Loose {
+		return plan.Openat2(plan.AtCwd(), found.Path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
+			Hint(unix.ELOOP, path+": it has become a link, or a directory on the way has, since it was looked at"), nil
+	}
+	return open, nil
 }

@@ -17,11 +17,16 @@ import (
 type source struct {
 	path  string
 	isDir bool
+	// real is what it is opened by, and loose says that nothing in it may be a
+	// link: see stage.Found.
+	real  string
+	loose bool
 }
 
 // source looks a file of the host up. What is bound is what its name leads to
 // when the plan is performed; if that is no directory any more, or has become
-// one, it fits no longer on its mount point and the plan fails.
+// one, it fits no longer on its mount point and the plan fails. A link that a
+// stranger can make does not count.
 func (b *builder) source(p string) (source, error) {
 	if p == "" {
 		return source{}, errors.New("an empty path")
@@ -35,20 +40,43 @@ func (b *builder) source(p string) (source, error) {
 	if !strings.Contains(p, "..") { // behind a link .. is another directory
 		p = path.Clean(p)
 	}
-	mode, err := b.Host.Stat(p)
+	f, err := b.Host.Look(p)
 	if err != nil {
 		return source{}, err
 	}
-	return source{p, mode.IsDir()}, nil
+	return source{p, f.IsDir, f.Path, f.Loose}, nil
+}
+
+// open opens a source that a stranger could change: where there was no link,
+// there is none.
+func (b *builder) open(src source) *plan.Result {
+	return b.Open("source", plan.Openat2(plan.AtCwd(), src.real, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
+		Hint(unix.ELOOP, "it has become a link, or a directory on the way has, since it was looked at").
+		Hint(unix.ENOENT, "it has been removed since it was looked at"))
+}
+
+// clone is cloneTree for a source.
+func (b *builder) clone(name string, src source, attrs plan.MountAttr, flags uint64) *plan.Result {
+	if !src.loose {
+		return b.cloneTree(name, plan.AtCwd(), src.path, attrs, flags)
+	}
+	at := b.open(src)
+	tree := b.cloneTree(name, plan.Ref(at), "", attrs, flags)
+	b.Add(plan.Close(at))
+	return tree
 }
 
 // cloneTree makes a detached copy of the mounts at a path, with attributes, for
 // whose sake it is private: what would be mounted later where it came from has
 // none of them. Without attributes that arrives, and nothing goes back.
 // flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
-func (b *builder) cloneTree(name, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
+func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
 	at := unix.AT_EMPTY_PATH | flags&unix.AT_RECURSIVE
-	tree := b.Open(name, plan.OpenTree(plan.AtCwd(), p, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags).
+	flags |= unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	if p == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	tree := b.Open(name, plan.OpenTree(dir, p, flags).
 		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec, and in an fstab rbind instead of bind"))
 	attrs.Propagation = unix.MS_PRIVATE
 	if attrs.Set|attrs.Clear == 0 {
@@ -106,7 +134,7 @@ func (b *builder) bind(e Entry) error {
 	if src.isDir {
 		as = newBound(src.path)
 	}
-	tree := b.cloneTree("tree", src.path, attrs, flags)
+	tree := b.clone("tree", src, attrs, flags)
 	if ids != nil {
 		if err := b.idmap(tree, ids, flags); err != nil {
 			return err
@@ -140,6 +168,12 @@ func (b *builder) rootfs(root string) error {
 			}
 		}
 	}
+	dir := plan.AtCwd()
+	if src.loose {
+		at := b.open(src)
+		dir = plan.Ref(at)
+		defer func() { b.Add(plan.Close(at)) }()
+	}
 	for _, name := range names {
 		from := strings.TrimSuffix(src.path, "/") + "/" + name
 		mode, err := b.Host.Lstat(from)
@@ -164,7 +198,11 @@ func (b *builder) rootfs(root string) error {
 			}
 			// It was a directory. If it has become a link by the time of the bind,
 			// that is not followed, and does not fit on the mount point.
-			tree := b.cloneTree("tree", from, plan.MountAttr{Set: nosuidNodev | unix.MOUNT_ATTR_RDONLY},
+			what := from
+			if src.loose {
+				what = name
+			}
+			tree := b.cloneTree("tree", dir, what, plan.MountAttr{Set: nosuidNodev | unix.MOUNT_ATTR_RDONLY},
 				unix.AT_RECURSIVE|unix.AT_SYMLINK_NOFOLLOW)
 			b.attach(tree, at, newBound(from))
 		}

@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 
 	"hk/pkg/plan"
@@ -70,7 +71,7 @@ func (b *builder) file(e Entry) error {
 	content := []byte(e.Source)
 	if e.Kind == FileFrom {
 		var err error
-		if content, err = stage.ReadInput(e.Source, maxFile); err != nil {
+		if content, err = b.read(e.Source, maxFile); err != nil {
 			return fmt.Errorf("%s: %w", e.Source, err)
 		}
 	}
@@ -89,6 +90,25 @@ func (b *builder) file(e Entry) error {
 	b.Add(plan.Close(f))
 	b.created(at, &node{kind: file})
 	return nil
+}
+
+// read reads a file of the host, or standard input.
+func (b *builder) read(name string, max int64) ([]byte, error) {
+	p := name
+	if p != "-" && !filepath.IsAbs(p) {
+		p = b.Host.Dir + "/" + p
+	}
+	if name == "-" || p[0] != '/' {
+		return stage.ReadInput(name, max)
+	}
+	found, err := b.Host.Look(p)
+	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
+		return nil, err
+	}
+	if !found.Loose {
+		return stage.ReadInput(name, max)
+	}
+	return found.Read(max)
 }
 
 // symlink makes a link. One that says the same is fine.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"hk/pkg/stage"
 )
 
 // A fstabLine is a line of an fstab(5) file: its six fields, decoded.
@@ -135,7 +133,7 @@ const maxFstab = 256 << 10
 
 // fstab does what the lines of a file say, as far as mount(8) -a would.
 func (b *builder) fstab(file string) error {
-	text, err := stage.ReadInput(file, maxFstab)
+	text, err := b.read(file, maxFstab)
 	if err != nil {
 		return err
 	}

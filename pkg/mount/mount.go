@@ -193,14 +193,14 @@ func (m *Mounts) begin(b *builder) error {
 			b.Add(unbindable(tmpfs), plan.MoveMount(tmpfs, plan.AtCwd(), "/").Hint(unix.EINVAL, shared),
 				// An overlay binds it.
 				plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
-			b.root = b.overTmpfs(dir.path, tmpfs)
+			b.root = b.overTmpfs(dir, tmpfs)
 			b.Add(plan.Close(tmpfs))
 		} else {
 			attrs := uint64(nosuidNodev)
 			if !m.Writable {
 				attrs |= unix.MOUNT_ATTR_RDONLY
 			}
-			b.root = b.cloneTree("root", dir.path, plan.MountAttr{Set: attrs}, unix.AT_RECURSIVE)
+			b.root = b.clone("root", dir, plan.MountAttr{Set: attrs}, unix.AT_RECURSIVE)
 		}
 	}
 	b.Add(unbindable(b.root),

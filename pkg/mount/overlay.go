@@ -98,7 +98,7 @@ func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
-		dirs[i] = src.path
+		dirs[i] = src.real
 	}
 	at, err := b.mountPoint(target, true)
 	if err != nil {
@@ -150,7 +150,7 @@ func (b *builder) tmpOverlay(e Entry) error {
 	as := newForeign("an overlay on " + src.path)
 	as.source = src.path
 	as.writable = true
-	m := b.overTmpfs(src.path, upper)
+	m := b.overTmpfs(src, upper)
 	b.Add(plan.Close(upper))
 	b.attach(m, at, as)
 	return nil
@@ -158,10 +158,18 @@ func (b *builder) tmpOverlay(e Entry) error {
 
 // overTmpfs is a detached overlay of a directory whose changes go into a tmpfs
 // that is attached somewhere, and is then no longer.
-func (b *builder) overTmpfs(lower string, tmpfs *plan.Result) *plan.Result {
-	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755),
-		// The names of the two are looked up from the working directory.
-		plan.Fchdir(tmpfs))
+func (b *builder) overTmpfs(src source, tmpfs *plan.Result) *plan.Result {
+	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755))
+	lower := src.real
+	if src.loose {
+		// An overlay takes names; but here no one else can change what they are.
+		lower = "lower"
+		tree := b.clone("lower", src, plan.MountAttr{Set: nosuidNodev}, 0)
+		b.Add(plan.Mkdirat(plan.Ref(tmpfs), lower, 0o700),
+			plan.MoveMount(tree, plan.Ref(tmpfs), lower), plan.Close(tree))
+	}
+	// The names of the two are looked up from the working directory.
+	b.Add(plan.Fchdir(tmpfs))
 	m := b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
 	// It has what it needs. In the pile of mounts the tmpfs would be one too many:
 	// below a root, it would be what is detached in place of the old root.

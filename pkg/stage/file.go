@@ -17,13 +17,14 @@ var ErrNotRegular = errors.New("not a regular file")
 
 // OpenRegular opens a file to read that may be somebody else's: a device is not
 // touched, and no FIFO waits for a writer. An error names no path.
-func OpenRegular(path string) (*os.File, error) { return openFile(path, false) }
+func OpenRegular(path string) (*os.File, error) { return openFile(path, false, 0) }
 
 // OpenInput is like OpenRegular, but takes a pipe without a name too: one of the
 // caller's descriptors, as a shell's <(command) is.
-func OpenInput(path string) (*os.File, error) { return openFile(path, true) }
+func OpenInput(path string) (*os.File, error) { return openFile(path, true, 0) }
 
-func openFile(path string, pipes bool) (*os.File, error) {
+// openFile opens a file; resolve is as for openat2(2).
+func openFile(path string, pipes bool, resolve uint64) (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return nil, err
@@ -35,7 +36,8 @@ func openFile(path string, pipes bool) (*os.File, error) {
 	if kind != unix.S_IFREG && (kind != unix.S_IFIFO || !pipes) {
 		return nil, ErrNotRegular
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY, Resolve: resolve})
 	if err != nil {
 		return nil, err
 	}
@@ -49,15 +51,28 @@ func openFile(path string, pipes bool) (*os.File, error) {
 // ReadInput reads a file as [OpenInput] has it, or standard input, which is "-", of
 // no more than max bytes. An error names no path.
 func ReadInput(name string, max int64) ([]byte, error) {
-	in := os.Stdin
-	if name != "-" {
-		f, err := OpenInput(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+	if name == "-" {
+		return read(os.Stdin, max)
 	}
+	f, err := OpenInput(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return read(f, max)
+}
+
+// Read is [ReadInput] of a file that was found by a loose path.
+func (f Found) Read(max int64) ([]byte, error) {
+	in, err := openFile(f.Path, true, unix.RESOLVE_NO_SYMLINKS)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return read(in, max)
+}
+
+func read(in *os.File, max int64) ([]byte, error) {
 	content, err := io.ReadAll(&Bounded{R: in, Max: max})
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err

@@ -51,7 +51,9 @@ type Host struct {
 	// StatIn is the same in a directory that is taken for the root: no link leads
 	// out of it.
 	StatIn func(root, path string) (fs.FileMode, error)
-	// Lstat is the same without following the last link.
+	// Look tells what a path leads to that is to be bound, or why it cannot.
+	Look func(path string) (Found, error)
+	// Lstat is Stat without following the last link.
 	Lstat func(path string) (fs.FileMode, error)
 	// Readlink returns the text of a symbolic link.
 	Readlink func(path string) (string, error)
@@ -137,19 +139,19 @@ func ThisHost() *Host {
 		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),
 		Helper:         helper,
 		UserNS: func() bool {
-			b, err := read("/proc/self/uid_map")
+			b, err := readProc("/proc/self/uid_map")
 			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
 		},
-		MachineRoot: machineRoot,
+		MachineRoot: sync.OnceValues(machineRoot),
 		Procfs:      procfs,
 		Program:     program,
 		ProgramAt:   programAt,
-		FDInfo:      func(fd int) (string, error) { return read(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
+		FDInfo:      func(fd int) (string, error) { return readProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
 		OwnNet:      ownNet,
 		TTY:         terminal,
 		UIDMap:      func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) },
 		NoSetgroups: func() bool {
-			b, err := read("/proc/self/setgroups")
+			b, err := readProc("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"
 		},
 		FilterByPrctl: filterByPrctl,
@@ -158,7 +160,7 @@ func ThisHost() *Host {
 			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
 			return err != nil || e != nil || set == 0 && bits&1 == 0
 		},
-		Mapped: func() bool { b, err := read("/proc/self/uid_map"); return err != nil || b != "" },
+		Mapped: func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" },
 	}
 	var given Handover
 	h.Env, given = takeHandover(os.Environ())
@@ -172,6 +174,7 @@ func ThisHost() *Host {
 		h.Raised = append(h.Raised, Rlimit(l))
 	}
 	h.Rlimit = h.rlimit
+	h.Look = h.look
 	var sig int32
 	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
 		h.ParentDeathSignal = unix.Signal(sig)
@@ -262,8 +265,8 @@ func hasGroups() bool {
 	return err == nil && len(groups) > 0
 }
 
-// read reads a small file of procfs. Package os would start its poller for it.
-func read(path string) (string, error) {
+// readProc reads a small file of procfs. Package os would start its poller for it.
+func readProc(path string) (string, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)

@@ -1,0 +1,182 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Found is what a path leads to.
+type Found struct {
+	IsDir bool
+	// Path is the same without links, if Loose is set, and else, or where there is
+	// nothing, the path itself.
+	Path string
+	// Loose is set if somebody else than the caller and root can change a
+	// directory on the way, also if nothing is there. Then what is opened is Path,
+	// and no link is followed.
+	Loose bool
+}
+
+// A StrangerLink is a link on the way of a path that neither the caller nor root
+// has made, in a directory that is not theirs alone. It is not followed, for it
+// leads where its owner likes, with the caller's rights.
+type StrangerLink struct {
+	Link  string
+	Owner uint32
+}
+
+func (e *StrangerLink) Error() string {
+	return fmt.Sprintf("%s is a link of user %d's and is not followed: name what is meant without it", e.Link, e.Owner)
+}
+
+// errProcLink is a link of procfs, which has no path, where one is needed.
+var errProcLink = errors.New("it leads by a directory that others can change to a link of procfs")
+
+// maxLinks is MAXSYMLINKS of the kernel.
+const maxLinks = 40
+
+// look follows a path as the kernel does, but for links of strangers.
+func (h *Host) look(path string) (Found, error) {
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Found{}, err
+	}
+	w := walk{host: h, dir: root, todo: strings.Split(path, "/"), found: Found{Path: path}}
+	defer func() { unix.Close(w.dir) }()
+	if err := unix.Fstat(root, &w.st); err != nil {
+		return Found{}, err
+	}
+	w.isDir()
+	for len(w.todo) > 0 && !w.kernel {
+		name := w.todo[0]
+		w.todo = w.todo[1:]
+		if !w.found.IsDir {
+			return w.found, unix.ENOTDIR
+		}
+		if name == "" || name == "." {
+			continue
+		}
+		if err := w.step(name); err != nil {
+			return w.found, err
+		}
+	}
+	switch {
+	case w.kernel:
+		var st unix.Stat_t
+		err := unix.Stat(path, &st)
+		return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path}, err
+	case w.found.Loose:
+		w.found.Path = "/" + strings.Join(w.done, "/")
+	}
+	return w.found, nil
+}
+
+// A walk is a path in the middle.
+type walk struct {
+	host *Host
+	// dir is what it has come to, and st what fstat(2) says of that.
+	dir   int
+	st    unix.Stat_t
+	done  []string
+	todo  []string
+	links int
+	found Found
+	// kernel is set at a link of procfs that nobody could have put there.
+	kernel bool
+}
+
+func (w *walk) isDir() { w.found.IsDir = w.st.Mode&unix.S_IFMT == unix.S_IFDIR }
+
+// step goes to a name in the directory.
+func (w *walk) step(name string) error {
+	fd, err := unix.Openat(w.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	theirs := name != ".." && !w.host.keeps(&w.st, &st)
+	w.found.Loose = w.found.Loose || theirs
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		defer unix.Close(fd)
+		return w.link(fd, name, theirs, st.Uid)
+	}
+	if name == ".." {
+		w.done = w.done[:max(len(w.done)-1, 0)]
+	} else {
+		w.done = append(w.done, name)
+	}
+	unix.Close(w.dir)
+	w.dir, w.st = fd, st
+	w.isDir()
+	return nil
+}
+
+// link follows one, which fd is, in a directory that is theirs or not.
+func (w *walk) link(fd int, name string, theirs bool, owner uint32) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return err
+	}
+	switch {
+	case fs.Type == unix.PROC_SUPER_MAGIC && w.found.Loose:
+		return errProcLink
+	case fs.Type == unix.PROC_SUPER_MAGIC:
+		w.kernel = true
+		return nil
+	case theirs && !w.host.trusts(owner):
+		return &StrangerLink{"/" + strings.Join(append(w.done, name), "/"), owner}
+	}
+	if w.links++; w.links > maxLinks {
+		return unix.ELOOP
+	}
+	var b [unix.PathMax]byte
+	n, err := unix.Readlinkat(fd, "", b[:])
+	if err != nil {
+		return err
+	}
+	target := string(b[:n])
+	w.todo = append(strings.Split(target, "/"), w.todo...)
+	if !strings.HasPrefix(target, "/") {
+		return nil
+	}
+	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	unix.Close(w.dir)
+	w.dir, w.done = root, nil
+	return unix.Fstat(root, &w.st)
+}
+
+// keeps reports whether nobody but the caller and root can put something else in
+// the place of a name in a directory.
+func (h *Host) keeps(dir, name *unix.Stat_t) bool {
+	const others = 0o022
+	switch {
+	case !h.trusts(dir.Uid):
+		return false
+	case dir.Mode&others == 0:
+		return true
+	}
+	return dir.Mode&unix.S_ISVTX != 0 && h.trusts(name.Uid)
+}
+
+// overflowID is what stat(2) says of an owner who has no ID in the user namespace.
+const overflowID = 65534
+
+// trusts reports whether a user may change what the caller's paths lead to: the
+// caller and root. Where root has no ID it looks like all others that have none.
+func (h *Host) trusts(uid uint32) bool {
+	if uid == h.UID {
+		return true
+	}
+	root, known := h.MachineRoot()
+	return uid == root || (root == NoID || !known) && uid == overflowID
+}

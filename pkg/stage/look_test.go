@@ -1,0 +1,75 @@
+package stage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLook holds what is found against what the kernel finds.
+func TestLook(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"a/b/c", "d"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "d/f"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{
+		"l": "a/b", "a/up": "..", "a/abs": dir + "/d", "chain": "l/../up/l/c", "loop": "loop", "gone": "absent/x", "file": "d/f/", "f": "d/f",
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours := &Host{UID: uint32(os.Geteuid()), MachineRoot: machineRoot}
+	theirs := &Host{UID: 77, MachineRoot: func() (uint32, bool) { return 77, true }}
+	for _, p := range []string{"", "/", "/.", "/a/", "/a/b/c/..", "/l", "/l/..", "/l/../abs/f", "/a/up/a/up/d", "/chain", "/chain/..", "/loop", "/gone",
+		"/absent", "/absent/..", "/d/f", "/d/f/", "/d/f/.", "/d/f/..", "/file", "/f", "/f/", "/a/../../" + filepath.Base(dir) + "/d", "//d//f"} {
+		path := dir + p
+		fi, statErr := os.Stat(path)
+		f, err := ours.look(path)
+		if (err == nil) != (statErr == nil) || err != nil && !errors.Is(statErr, err) {
+			t.Errorf("look(%q): %v; stat: %v", p, err, statErr)
+			continue
+		}
+		if err == nil && f.IsDir != fi.IsDir() {
+			t.Errorf("look(%q): a directory: %v", p, f.IsDir)
+		}
+		f, err = theirs.look(path)
+		var link *StrangerLink
+		switch {
+		case errors.As(err, &link):
+			if fi, err := os.Lstat(link.Link); err != nil || fi.Mode()&os.ModeSymlink == 0 {
+				t.Errorf("look(%q) in a stranger's: %v", p, link)
+			}
+		case (err == nil) != (statErr == nil) || !f.Loose:
+			t.Errorf("look(%q) in a stranger's: %v, loose: %v", p, err, f.Loose)
+		case err == nil && !strings.Contains(p, ".."):
+			if real, _ := filepath.EvalSymlinks(path); f.Path != real || real != filepath.Clean(path) {
+				t.Errorf("look(%q) in a stranger's: %s; want %s", p, f.Path, real)
+			}
+		}
+	}
+	if f, err := theirs.look("/proc/self/exe"); err != nil || f.Loose {
+		// Where root is not 77, all is a stranger's.
+		if err != errProcLink {
+			t.Errorf("a link of procfs: %+v, %v", f, err)
+		}
+	}
+	if f, err := ours.look("/proc/self/cwd"); err != nil || !f.IsDir || f.Loose {
+		t.Errorf("a link of procfs: %+v, %v", f, err)
+	}
+	if _, err := ours.look(dir + "/" + strings.Repeat("x", 300)); err != unix.ENAMETOOLONG {
+		t.Errorf("a long name: %v", err)
+	}
+}
