@@ -28,9 +28,9 @@ func (p *Policy) possible(name string, conds []Cond) error {
 	return why
 }
 
-// telling is an error if the conditions of a selection say nothing: they never
+// checkConds is an error if the conditions of a selection say nothing: they never
 // hold, or always.
-func (p *Policy) telling(s Selection) error {
+func (p *Policy) checkConds(s Selection) error {
 	if err := p.possible(s.Name, s.Conds); err != nil {
 		return err
 	}

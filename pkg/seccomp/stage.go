@@ -242,7 +242,7 @@ func (f *Filter) amend(p *Policy) error {
 					return err
 				}
 			}
-			if err := p.telling(sel); err != nil {
+			if err := p.checkConds(sel); err != nil {
 				return fmt.Errorf("%s: %s: %w", r, sel.Name, err)
 			}
 			rules = append(rules, Rule{Names: names, Action: r.Action, Conds: sel.Conds, Origin: Origin(-1 - i)})
