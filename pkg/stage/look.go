@@ -40,11 +40,38 @@ const maxLinks = 40
 
 // look follows a path as the kernel does, but for links of strangers.
 func (h *Host) look(path string) (Found, error) {
+	if f, ok := h.straight(path); ok {
+		return f, nil
+	}
+	return h.walk(path)
+}
+
+// straight is look for a path without a link, of which no stranger can change
+// anything. So it does with names, which takes a third of the calls.
+func (h *Host) straight(path string) (Found, bool) {
+	var dir, st unix.Stat_t
+	if len(path) < 2 || strings.Contains(path, "..") || strings.HasSuffix(path, "/") || unix.Lstat("/", &dir) != nil {
+		return Found{}, false
+	}
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		if unix.Lstat(path[:i], &st) != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK || !h.keeps(&dir, &st) {
+			return Found{}, false
+		}
+		dir = st
+	}
+	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path}, true
+}
+
+// walk goes from directory to directory, by descriptors.
+func (h *Host) walk(path string) (Found, error) {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return Found{}, err
 	}
-	w := walk{host: h, dir: root, todo: strings.Split(path, "/"), found: Found{Path: path}}
+	w := walker{host: h, dir: root, todo: strings.Split(path, "/"), found: Found{Path: path}}
 	defer func() { unix.Close(w.dir) }()
 	if err := unix.Fstat(root, &w.st); err != nil {
 		return Found{}, err
@@ -74,8 +101,8 @@ func (h *Host) look(path string) (Found, error) {
 	return w.found, nil
 }
 
-// A walk is a path in the middle.
-type walk struct {
+// A walker is in the middle of a path.
+type walker struct {
 	host *Host
 	// dir is what it has come to, and st what fstat(2) says of that.
 	dir   int
@@ -88,10 +115,10 @@ type walk struct {
 	kernel bool
 }
 
-func (w *walk) isDir() { w.found.IsDir = w.st.Mode&unix.S_IFMT == unix.S_IFDIR }
+func (w *walker) isDir() { w.found.IsDir = w.st.Mode&unix.S_IFMT == unix.S_IFDIR }
 
 // step goes to a name in the directory.
-func (w *walk) step(name string) error {
+func (w *walker) step(name string) error {
 	fd, err := unix.Openat(w.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -119,7 +146,7 @@ func (w *walk) step(name string) error {
 }
 
 // link follows one, which fd is, in a directory that is theirs or not.
-func (w *walk) link(fd int, name string, theirs bool, owner uint32) error {
+func (w *walker) link(fd int, name string, theirs bool, owner uint32) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return err

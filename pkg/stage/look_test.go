@@ -45,6 +45,9 @@ func TestLook(t *testing.T) {
 		if err == nil && f.IsDir != fi.IsDir() {
 			t.Errorf("look(%q): a directory: %v", p, f.IsDir)
 		}
+		if slow, err := ours.walk(path); err == nil && slow != f {
+			t.Errorf("look(%q): %+v; walk: %+v", p, f, slow)
+		}
 		f, err = theirs.look(path)
 		var link *StrangerLink
 		switch {
