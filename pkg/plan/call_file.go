@@ -16,7 +16,9 @@ func Openat(dir Arg, path string, flags uint64, mode uint32) *Op {
 	return call("openat", unix.SYS_OPENAT, args...)
 }
 
-// Openat2 is openat2(2) (Linux 5.6).
+// Openat2 is openat2(2) (Linux 5.6). Where a path may not leave a directory the
+// kernel gives up at a .. if anything was renamed or mounted meanwhile, anywhere:
+// then it is done again.
 func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *Op {
 	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
 	m := s.is(func() string {
@@ -26,7 +28,9 @@ func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *O
 		}
 		return "{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}"
 	})
-	return call("openat2", unix.SYS_OPENAT2, dir, Str(path), Ptr(m), Int(24))
+	op := call("openat2", unix.SYS_OPENAT2, dir, Str(path), Ptr(m), Int(24))
+	op.again = resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0
+	return op
 }
 
 // Mkdirat is mkdirat(2).

@@ -28,6 +28,7 @@ type record struct {
 	result uintptr // what the kernel returned, -errno for a failure
 	done   uintptr // 1 once it has been performed
 	logs   uintptr // 1: what the kernel says to a failure is read from args[0]
+	again  uintptr // how often it is done again while the kernel says EAGAIN
 }
 
 // A store puts a result where it is used, which is one thing less that a record
@@ -163,6 +164,9 @@ func (l *layout) fillIn(p *Plan) {
 		}
 		if op.logs {
 			r.logs = 1
+		}
+		if op.again {
+			r.again = 10000
 		}
 		if op.exact {
 			r.exact, r.want = 1, uintptr(op.want)

@@ -28,6 +28,9 @@ func perform(h *header, from, to uintptr) bool {
 			return false
 		}
 		v, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
+		for n := r.again; n > 0 && e == syscall.EAGAIN; n-- {
+			v, _, e = syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
+		}
 		if e != 0 {
 			v = -uintptr(e)
 		}

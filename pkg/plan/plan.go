@@ -81,6 +81,7 @@ type Op struct {
 	hints  []hint
 	cause  string
 	logs   bool
+	again  bool
 	clone  bool
 	exec   bool
 	filter bool

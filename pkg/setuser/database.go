@@ -155,10 +155,7 @@ func readDatabase(root int, d database) (database, error) {
 	fail := func(err error) (database, error) {
 		return d, fmt.Errorf("/%s of the root in force: %w", d.path, err)
 	}
-	fd, err := unix.Openat2(root, d.path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := stage.OpenIn(root, d.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err == unix.ENOENT {
 		return d, nil
 	}

@@ -98,6 +98,19 @@ func usable(fd int, pipes bool) error {
 	return unix.SetNonblock(fd, false)
 }
 
+// OpenIn opens a path in a directory that is taken for the root: no link leads out
+// of it. The kernel gives up at a .. if anything was renamed or mounted meanwhile,
+// anywhere: then it is done again.
+func OpenIn(root int, path string, flags uint64) (fd int, err error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	for range 10000 {
+		if fd, err = unix.Openat2(root, path, &how); err != unix.EAGAIN {
+			break
+		}
+	}
+	return fd, err
+}
+
 // Content reads a regular file as long as it says it is. What the kernel makes up
 // when it is read, as most of procfs, has no length: nothing of that is read, for
 // that may wait, or take from others what it gives.

@@ -206,12 +206,7 @@ func statIn(root, path string) (fs.FileMode, error) {
 		return 0, err
 	}
 	defer unix.Close(dir)
-	fd, err := -1, error(unix.EAGAIN)
-	// It is said where something was renamed or mounted meanwhile, anywhere.
-	for tries := 0; err == unix.EAGAIN && tries < 1000; tries++ {
-		fd, err = unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
-	}
+	fd, err := OpenIn(dir, path, unix.O_PATH)
 	if err != nil {
 		return 0, err
 	}

@@ -71,6 +71,13 @@ func main() {
 		sayErr(err)
 	case "sendto": // probe sendto FROM TO: a datagram from one address to another
 		sayErr(sendto(args[0], args[1]))
+	case "rename": // probe rename A B: and back, as long as the caller lives
+		for parent := os.Getppid(); os.Getppid() == parent; {
+			for range 100 {
+				os.Rename(args[0], args[1])
+				os.Rename(args[1], args[0])
+			}
+		}
 	case "fixture":
 		sayErr(fixture(args[0]))
 	case "right": // probe right NAME DIR, or DEVICE
