@@ -12,9 +12,9 @@ LDFLAGS = -s -w -E hk/internal/entry.start -X hk/internal/cli.Version=$(VERSION)
 
 all: build/hk-unshare
 
-# One program under all its names. It is made anew only if a source changed:
-# go build sees to that.
-build/hk-unshare: FORCE
+# One program under all its names. It is made anew only if a source changed, or
+# the version: so root can install without Go what another has made.
+build/hk-unshare: $(shell find cmd internal pkg -not -path '*/testdata/*') go.mod go.sum Makefile $(wildcard .git/logs/HEAD)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-unshare
 	@for s in $(STAGES); do test $$s = unshare || ln -f $@ build/hk-$$s; done
@@ -57,5 +57,4 @@ install: all
 clean:
 	rm -rf build
 
-FORCE:
-.PHONY: all demo test test-kernels lint bench install clean FORCE
+.PHONY: all demo test test-kernels lint bench install clean

@@ -52,6 +52,8 @@ func TestAsUser(t *testing.T) {
 	for _, f := range list {
 		copyFile(t, f, filepath.Join(dir, filepath.Base(f)), 0o644)
 	}
+	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
+	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
 	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose())}
 	for _, a := range os.Args[1:] {
 		if strings.HasPrefix(a, "-test.run=") && !strings.Contains(a, "TestAsUser") {
