@@ -42,7 +42,7 @@ func Main(name string) {
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
 		name = kind.Name
 	}
-	os.Exit(run(chain.ByName(name)))
+	plan.Exit(run(chain.ByName(name)))
 }
 
 func run(kind *stage.Kind) int {
@@ -151,7 +151,7 @@ func finish(name string, p *plan.Plan, verbose bool, status *status) int {
 	if verbose {
 		trace = os.Stderr
 	}
-	p.Failed = func(err error) { os.Exit(report(name, status, err)) }
+	p.Failed = func(err error) { plan.Exit(report(name, status, err)) }
 	if err := p.Here(trace); err != nil {
 		return report(name, status, err)
 	}
@@ -170,7 +170,7 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		if !state.Again {
 			status.write(event{Event: "started", PID: os.Getpid()})
 		}
-		p.Failed = func(err error) { os.Exit(report(name, status, err)) }
+		p.Failed = func(err error) { plan.Exit(report(name, status, err)) }
 		return report(name, status, p.Here(trace))
 	}
 	above, err := supervise.New(state.Host.Sigmask | state.Host.Ignored)

@@ -148,12 +148,12 @@ func (s *Supervisor) end(status unix.WaitStatus) unix.WaitStatus {
 // Exit ends this process as another one has ended.
 func Exit(status unix.WaitStatus) {
 	if !status.Signaled() {
-		os.Exit(status.ExitStatus())
+		plan.Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
 	// The core is the payload's to leave, not ours.
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	dieOf(sig)
 	// PID 1 of a PID namespace does not die of its own signals.
-	os.Exit(128 + int(sig))
+	plan.Exit(128 + int(sig))
 }
