@@ -125,10 +125,8 @@ func (a *At) Write(name, text string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if n, err := unix.Write(fd, []byte(text)); err != nil || n != len(text) {
-		if err == nil {
-			err = unix.EIO
-		}
+	// These files take a text whole or not at all.
+	if _, err := unix.Write(fd, []byte(text)); err != nil {
 		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", a.PID, name), Err: err}
 	}
 	return nil

@@ -178,6 +178,26 @@ func TestOutside(t *testing.T) {
 	})
 }
 
+// TestResultMissing has a step that does not give what it is to give. An op that
+// uses it is not done: it would use 0, which is root, or the standard input.
+func TestResultMissing(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *Plan) {
+		dir := t.TempDir()
+		mode := p.NewResult("mode")
+		p.Outside(Outside{Stage: "test", Text: "give nothing", Gives: []*Result{mode}, Do: func(a *At) error { return nil }})
+		op := Mkdirat(AtCwd(), dir+"/d", 0)
+		op.Args[2] = Ref(mode)
+		p.Add("test", op)
+		exec(p, "/usr/bin/true")
+		if _, _, err := start(t, p); !errors.Is(err, unix.ENODATA) {
+			t.Errorf("%v; want %v", err, unix.ENODATA)
+		}
+		if exists(dir + "/d") {
+			t.Error("the op was done")
+		}
+	})
+}
+
 // TestOutsideTakes has a step write to a file that the child has opened, and
 // look at what the child's ops have returned.
 func TestOutsideTakes(t *testing.T) {

@@ -48,8 +48,12 @@ func ExecutedAs() string {
 // selfFD is the descriptor by which this program was executed and which is
 // still open: execveat(2) with AT_EMPTY_PATH says so in AT_EXECFN. -1 if there
 // is none.
-func selfFD() int {
-	number, ok := strings.CutPrefix(ExecutedAs(), "/dev/fd/")
+func selfFD() int { return fdOf(ExecutedAs()) }
+
+// fdOf is the descriptor of a name that execveat(2) has made. One that closes at
+// execve(2) is another by now: this program has opened it.
+func fdOf(name string) int {
+	number, ok := strings.CutPrefix(name, "/dev/fd/")
 	if !ok {
 		return -1
 	}

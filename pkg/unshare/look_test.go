@@ -1,6 +1,7 @@
 package unshare
 
 import (
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -24,5 +25,21 @@ func TestOfFirst(t *testing.T) {
 		if (member{name: name}).ofFirst(it) {
 			t.Errorf("%s: another one is taken for that of PID 1", name)
 		}
+	}
+}
+
+// TestStill compares a descriptor of a process with a PID that is another's by
+// now.
+func TestStill(t *testing.T) {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := still(fd, os.Getpid()); err != nil {
+		t.Errorf("the process itself: %v", err)
+	}
+	if err := still(fd, os.Getppid()); err == nil {
+		t.Error("another process is taken for it")
 	}
 }

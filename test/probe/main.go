@@ -108,6 +108,8 @@ func main() {
 			}
 		}
 		sayErr(err)
+	case "numbered": // probe numbered PID PROGRAM...: as a process of that number
+		sayErr(numbered(args[0], args[1:]))
 	case "withkey": // probe withkey PROGRAM...: a key in a session keyring
 		sayErr(withKey(args))
 	case "findkey":

@@ -1,0 +1,66 @@
+package landlock
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestSwapped has other files take the place of those that were found.
+func TestSwapped(t *testing.T) {
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o755),
+		os.Mkdir(filepath.Join(dir, "dir"), 0o755),
+		os.Symlink("file", filepath.Join(dir, "link")),
+		unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	r := &root{fd: fd}
+	if f, err := r.open("/file"); err != nil {
+		t.Errorf("open of a file: %v", err)
+	} else {
+		f.close()
+	}
+	for _, name := range []string{"/dir", "/fifo"} {
+		if _, err := r.open(name); err == nil {
+			t.Errorf("open(%q): want an error", name)
+		}
+	}
+	if _, err := r.open("/link"); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("open of a link: %v; want %v", err, unix.ELOOP)
+	}
+
+	// Names come from resolve, which has no such; nor would one lead out.
+	if _, _, err := r.openat("/..", unix.O_PATH); !errors.Is(err, unix.EXDEV) {
+		t.Errorf("openat of ..: %v; want %v", err, unix.EXDEV)
+	}
+
+	// A rule for a directory would be one for all that lies in it. The ruleset is
+	// none: the control is how far that comes.
+	if err := addRule(-1, r, grant{path: "/file", access: execute}); err == nil || !isSyscallError(err) {
+		t.Errorf("a rule for a file: %v", err)
+	}
+	if err := addRule(-1, r, grant{path: "/dir", access: execute}); err == nil || isSyscallError(err) {
+		t.Errorf("a rule for a directory: %v; want that it is no regular file", err)
+	}
+	if err := addRule(-1, r, grant{path: "/link", access: execute}); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a rule for a link: %v; want %v", err, unix.ELOOP)
+	}
+}
+
+func isSyscallError(err error) bool {
+	var e unix.Errno
+	return errors.As(err, &e)
+}
