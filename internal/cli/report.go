@@ -54,6 +54,9 @@ func report(stage string, status *status, err error) int {
 	case errors.As(err, &step):
 		ev.Stage = step.Stage
 	}
+	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
+		ev.Hint = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+	}
 	ev.Error = err.Error()
 	complain(ev.Stage, ev.Error, ev.Hint)
 	status.write(ev)

@@ -17,7 +17,7 @@ func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
 	if err != nil {
 		return err
 	}
-	const hint = "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap"
+	const hint = "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap; AppArmor may keep capabilities from user namespaces: kernel.apparmor_restrict_unprivileged_userns"
 	if err := write(s, proc, "self/", hint, uid, gid, setgroups, 0); err != nil {
 		return err
 	}

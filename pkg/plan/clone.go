@@ -42,7 +42,7 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 		Hint(unix.EPERM, forbidden).
 		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
 		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup").
-		Hint(unix.ENOSYS, "hk needs Linux 5.14; an outer container's seccomp filter may also hide clone3")
+		Hint(unix.ENOSYS, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces=")
 	op.clone = true
 	return op
 }
