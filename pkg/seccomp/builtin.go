@@ -70,12 +70,14 @@ const tioclinux = 0x541c
 
 // Builtin returns the policy of a profile that comes with hk: podman or docker,
 // and besides it the ioctl(2)s TIOCSTI and TIOCLINUX fail with EPERM.
-func Builtin(name string, t Target) (*Policy, error) {
+func Builtin(name string, t Target) (*Policy, error) { return builtinPolicy(name, t, instead{}) }
+
+func builtinPolicy(name string, t Target, other instead) (*Policy, error) {
 	b, ok := builtins(name)
 	if !ok {
 		return nil, fmt.Errorf("there is no profile %q", name)
 	}
-	p, _, err := ReadProfile([]byte(b.json), t)
+	p, _, err := readProfile([]byte(b.json), t, other)
 	if err != nil {
 		return nil, err
 	}

@@ -174,6 +174,43 @@ func TestCloseWays(t *testing.T) {
 	}
 }
 
+// TestProfileTwins has what a profile denies by another name of the same call, and
+// what flags say instead of it.
+func TestProfileTwins(t *testing.T) {
+	deny, kill := Errno(unix.EPERM), KillProcess
+	for _, c := range []struct {
+		entries string
+		other   instead
+		arch    *Arch
+		name    string
+		args    [6]uint64
+		want    Action
+	}{
+		{`{"names":["setuid"],"action":"SCMP_ACT_ERRNO"}`, instead{}, X86, "setuid32", [6]uint64{}, deny},
+		{`{"names":["setuid"],"action":"SCMP_ACT_ERRNO"}`, instead{}, X86, "setgid32", [6]uint64{}, Allow},
+		{`{"names":["setuid"],"action":"SCMP_ACT_ERRNO"},{"names":["setuid32"],"action":"SCMP_ACT_LOG"}`, instead{}, X86, "setuid32", [6]uint64{}, Log},
+		{`{"names":["fcntl"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":4,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "fcntl64", [6]uint64{1: 4}, deny},
+		{`{"names":["fcntl"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":4,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "fcntl64", [6]uint64{1: 3}, Allow},
+		{`{"names":["setuid"],"action":"SCMP_ACT_LOG"}`, instead{}, X86, "setuid32", [6]uint64{}, Allow},
+
+		{`{"names":["socket"],"action":"SCMP_ACT_ERRNO"}`, instead{arches: []*Arch{X86_64, X86}}, X86, "socketcall", [6]uint64{1}, deny},
+		{`{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]},{"names":["socketcall"],"action":"SCMP_ACT_LOG"}`,
+			instead{byDefault: &deny}, X86, "socketcall", [6]uint64{1}, deny},
+		{`{"names":["socketcall"],"action":"SCMP_ACT_LOG"}`, instead{byDefault: &deny}, X86, "socketcall", [6]uint64{1}, Log},
+		{`{"names":["mkdir"],"action":"SCMP_ACT_ALLOW"},{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}`, instead{byDefault: &kill}, X86_64, "mkdir", [6]uint64{}, Allow},
+		{`{"names":["mkdir"],"action":"SCMP_ACT_ALLOW"},{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}`, instead{}, X86_64, "mkdir", [6]uint64{}, deny},
+	} {
+		p, _, err := readProfile([]byte(`{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"],"syscalls":[`+c.entries+`]}`), Target{Arch: X86_64}, c.other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nr, _ := c.arch.Number(c.name)
+		if got := p.Evaluate(c.arch.Audit, nr, c.args); got != c.want {
+			t.Errorf("%s instead of %+v: %s(%d): %v; want %v", c.entries, c.other, c.name, c.args, got, c.want)
+		}
+	}
+}
+
 // TestBuiltinWays checks that what the profiles that come with hk deny for some
 // arguments is not done by a call whose arguments no filter sees.
 func TestBuiltinWays(t *testing.T) {

@@ -52,6 +52,16 @@ type syscall struct {
 // Podman have it. notes tell of names in it that no Linux has; such a name in a
 // rule that denies is an error, as is a key that is not known.
 func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
+	return readProfile(data, t, instead{})
+}
+
+// instead is what counts and not what a profile says of it, if it is set.
+type instead struct {
+	byDefault *Action
+	arches    []*Arch
+}
+
+func readProfile(data []byte, t Target, other instead) (p *Policy, notes []string, err error) {
 	var prof profile
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -70,6 +80,12 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	}
 	if p.Arches, err = prof.arches(t.Arch); err != nil {
 		return nil, nil, err
+	}
+	if other.byDefault != nil {
+		p.Default = *other.byDefault
+	}
+	if other.arches != nil {
+		p.Arches = other.arches
 	}
 	if err := prof.unsupported(); err != nil {
 		return nil, nil, err
@@ -95,6 +111,7 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if p.Rules, err = settle(p.Rules, p.Default); err != nil {
 		return nil, nil, err
 	}
+	p.Rules = p.withTwins(p.Rules, p.names())
 	n, err := p.closeWays()
 	return p, append(notes, n...), err
 }

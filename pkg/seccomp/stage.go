@@ -154,7 +154,11 @@ func (f *Filter) filter(caps uint64) (fl filter, err error) {
 	if name == "none" && asIs {
 		return fl, nil
 	}
-	if fl.policy, fl.notes, err = f.base(thisTarget(caps)); err == nil {
+	t := thisTarget(caps)
+	if _, err := f.arches(t.Arch); err != nil {
+		return fl, err
+	}
+	if fl.policy, fl.notes, err = f.base(t); err == nil {
 		err = fl.policy.check()
 	}
 	if err != nil {
@@ -180,9 +184,13 @@ func (f *Filter) profile() string {
 // base is the policy of the profile. The first of its architectures is the
 // target's.
 func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
+	other := instead{byDefault: f.Default}
+	if other.arches, err = f.arches(t.Arch); err != nil {
+		return nil, nil, err
+	}
 	switch name := f.profile(); name {
 	case "podman", "docker":
-		p, err = Builtin(name, t)
+		p, err = builtinPolicy(name, t, other)
 		return p, nil, err
 	case "audit":
 		return audit(t.Arch), nil, nil
@@ -193,7 +201,7 @@ func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return ReadProfile(data, t)
+	return readProfile(data, t, other)
 }
 
 // ready is the filter of a file. What its actions are is its author's concern,
@@ -219,18 +227,29 @@ func (f *Filter) ready() (fl filter, err error) {
 	return fl, nil
 }
 
+// arches are those that are given, and the machine's own; nil if none is given.
+func (f *Filter) arches(native *Arch) ([]*Arch, error) {
+	if len(f.Arches) == 0 {
+		return nil, nil
+	}
+	list := []*Arch{native}
+	for _, a := range f.Arches {
+		if !native.runs(a) {
+			return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
+		}
+		if !slices.Contains(list, a) {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
 // amend puts what the flags say on top of the policy of the profile.
 func (f *Filter) amend(p *Policy) error {
-	if len(f.Arches) > 0 {
-		p.Arches = p.Arches[:1:1] // the machine's own
-		for _, a := range f.Arches {
-			if !p.Arches[0].runs(a) {
-				return fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
-			}
-			if !slices.Contains(p.Arches, a) {
-				p.Arches = append(p.Arches, a)
-			}
-		}
+	if list, err := f.arches(p.Arches[0]); err != nil {
+		return err
+	} else if list != nil {
+		p.Arches = list
 	}
 	var rules []Rule
 	for i, r := range f.Rules {
@@ -248,7 +267,7 @@ func (f *Filter) amend(p *Policy) error {
 			rules = append(rules, Rule{Names: names, Action: r.Action, Conds: sel.Conds, Origin: Origin(-1 - i)})
 		}
 	}
-	rules = multiplex(p.withTwins(rules))
+	rules = multiplex(p.withTwins(rules, nil))
 	p.Rules = append(rules, p.Rules...)
 	if f.Default != nil {
 		p.Default, p.Newer = *f.Default, *f.Default

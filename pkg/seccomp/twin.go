@@ -24,8 +24,12 @@ var otherArguments = [...]twin{
 }
 
 // withTwins adds to rules that deny what makes them hold for the other names that
-// the architectures of the policy have for the same calls.
-func (p *Policy) withTwins(rules []Rule) []Rule {
+// the architectures of the policy have for the same calls, but for names that are
+// meant as they are.
+func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
+	if p.Default.denies() && meant != nil { // what is not named is denied
+		return rules
+	}
 	var all []Rule
 	for _, r := range rules {
 		all = append(all, r)
@@ -34,18 +38,29 @@ func (p *Policy) withTwins(rules []Rule) []Rule {
 		}
 		for _, name := range r.Names {
 			for _, t := range slices.Concat(twins[:], sameArguments[:]) {
-				if t.name == name {
+				if t.name == name && !meant[t.twin] {
 					all = append(all, p.twin(r, t.twin)...)
 				}
 			}
 			for _, t := range otherArguments {
-				if t.name == name && len(r.Conds) == 0 {
+				if t.name == name && len(r.Conds) == 0 && !meant[t.twin] {
 					all = append(all, p.twin(r, t.twin)...)
 				}
 			}
 		}
 	}
 	return all
+}
+
+// names are those that rules of the policy have.
+func (p *Policy) names() map[string]bool {
+	names := map[string]bool{}
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // twin is the rule for another name, if any architecture has it and the
