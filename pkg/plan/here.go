@@ -14,8 +14,8 @@ import (
 // until the last op, execve(2), makes it the only one.
 //
 // If trace is not nil, each op and its result is written to it. What follows a
-// seccomp filter is written before it is done, for the filter may forbid
-// writing. If p.Mute is set, Here does not return: p.Failed is called instead.
+// filter that may forbid writing is written before, as what nobody sees. If p.Mute
+// is set, Here does not return: p.Failed is called instead.
 func (p *Plan) Here(trace io.Writer) error {
 	if p.Cloned() {
 		panic("plan: Here is for plans without a clone")
@@ -43,24 +43,40 @@ func (p *Plan) Here(trace io.Writer) error {
 		if k == len(l.index) {
 			return nil
 		}
-		if trace != nil && p.blind(l, k) {
+		if trace != nil && p.Mute && p.items[l.index[k]].op.filter {
 			p.foretell(l, k, trace)
 			trace = nil
 		}
 		// Up to the next step; one by one if each is to be told of.
-		end := k + 1
-		if trace == nil {
+		end, done := k+1, false
+		if trace != nil {
+			done = p.traced(l, k, trace)
+		} else {
 			end = p.piece(l, k, len(l.index))
+			done = perform(l.head, uintptr(k), uintptr(end))
 		}
-		if !perform(l.head, uintptr(k), uintptr(end)) {
+		if !done {
 			t.tell(nil)
 			return p.failure(l, int(l.head.failed)-1)
 		}
-		if trace != nil {
-			writeOp(trace, p.items[l.index[k]], l.record(k))
-		}
 		k = end
 	}
+}
+
+// traced performs record k and writes it with its result. That of a program which
+// is executed nobody can write: it is written before, and if it fails that is too.
+func (p *Plan) traced(l *layout, k int, trace io.Writer) (done bool) {
+	it, r := p.items[l.index[k]], l.record(k)
+	if it.op.exec {
+		writeOp(trace, it, nil)
+		done = perform(l.head, uintptr(k), uintptr(k+1))
+		writeResult(trace, it, r)
+		return done
+	}
+	if done = perform(l.head, uintptr(k), uintptr(k+1)); done {
+		writeOp(trace, it, r)
+	}
+	return done
 }
 
 // atCaller is the place of steps that are done before a clone, or without one.
@@ -85,21 +101,15 @@ func (p *Plan) stepsAfter(l *layout, k int) []*Outside {
 	return steps
 }
 
-// blind reports whether nothing can be written once record k has been done.
-func (p *Plan) blind(l *layout, k int) bool {
-	op := p.items[l.index[k]].op
-	return op.exec || op.filter
-}
-
-// foretell writes what is left of the plan, before it is done, up to a program
-// from which there is no way on.
+// foretell writes what is left of the plan, before it is done, as it is explained:
+// which of several programs is executed is not known.
 func (p *Plan) foretell(l *layout, k int, trace io.Writer) {
 	for _, it := range p.items[l.index[k]:] {
 		if it.step != nil {
 			writeStep(trace, it.step)
 			continue
 		}
-		writeOp(trace, it, nil)
+		writeUnseen(trace, it)
 		if it.op.exec && it.op.except == nil {
 			return
 		}

@@ -136,17 +136,33 @@ func (p *Plan) JSON(w io.Writer) error {
 func writeOp(w io.Writer, it item, r *record) {
 	result := ""
 	if r != nil {
-		if n := int64(r.result); n < 0 && n >= -4095 {
-			e := unix.Errno(-n)
-			result = fmt.Sprintf(" = -1 %s (%v)", unix.ErrnoName(e), e)
-		} else {
-			result = fmt.Sprintf(" = %d", n)
-		}
-		if it.op.gives != nil {
-			result += " " + it.op.gives.String()
-		}
+		result = r.text(it.op)
 	}
 	io.WriteString(w, Visible(fmt.Sprintf("%s: %s: %s%s", it.op.Stage, it.who, it.op, result))+"\n")
+}
+
+// writeResult writes the result of an op that was written before it was done.
+func writeResult(w io.Writer, it item, r *record) {
+	io.WriteString(w, Visible(fmt.Sprintf("%s: %s: %s(...)%s", it.op.Stage, it.who, it.op.Name, r.text(it.op)))+"\n")
+}
+
+// writeUnseen writes an op of which nothing can be told once it is done.
+func writeUnseen(w io.Writer, it item) {
+	io.WriteString(w, Visible(fmt.Sprintf("%s: %s: not seen: %s", it.op.Stage, it.who, it.text()))+"\n")
+}
+
+// text is the result of an op.
+func (r *record) text(o *Op) string {
+	n := int64(r.result)
+	text := fmt.Sprintf(" = %d", n)
+	if n < 0 && n >= -4095 {
+		e := unix.Errno(-n)
+		text = fmt.Sprintf(" = -1 %s (%v)", unix.ErrnoName(e), e)
+	}
+	if o.gives != nil {
+		text += " " + o.gives.String()
+	}
+	return text
 }
 
 func writeStep(w io.Writer, s *Outside) {
