@@ -1,0 +1,105 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killed are chains of every shape; root says that they are root's.
+var killed = []struct {
+	root bool
+	fuse string
+	line string
+}{
+	{line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp hk-setuser --caps none"},
+	{line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc --tmpfs /tmp hk-setuser --caps none"},
+	{line: "hk-unshare --user hk-idmap --self"},
+	{line: "hk-unshare --setsid"},
+	{line: "hk-unshare --user --time --boottime 7 hk-idmap"},
+	{line: "hk-unshare --user hk-idmap --root hk-unshare --pid --init"},
+	{line: "hk-unshare --join user,pid,net=$T hk-limit --core 0"},
+	{fuse: "0", line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc hk-limit --core 0"},
+	{fuse: "0", line: "hk-unshare --all --init hk-idmap --root hk-limit --core 0"},
+	{root: true, line: "hk-unshare --pid hk-setuser --user nobody"},
+	{root: true, line: "hk-unshare --pid --mount --init hk-mount --rootfs / --proc hk-setuser --user nobody"},
+	{root: true, line: "hk-unshare --setsid hk-setuser --user 0:0"},
+	{root: true, line: "hk-unshare --pid hk-setuser --caps +sys_ptrace"},
+	{root: true, line: "hk-unshare --all hk-idmap -u 0:0:70000 -g 0:0:70000 hk-setuser --user nobody --caps +kill"},
+}
+
+// TestKilled kills supervisors at random moments, from before the clone to after
+// the payload's start: nothing is left.
+func TestKilled(t *testing.T) {
+	mark := fmt.Sprintf("1077.%d", os.Getpid()) // seconds to sleep, as nobody else does
+	for _, c := range killed {
+		if c.root && os.Getuid() != 0 {
+			continue
+		}
+		t.Run(strings.ReplaceAll(c.line, "/", "\\"), func(t *testing.T) {
+			line := c.line
+			if strings.Contains(line, "$T") {
+				line = strings.ReplaceAll(line, "$T", strconv.Itoa(target(t)))
+			}
+			words := append(strings.Fields(line), "--", "/usr/bin/sleep", mark)
+			for range 45 {
+				cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
+				cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HK_FUSE=" + c.fuse}
+				cmd.Dir = "/"
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Duration(rand.IntN(slow*12000)) * time.Microsecond)
+				cmd.Process.Kill()
+				cmd.Wait()
+			}
+			within(t, "all have ended", func() bool { return len(withArgument(mark)) == 0 })
+		})
+	}
+}
+
+// TestKilledOutlives is the control: a payload that is to outlive its supervisor is
+// seen to.
+func TestKilledOutlives(t *testing.T) {
+	mark := fmt.Sprintf("1078.%d", os.Getpid())
+	cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--setsid", "--outlive", "--", "/usr/bin/sleep", mark)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the payload runs", func() bool {
+		list := withArgument(mark)
+		return len(list) == 2 && (list[0].program() == "sleep" || list[1].program() == "sleep")
+	})
+	cmd.Process.Kill()
+	cmd.Wait()
+	left := withArgument(mark)
+	if len(left) != 1 || left[0].program() != "sleep" {
+		t.Errorf("left: %v", left)
+	}
+	for _, p := range left {
+		p.signal(unix.SIGKILL)
+	}
+	within(t, "it has ended", func() bool { return len(withArgument(mark)) == 0 })
+}
+
+// withArgument lists the processes that have an argument, or end in it.
+func withArgument(mark string) (list []process) {
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, n := range names {
+		b, _ := os.ReadFile(n)
+		if bytes.HasSuffix(b, []byte("\x00"+mark+"\x00")) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(n)))
+			list = append(list, newProcess(pid))
+		}
+	}
+	return list
+}
