@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +20,17 @@ func TestMain(m *testing.M) {
 	if !ok {
 		os.Exit(m.Run())
 	}
+	switch what { // before there is a supervisor
+	case "inherited":
+		inherited()
+		return
+	case "spared":
+		spared()
+		return
+	case "descriptors":
+		ownDescriptors()
+		return
+	}
 	s, err := New(0)
 	if err != nil {
 		fmt.Println(err)
@@ -28,7 +40,21 @@ func TestMain(m *testing.M) {
 }
 
 func listening(s *Supervisor, what string) {
-	switch what {
+	var err error
+	word, arg, _ := strings.Cut(what, " ")
+	switch word {
+	case "handle":
+		i, _ := strconv.Atoi(arg)
+		c := handledSignals[i]
+		info := siginfo{signo: int32(c.signal), code: c.code, pid: 1}
+		if c.self {
+			info.pid = int32(os.Getpid())
+		}
+		err = passing(s, info, c.session)
+	case "ended":
+		err = adoptEnded()
+	case "exit":
+		Exit(unix.WaitStatus(unix.SIGQUIT))
 	case "fault":
 		var p *int
 		fmt.Println(*p)
@@ -48,6 +74,10 @@ func listening(s *Supervisor, what string) {
 		}
 		unix.Kill(os.Getpid(), unix.SIGTERM)
 		fmt.Println(s.asked())
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 }
 
