@@ -114,13 +114,17 @@ func TestReadme(t *testing.T) {
 			continue
 		}
 		ran++
-		out, err := paste(dir, landlockLine(e.text))
-		if n := newer([]byte(out)); n != "" {
-			t.Logf("missing: %s\n%s", n, e.text)
-			continue
-		}
-		if re := printed(e.output); e.output == "" || !re.MatchString(out) {
-			t.Errorf("%s%v\n%swant\n%s", e.text, err, out, e.output)
+		for _, fuse := range []string{"", "0"} {
+			if fuse == "0" && (strings.Contains(e.text, "--explain") || strings.Contains(e.text, "--rootfs")) {
+				continue // that is of one stage, or in a root without the programs of the next
+			}
+			// The limit is for this machine, should the one of the example not hold.
+			out, err := paste(dir, "ulimit -v 8388608\n"+landlockLine(e.text), "HK_FUSE="+fuse)
+			if n := newer([]byte(out)); n != "" {
+				t.Logf("missing: %s\n%s", n, e.text)
+			} else if e.output == "" || !printed(e.output).MatchString(out) {
+				t.Errorf("HK_FUSE=%s\n%s%v\n%swant\n%s", fuse, e.text, err, out, e.output)
+			}
 		}
 	}
 	if ran == 0 {
@@ -129,6 +133,17 @@ func TestReadme(t *testing.T) {
 	// The first of them has built a program that runs.
 	if out, err := exec.Command(filepath.Join(dir, "hello")).Output(); string(out) != "hello, world\n" {
 		t.Errorf("what the chain built prints %q (%v)", out, err)
+	}
+	// The controls: what a stage denies works without it, and what is beside it works.
+	for text, want := range map[string]string{
+		"ls here && mkdir new":                    "here\n",
+		"ip address >addresses && echo works":     "works\n",
+		"hk-limit --as 256M -- sh -c 'ulimit -v'": "262144\n",
+		"hk-limit --as 256M -- tail -c 4 hello.c": "; }\n",
+	} {
+		if out, err := paste(dir, text); err != nil || !regexp.MustCompile("^("+want+")$").MatchString(out) {
+			t.Errorf("%s: %v\n%s", text, err, out)
+		}
 	}
 }
 
