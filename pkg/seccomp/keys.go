@@ -12,51 +12,50 @@ var keys = [...]string{"action", "archMap", "arches", "architecture", "architect
 	"defaultErrno", "defaultErrnoRet", "errno", "errnoRet", "excludes", "flags", "includes", "index", "listenerMetadata", "listenerPath",
 	"minKernel", "name", "names", "op", "subArchitectures", "syscalls", "value", "valueTwo"}
 
-// checkKeys refuses what package json takes without a word in JSON that it can
+// checkKeys refuses what package json takes without a word in JSON that it has
 // read: a key that an object has twice, of which the values are merged, and one
 // that differs in case from what is meant.
 func checkKeys(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	fail := func(format string, key string) error {
-		return fmt.Errorf("line %d: "+format, 1+bytes.Count(data[:dec.InputOffset()], []byte("\n")), key)
-	}
-	// open are the keys of the objects that the token is in, nil for an array.
-	var open []map[string]bool
-	key := false // the next token of an object is a key
-	for {
-		t, err := dec.Token()
-		if err != nil {
-			return nil // the end
-		}
-		switch t := t.(type) {
-		case json.Delim:
-			switch t {
-			case '{':
-				open = append(open, map[string]bool{})
-			case '[':
-				open = append(open, nil)
-			default:
-				open = open[:len(open)-1]
+	// open are the keys so far of the objects that lie around.
+	var open [][]string
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{':
+			open = append(open, nil)
+		case '}':
+			open = open[:len(open)-1]
+		case '"':
+			end := i + 1
+			for data[end] != '"' {
+				if data[end] == '\\' {
+					end++
+				}
+				end++
 			}
-			key = true
-		case string:
-			seen := map[string]bool(nil)
-			if len(open) > 0 {
-				seen = open[len(open)-1]
-			}
-			if seen == nil || !key {
-				key = true
+			text := data[i : end+1]
+			i = end
+			if after := bytes.TrimLeft(data[end+1:], " \t\r\n"); len(after) == 0 || after[0] != ':' {
 				continue
 			}
-			switch {
-			case seen[t]:
-				return fail("%q is there twice", t)
-			case !slices.Contains(keys[:], t):
-				return fail("%q differs in case from every key", t)
+			key := string(text[1 : len(text)-1])
+			if bytes.IndexByte(text, '\\') >= 0 {
+				if err := json.Unmarshal(text, &key); err != nil {
+					return err
+				}
 			}
-			seen[t], key = true, false
-		default:
-			key = true
+			seen := &open[len(open)-1]
+			problem := ""
+			switch {
+			case slices.Contains(*seen, key):
+				problem = "is there twice"
+			case !slices.Contains(keys[:], key):
+				problem = "differs in case from every key"
+			default:
+				*seen = append(*seen, key)
+				continue
+			}
+			return fmt.Errorf("line %d: %q %s", 1+bytes.Count(data[:end], []byte("\n")), key, problem)
 		}
 	}
+	return nil
 }

@@ -62,11 +62,12 @@ func settle(rules []Rule, by Action) ([]Rule, error) {
 // takes them in memory, where no filter looks, is denied as a whole.
 func (p *Policy) closeWays() (notes []string, err error) {
 	var before, after []Rule
+	named := p.named()
 	for _, m := range slices.Concat(multiplexed, inMemory) {
 		if !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
 			continue
 		}
-		rules, others := p.named(m.name), p.named(m.by)
+		rules, others := named[m.name], named[m.by]
 		switch {
 		case len(rules) == 0:
 		case len(rules[0].Conds) > 0:
@@ -131,36 +132,44 @@ func someAllow(rules []Rule) bool {
 	return slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conds) > 0 && !r.Action.denies() })
 }
 
-// named are the rules for a call that do not what is done by default: one
-// without conditions, or some with.
-func (p *Policy) named(name string) []Rule {
-	var list []Rule
+// named are the rules for calls of which there is another way, but for those that
+// do what is done by default: one without conditions, or some with.
+func (p *Policy) named() map[string][]Rule {
+	rules := map[string][]Rule{}
+	for _, m := range slices.Concat(multiplexed, inMemory) {
+		rules[m.name], rules[m.by] = nil, nil
+	}
 	for _, r := range p.Rules {
-		if r.Action != p.Default && slices.Contains(r.Names, name) {
-			list = append(list, r)
+		for _, name := range r.Names {
+			if list, ok := rules[name]; ok && r.Action != p.Default {
+				rules[name] = append(list, r)
+			}
 		}
 	}
-	return list
+	return rules
 }
 
 // deniesSome is what rules with conditions deny some calls with, or the default
 // does with those that fit none; else Allow.
 func (p *Policy) deniesSome(name string, rules []Rule) (Action, Origin) {
-	rest, known := everyCall(), true
 	for _, r := range rules {
 		if r.Action.denies() && !auditSocket(name, r.Conds) {
 			return r.Action, r.Origin
 		}
-		if _, out, ok := rest.split(name, r.Conds); ok {
-			rest = out
-		} else {
-			known = false
+	}
+	if !p.Default.denies() {
+		return Allow, 0
+	}
+	rest, ok := everyCall(), true
+	for _, r := range rules {
+		if _, rest, ok = rest.split(name, r.Conds); !ok {
+			break // some, as far as is known
 		}
 	}
-	if p.Default.denies() && (!known || len(rest) > 0) {
-		return p.Default, rules[0].Origin
+	if ok && len(rest) == 0 {
+		return Allow, 0
 	}
-	return Allow, 0
+	return p.Default, rules[0].Origin
 }
 
 // auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman

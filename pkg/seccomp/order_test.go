@@ -221,8 +221,9 @@ func TestBuiltinWays(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				named := p.named()
 				for _, m := range slices.Concat(multiplexed, inMemory) {
-					rules := p.named(m.name)
+					rules := named[m.name]
 					if len(rules) == 0 || len(rules[0].Conds) == 0 {
 						continue
 					}
