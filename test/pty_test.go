@@ -31,20 +31,27 @@ func onTerminal(t *testing.T, tty *os.File, line string) string {
 
 // newPTY makes a pseudoterminal that hands on each byte as it comes.
 func newPTY(t *testing.T) *os.File {
+	_, tty := newTerminal(t)
+	return tty
+}
+
+// newTerminal is newPTY with the other side, on which keys are typed.
+func newTerminal(t *testing.T) (ptmx, tty *os.File) {
 	t.Helper()
-	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ptmx = os.NewFile(uintptr(fd), "ptmx")
 	t.Cleanup(func() { ptmx.Close() })
-	if err := unix.IoctlSetPointerInt(int(ptmx.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
-	n, err := unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN)
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func newPTY(t *testing.T) *os.File {
 	if err := unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, mode); err != nil {
 		t.Fatal(err)
 	}
-	return tty
+	return ptmx, tty
 }
 
 // TestInjection has a payload type into the terminal of its caller, through a

@@ -25,7 +25,9 @@ func (s *Supervisor) action(sig unix.Signal) action {
 		switch {
 		case err != nil:
 			return byDefault
-		case (sigs.caught|sigs.blocked)&bit(sig) != 0:
+		case sigs.blocked&bit(sig) != 0:
+			return blocked
+		case sigs.caught&bit(sig) != 0:
 			return handled
 		case sigs.ignored&bit(sig) != 0:
 			return ignored
@@ -44,7 +46,7 @@ func (s *Supervisor) action(sig unix.Signal) action {
 }
 
 // signalSets is what /proc/PID/status tells of signals.
-type signalSets struct{ blocked, ignored, caught uint64 }
+type signalSets struct{ pending, blocked, ignored, caught uint64 }
 
 // signalsOf reads what process pid does on signals.
 func signalsOf(pid int) (signalSets, error) {
@@ -62,6 +64,8 @@ func parseSignals(b []byte) (sets signalSets, err error) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		var to *uint64
 		switch string(name) {
+		case "ShdPnd": // what is sent to a process, not to a thread
+			to = &sets.pending
 		case "SigBlk":
 			to = &sets.blocked
 		case "SigIgn":
@@ -76,7 +80,7 @@ func parseSignals(b []byte) (sets signalSets, err error) {
 		}
 		found++
 	}
-	if found != 3 {
+	if found != 4 {
 		return signalSets{}, unix.ENODATA
 	}
 	return sets, nil

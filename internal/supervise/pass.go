@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -11,6 +13,8 @@ const (
 	byDefault action = iota
 	ignored
 	handled
+	// blocked may be for a moment only, as while a process is started.
+	blocked
 )
 
 // isTerminal reports whether the kernel sends sig to a process group for its
@@ -43,23 +47,74 @@ func isIgnored(sig unix.Signal) bool {
 func (s *Supervisor) pass(info siginfo) {
 	sig := info.signal()
 	// What the payload does on it is to be seen before it does it.
-	var act func()
-	switch {
-	case isStop(sig) && s.stopsUnseen():
-		if info.sentBy(s.Payload) || s.action(sig) == byDefault {
-			act = func() { s.sendGroup(unix.SIGSTOP); s.stop() }
-		}
-	case s.IsPID1() && !isStop(sig) && !isIgnored(sig) && s.action(sig) == byDefault:
-		act = func() { s.killed = sig; s.send(unix.SIGKILL) }
+	does := handled
+	if s.spared(sig) {
+		does = s.action(sig)
 	}
-	switch terminal := info.code == siKernel && isTerminal(sig); {
-	case !terminal:
+	if isStop(sig) && s.stopsUnseen() && info.sentBy(s.Payload) {
+		does = byDefault // it means to stop with all of its process group
+	}
+	switch {
+	case info.code != siKernel || !isTerminal(sig):
 		s.send(sig)
-	case !s.sharesGroup():
+	case !s.sharesGroup() || leads() && (sig == unix.SIGHUP || sig == unix.SIGCONT):
 		s.sendGroup(sig)
 	}
-	if act != nil {
-		act()
+	switch does {
+	case byDefault:
+		s.act(sig)
+	case blocked:
+		s.doubtful, s.pause = s.doubtful|bit(sig), time.Millisecond
+	}
+}
+
+// spared reports whether the payload may not do the default action of a signal,
+// or do it unseen.
+func (s *Supervisor) spared(sig unix.Signal) bool {
+	if isStop(sig) {
+		return s.stopsUnseen()
+	}
+	return s.IsPID1() && !isIgnored(sig)
+}
+
+// act does the default action of a signal to the payload.
+func (s *Supervisor) act(sig unix.Signal) {
+	if isStop(sig) {
+		s.stopPayload()
+		s.stop()
+		return
+	}
+	s.killed = sig
+	s.send(unix.SIGKILL)
+}
+
+// await waits for the next signal, or until something is to be looked at again;
+// timeout is in milliseconds, and -1 for ever.
+func (s *Supervisor) await(timeout int) error {
+	if s.doubtful == 0 {
+		return s.wait(timeout)
+	}
+	if pause := int(s.pause / time.Millisecond); timeout < 0 || timeout > pause {
+		timeout = pause
+	}
+	err := s.wait(timeout)
+	s.settle()
+	s.pause = min(2*s.pause, time.Second)
+	return err
+}
+
+// settle looks at what has become of signals that the payload had blocked. The
+// kernel drops one for which there is nothing but the default action.
+func (s *Supervisor) settle() {
+	sets, err := signalsOf(s.Payload)
+	for sig := unix.Signal(1); sig <= numSignals; sig++ {
+		if s.doubtful&bit(sig) == 0 || err == nil && sets.blocked&sets.pending&bit(sig) != 0 {
+			continue
+		}
+		s.doubtful &^= bit(sig)
+		if s.action(sig) == byDefault {
+			s.act(sig)
+		}
 	}
 }
 
@@ -67,9 +122,6 @@ func (s *Supervisor) pass(info siginfo) {
 // is its default action, or nobody tells us that it does. The kernel spares a
 // PID 1 and a process group without a parent in the same session, and who waits
 // for the child of an init is that.
-//
-// Such a payload that sends us a stop means to stop with all of its process
-// group.
 func (s *Supervisor) stopsUnseen() bool {
 	return s.IsPID1() || !s.Direct() || !s.sharesSession()
 }
@@ -93,6 +145,13 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 		}
 	}
 	s.send(sig)
+}
+
+// leads reports whether this process leads its session: it alone is told when the
+// terminal is gone.
+func leads() bool {
+	sid, err := unix.Getsid(0)
+	return err == nil && sid == unix.Getpid()
 }
 
 // sharesGroup reports whether what the terminal sends to our process group goes

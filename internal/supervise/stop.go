@@ -2,7 +2,9 @@ package supervise
 
 import (
 	"os"
+	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -26,17 +28,25 @@ func (s *Supervisor) stop() {
 	unix.Kill(os.Getpid(), unix.SIGSTOP)
 	w.end()
 	if s.drain() == nil {
-		// One of these has ended the stop.
-		list := s.list[:0]
-		for _, info := range s.list {
-			if info.signal() != unix.SIGCONT {
-				list = append(list, info)
-			}
-		}
-		s.list = list
+		// A SIGCONT has ended the stop, and every stop before it.
+		s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
+			return info.signal() == unix.SIGCONT || isStop(info.signal())
+		})
 	}
 	if b, err := readProc(s.Payload, "stat"); err != nil || isStopped(b) {
 		s.sendGroup(unix.SIGCONT)
+	}
+}
+
+// stopPayload stops the payload, and comes back when it has stopped, most often at
+// once: who controls the job may use the terminal when we have stopped.
+func (s *Supervisor) stopPayload() {
+	s.sendGroup(unix.SIGSTOP)
+	for range 1000 {
+		if b, err := readProc(s.Payload, "stat"); err != nil || isStopped(b) {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

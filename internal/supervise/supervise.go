@@ -5,6 +5,7 @@ package supervise
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"hk/pkg/plan"
 
@@ -19,6 +20,10 @@ type Supervisor struct {
 	payload  int // pidfd
 	// killed is the signal for whose default action the payload was killed, or 0.
 	killed unix.Signal
+	// doubtful are signals that the payload had blocked when they were passed on;
+	// pause is the time until they are looked at.
+	doubtful uint64
+	pause    time.Duration
 	following
 }
 
@@ -78,7 +83,7 @@ func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error
 		if err != nil || ended {
 			return status, err
 		}
-		if err := s.wait(-1); err != nil {
+		if err := s.await(-1); err != nil {
 			return 0, err
 		}
 		s.handleAll()

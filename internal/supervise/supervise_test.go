@@ -130,16 +130,16 @@ func TestFlood(t *testing.T) {
 }
 
 func TestParseSignals(t *testing.T) {
-	const whole = "Name:\tSigBlk:\nState:\tS (sleeping)\nSigQ:\t0/31106\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000381000\nSigCgt:\t8000000000000002\n"
+	const whole = "Name:\tSigBlk:\nState:\tS (sleeping)\nSigQ:\t0/31106\nSigPnd:\t0\nShdPnd:\t0000000000000040\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000381000\nSigCgt:\t8000000000000002\n"
 	for _, c := range []struct {
 		in   string
 		want signalSets
 		ok   bool
 	}{
-		{strings.TrimPrefix(whole, "Name:\tSigBlk:\n"), signalSets{0x10000, 0x381000, 0x8000000000000002}, true},
-		{whole, signalSets{0x10000, 0x381000, 0x8000000000000002}, true},
+		{strings.TrimPrefix(whole, "Name:\tSigBlk:\n"), signalSets{0x40, 0x10000, 0x381000, 0x8000000000000002}, true},
+		{whole, signalSets{0x40, 0x10000, 0x381000, 0x8000000000000002}, true},
 		{"SigBlk:\t0\nSigIgn:\t0\n", signalSets{}, false},
-		{"SigBlk:\tx\nSigIgn:\t0\nSigCgt:\t0\n", signalSets{}, false},
+		{"ShdPnd:\t0\nSigBlk:\tx\nSigIgn:\t0\nSigCgt:\t0\n", signalSets{}, false},
 		{"", signalSets{}, false},
 	} {
 		if got, err := parseSignals([]byte(c.in)); got != c.want || (err == nil) != c.ok {

@@ -49,7 +49,7 @@ func (s *Supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, err
 			s.told = true
 			warn(s.Process.Watch.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
 		}
-		if err := s.wait(timeout); err != nil {
+		if err := s.await(timeout); err != nil {
 			return 0, err
 		}
 		s.handleAll()

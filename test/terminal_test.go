@@ -1,0 +1,229 @@
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A session is a shell that runs a script on a terminal of its own. What it says
+// on descriptor 9 comes line by line.
+type session struct {
+	*exec.Cmd
+	t    *testing.T
+	keys *os.File
+	out  *bufio.Reader
+	said strings.Builder
+}
+
+func newSession(t *testing.T, script string) *session {
+	t.Helper()
+	ptmx, tty := newTerminal(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := time.Now().Add(time.Duration(slow) * 30 * time.Second)
+	r.SetReadDeadline(limit)
+	s := &session{t: t, keys: ptmx, out: bufio.NewReader(r)}
+	s.Cmd = exec.Command("bash", "--norc", "-c", script)
+	s.Env = append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1", "PS1=")
+	s.Dir = "/"
+	s.Stdin, s.Stdout, s.Stderr = tty, tty, tty
+	s.ExtraFiles = []*os.File{w, w, w, w, w, w, w} // 9 is the last one
+	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	err = s.Start()
+	w.Close()
+	tty.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // the screen
+		buf := make([]byte, 4096)
+		for {
+			if _, err := ptmx.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		s.Process.Kill()
+		s.Wait()
+		r.Close()
+	})
+	return s
+}
+
+// await reads lines until one is want.
+func (s *session) await(want string) {
+	s.t.Helper()
+	for {
+		line, err := s.out.ReadString('\n')
+		s.said.WriteString(line)
+		if strings.TrimSpace(line) == want {
+			return
+		}
+		if err != nil {
+			s.t.Fatalf("%s:\ngot %q, %v; want %q", s.Args[3], s.said.String(), err, want)
+		}
+	}
+}
+
+func (s *session) types(keys string) {
+	s.t.Helper()
+	if _, err := s.keys.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// hasState reports whether a payload, sh -c SCRIPT WORD, has the wanted state.
+func hasState(word, state string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		words := strings.Split(string(b), "\x00")
+		if len(words) < 4 || words[0] != "sh" || words[3] != word {
+			continue
+		}
+		stat, _ := os.ReadFile(filepath.Dir(f) + "/stat")
+		if i := strings.LastIndexByte(string(stat), ')'); i > 0 && strings.HasPrefix(string(stat[i:]), ") "+state) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestKeys types the keys that end a job: it ends as the payload would if it were
+// run plainly.
+func TestKeys(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		for _, c := range []struct{ keys, want string }{
+			{"\x03", "status 130"}, // Ctrl-C
+			{"\x1c", "status 131"}, // Ctrl-\
+		} {
+			s := newSession(t, "trap : INT QUIT; "+environment(line)+" sh -c 'echo up >&9; read x; echo on >&9'; echo status $? >&9")
+			s.await("up")
+			s.types(c.keys)
+			s.await(c.want)
+		}
+		// A shell of a script waits for what it has started, and all of that gets
+		// the key.
+		s := newSession(t, "trap : INT; "+environment(line)+" sh -c 'cat >&9; echo on >&9'; echo status $? >&9")
+		s.types("ready\n")
+		s.await("ready")
+		s.types("\x03")
+		s.await("status 130")
+		if strings.Contains(s.said.String(), "on\n") {
+			t.Errorf("%s: the script went on", line)
+		}
+	})
+}
+
+// TestHangup closes the terminal of a job: of one in a session that a shell leads,
+// and of one that leads it.
+func TestHangup(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		for i, end := range []string{"%s; true", "exec %s"} {
+			word := fmt.Sprintf("hk-test-marker-%d-%d-%p", os.Getpid(), i, t)
+			s := newSession(t, fmt.Sprintf(end, environment(line)+" sh -c 'echo up >&9; sleep 1105' "+word))
+			s.await("up")
+			s.keys.Close()
+			if text, err := s.out.ReadString('\n'); err != io.EOF || text != "" {
+				t.Errorf("%s: %q, %v; want the end", s.Args[3], text, err)
+			}
+			s.Wait()
+			for n := 0; running(word); n++ {
+				if n == slow*500 {
+					t.Fatalf("%s: still runs", s.Args[3])
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+	})
+}
+
+// running reports whether there is a process with the word in its command line.
+func running(word string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		if b, _ := os.ReadFile(f); strings.Contains(string(b), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// environment is a chain for a shell.
+func environment(line string) string { return "env " + line }
+
+// TestJobControl stops a job by Ctrl-Z, and has it go on in the foreground. The
+// shell learns of both, and the payload stops, whatever the chain.
+func TestJobControl(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		word := fmt.Sprintf("hk-test-marker-%d-%p", os.Getpid(), t)
+		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5' `+word+`; echo status $? >&9
+			read x; fg; echo status $? >&9`)
+		s.await("up")
+		for range 2 {
+			if !hasState(word, "S") {
+				time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
+			}
+		}
+		s.types("\x1a")
+		line, err := s.out.ReadString('\n')
+		if line = strings.TrimSpace(line); line != "status 147" && line != "status 148" {
+			t.Fatalf("%s: %q, %v; want status 147 or 148", s.Args[3], line, err)
+		}
+		if !hasState(word, "T") {
+			t.Errorf("%s: the payload has not stopped", s.Args[3])
+		}
+		s.types("on\n")
+		for range slow * 250 {
+			if hasState(word, "S") {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		s.types("hello\n")
+		s.await("got hello")
+		s.await("status 5")
+	})
+}
+
+// TestBackgroundRead has a job in the background read from the terminal, which
+// stops it.
+func TestBackgroundRead(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		if strings.Contains(line, "--setsid") {
+			t.Skip("a terminal stops nobody in another session")
+		}
+		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5' &
+			until jobs | grep -q Stopped; do sleep 0.05; done; echo stopped >&9; fg; echo status $? >&9`)
+		s.await("stopped")
+		time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
+		s.types("hello\n")
+		s.await("got hello")
+		s.await("status 5")
+	})
+}
+
+// TestForeground has the payload be an interactive shell, which takes the
+// terminal's foreground. The script that has run it can read after it.
+func TestForeground(t *testing.T) {
+	eachShape(t, func(t *testing.T, line string) {
+		s := newSession(t, environment(line)+" bash --norc --noediting -i; echo status $? >&9; read x; echo read $x >&9")
+		s.types("echo up >&9\n")
+		s.await("up")
+		s.types("exit 4\n")
+		s.await("status 4")
+		s.types("hello\n")
+		s.await("read hello")
+	})
+}
