@@ -109,41 +109,39 @@ const (
 // holds is the meaning of a condition for a number of so many bytes, in plain Go.
 // The compiler is tested against it.
 func (c Cond) holds(n uint64, bytes int) bool {
-	v := c.Value
-	if c.negative(bytes) {
-		v &= ones(bytes)
-	}
+	c = c.fit(bytes)
 	switch c.Op {
 	case EQ:
-		return n == v
+		return n == c.Value
 	case NE:
-		return n != v
+		return n != c.Value
 	case LT:
-		return n < v
+		return n < c.Value
 	case LE:
-		return n <= v
+		return n <= c.Value
 	case GT:
-		return n > v
+		return n > c.Value
 	case GE:
-		return n >= v
+		return n >= c.Value
 	}
-	return n&c.Mask == v
+	return n&c.Mask == c.Value
 }
 
-// negative reports whether what is compared with is a negative number, written in
-// 64 bits, that a number of so many bytes can be.
-func (c Cond) negative(bytes int) bool {
-	return (c.Op == EQ || c.Op == NE) && c.Value|ones(bytes) == ones(8) && c.Value>>(8*bytes-1)&1 == 1
+// fit is the condition for a number of so many bytes: if that can be negative and
+// is compared with a negative number, in 64 bits, these are its own bits.
+func (c Cond) fit(bytes int) Cond {
+	all := ones(bytes)
+	exact := c.Op == EQ || c.Op == NE || c.Op == MaskedEQ && c.Mask|all == ones(8)
+	if exact && c.Value|all == ones(8) && c.Value>>(8*bytes-1)&1 == 1 {
+		c.Value &= all
+		c.Mask &= all
+	}
+	return c
 }
 
 // cut is the condition without what it says of bits that are masked out.
 func (c Cond) cut(w way) Cond {
-	if w.out == 0 {
-		return c
-	}
-	if c.negative(w.bytes) {
-		c.Value &= ones(w.bytes)
-	}
+	c = c.fit(w.bytes)
 	c.Value &^= w.out
 	c.Mask &^= w.out
 	return c

@@ -90,10 +90,9 @@ func (arg argument) possible(conds []Cond) (err error) {
 func satisfiable(conds []Cond, bytes int) error {
 	low, high, mask, value := uint64(0), ones(bytes), uint64(0), uint64(0)
 	for _, c := range conds {
+		c = c.fit(bytes)
 		v := c.Value
 		switch {
-		case c.negative(bytes):
-			v &= ones(bytes)
 		case c.Op == MaskedEQ && v&^c.Mask != 0:
 			return fmt.Errorf("masked with %#x it is never %#x", c.Mask, v)
 		case v > ones(bytes) && (c.Op == EQ || c.Op == GT || c.Op == GE || c.Op == MaskedEQ):

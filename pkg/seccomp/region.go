@@ -33,9 +33,6 @@ func blocks(first, last, all uint64) []pattern {
 func (c Cond) patterns(w way) []pattern {
 	c = c.cut(w)
 	all, v := w.all(), c.Value
-	if c.negative(w.bytes) {
-		v &= all
-	}
 	switch {
 	case c.Op == MaskedEQ && (c.Value&^c.Mask != 0 || c.Value&^all != 0):
 		return nil

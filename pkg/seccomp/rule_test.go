@@ -206,6 +206,9 @@ func TestFlagRules(t *testing.T) {
 		{"--profile none --default deny --allow fcntl(arg1==4,arg2==0x800)", X86_64, "fcntl", [6]uint64{9, 4, 1<<32 | 0x800}, eperm},
 		{"--profile none --deny fcntl(arg2>0xffffffff)", X86_64, "fcntl", [6]uint64{9, 4, 1 << 32}, eperm},
 		{"--profile none --deny afs_syscall(arg5<2)", X86_64, "afs_syscall", [6]uint64{5: 1<<32 | 1}, eperm},
+		{"--profile none --deny setuid(arg0&-1==-2)", X86_64, "setuid", [6]uint64{0x1fffffffe}, eperm},
+		{"--profile none --deny setuid(arg0&-1==-2)", X86_64, "setuid", [6]uint64{0xffffffff}, Allow},
+		{"--profile none --deny chmod(arg1==-1)", X86_64, "chmod", [6]uint64{1: 07777}, eperm},
 		// Arguments in two registers, and of 16 bits.
 		{"--profile none --deny pread64(arg3==0x100000002) --arch x86", X86, "pread64", [6]uint64{3: 7<<32 | 2, 4: 7<<32 | 1}, eperm},
 		{"--profile none --deny pread64(arg3==0x100000002) --arch x86", X86, "pread64", [6]uint64{3: 0x100000002, 4: 0}, Allow},

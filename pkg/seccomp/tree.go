@@ -112,13 +112,13 @@ func wordOf(register int) uint32 { return uint32(offsetArgs + 8*register) }
 // way, whose halves are at two offsets.
 func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
 	wide, bits := w.bytes == 8, uint32(ones(w.bytes)&^w.out)
-	if c.Value > ones(w.bytes) && !c.negative(w.bytes) { // more than it can be
+	if c.Value > ones(w.bytes) { // more than it can be
 		if c.Op == NE || c.Op == LT || c.Op == LE {
 			return t
 		}
 		return f
 	}
-	vlo, vhi := uint32(c.Value&ones(w.bytes)), uint32(c.Value>>32)
+	vlo, vhi := uint32(c.Value), uint32(c.Value>>32)
 	// both compares the upper words, if there are any, and goes on with the
 	// lower ones where they are equal.
 	both := func(more, equal, less *node) *node {
