@@ -36,6 +36,10 @@ func (o *Op) Excepts(e unix.Errno) bool { return slices.Contains(o.except, e) }
 // Executes reports whether the op executes a program.
 func (o *Op) Executes() bool { return o.exec }
 
+// Clones reports whether the op makes a process, which the one that performs it
+// then waits for.
+func (o *Op) Clones() bool { return o.clone }
+
 // After lists the ops that come after one: those of the process that performs
 // it, and of the processes that are made by then.
 func (p *Plan) After(op *Op) []*Op {

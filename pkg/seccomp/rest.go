@@ -14,19 +14,31 @@ import (
 // checkRest refuses a filter that stops what the plan has yet to do after load:
 // execve(2) at least.
 func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
-	native := Native(runtime.GOARCH)
+	rest := s.Plan.After(load)
+	supervisor := slices.ContainsFunc(rest, (*plan.Op).Clones)
 	for _, name := range toTell {
-		nr, ok := native.Number(name)
-		answers, known := outcomes(fl.code, native.Audit, plan.Call{Nr: nr})
-		if ok && (!known || slices.ContainsFunc(answers, func(o outcome) bool { return o.act.denies() })) {
+		nr, _ := Native(runtime.GOARCH).Number(name)
+		call := plan.Call{Nr: nr}
+		answers, known := outcomes(fl.code, Native(runtime.GOARCH).Audit, call)
+		denied := 0
+		for _, o := range answers {
+			if o.act.denies() {
+				denied++
+			}
+		}
+		switch {
+		case supervisor && known && denied == len(answers):
+			return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, call, answers[0]), name, answers[0].act)
+		case denied > 0 || !known:
 			s.Plan.Mute = true
 		}
 	}
-	for _, op := range s.Plan.After(load) {
+	for _, op := range rest {
 		answers, certain := stops(fl.code, op)
 		if !certain {
 			if i := slices.IndexFunc(answers, outcome.kills); i >= 0 && op.Executes() {
 				s.Plan.MayKill = f.culprit(fl, op.Call(), answers[i])
+				s.Notes = append(s.Notes, s.Plan.MayKill+" may kill execve(2)")
 			}
 			continue
 		}
