@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,7 +95,11 @@ func project(t *testing.T) string {
 func paste(dir, text string, env ...string) (string, error) {
 	cmd := exec.Command("timeout", strconv.Itoa(60*slow), "sh", "-c", text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")+":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HK_FUSE=")
+	// What make tells makes that it starts.
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=")
+	})
+	cmd.Env = append(inherited, "PATH="+bin+":"+os.Getenv("PATH")+":/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HK_FUSE=")
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -159,10 +159,20 @@ func signalName(s syscall.Signal) string {
 	return fmt.Sprint("signal ", int(s))
 }
 
-// ending are the signals whose default action is to end.
+// ending are the signals whose default action is to end, but for those that are
+// ignored here and so by what is started: make(1) has its children ignore 32, which
+// is the C library's own.
 func ending() []syscall.Signal {
+	var ignored uint64
+	status, _ := os.ReadFile("/proc/self/status")
+	if _, text, ok := strings.Cut(string(status), "\nSigIgn:"); ok {
+		fmt.Sscanf(text, "%x", &ignored)
+	}
 	var list []syscall.Signal
 	for s := syscall.Signal(1); s <= 64; s++ {
+		if ignored>>(s-1)&1 != 0 {
+			continue
+		}
 		switch s {
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 			unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH:
