@@ -270,6 +270,28 @@ func TestBuiltinCaps(t *testing.T) {
 	}
 }
 
+// TestBuiltinAnyCaps checks that no set of capabilities makes rules of the profiles
+// contradict one another.
+func TestBuiltinAnyCaps(t *testing.T) {
+	for c := range 41 {
+		for _, caps := range []uint64{1 << c, ^(uint64(1) << c)} {
+			for _, name := range []string{"podman", "docker"} {
+				for _, a := range []*Arch{X86_64, AArch64} {
+					target := thisTarget(caps)
+					target.Arch = a
+					p, err := Builtin(name, target)
+					if err == nil {
+						_, err = Compile(p)
+					}
+					if err != nil {
+						t.Errorf("%s, %s, capabilities %#x: %v", name, a.Name, caps, err)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestConditions checks when an entry of a profile is in force.
 func TestConditions(t *testing.T) {
 	for _, c := range []struct {
