@@ -259,7 +259,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 // kernel says EBADF.
 func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.Result, error) {
 	name := strings.Join(g.flags, ", ") + " " + g.path
-	open, err := openPath(s, g.path)
+	open, err := s.OpenPath(g.path, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -285,28 +285,4 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	}
 	s.Add(plan.Close(at).Except(absent...))
 	return at, nil
-}
-
-// openPath opens a path. In the caller's root a link of a stranger's is an error,
-// and what has become one since is too. In a root of the plan's links lead nowhere
-// else.
-func openPath(s *stage.State, path string) (*plan.Op, error) {
-	open := plan.Openat(plan.AtCwd(), path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if s.NewRoot || s.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
-		return open, nil
-	}
-	full := path
-	if !strings.HasPrefix(path, "/") {
-		full = s.Host.Dir + "/" + path
-	}
-	found, err := s.Host.Look(full)
-	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
-		return nil, err
-	}
-	// What else is wrong the kernel says when it is opened.
-	if found.Loose {
-		return plan.Openat2(plan.AtCwd(), found.Path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
-			Hint(unix.ELOOP, path+": it has become a link, or a directory on the way has, since it was looked at"), nil
-	}
-	return open, nil
 }

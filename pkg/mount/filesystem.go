@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,6 +105,15 @@ func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 	covered := false
 	if fstype == string(Proc) {
 		rest, covered = b.takeRWSys(rest)
+	}
+	if strings.HasPrefix(source, "/") { // a device, or so
+		found, err := b.Host.Look(source)
+		if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
+			return err
+		}
+		if err == nil {
+			source = found.Path
+		}
 	}
 	var params [][2]string
 	if source != "" && source != "none" {

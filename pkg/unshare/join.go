@@ -142,7 +142,11 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	for _, j := range n.Join {
 		if strings.Contains(j.Target, "/") {
 			m := member{name: fileName(j.Namespaces), flag: j.Namespaces}
-			m.fd = s.Open(m.name, plan.Openat(plan.AtCwd(), j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC, 0))
+			open, err := s.OpenPath(j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC)
+			if err != nil {
+				return nil, fmt.Errorf("--join %v: %w", j, err)
+			}
+			m.fd = s.Open(m.name, open)
 			own(&m)
 			s.Plan.Outside(look(s.Name, j, 0, nil, -1, []member{m}))
 			all.members = append(all.members, m)
