@@ -58,6 +58,8 @@ var chains = []struct {
 	{name: "limit before the clone", root: true, line: "hk-limit --nofile 100 hk-unshare --user hk-idmap -- /usr/bin/true"},
 	{name: "id-mapped", root: true, line: "hk-unshare -Ump hk-idmap -u 0:100000:65536 -g 0:100000:65536 hk-setuser --user 0:0 hk-mount --rootfs / --ro $BIN:/b:idmap --ro $BIN:/c:idmap=b:0:1:1 -- /usr/bin/true"},
 	{name: "id-mapped by the caller", root: true, line: "hk-mount --rootfs / --ro $BIN:/b:idmap=b:1000:0:1 -- /usr/bin/true"},
+	{name: "with the parent", root: true, line: "hk-unshare --die-with-parent --mount hk-setuser --user nobody -- /usr/bin/true"},
+	{name: "a child with the parent", line: "hk-unshare --die-with-parent --user --pid --init hk-idmap -- /usr/bin/true"},
 	{name: "inherited", line: "probe inherit 13,17,37 10 none hk-limit --core 0 -- /usr/bin/true"},
 	{name: "inherited by a child", line: "probe inherit 13,17,37 10 none hk-unshare --user --pid --init hk-idmap hk-seccomp -- /usr/bin/true"},
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},

@@ -56,16 +56,8 @@ type job struct {
 	stderr bytes.Buffer
 }
 
-// start starts a chain with a payload, which stands behind it.
-func start(t *testing.T, line string, payload ...string) *job {
-	t.Helper()
-	return startWith(t, line, nil, payload...)
-}
-
-// startWith is start with a standard input.
-func startWith(t *testing.T, line string, stdin *os.File, payload ...string) *job {
-	t.Helper()
-	j := &job{t: t}
+// newJob is a chain with a payload, which stands after it.
+func newJob(t *testing.T, line string, payload ...string) *job {
 	words := strings.Fields(line)
 	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
 	for strings.Contains(words[0], "=") {
@@ -75,32 +67,40 @@ func startWith(t *testing.T, line string, stdin *os.File, payload ...string) *jo
 	if _, err := os.Stat(path); err != nil {
 		path = words[0]
 	}
-	j.Cmd = exec.Command(path, append(words[1:], payload...)...)
+	j := &job{t: t, Cmd: exec.Command(path, append(words[1:], payload...)...)}
 	j.Env = env
-	if stdin != nil {
-		j.Stdin = stdin
-	}
 	j.Dir = "/"
 	j.WaitDelay = time.Duration(slow) * 5 * time.Second
 	j.Stderr = &j.stderr
 	j.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return j
+}
+
+// begin starts the job.
+func (j *job) begin() *job {
+	j.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		j.t.Fatal(err)
 	}
-	j.Stdout = w
 	r.SetReadDeadline(time.Now().Add(time.Duration(slow) * 30 * time.Second))
+	j.Stdout = w
 	j.out = bufio.NewReader(r)
 	err = j.Start()
 	w.Close()
 	if err != nil {
-		t.Fatal(err)
+		j.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	j.t.Cleanup(func() {
 		j.Process.Kill()
 		r.Close()
 	})
 	return j
+}
+
+func start(t *testing.T, line string, payload ...string) *job {
+	t.Helper()
+	return newJob(t, line, payload...).begin()
 }
 
 // startCat starts a chain with a payload that leaves signals alone, and waits
@@ -111,7 +111,9 @@ func startCat(t *testing.T, line string) *job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := startWith(t, line, r, "cat")
+	j := newJob(t, line, "cat")
+	j.Stdin = r
+	j.begin()
 	r.Close()
 	t.Cleanup(func() { w.Close() })
 	w.WriteString("ready\n")

@@ -39,6 +39,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	}
 	t := tail{State: s, payload: payload, path: path}
 	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil) && t.traces(append(slices.Clip(c.Links), c.ahead...))
+	t.dieWithParent(links)
 	if err := t.again(c, links); err != nil {
 		return nil, err
 	}
@@ -195,6 +196,27 @@ type tail struct {
 	followName string
 }
 
+// dieWithParent has this process die with its parent if a stage wants that. If the
+// kernel sees to it already, an earlier stage, or this program before it executed
+// itself again, has found the parent there.
+func (t *tail) dieWithParent(links []Link) {
+	for _, l := range links {
+		d, ok := l.Stage.(stage.Dependent)
+		if !ok {
+			continue
+		}
+		parent, dies := d.DiesWithParent()
+		if !dies || parent == 0 && t.Host.ParentDeathSignal == unix.SIGKILL {
+			continue
+		}
+		if parent == 0 {
+			parent = t.Host.Parent
+		}
+		t.Name = l.Kind.Name
+		t.DieWithParent(unix.SIGKILL, parent)
+	}
+}
+
 func (t *tail) begin(links []Link) error {
 	t.env = slices.Clone(t.Host.Env)
 	if !t.WillClone {
@@ -270,6 +292,10 @@ func (t *tail) exec() error {
 			plan.CapSetText(gains))}
 	}
 	t.release()
+	t.env = slices.DeleteFunc(t.env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(t.Unset, name)
+	})
 	im := plan.NewImage(t.payload, t.env)
 	switch {
 	case t.NextFD >= 0:

@@ -48,7 +48,7 @@ func fakeHost(uid uint32) *stage.Host {
 	}
 	h := &stage.Host{
 		UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u",
-		LastCap: 40, Bounding: all, SelfFD: -1,
+		LastCap: 40, Bounding: all, SelfFD: -1, Parent: 66,
 		Lstat: stat,
 		Stat:  follow,
 		Look: func(p string) (stage.Found, error) {

@@ -24,6 +24,12 @@ func ParentDeathSignal(sig unix.Signal) *Op {
 	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Sym(unix.SignalName(sig), uint64(sig)))
 }
 
+// Getppid is getppid(2), which must return parent.
+func Getppid(parent int) *Op {
+	return call("getppid", unix.SYS_GETPPID).Exactly(parent).
+		Hint(0, "the process that started this has ended")
+}
+
 // Dumpable is prctl(PR_SET_DUMPABLE): whether others can attach to the process.
 func Dumpable(on bool) *Op {
 	arg := Sym("SUID_DUMP_DISABLE", 0)

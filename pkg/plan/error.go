@@ -77,6 +77,7 @@ func (p *Plan) failure(l *layout, k int) error {
 	got := int64(l.record(k).result)
 	e := &Error{Stage: op.Stage, Op: op.String(), Got: got, For: op.cause}
 	if got >= 0 || got < -4095 {
+		e.Hint = op.hint(0)
 		return e
 	}
 	e.Errno = unix.Errno(-got)

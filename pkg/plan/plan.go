@@ -124,7 +124,8 @@ func (o *Op) For(cause string) *Op {
 }
 
 // Hint returns the op with a sentence for the user, for the case that it fails
-// with errno and that errno has one likely cause.
+// with errno and that errno has one likely cause. 0 is for a result that is not
+// the wanted one.
 func (o *Op) Hint(errno unix.Errno, text string) *Op {
 	o.hints = append(o.hints, hint{errno, text})
 	return o

@@ -32,7 +32,9 @@ type Host struct {
 	Raised []Rlimit
 	// Raises is set if programs of hk raise soft limits for their start.
 	Raises bool
-	// ParentDeathSignal is what the caller has set, or 0.
+	// Parent is the process that has started this one, and ParentDeathSignal what
+	// the kernel sends when that ends, or 0.
+	Parent            int
 	ParentDeathSignal unix.Signal
 	// Bounding, Ambient and Permitted are the caller's capability sets.
 	Bounding, Ambient, Permitted uint64
@@ -175,6 +177,7 @@ func ThisHost() *Host {
 	}
 	h.Rlimit = h.rlimit
 	h.Look = h.look
+	h.Parent = os.Getppid()
 	var sig int32
 	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
 		h.ParentDeathSignal = unix.Signal(sig)

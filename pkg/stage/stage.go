@@ -59,6 +59,15 @@ type Supervised interface {
 	Follow(*State) error
 }
 
+// A Dependent is a stage that may have the process that was started die with the
+// one that started it. That comes before all else.
+type Dependent interface {
+	Stage
+	// DiesWithParent reports whether the settings do. parent is who that must
+	// be, or 0 for whoever it is.
+	DiesWithParent() (parent int, dies bool)
+}
+
 // A Hider is a stage that may put the program of the next one out of reach.
 type Hider interface {
 	Stage

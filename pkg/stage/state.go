@@ -108,6 +108,13 @@ type State struct {
 	// Notes tell what is worth knowing and no weaker for it; shown by -v.
 	Notes []string
 
+	// Unset are variables of the environment that the next program does not get.
+	Unset []string
+
+	// dies is the signal that this process gets when its parent ends, or 0.
+	dies   unix.Signal
+	parent int
+
 	deferred    []deferral
 	atEnd       []check
 	limits      map[int][2]uint64
@@ -130,6 +137,7 @@ type check struct {
 func NewState(h *Host) *State {
 	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0 && !h.Handover.Unmapped, Attach: func() error { return nil }}
 	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
+	s.dies, s.parent = h.ParentDeathSignal, h.Parent
 	if h.Handover.Joined {
 		s.Joined = unix.CLONE_NEWNS
 	}
@@ -213,10 +221,18 @@ func (s *State) DieWithSupervisor() {
 	case s.Plan.Cloned():
 		s.Add(plan.ParentDeathSignal(unix.SIGKILL))
 		s.Plan.Alive(s.Name)
-	case s.Host.ParentDeathSignal != 0:
-		// A chain that is not fused: an earlier stage, or the user, has set it.
-		s.Add(plan.ParentDeathSignal(s.Host.ParentDeathSignal))
+	case s.dies != 0:
+		// This plan, an earlier stage of a chain that is not fused, or the user has
+		// set it.
+		s.DieWithParent(s.dies, s.parent)
 	}
+}
+
+// DieWithParent appends what makes this process get a signal when the process
+// that started it ends, and fail if that is not parent by then.
+func (s *State) DieWithParent(sig unix.Signal, parent int) {
+	s.dies, s.parent = sig, parent
+	s.Add(plan.ParentDeathSignal(sig), plan.Getppid(parent))
 }
 
 // AtEnd has the stage that is planning look at the plan once it is complete.

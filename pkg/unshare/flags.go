@@ -31,6 +31,8 @@ var Kind = stage.Kind{
  --setsid          a new session, without a terminal
  --keyring         a new session keyring, empty; contained in --all
  --outlive         do not kill NEXT when the supervisor dies
+ --die-with-parent[=PID]  die with the process that started this
+ --keep-fd N       a descriptor that the supervisor keeps
  --keep-caps       keep the capabilities when another program is executed
  --no-nested-userns       no user namespaces below the new one
  --close-fds[=KEEP,...]   close all descriptors above 2 but those
@@ -79,6 +81,25 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	fs.Bool("setsid", "", &n.Setsid)
 	fs.Bool("keyring", "", &n.Keyring)
 	fs.Bool("outlive", "", &n.Outlive)
+	fs.Optional("die-with-parent", "", func(v string) error {
+		n.DieWithParent, n.Parent = true, 0
+		if v == "" {
+			return nil
+		}
+		pid, err := strconv.ParseUint(v, 10, 31)
+		if err != nil || pid == 0 {
+			return fmt.Errorf("%q is no PID", v)
+		}
+		n.Parent = int(pid)
+		return nil
+	})
+	fs.String("keep-fd", "", func(v string) error {
+		fd, err := parseFD(v)
+		if err == nil && !slices.Contains(n.Held, fd) {
+			n.Held = append(n.Held, fd)
+		}
+		return err
+	})
 	fs.Bool("keep-caps", "", &n.KeepCaps)
 	fs.Bool("no-nested-userns", "", &n.NoNested)
 	fs.Optional("close-fds", "", func(v string) error {
@@ -88,11 +109,11 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 			return nil
 		}
 		for _, w := range strings.Split(v, ",") {
-			fd, err := strconv.ParseUint(w, 10, 31)
+			fd, err := parseFD(w)
 			if err != nil {
-				return fmt.Errorf("%q is no file descriptor", w)
+				return err
 			}
-			n.KeepFDs = append(n.KeepFDs, int(fd))
+			n.KeepFDs = append(n.KeepFDs, fd)
 		}
 		slices.Sort(n.KeepFDs)
 		n.KeepFDs = slices.Compact(n.KeepFDs)
@@ -141,6 +162,14 @@ func (n *Namespaces) Args() []string {
 	flag(n.Setsid, "setsid")
 	flag(n.Keyring, "keyring")
 	flag(n.Outlive, "outlive")
+	if n.Parent != 0 {
+		value("die-with-parent", strconv.Itoa(n.Parent))
+	} else {
+		flag(n.DieWithParent, "die-with-parent")
+	}
+	for _, fd := range n.Held {
+		value("keep-fd", strconv.Itoa(fd))
+	}
 	flag(n.KeepCaps, "keep-caps")
 	flag(n.NoNested, "no-nested-userns")
 	if n.CloseFDs {

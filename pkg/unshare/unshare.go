@@ -9,7 +9,6 @@ package unshare
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"hk/pkg/plan"
@@ -46,6 +45,12 @@ type Namespaces struct {
 	Setsid bool
 	// Outlive lets the payload live on when the supervisor is killed.
 	Outlive bool
+	// DieWithParent has the process that was started die with the one that
+	// started it: Parent, unless that is 0.
+	DieWithParent bool
+	Parent        int
+	// Held are descriptors that the supervisor keeps.
+	Held []int
 	// KeepCaps raises the capabilities in the new user namespace as ambient
 	// ones, which other programs keep when they are executed.
 	KeepCaps bool
@@ -61,6 +66,9 @@ type Namespaces struct {
 func (n *Namespaces) Clones() bool {
 	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
 }
+
+// DiesWithParent implements stage.Dependent.
+func (n *Namespaces) DiesWithParent() (parent int, dies bool) { return n.Parent, n.DieWithParent }
 
 // OtherUser reports whether a user namespace is made or joined.
 func (n *Namespaces) OtherUser() bool {
@@ -93,7 +101,7 @@ func (n *Namespaces) keyring() bool { return n.Keyring || n.All && !n.ShareKeyri
 func (n *Namespaces) check() error {
 	f := n.flags()
 	switch {
-	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs && !n.keyring():
+	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs && !n.keyring() && !n.DieWithParent:
 		return errors.New("no namespace is asked for: see hk-unshare(1)")
 	case n.joined()&unix.CLONE_NEWUTS != 0 && n.Hostname+n.Domainname != "":
 		return errors.New("--hostname and --domainname would change the names of others: not with --join uts")
@@ -115,6 +123,8 @@ func (n *Namespaces) check() error {
 		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
 	case !n.Clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
+	case n.DieWithParent && n.Outlive:
+		return errors.New("--outlive: not with --die-with-parent: the payload would live on")
 	case n.Share&^allFlags != 0 || (n.Share != 0 || n.ShareKeyring) && !n.All:
 		return errors.New("--share takes a namespace out of --all")
 	}
@@ -128,6 +138,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	if n.Clones() {
 		s.NotDumpable()
+	}
+	if err := n.hold(s); err != nil {
+		return err
 	}
 	f := n.flags()
 	now := f &^ unix.CLONE_NEWTIME
@@ -238,6 +251,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	if n.CloseFDs {
 		s.Add(closeFDs(n.KeepFDs)...)
+		s.Unset = append(s.Unset, stale(s.Host.Env, n.KeepFDs)...)
 		// The next stage needs its program also after it has executed it.
 		switch {
 		case s.NextFD >= 0:
@@ -292,20 +306,6 @@ func planNoNested(s *stage.State) error {
 	left := s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
 	s.Add(plan.Close(proc), plan.DropBounding(unix.CAP_SYS_RESOURCE), plan.Capset(left, left, 0))
 	return nil
-}
-
-// closeFDs marks every descriptor above 2 but the kept ones to be closed by
-// execve(2). keep is sorted.
-func closeFDs(keep []int) []*plan.Op {
-	var ops []*plan.Op
-	from := 3
-	for _, fd := range keep {
-		if fd > from {
-			ops = append(ops, plan.CloseRange(uint32(from), uint32(fd-1), unix.CLOSE_RANGE_CLOEXEC))
-		}
-		from = max(from, fd+1)
-	}
-	return append(ops, plan.CloseRange(uint32(from), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC))
 }
 
 // names are the namespaces by the names they have in /proc/PID/ns.
