@@ -80,7 +80,7 @@ func refused(t *testing.T, want string, words ...string) {
 	}
 	for _, id := range ids {
 		for _, fuse := range []string{"", "0"} {
-			dir, err := os.MkdirTemp("/tmp", "hk-test-")
+			dir, err := os.MkdirTemp("", "hk-test-")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@
 package test
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -25,6 +26,10 @@ var bin = os.Getenv("HK_TEST_BIN")
 // slow is how many times slower than usual the machine is, as HK_TEST_SLOW says
 // of an emulated one: what waits gives it that much more time.
 var slow = max(1, atoi(os.Getenv("HK_TEST_SLOW")))
+
+// own is a word that is in the environment of all that this run starts, and of no
+// other process: what is left of those, and of files that are named so, is ours.
+var own = os.Getenv("HK_TEST_OWN")
 
 // asUser says that this is the run as an ordinary user within a run as root.
 var asUser = os.Getenv("HK_TEST_AS_USER") == "1"
@@ -68,8 +73,19 @@ func TestMain(m *testing.M) {
 }
 
 func outer(m *testing.M) int {
+	own = fmt.Sprintf("hk-test-own-%d-", os.Getpid())
+	os.Setenv("HK_TEST_OWN", own)
+	tmp, err := os.MkdirTemp("/tmp", "hk-test-tmp-")
+	if err == nil {
+		err = os.Chmod(tmp, 0o777|os.ModeSticky)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("TMPDIR", tmp)
+	defer os.RemoveAll(tmp)
 	if bin == "" {
-		var err error
 		if bin, err = os.MkdirTemp("/tmp", "hk-test-"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -83,7 +99,12 @@ func outer(m *testing.M) int {
 	before := machine()
 	code := m.Run()
 	removeUser()
-	for _, left := range leftovers(before) {
+	files, _ := filepath.Glob(tmp + "/*")
+	// Testscript leaves its directory there, empty, if not all scripts are run.
+	files = slices.DeleteFunc(files, func(f string) bool {
+		return strings.Contains(f, "/go-test-script") && os.Remove(f) == nil
+	})
+	for _, left := range append(leftovers(before), files...) {
 		fmt.Fprintln(os.Stderr, "the tests left behind:", left)
 		code = 1
 	}
@@ -141,57 +162,67 @@ proc     /proc         proc   defaults            0 0
 scratch  /run/scratch  ramfs  nodiratime,ro       0 0
 `
 
-// machine is what a test could leave behind.
+// machine is what a test could leave behind, and what is named after this run. What
+// comes and goes by others is not in it.
 func machine() []string {
 	var list []string
-	for _, file := range []string{"/proc/self/mountinfo", "/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid"} {
-		b, _ := os.ReadFile(file)
-		for _, line := range strings.Split(string(b), "\n") {
-			list = append(list, file+": "+line)
+	ours := func(text string) bool {
+		return strings.Contains(text, own) || strings.Contains(text, testUser)
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for _, line := range strings.Split(string(mounts), "\n") {
+		// Where the machine mounts by itself.
+		if f := strings.Fields(line); len(f) > 4 && !strings.HasPrefix(f[4], "/run/") && !strings.HasPrefix(f[4], "/var/") {
+			list = append(list, "mount: "+line)
 		}
 	}
-	for _, pattern := range []string{"/tmp/*", "/dev/shm/*", "/home/*", "/var/mail/*", "/sys/fs/cgroup/*/*", "/run/*"} {
-		names, _ := filepath.Glob(pattern)
-		for _, n := range names {
-			if fi, err := os.Lstat(n); err == nil && fi.IsDir() || !strings.HasPrefix(n, "/sys") {
-				list = append(list, n)
+	for _, file := range []string{"/etc/passwd", "/etc/group", "/etc/subuid", "/etc/subgid"} {
+		b, _ := os.ReadFile(file)
+		for _, line := range strings.Split(string(b), "\n") {
+			if ours(line) {
+				list = append(list, file+": "+line)
 			}
 		}
+	}
+	for _, pattern := range []string{"/*", "/etc/*", "/tmp/*", "/mnt/*", "/dev/shm/*", "/home/*", "/var/mail/*", "/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/run/*"} {
+		names, _ := filepath.Glob(pattern)
+		list = append(list, slices.DeleteFunc(names, func(n string) bool { return !ours(n) })...)
 	}
 	return list
 }
 
-// leftovers compares the machine with what it was, and lists the processes that
-// still run a program of ours.
+// leftovers compares the machine with what it was, and lists the processes of this
+// run that are still there.
 func leftovers(before []string) []string {
 	var left []string
-	for range 50 { // processes that were killed take a moment to go
+	for range 50 * slow { // processes that were killed take a moment to go
 		if left = processes(); len(left) == 0 {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	for _, line := range machine() {
-		ours := strings.Contains(line, "hk-") || !strings.HasPrefix(line, "/tmp/") && !strings.HasPrefix(line, "/run/")
-		others := strings.Contains(line, testUsers) && !strings.Contains(line, bin) && !strings.Contains(line, testUser)
-		if !slices.Contains(before, line) && ours && !others && line != bin {
+		if !slices.Contains(before, line) {
 			left = append(left, line)
 		}
 	}
 	return left
 }
 
+// processes lists the processes that this run has started, by their programs and by
+// what is in their environment or command line.
 func processes() []string {
 	var list []string
-	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, n := range names {
-		b, _ := os.ReadFile(n)
-		exe, _ := os.Readlink(filepath.Dir(n) + "/exe")
-		if filepath.Dir(n) == fmt.Sprintf("/proc/%d", os.Getpid()) {
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range names {
+		words, _ := os.ReadFile(dir + "/cmdline")
+		env, _ := os.ReadFile(dir + "/environ")
+		exe, _ := os.Readlink(dir + "/exe")
+		if dir == fmt.Sprintf("/proc/%d", os.Getpid()) {
 			continue
 		}
-		if strings.HasPrefix(exe, bin+"/") || strings.Contains(string(b), "hk-test-marker") {
-			list = append(list, n+": "+strings.ReplaceAll(string(b), "\x00", " "))
+		if strings.HasPrefix(exe, bin+"/") || bytes.Contains(env, []byte(own)) || bytes.Contains(words, []byte(own)) {
+			list = append(list, dir+": "+strings.ReplaceAll(string(words), "\x00", " "))
 		}
 	}
 	return list

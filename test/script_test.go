@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -35,12 +36,15 @@ func TestScripts(t *testing.T) {
 		Condition:          func(name string) (bool, error) { return condition(t, name) },
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
+			endAfter(e, time.Duration(slow)*3*time.Minute)
 			e.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
 			e.Setenv("BIN", bin)
 			e.Setenv("UID", fmt.Sprint(os.Getuid()))
 			e.Setenv("GID", fmt.Sprint(os.Getgid()))
 			e.Setenv("SLOW", strconv.Itoa(slow))
-			e.Setenv("OWN", fmt.Sprintf("hk-test-own-%d", os.Getpid())) // a name that there is nowhere
+			e.Setenv("OWN", own) // a name that there is nowhere
+			// A number of seconds that nobody else sleeps ends in this.
+			e.Setenv("RUN", strconv.Itoa(os.Getpid()))
 			e.Setenv("HK_FUSE", "")
 			e.Setenv("XDG_RUNTIME_DIR", "")
 			return os.Chmod(e.WorkDir, 0o755)

@@ -62,7 +62,7 @@ func TestAsUser(t *testing.T) {
 	}
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
-	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+u.HomeDir, "USER="+testUser, "TMPDIR=/tmp")
+	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+u.HomeDir, "USER="+testUser)
 	if cmd.Path == self {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	} else {

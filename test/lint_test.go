@@ -1,0 +1,102 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var (
+	scriptLine = regexp.MustCompile(`^((?:\[[^]]*\] *)*)(! *)?(\S+)`)
+	// byPattern looks for processes by their command line, which others may have
+	// too, unless RUN or a mark of OWN is in it.
+	byPattern = regexp.MustCompile(`\bp(grep|kill) .*-[a-zA-Z]*[fx]\b`)
+	ofOurs    = regexp.MustCompile(`\$RUN|\$OWN|\$mark`)
+)
+
+// TestScriptLint checks that what fails in a script fails for a reason that is
+// matched, and that no script looks for, or kills, processes of others.
+func TestScriptLint(t *testing.T) {
+	files, err := filepath.Glob(scripts + "/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(f)
+		for i, line := range strings.Split(string(b), "\n") {
+			if byPattern.MatchString(line) && !ofOurs.MatchString(line) {
+				t.Errorf("%s:%d: matches processes of others: %s", name, i+1, line)
+			}
+		}
+		for _, u := range unmatched(string(txtar.Parse(b).Comment)) {
+			t.Errorf("%s:%d: no stdout, stderr or cmp says why it fails, and no status: %s", name, u.number, u.text)
+		}
+	}
+}
+
+type numbered struct {
+	number int
+	text   string
+}
+
+// unmatched are the lines of a script with an exec that must fail, behind which
+// nothing is found in what that writes. To find that something is not there
+// proves nothing.
+func unmatched(script string) (list []numbered) {
+	var open *numbered
+	flush := func() {
+		if open != nil {
+			list = append(list, *open)
+		}
+		open = nil
+	}
+	for i, line := range strings.Split(script, "\n") {
+		line = strings.TrimSpace(line)
+		m := scriptLine.FindStringSubmatch(line)
+		if m == nil || line[0] == '#' {
+			continue
+		}
+		not, command := m[2] != "", m[3]
+		switch {
+		case !not && (command == "stdout" || command == "stderr" || command == "cmp" && strings.Contains(line, " std")):
+			open = nil
+		case command == "exec":
+			flush()
+			if not {
+				open = &numbered{i + 1, line}
+			}
+		case command == "status" || command == "env" || command == "stdin":
+			flush()
+		}
+	}
+	flush()
+	return list
+}
+
+// TestUnmatched is a test of that.
+func TestUnmatched(t *testing.T) {
+	for script, want := range map[string]int{
+		"! exec a\nstderr x\n":                       0,
+		"! exec a\n! stdout y\nstderr x\n":           0,
+		"! exec a\ncmp stderr want\n":                0,
+		"! exec a\nexec b\nstdout x\n":               1,
+		"! exec a\n! stdout .\n! exists ran\n":       1,
+		"[root] ! exec a\n# why\n\n[root] stderr x":  0,
+		"[root] [file:/x] ! exec a\n":                1,
+		"exec a\n# ! exec b\nstatus 1 a\nexec c":     0,
+		"! exec a\nenv X=\nstderr x":                 1,
+		"! exec a\nstdout a\n! exec b\n! exec c\n\n": 2,
+	} {
+		if got := unmatched(script); len(got) != want {
+			t.Errorf("unmatched(%q) = %v; want %d", script, got, want)
+		}
+	}
+}
