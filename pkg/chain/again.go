@@ -49,7 +49,7 @@ func (t *tail) again(c *Chain, links []Link) error {
 // exposed is set if they choose what is executed; otherwise the file is in danger
 // only where the caller may write it.
 func (t *tail) exposedBy(links []Link) string {
-	given := "" // what gives something up
+	given, chooses := "", "" // what gives something up, and what leads to another root
 	clones, other := false, false
 	for _, l := range links {
 		if e, ok := l.Stage.(stage.Exposer); ok && e.Exposes() {
@@ -62,11 +62,17 @@ func (t *tail) exposedBy(links []Link) string {
 		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
 			given = l.Kind.Name
 		}
+		if ch, ok := l.Stage.(stage.Chooser); ok && ch.Chooses() {
+			chooses = l.Kind.Name
+		}
 		if h, ok := l.Stage.(stage.Hider); ok && h.Hides() {
 			given = l.Kind.Name // where it leads to there may be no procfs for a copy
 		}
 	}
 	switch {
+	case chooses != "":
+		// What is there can have the payload be a link to this program, dumpable.
+		return chooses
 	case t.NextStage:
 		// The next program is dumpable, and holds no more than others may.
 		return given

@@ -38,7 +38,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		}
 	}
 	t := tail{State: s, payload: payload, path: path}
-	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil) && t.traces(append(slices.Clip(c.Links), c.ahead...))
+	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil || chooser(links) != "") && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
 	if err := t.again(c, links); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 	if t.Again && c.Settings().Explain == "" {
 		return s, nil // the copy reads what there is to read, as standard input
 	}
-	if err := t.supervised(links[len(links)-1]); err != nil {
+	if err := t.supervised(links); err != nil {
 		return nil, err
 	}
 	if err := t.begin(links); err != nil {
@@ -116,25 +116,51 @@ func (t *tail) stages(links []Link) error {
 
 // supervised adds a clone for a stage that needs a supervisor, if no stage makes
 // one.
-func (t *tail) supervised(l Link) error {
-	if t.follower = supervised(l); t.follower == nil {
+//
+// Where somebody else chooses by the files of a root what is executed there must be
+// one too. The other threads of this process stay in the old root until execve(2)
+// ends them, and the names of the payload, its interpreter and its loader are looked
+// up before that: they may lead through /proc/self/task.
+func (t *tail) supervised(links []Link) error {
+	last := links[len(links)-1]
+	name := last.Kind.Name
+	if t.follower = supervised(last); t.follower != nil {
+		t.followName = name
+		t.Attach = t.follow
+		t.OwnMemory = true
+	} else if name = chooser(links); name == "" {
 		return nil
 	}
-	t.followName = l.Kind.Name
-	t.Attach = t.follow
-	t.OwnMemory = true
 	if t.WillClone {
 		return nil
 	}
-	t.WillClone, t.Name = true, t.followName
+	t.WillClone, t.Name = true, name
 	t.NotDumpable()
-	t.Plan.Clone(t.Name, 0, true)
+	t.Plan.Clone(t.Name, 0, t.OwnMemory)
 	t.DieWithSupervisor()
 	if err := t.follow(); err != nil {
 		return err
 	}
-	t.ShieldSupervisor()
+	if !slices.ContainsFunc(links, func(l Link) bool {
+		cl, ok := l.Stage.(stage.Cloner)
+		return ok && cl.Joins()
+	}) {
+		t.ShieldSupervisor()
+	}
 	return nil
+}
+
+// chooser is the stage by which somebody else may choose what is executed, or "".
+func chooser(links []Link) string {
+	for _, l := range links {
+		if c, ok := l.Stage.(stage.Chooser); ok && c.Chooses() {
+			return l.Kind.Name
+		}
+		if e, ok := l.Stage.(stage.Exposer); ok && e.Exposes() {
+			return l.Kind.Name
+		}
+	}
+	return ""
 }
 
 // follow adds what belongs right behind the clone, once there is one.
@@ -245,6 +271,7 @@ func (t *tail) release() {
 	t.released = true
 	t.Deferred()
 	t.hand()
+	t.Plan.CloseOpen(t.Name, t.Next)
 	if t.Host.SelfFD >= 0 && !t.NextStage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
 	}
@@ -275,10 +302,10 @@ func (t *tail) hand() {
 		Joined: t.Joined&unix.CLONE_NEWNS != 0}
 	switch {
 	case t.SetsCaps:
-	case t.Host.Handover.Ambient:
-		h.Ambient = true
 	case made && !t.Root && !t.ChangesIDs:
 		t.Add(plan.KeepCaps(t.Holds, t.Host.LastCap)...)
+		h.Ambient = true
+	case t.Host.Handover.Ambient:
 		h.Ambient = true
 	}
 	if v := h.Variable(); v != "" {
@@ -292,6 +319,7 @@ func (t *tail) exec() error {
 			plan.CapSetText(gains))}
 	}
 	t.release()
+	t.Plan.CloseOpen(t.Name, t.Next) // of stages after a filter
 	t.env = slices.DeleteFunc(t.env, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains(t.Unset, name)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unsafe"
 
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -52,6 +53,7 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	dir := s.Open("process", plan.Openat2(plan.Ref(proc), strconv.Itoa(m.PID),
 		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_SYMLINKS))
 	s.Add(plan.Close(proc))
+	ownedByCaller(s, dir, m.PID)
 	pid := m.PID
 	if privileged {
 		pid = -1
@@ -62,6 +64,31 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	}
 	s.Add(plan.Close(dir))
 	return nil
+}
+
+// ownedByCaller adds the step that refuses a user namespace which another user has
+// made: root's maps would be that user's to use. To others the kernel refuses it.
+func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
+	ns := s.Open("userns", plan.Openat(plan.Ref(dir), "ns/user", unix.O_CLOEXEC, 0).
+		Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)"))
+	caller := s.Host.UID
+	s.Plan.Outside(plan.Outside{
+		Stage: s.Name,
+		Text:  fmt.Sprintf("check that %v was made by user %d", ns, caller),
+		Takes: []*plan.Result{ns},
+		Do: func(at *plan.At) error {
+			var owner uint32
+			_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(at.FD(ns)), unix.NS_GET_OWNER_UID, uintptr(unsafe.Pointer(&owner)))
+			switch {
+			case e != 0:
+				return fmt.Errorf("--pid: NS_GET_OWNER_UID of the user namespace of process %d: %w", pid, e)
+			case owner != caller:
+				return fmt.Errorf("--pid: the user namespace of process %d is user %d's, who would have what is mapped", pid, owner)
+			}
+			return nil
+		},
+	})
+	s.Add(plan.Close(ns))
 }
 
 // write adds the writes to the files beneath dir, a directory of procfs. The

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
@@ -139,7 +140,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 	if err := m.begin(b); err != nil {
 		return err
 	}
-	b.umask = s.Open("umask", plan.Umask(plan.Octal(0)))
+	b.umask = s.Plan.NewResult("umask")
+	s.Add(plan.Umask(plan.Octal(0)).Gives(b.umask))
 	for _, e := range m.Entries {
 		if err := b.entry(e); err != nil {
 			return fmt.Errorf("--%s %s: %w", e.Kind, e.name(), err)
@@ -147,6 +149,13 @@ func (m *Mounts) Plan(s *stage.State) error {
 	}
 	s.Add(plan.Umask(plan.Ref(b.umask)))
 	return m.enter(b)
+}
+
+// Chooses reports whether the root is another one than the caller's own.
+func (m *Mounts) Chooses() bool {
+	return m.Root != "" && m.Root != "/" || slices.ContainsFunc(m.Entries, func(e Entry) bool {
+		return e.Kind == RootFS && e.Source != "/"
+	})
 }
 
 // Hides reports that the files of the caller are out of reach in the new root.

@@ -108,7 +108,11 @@ func Peek(fd *Result) *Op {
 }
 
 // Close is close(2).
-func Close(fd *Result) *Op { return call("close", unix.SYS_CLOSE, Ref(fd)) }
+func Close(fd *Result) *Op {
+	op := call("close", unix.SYS_CLOSE, Ref(fd))
+	op.closes = fd
+	return op
+}
 
 // CloseFD is close(2) of a descriptor whose number is known.
 func CloseFD(fd int) *Op {

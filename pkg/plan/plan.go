@@ -83,6 +83,9 @@ type Op struct {
 	logs   bool
 	again  bool
 	clone  bool
+	// opens says that the result is a descriptor, and closes which one is closed.
+	opens  bool
+	closes *Result
 	exec   bool
 	filter bool
 }
@@ -225,11 +228,37 @@ func (p *Plan) Add(stage string, ops ...*Op) {
 	}
 }
 
-// Open appends an op and returns its result.
+// Open appends an op and returns its result, a descriptor.
 func (p *Plan) Open(stage, name string, op *Op) *Result {
 	r := p.NewResult(name)
+	op.opens = true
 	p.Add(stage, op.Gives(r))
 	return r
+}
+
+// CloseOpen appends the closing of the descriptors that ops have opened and none has
+// closed, but keep. The program that the plan executes gets none of them; but its
+// path, its interpreter and its loader are looked up before they are closed, and may
+// lead through them: /proc/self/fd.
+func (p *Plan) CloseOpen(stage string, keep *Result) {
+	var list []*Op
+	for _, it := range p.items {
+		switch {
+		case it.op.exec:
+			list = nil // what follows is another program's
+		case it.op.opens && it.op.gives != keep:
+			list = append(list, it.op)
+		case it.op.closes != nil:
+			list = slices.DeleteFunc(list, func(o *Op) bool { return o.gives == it.op.closes })
+		}
+	}
+	for _, o := range list {
+		op := Close(o.gives)
+		if o.except != nil {
+			op = op.Except(unix.EBADF)
+		}
+		p.Add(stage, op)
+	}
 }
 
 // Outside appends a step. In a plan that has cloned, the child tells the

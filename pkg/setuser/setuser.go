@@ -162,6 +162,12 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	}
 	s.Add(setgroups...)
 	s.Add(plan.Setresgid(gid), plan.Setresuid(uid))
+	if s.Host.SuidDumpable() == 1 {
+		if !s.Plan.Cloned() {
+			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, and so the new user could attach to a process whose other threads are still the caller: set it to 0 or 2, or have a supervisor, as hk-unshare --setsid has")
+		}
+		s.Add(plan.Dumpable(false))
+	}
 	s.Root, s.ChangesUser = c.User.isRoot(), true
 	if !s.Root && !keepCaps {
 		// The kernel does that only for who leaves user ID 0.

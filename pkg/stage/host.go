@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -100,6 +101,9 @@ type Host struct {
 	// FilterByPrctl reports whether a seccomp filter is in force which may deny
 	// seccomp(2), and which lets prctl(2) load another one.
 	FilterByPrctl func() bool
+	// SuidDumpable is the sysctl fs.suid_dumpable, and so whether a process is
+	// dumpable after a change of its user ID: 0 and 2 say that it is not.
+	SuidDumpable func() int
 	// ExecGains reports whether execve(2) may give user ID 0 capabilities: the
 	// caller has neither the no_new_privs attribute nor SECBIT_NOROOT.
 	ExecGains func() bool
@@ -157,6 +161,13 @@ func ThisHost() *Host {
 			return err == nil && strings.TrimSpace(b) == "deny"
 		},
 		FilterByPrctl: filterByPrctl,
+		SuidDumpable: func() int {
+			b, err := readProc("/proc/sys/fs/suid_dumpable")
+			if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
+				return n
+			}
+			return 0
+		},
 		ExecGains: func() bool {
 			set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)

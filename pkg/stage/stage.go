@@ -38,6 +38,9 @@ type Cloner interface {
 	Clones() bool
 	// OtherUser reports whether it comes to be in another user namespace.
 	OtherUser() bool
+	// Joins reports whether namespaces of other processes are joined, for which the
+	// child may need what [State.ShieldSupervisor] takes.
+	Joins() bool
 }
 
 // A Finisher is a stage that may do something of use by itself.
@@ -89,6 +92,14 @@ type Exposer interface {
 	Stage
 	// Exposes reports whether the settings do.
 	Exposes() bool
+}
+
+// A Chooser is a stage after which somebody else may choose what is executed: by the
+// files of a root directory.
+type Chooser interface {
+	Stage
+	// Chooses reports whether the settings take a root that may be somebody else's.
+	Chooses() bool
 }
 
 // A Changer is a stage that may change the credentials of the thread.

@@ -298,9 +298,15 @@ func (s *State) ShieldSupervisor() {
 	if s.MayTrace || !s.Plan.Cloned() || (s.New|s.Joined)&unix.CLONE_NEWUSER != 0 || (s.Caps|s.Holds)&trace == 0 {
 		return
 	}
-	if s.Caps&trace != 0 && (s.Root || s.Holds>>unix.CAP_SETPCAP&1 != 0) {
+	switch {
+	case s.Caps&trace == 0:
+	case s.Holds>>unix.CAP_SETPCAP&1 != 0:
 		s.Add(plan.DropBounding(unix.CAP_SYS_PTRACE))
 		s.Caps &^= trace
+	case s.Root && !s.NoNewPrivs && s.Host.ExecGains():
+		// Without CAP_SETPCAP only this keeps execve(2) from giving it back.
+		s.SetNoNewPrivs()
+		s.Notes = append(s.Notes, "no_new_privs is set: without CAP_SETPCAP nothing else keeps CAP_SYS_PTRACE, and so the supervisor, from the payload")
 	}
 	if s.Holds&trace != 0 {
 		s.Holds, s.Ambient = s.Holds&^trace, s.Ambient&^trace

@@ -257,6 +257,9 @@ func (all *joining) enter(s *stage.State) error {
 			return err
 		}
 	}
+	if flags&unix.CLONE_NEWUSER != 0 && s.Host.SuidDumpable() == 1 {
+		return errors.New("--join user: the sysctl fs.suid_dumpable is 1, and so the owner of the user namespace could attach to the process that enters it: set it to 0 or 2")
+	}
 	if flags&unix.CLONE_NEWNS != 0 && !s.Plan.Cloned() {
 		// The other threads must not have the same root and working directory.
 		s.Add(plan.Unshare(unix.CLONE_FS))

@@ -70,6 +70,9 @@ func (n *Namespaces) Clones() bool {
 // DiesWithParent implements stage.Dependent.
 func (n *Namespaces) DiesWithParent() (parent int, dies bool) { return n.Parent, n.DieWithParent }
 
+// Joins reports whether there are namespaces to join.
+func (n *Namespaces) Joins() bool { return len(n.Join) > 0 }
+
 // OtherUser reports whether a user namespace is made or joined.
 func (n *Namespaces) OtherUser() bool {
 	return (n.flags()|n.joined())&unix.CLONE_NEWUSER != 0
@@ -213,7 +216,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.note(s); err != nil {
 		return err
 	}
-	s.ShieldSupervisor()
+	if n.Clones() || n.Joins() {
+		s.ShieldSupervisor()
+	}
 	if f&unix.CLONE_NEWUSER != 0 {
 		s.Mapped, s.Root = false, false
 		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
