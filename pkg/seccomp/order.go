@@ -47,7 +47,9 @@ func settle(rules []Rule, by Action) ([]Rule, error) {
 					return nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
 				}
 			}
-			some[name] = append(some[name], r)
+			if some[name] = append(some[name], r); len(some[name]) > MaxInstructions/2 {
+				return nil, fmt.Errorf("%s: more than %d rules, which are too many for a filter", name, MaxInstructions/2)
+			}
 		}
 		if len(r.Names) > 0 {
 			settled = append(settled, r)

@@ -1,6 +1,9 @@
 package seccomp
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A pattern is the numbers that have certain bits: n&mask == value.
 type pattern struct{ mask, value uint64 }
@@ -126,11 +129,21 @@ func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
 // everyCall is all of them.
 func everyCall() region { return region{box{}} }
 
-// overlap reports whether there are calls for which all conditions of both hold,
-// as far as is known.
+// overlap reports whether there are calls for which all conditions of both hold.
 func overlap(name string, a, b []Cond) bool {
-	in, _, ok := everyCall().split(name, append(a[:len(a):len(a)], b...))
-	return !ok || len(in) > 0
+	for n := range 6 {
+		w := looked(name, n)
+		var both []Cond
+		for _, c := range slices.Concat(a, b) {
+			if c.Arg == n {
+				both = append(both, c.cut(w))
+			}
+		}
+		if len(both) > 0 && satisfiable(append(both, Cond{Op: MaskedEQ, Mask: w.out}), w.bytes) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // looked is how the kernel looks at an argument, on machines of 64 bits if the

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -103,5 +104,34 @@ func TestRegion(t *testing.T) {
 			}
 			rest, conds = out, nil
 		}
+	}
+}
+
+// TestOverlap compares what is said of two rules with what a division leaves.
+func TestOverlap(t *testing.T) {
+	r := rand.New(rand.NewPCG(35, 36))
+	conds := func() (list []Cond) {
+		for n := range 1 + r.IntN(2) {
+			c := Cond{Arg: n, Op: Op(r.IntN(7)), Value: values[r.IntN(len(values))]}
+			if c.Op == MaskedEQ {
+				c.Mask = values[r.IntN(len(values))]
+				c.Value &= c.Mask
+			}
+			list = append(list, c)
+		}
+		return list
+	}
+	yes := 0
+	for range 5000 {
+		a, b := conds(), conds()
+		in, _, ok := everyCall().split("write", slices.Concat(a, b))
+		if want := len(in) > 0; ok && overlap("write", a, b) != want {
+			t.Fatalf("%v and %v overlap: %v; want %v", a, b, !want, want)
+		} else if want {
+			yes++
+		}
+	}
+	if yes < 500 || yes > 4500 {
+		t.Errorf("%d of 5000 overlap", yes)
 	}
 }
