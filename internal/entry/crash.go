@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -141,9 +143,7 @@ func giveUp(resource, why int) {
 		}
 	}
 	sys(unix.SYS_WRITE, 2, pointer(at(end)), uintptr(held.n-end), 0)
-	for {
-		sys(unix.SYS_EXIT_GROUP, exitFailed, 0, 0, 0)
-	}
+	plan.Exit(exitFailed)
 }
 
 //go:nosplit
