@@ -93,7 +93,7 @@ func hasState(word, state string) bool {
 			continue
 		}
 		stat, _ := os.ReadFile(filepath.Dir(f) + "/stat")
-		if i := strings.LastIndexByte(string(stat), ')'); i > 0 && strings.HasPrefix(string(stat[i:]), ") "+state) {
+		if i := strings.LastIndexByte(string(stat), ')'); i > 0 && strings.HasPrefix(strings.ToUpper(string(stat[i:])), ") "+state) {
 			return true
 		}
 	}
@@ -166,35 +166,38 @@ func environment(line string) string { return "env " + line }
 // TestJobControl stops a job by Ctrl-Z, and has it go on in the foreground. The
 // shell learns of both, and the payload stops, whatever the chain.
 func TestJobControl(t *testing.T) {
-	eachShape(t, func(t *testing.T, line string) {
-		word := fmt.Sprintf("hk-test-marker-%d-%p", os.Getpid(), t)
-		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5' `+word+`; echo status $? >&9
-			read x; fg; echo status $? >&9`)
-		s.await("up")
-		for range 2 {
-			if !hasState(word, "S") {
-				time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
-			}
+	eachShape(t, jobControl)
+	eachFollowed(t, jobControl)
+}
+
+func jobControl(t *testing.T, line string) {
+	word := fmt.Sprintf("hk-test-marker-%d-%p", os.Getpid(), t)
+	s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5' `+word+`; echo status $? >&9
+		read x; fg; echo status $? >&9`)
+	s.await("up")
+	for range 2 {
+		if !hasState(word, "S") {
+			time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
 		}
-		s.types("\x1a")
-		line, err := s.out.ReadString('\n')
-		if line = strings.TrimSpace(line); line != "status 147" && line != "status 148" {
-			t.Fatalf("%s: %q, %v; want status 147 or 148", s.Args[3], line, err)
+	}
+	s.types("\x1a")
+	line, err := s.out.ReadString('\n')
+	if line = strings.TrimSpace(line); line != "status 147" && line != "status 148" {
+		t.Fatalf("%s: %q, %v; want status 147 or 148", s.Args[3], line, err)
+	}
+	if !hasState(word, "T") {
+		t.Errorf("%s: the payload has not stopped", s.Args[3])
+	}
+	s.types("on\n")
+	for range slow * 250 {
+		if hasState(word, "S") {
+			break
 		}
-		if !hasState(word, "T") {
-			t.Errorf("%s: the payload has not stopped", s.Args[3])
-		}
-		s.types("on\n")
-		for range slow * 250 {
-			if hasState(word, "S") {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		s.types("hello\n")
-		s.await("got hello")
-		s.await("status 5")
-	})
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.types("hello\n")
+	s.await("got hello")
+	s.await("status 5")
 }
 
 // TestBackgroundRead has a job in the background read from the terminal, which

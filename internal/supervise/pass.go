@@ -79,7 +79,13 @@ func (s *Supervisor) spared(sig unix.Signal) bool {
 
 // act does the default action of a signal to the payload.
 func (s *Supervisor) act(sig unix.Signal) {
-	if isStop(sig) {
+	switch {
+	case isStop(sig) && s.Process.Watch != nil:
+		// It stops only if its tracer, we, lets it.
+		s.sendGroup(unix.SIGSTOP)
+		s.stopping = true
+		return
+	case isStop(sig):
 		s.stopPayload()
 		s.stop()
 		return

@@ -113,6 +113,15 @@ func (q *queue) wait(timeout int) error {
 	return q.drain()
 }
 
+// more waits a moment for another signal. That of a child can come after the child
+// has been looked at.
+func (q *queue) more() bool {
+	n := len(q.list)
+	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}}
+	unix.Poll(fds, 10)
+	return q.drain() == nil && len(q.list) > n
+}
+
 // An Ended is a signal of which the start of a payload has ended: who sent it
 // would have ended the payload too, had it been there.
 type Ended struct{ Signal unix.Signal }

@@ -3,20 +3,10 @@ package supervise
 import (
 	"os"
 	"slices"
-	"syscall"
 	"time"
-	"unsafe"
-
-	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
-
-//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
-func runtimeBeforeFork()
-
-//go:linkname runtimeAfterFork syscall.runtime_AfterFork
-func runtimeAfterFork()
 
 // stop stops this process, which the payload has done, and goes on when either
 // does.
@@ -24,18 +14,36 @@ func runtimeAfterFork()
 // Nothing wakes a stopped process but a signal, and nobody sends us one when the
 // payload goes on: so a process is left to look.
 func (s *Supervisor) stop() {
-	w := s.lookout()
-	unix.Kill(os.Getpid(), unix.SIGSTOP)
-	w.end()
-	if s.drain() == nil {
-		// A SIGCONT has ended the stop, and every stop before it.
-		s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
-			return info.signal() == unix.SIGCONT || isStop(info.signal())
-		})
+	for {
+		w := s.lookout()
+		unix.Kill(os.Getpid(), unix.SIGSTOP)
+		w.end()
+		woken := s.resumed(w)
+		b, err := readProc(s.Payload, "stat")
+		stopped := err != nil || isStopped(b)
+		if woken && stopped {
+			s.sendGroup(unix.SIGCONT)
+		}
+		// Else it has gone on by itself, or there is something to do.
+		if woken || !stopped || len(s.list) > 0 {
+			return
+		}
 	}
-	if b, err := readProc(s.Payload, "stat"); err != nil || isStopped(b) {
-		s.sendGroup(unix.SIGCONT)
+}
+
+// resumed takes the signals from the list that a SIGCONT makes void, and those of
+// our own, and reports whether someone else than the lookout has sent it.
+func (s *Supervisor) resumed(w *lookout) (woken bool) {
+	if s.drain() != nil {
+		return true
 	}
+	s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
+		if info.signal() == unix.SIGCONT && (w == nil || !info.sentBy(w.pid)) {
+			woken = true
+		}
+		return info.signal() == unix.SIGCONT || isStop(info.signal()) || info.sentBy(os.Getpid())
+	})
+	return woken
 }
 
 // stopPayload stops the payload, and comes back when it has stopped, most often at
@@ -66,87 +74,4 @@ func isStopped(b []byte) bool {
 		}
 	}
 	return state == 'T' || state == 't'
-}
-
-// A lookout is a process that looks at the payload while we are stopped, and has
-// us go on when the payload does, or ends.
-type lookout struct {
-	pid  int
-	self uintptr
-	stat uintptr // /proc/PID/stat
-	// pause is the time between two looks.
-	pause unix.Timespec
-	buf   [512]byte
-}
-
-// lookout starts one, if there is a procfs in which to look.
-func (s *Supervisor) lookout() *lookout {
-	fd, err := openProc(s.Payload, "stat")
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
-	w := &lookout{self: uintptr(os.Getpid()), stat: uintptr(fd), pause: unix.Timespec{Nsec: 50e6}}
-	runtimeBeforeFork()
-	pid := w.fork()
-	runtimeAfterFork()
-	if pid < 0 {
-		return nil
-	}
-	w.pid = pid
-	return w
-}
-
-// fork returns the PID of the lookout, or -1. The lookout does not return.
-//
-// Preconditions: all signals are blocked, and between runtime_BeforeFork and
-// runtime_AfterFork.
-//
-//go:noinline
-//go:nosplit
-//go:norace
-func (w *lookout) fork() int {
-	pid, _, e := syscall.RawSyscall6(unix.SYS_CLONE, 0, 0, 0, 0, 0, 0)
-	if e != 0 {
-		return -1
-	}
-	if pid == 0 {
-		w.look()
-	}
-	return int(pid)
-}
-
-// look is what the lookout does. It is a copy of this process with one thread,
-// none of the runtime's: no allocation, no growing stack.
-//
-// It says that the payload goes on until it is killed: we may be about to stop.
-//
-//go:nosplit
-//go:norace
-func (w *lookout) look() {
-	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
-	for {
-		if parent, _, _ := syscall.RawSyscall(unix.SYS_GETPPID, 0, 0, 0); parent != w.self {
-			break
-		}
-		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&w.pause)), 0, 0)
-		n, _, e := syscall.RawSyscall6(unix.SYS_PREAD64, w.stat, uintptr(unsafe.Pointer(&w.buf)), uintptr(len(w.buf)), 0, 0, 0)
-		if e == 0 && n <= uintptr(len(w.buf)) && isStopped(w.buf[:n]) {
-			continue
-		}
-		syscall.RawSyscall(unix.SYS_KILL, w.self, uintptr(unix.SIGCONT), 0)
-	}
-	plan.Exit(0)
-}
-
-func (w *lookout) end() {
-	if w == nil {
-		return
-	}
-	unix.Kill(w.pid, unix.SIGKILL)
-	for {
-		if _, err := unix.Wait4(w.pid, nil, unix.WALL, nil); err != unix.EINTR {
-			return
-		}
-	}
 }

@@ -188,6 +188,23 @@ func TestIsStopped(t *testing.T) {
 	}
 }
 
+func TestChildPending(t *testing.T) {
+	for in, want := range map[string]bool{
+		"SigPnd:\t0000000000010000\nShdPnd:\t0000000000010000\nSigBlk:": true,
+		"SigPnd:\t0000000000010000\nShdPnd:\t0000000000000000\nSigBlk:": false,
+		"\nShdPnd:\tffffffffffffffff":                                   true,
+		"\nShdPnd:\tfffffffffffaffff":                                   false,
+		"\nShdPnd:\tfffffffffffbffff":                                   true,
+		"\nShdPnd:\tffffffffffe1ffff":                                   true,
+		"\nShdPnd:\tfffffff":                                            false,
+		"":                                                              false,
+	} {
+		if got := childPending([]byte(in)); got != want {
+			t.Errorf("childPending(%q) = %v; want %v", in, got, want)
+		}
+	}
+}
+
 // FuzzProc reads what looks like files of procfs, in which a payload chooses its
 // name.
 func FuzzProc(f *testing.F) {
@@ -196,6 +213,7 @@ func FuzzProc(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		isStopped(b)
+		childPending(b)
 		if sets, err := parseSignals(b); err != nil && sets != (signalSets{}) {
 			t.Errorf("parseSignals = %v, %v", sets, err)
 		}

@@ -11,6 +11,9 @@ const (
 	// burst is how many stops are looked at before signals are: the processes
 	// that are followed could keep us busy for ever.
 	burst = 100
+	// settling is how often signals are waited for before we stop. One that comes
+	// later has us go on.
+	settling = 20
 	// tellAfter is how long what the payload has left behind is waited for
 	// without a word.
 	tellAfter = time.Second
@@ -25,6 +28,10 @@ type following struct {
 	// told is set once it was said what is being waited for, and leave once a
 	// signal has said not to.
 	told, leave bool
+	// told to stop, the payload stops with us even if it is no child of ours.
+	stopping bool
+	// due is set once the payload has stopped and we have yet to.
+	due bool
 }
 
 // follow is Wait for a payload that is followed: it returns when all that was
@@ -59,7 +66,7 @@ func (s *Supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, err
 // stops looks at what has stopped or ended, without waiting. more says that
 // there may be more of it.
 func (s *Supervisor) stops() (more bool, err error) {
-	stop := false
+	turns := 0
 	for range burst {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, nil)
@@ -68,23 +75,25 @@ func (s *Supervisor) stops() (more bool, err error) {
 		case err != nil:
 			return false, err
 		case pid == 0:
-			if stop {
-				s.stop()
-				return true, nil
+			switch {
+			case !s.due:
+				return false, nil
+			case turns < settling && s.more():
+				turns++
+				continue
 			}
-			return false, nil
+			s.due, s.stopping = false, false
+			s.stop()
+			return true, nil
 		case !status.Stopped():
 			s.ended(pid, status)
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
-			stop = true // what stands between is not followed any more
+			s.due = true // what stands between is not followed any more
 		case s.Process.Watch.Stopped(pid, status):
 			// The threads of a process stop all together. Of a payload that is no
 			// child of ours nobody tells us if it is not followed.
-			stop = stop || pid == s.Payload && s.Direct() && s.left.IsZero()
+			s.due = s.due || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()
 		}
-	}
-	if stop {
-		s.stop()
 	}
 	return true, nil
 }
