@@ -345,6 +345,29 @@ func TestSignalBeforeStart(t *testing.T) {
 	}
 }
 
+// TestSignalWhilePlanning sends signals to a chain that has not done anything yet.
+func TestSignalWhilePlanning(t *testing.T) {
+	require(t, "strace", have("strace"))
+	for _, line := range []string{"hk-limit --core 0", "hk-unshare --user hk-idmap --root", "hk-unshare --user --pid hk-idmap --root"} {
+		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
+			unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU} {
+			log := filepath.Join(t.TempDir(), "log")
+			j := start(t, "strace -D -f -qq -o "+log+" -e trace=capget -e inject=capget:signal=STOP "+line, "echo", "started")
+			for range slow * 500 {
+				if b, _ := os.ReadFile(log); bytes.Contains(b, []byte("stopped by")) {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			j.Process.Signal(sig)
+			j.Process.Signal(unix.SIGCONT)
+			if got, want := j.end(), signalName(sig); got != want {
+				t.Errorf("%s: ended with %s; want %s", line, got, want)
+			}
+		}
+	}
+}
+
 // TestStops has the payload stop, and go on by itself: the supervisor is no
 // obstacle. It dies while it is stopped, too.
 func TestStops(t *testing.T) {

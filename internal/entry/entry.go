@@ -89,9 +89,9 @@ func Changed() []Limit {
 	return list
 }
 
-// Started tells that the runtime has started, and takes signals from it that
-// the caller ignores. From here on only what lacks memory or a thread ends in
-// one line.
+// Started tells that the runtime has started, and takes signals from it: those
+// that the caller ignores, and those that it swallows or takes for its own crash.
+// From here on only what lacks memory or a thread ends in one line.
 //
 // Those that tell of a fault, of a child and of the runtime itself stay the
 // runtime's: it and os/exec need them. The plan has to see to those.
@@ -104,6 +104,16 @@ func Started() {
 	for sig := unix.Signal(1); noted.done && sig <= 64; sig++ {
 		if noted.ignored>>(sig-1)&1 != 0 && !runtimes(sig) {
 			signal.Ignore(sig)
+		}
+	}
+	if !noted.done {
+		return // the runtime has hidden what is ignored
+	}
+	scratch = [4]uintptr{} // SIG_DFL
+	for _, sig := range [...]unix.Signal{unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+		unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU} {
+		if noted.ignored>>(sig-1)&1 == 0 {
+			sys(unix.SYS_RT_SIGACTION, uintptr(sig), pointer(&scratch), 0, 8)
 		}
 	}
 }
