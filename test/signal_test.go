@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -275,8 +276,17 @@ func TestSignalAwaited(t *testing.T) {
 				t.Errorf("%s: signal %s: ended with %s; want 7", line, sig, got)
 			}
 		}
+		// One with a value, see sigqueue(3).
+		j := wait("40")
+		info := [32]int32{40, 0, -1, 0, int32(os.Getpid()), int32(os.Getuid()), 4321}
+		if _, _, e := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(j.Process.Pid), 40, uintptr(unsafe.Pointer(&info))); e != 0 {
+			t.Fatal(e)
+		}
+		j.await("value 4321")
+		j.await("got 40")
+		j.end()
 		// One that it does not wait for.
-		j := wait("10")
+		j = wait("10")
 		j.Process.Signal(unix.SIGALRM)
 		if got := j.end(); got != "SIGALRM" {
 			t.Errorf("%s: ended with %s; want SIGALRM", line, got)

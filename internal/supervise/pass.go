@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,10 @@ func (s *Supervisor) pass(info siginfo) {
 		does = byDefault // it means to stop with all of its process group
 	}
 	switch {
+	case info.code == siQueue:
+		// With the value that comes with it; what else it says of the sender the
+		// kernel puts right.
+		unix.PidfdSendSignal(s.payload, sig, (*unix.Siginfo)(unsafe.Pointer(&info)), 0)
 	case info.code != siKernel || !isTerminal(sig):
 		s.send(sig)
 	case !s.sharesGroup() || leads() && (sig == unix.SIGHUP || sig == unix.SIGCONT):

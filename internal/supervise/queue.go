@@ -16,6 +16,7 @@ type siginfo struct {
 }
 
 const (
+	siQueue  = -1
 	siUser   = 0
 	siKernel = 0x80
 )

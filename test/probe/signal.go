@@ -22,8 +22,12 @@ func sigwait(sig int) {
 	set := uint64(1) << (sig - 1)
 	fmt.Println("ready")
 	for {
-		got, _, e := syscall.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, 0, 8, 0, 0)
+		var info [32]int32 // siginfo_t
+		got, _, e := syscall.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), uintptr(unsafe.Pointer(&info)), 0, 8, 0, 0)
 		if e == 0 {
+			if info[2] == -1 { // SI_QUEUE
+				fmt.Println("value", info[6])
+			}
 			fmt.Println("got", got)
 			os.Exit(7)
 		}
