@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,9 +56,9 @@ func TestAsUser(t *testing.T) {
 	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
 	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
 	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose())}
-	for _, a := range os.Args[1:] {
-		if strings.HasPrefix(a, "-test.run=") && !strings.Contains(a, "TestAsUser") {
-			args = append(args, a)
+	for _, name := range []string{"run", "skip"} {
+		if v := flag.Lookup("test." + name).Value.String(); v != "" && !strings.Contains(v, "TestAsUser") {
+			args = append(args, "-test."+name+"="+v)
 		}
 	}
 	cmd := withTun(exec.Command(self, args...))
