@@ -169,9 +169,9 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		if !n.Outlive {
 			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
 		}
+		// Init dies with the supervisor, and with it all that it is PID 1 of. If that
+		// was gone before, the child cannot tell it that it is there.
 		s.Plan.CloneInit(s.Name, now, dies...)
-		// Init dies with the supervisor, and with it all that it is PID 1 of.
-		s.Plan.Alive(s.Name)
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
 		s.Outlive = n.Outlive
 		s.Plan.CloneJoiner(s.Name)
