@@ -256,7 +256,7 @@ func (t *tail) begin(links []Link) error {
 		return err
 	}
 	if t.Host.Handover.Ambient && !t.NextStage {
-		t.Add(plan.ClearAmbient(), plan.Capset(t.Holds, t.Holds, 0))
+		t.Add(plan.Capset(t.Holds, t.Holds, 0))
 		t.Ambient = 0
 	}
 	return nil

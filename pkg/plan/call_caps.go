@@ -28,7 +28,7 @@ func CapSetText(set uint64) string {
 }
 
 // Capset is capset(2) on the calling thread; the sets are bits by capability
-// number.
+// number. The ambient set loses what is no longer both permitted and inheritable.
 func Capset(effective, permitted, inheritable uint64) *Op {
 	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is(func() string { return "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" })
 	data := (&structure{}).
@@ -46,12 +46,6 @@ func Capset(effective, permitted, inheritable uint64) *Op {
 func DropBounding(c int) *Op {
 	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
 		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, as root has it and whoever made the user namespace (hk-unshare --user)")
-}
-
-// ClearAmbient empties the ambient set.
-func ClearAmbient() *Op {
-	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
-		Sym("PR_CAP_AMBIENT_CLEAR_ALL", unix.PR_CAP_AMBIENT_CLEAR_ALL), Int(0), Int(0), Int(0))
 }
 
 // RaiseAmbient makes a capability ambient, which must be permitted and

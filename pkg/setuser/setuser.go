@@ -100,7 +100,7 @@ func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 
 // planCaps makes permitted, effective, inheritable and ambient the same set.
 func planCaps(s *stage.State, set uint64) {
-	s.Add(plan.ClearAmbient(), plan.Capset(set, set, set))
+	s.Add(plan.Capset(set, set, set))
 	for cap := 0; cap <= s.Host.LastCap; cap++ {
 		if set>>cap&1 != 0 {
 			s.Add(plan.RaiseAmbient(cap))
@@ -171,7 +171,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	s.Root, s.ChangesUser = c.User.isRoot(), true
 	if !s.Root && !keepCaps {
 		// The kernel does that only for who leaves user ID 0.
-		s.Add(plan.ClearAmbient(), plan.Capset(0, 0, 0))
+		s.Add(plan.Capset(0, 0, 0))
 		s.Holds, s.Ambient = 0, 0
 	}
 	return true, nil
