@@ -150,8 +150,9 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 		if unix.PidfdSendSignal(s.payload, sig, nil, processGroup) == nil {
 			return
 		}
-		// The number of a child that is not waited for is its own.
-		if s.Direct() && unix.Kill(-pgid, sig) == nil {
+		// The number of a process that is there, or that nobody has waited for, is
+		// its own.
+		if unix.PidfdSendSignal(s.payload, 0, nil, 0) == nil && unix.Kill(-pgid, sig) == nil {
 			return
 		}
 	}
