@@ -41,7 +41,8 @@ var multiplexed = []sameAs{
 var inMemory = []sameAs{
 	{name: "clone", by: "clone3"},
 	{name: "creat", by: "openat2"}, {name: "open", by: "openat2"}, {name: "openat", by: "openat2"},
-	{name: "mount", by: "mount_setattr"},
+	{name: "mount", by: "mount_setattr"}, {name: "mount", by: "open_tree_attr"}, {name: "mount", by: "fsconfig"},
+	{name: "mount_setattr", by: "open_tree_attr"},
 	{name: "sched_setparam", by: "sched_setattr"}, {name: "sched_setscheduler", by: "sched_setattr"}, {name: "setpriority", by: "sched_setattr"},
 	{name: "fsetxattr", by: "setxattrat"}, {name: "lsetxattr", by: "setxattrat"}, {name: "setxattr", by: "setxattrat"},
 	{name: "mmap2", by: "mmap"}, {name: "_newselect", by: "select"},
@@ -64,15 +65,50 @@ func (s sameAs) on(a *Arch) (nr uint32, ok bool) {
 	return nr, ok
 }
 
-// open is an architecture of the policy on which the other call is allowed, or
-// nil.
+// open is an architecture of the policy on which the other call may be allowed, or
+// nil: a rule that denies it for some arguments leaves others.
 func (p *Policy) open(s sameAs) *Arch {
 	for _, a := range p.Arches {
-		if nr, ok := s.on(a); ok && !p.Evaluate(a.Audit, nr, [6]uint64{s.number}).denies() {
+		if nr, ok := s.on(a); ok && p.mayAllow(a, nr, s) {
 			return a
 		}
 	}
 	return nil
+}
+
+// mayAllow reports whether a call for which s stands is allowed for any of the
+// arguments that s does not tell.
+func (p *Policy) mayAllow(a *Arch, nr uint32, s sameAs) bool {
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			if n, ok := a.Number(name); !ok || n != nr {
+				continue
+			}
+			switch may, certain := s.fits(a, name, r); {
+			case may && !r.Action.denies():
+				return true
+			case may && certain:
+				return false
+			}
+		}
+	}
+	return !p.unnamed(a, nr).denies()
+}
+
+// fits reports whether a rule for the other call may fit it, and whether it does
+// with any arguments that s does not tell.
+func (s sameAs) fits(a *Arch, name string, r Rule) (may, certain bool) {
+	may, certain = true, true
+	for _, c := range r.Conds {
+		arg, ok := a.argument(name, c.Arg)
+		switch {
+		case ok && arg.kind != unseen && (s.number == 0 || c.Arg != 0):
+			certain = false
+		case !c.decides(a, name, [6]uint64{s.number}, r.Action.denies()):
+			return false, false
+		}
+	}
+	return may, certain
 }
 
 // special reports whether the other call is another one on other architectures.

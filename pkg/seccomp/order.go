@@ -75,7 +75,7 @@ func (p *Policy) closeWays() (notes []string, err error) {
 		case len(rules[0].Conds) > 0:
 			act, origin := p.deniesSome(m.name, rules)
 			a := p.open(m)
-			if !act.denies() || a == nil || m.number != 0 && someAllow(others) {
+			if !act.denies() || a == nil || m.number != 0 && p.meant(m, others) {
 				break // or the operation is named as such, and so it is meant
 			}
 			if m.number == 0 && m.special(a) {
@@ -129,9 +129,17 @@ func (s sameAs) instead(act Action) Action {
 	return Errno(unix.EPERM)
 }
 
-// someAllow reports whether one of the rules allows calls by their arguments.
-func someAllow(rules []Rule) bool {
-	return slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Conds) > 0 && !r.Action.denies() })
+// meant reports whether one of the rules for the other call allows the operation by
+// its number.
+func (p *Policy) meant(s sameAs, rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool {
+		byNumber := slices.ContainsFunc(r.Conds, func(c Cond) bool { return c.Arg == 0 })
+		return byNumber && !r.Action.denies() && slices.ContainsFunc(p.Arches, func(a *Arch) bool {
+			_, on := s.on(a)
+			may, _ := s.fits(a, s.by, r)
+			return on && may
+		})
+	})
 }
 
 // named are the rules for calls of which there is another way, but for those that

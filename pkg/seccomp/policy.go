@@ -187,6 +187,11 @@ func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
 			return r.Action
 		}
 	}
+	return p.unnamed(arch, nr)
+}
+
+// unnamed is what happens with a call that no rule fits.
+func (p *Policy) unnamed(arch *Arch, nr uint32) Action {
 	if newest, ok := p.newest(arch); ok && nr > newest && nr != skipped && !arch.private(nr) {
 		return p.Newer
 	}
