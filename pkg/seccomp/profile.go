@@ -305,7 +305,8 @@ func condition(a specs.LinuxSeccompArg) (Cond, error) {
 	}
 	c := Cond{Arg: int(a.Index), Op: Op(op), Value: a.Value}
 	if c.Op == MaskedEQ {
-		c.Mask, c.Value = a.Value, a.ValueTwo
+		// libseccomp masks both sides.
+		c.Mask, c.Value = a.Value, a.ValueTwo&a.Value
 	}
 	return c, nil
 }
