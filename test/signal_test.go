@@ -365,7 +365,8 @@ func TestSignalWhilePlanning(t *testing.T) {
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-limit --core 0", "hk-unshare --user hk-idmap --root", "hk-unshare --user --pid hk-idmap --root"} {
 		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
-			unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU} {
+			unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU,
+			unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS} {
 			log := filepath.Join(t.TempDir(), "log")
 			j := start(t, "strace -D -f -qq -o "+log+" -e trace=capget -e inject=capget:signal=STOP "+line, "echo", "started")
 			for range slow * 500 {

@@ -23,14 +23,18 @@ var started uint32
 const exitFailed = 125
 
 // held are lines that say more of the reason why the runtime crashes than is
-// known yet, and what has come of the next one, which starts at line.
+// known yet, and what has come of the next one, which starts at line. signal is
+// the one that they tell of, or 0.
 var held struct {
 	text    [1 << 10]byte
 	n, line int
+	signal  uintptr
 }
 
 // write writes for the runtime. If it is about to crash because it lacks memory
-// or a thread, or could not start, it says so in one line and exits.
+// or a thread, or could not start, it says so in one line and exits; and if
+// somebody has sent it a signal that it takes for a fault of its own, it dies of
+// that.
 //
 //go:nosplit
 //go:norace
@@ -76,6 +80,12 @@ func judge() {
 	case starts(held.line, "runtime: "):
 		held.line = held.n
 		return
+	case held.signal == 0 && faultAt(held.line) != 0:
+		held.signal, held.line = faultAt(held.line), held.n
+		return
+	// A si_code of 0 or less, which is written without a sign.
+	case held.signal != 0 && (has(held.line, " sigcode=0") || has(held.line, " sigcode=184467440737")):
+		dieOf(held.signal)
 	case starts(held.line, "fatal error: "):
 		why := held.line + len("fatal error: ")
 		starting := atomic.LoadUint32(&started) == 0
@@ -89,7 +99,50 @@ func judge() {
 		}
 	}
 	sys(unix.SYS_WRITE, 2, pointer(at(0)), uintptr(held.n), 0)
-	held.n, held.line = 0, 0
+	held.n, held.line, held.signal = 0, 0, 0
+}
+
+// faultAt is the signal that the line at byte i of held.text names, if it is one
+// that has the runtime crash, or 0.
+//
+//go:nosplit
+//go:norace
+func faultAt(i int) uintptr {
+	switch {
+	case starts(i, "SIGQUIT: "):
+		return uintptr(unix.SIGQUIT)
+	case starts(i, "SIGILL: "):
+		return uintptr(unix.SIGILL)
+	case starts(i, "SIGTRAP: "):
+		return uintptr(unix.SIGTRAP)
+	case starts(i, "SIGABRT: "):
+		return uintptr(unix.SIGABRT)
+	case starts(i, "SIGBUS: "):
+		return uintptr(unix.SIGBUS)
+	case starts(i, "SIGFPE: "):
+		return uintptr(unix.SIGFPE)
+	case starts(i, "SIGSEGV: "):
+		return uintptr(unix.SIGSEGV)
+	case starts(i, "SIGSTKFLT: "):
+		return uintptr(unix.SIGSTKFLT)
+	case starts(i, "SIGSYS: "):
+		return uintptr(unix.SIGSYS)
+	}
+	return 0
+}
+
+// dieOf ends the process by a signal, or, where it is a PID 1, which does not die
+// of its own, as a shell tells of that.
+//
+//go:nosplit
+//go:norace
+func dieOf(sig uintptr) {
+	defaultAction := [4]uintptr{}
+	set := uint64(1) << (sig - 1)
+	sys(unix.SYS_RT_SIGACTION, sig, pointer(&defaultAction), 0, 8)
+	sys(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, pointer(&set), 0, 8)
+	sys(unix.SYS_TGKILL, uintptr(sys(unix.SYS_GETPID, 0, 0, 0, 0)), uintptr(sys(unix.SYS_GETTID, 0, 0, 0, 0)), sig, 0)
+	plan.Exit(128 + int(sig))
 }
 
 //go:nosplit

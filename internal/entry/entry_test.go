@@ -3,6 +3,7 @@ package entry
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -66,6 +67,37 @@ func TestCrash(t *testing.T) {
 			if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != status || out.String() != want {
 				t.Errorf("started %d, %q: %v, %q; want %d, %q", started, c.text, err, out.String(), status, want)
 			}
+		}
+	}
+}
+
+// TestSentFault has the runtime tell of a signal that somebody sent, and of one
+// that is its own.
+func TestSentFault(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want string
+		out  bool
+	}{
+		{"SIGQUIT: quit|\n|PC=|0x46b812| m=|0| sigcode=|0|\n|\n|goroutine 1:\n", "signal: quit", false},
+		{"SIGTRAP: trace trap|\n|PC=|0x46b812| m=|0| sigcode=|18446744073709551610|\n|\n", "signal: trace/breakpoint trap", false},
+		{"SIGSEGV: segmentation violation|\n|PC=|0x46b812| m=|0| sigcode=|0| addr=|0xaf7|\n|\n", "signal: segmentation fault", false},
+		{"SIGSEGV: segmentation violation|\n|PC=|0x46b812| m=|0| sigcode=|1| addr=|0x0|\n|\n", "exit status 2", true},
+		{"SIGILL: illegal instruction|\n|PC=|0x46b812| m=|0| sigcode=|128|\n|\n", "exit status 2", true},
+		{"PC=|0x46b812| m=|0| sigcode=|0|\n", "exit status 2", true},
+	} {
+		want := ""
+		if c.out {
+			want = strings.ReplaceAll(c.text, "|", "")
+		}
+		// ulimit: a core would be left here.
+		cmd := exec.Command("sh", "-c", `ulimit -c 0; exec "$0"`, os.Args[0])
+		cmd.Env = append(os.Environ(), "HK_CRASH="+c.text, "HK_STARTED=1")
+		var out bytes.Buffer
+		cmd.Stderr = &out
+		err := cmd.Run()
+		if got, _, _ := strings.Cut(fmt.Sprint(err), " (core"); got != c.want || out.String() != want {
+			t.Errorf("%q: %v, %q; want %s, %q", c.text, err, out.String(), c.want, want)
 		}
 	}
 }
