@@ -37,6 +37,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 			s.LateProc = true
 		}
 	}
+	s.ClonesLater = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
 	t := tail{State: s, payload: payload, path: path}
 	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil || chooser(links) != "") && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
@@ -148,6 +149,14 @@ func (t *tail) supervised(links []Link) error {
 		t.ShieldSupervisor()
 	}
 	return nil
+}
+
+// clones reports whether one of the links makes a supervisor.
+func clones(links []Link) bool {
+	return chooser(links) != "" || slices.ContainsFunc(links, func(l Link) bool {
+		cl, ok := l.Stage.(stage.Cloner)
+		return ok && cl.Clones() || supervised(l) != nil
+	})
 }
 
 // chooser is the stage by which somebody else may choose what is executed, or "".

@@ -15,21 +15,13 @@ import (
 // execve(2) at least.
 func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 	rest := s.Plan.After(load)
-	supervisor := slices.ContainsFunc(rest, (*plan.Op).Clones)
-	for _, name := range toTell {
-		nr, _ := Native(runtime.GOARCH).Number(name)
-		call := plan.Call{Nr: nr}
-		answers, known := outcomes(fl.code, Native(runtime.GOARCH).Audit, call)
-		denied := 0
-		for _, o := range answers {
-			if o.act.denies() {
-				denied++
-			}
+	if s.ClonesLater || slices.ContainsFunc(rest, (*plan.Op).Clones) {
+		if err := f.checkSupervisor(fl); err != nil {
+			return err
 		}
-		switch {
-		case supervisor && known && denied == len(answers):
-			return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, call, answers[0]), name, answers[0].act)
-		case denied > 0 || !known:
+	}
+	for _, name := range toTell {
+		if _, some, _ := denied(fl.code, name); some {
 			s.Plan.Mute = true
 		}
 	}
@@ -51,6 +43,28 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 	return nil
 }
 
+// checkSupervisor refuses a filter that a supervisor could not live under.
+func (f *Filter) checkSupervisor(fl filter) error {
+	for _, name := range slices.Concat(toTell[:], toSupervise[:]) {
+		if answers, _, all := denied(fl.code, name); all {
+			nr, _ := Native(runtime.GOARCH).Number(name)
+			return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, plan.Call{Nr: nr}, answers[0]), name, answers[0].act)
+		}
+	}
+	return nil
+}
+
+// denied lists what a filter can answer to a call with any arguments, and reports
+// whether it may deny some, and whether it denies all.
+func denied(code []unix.SockFilter, name string) (answers []outcome, some, all bool) {
+	native := Native(runtime.GOARCH)
+	nr, _ := native.Number(name)
+	answers, known := outcomes(code, native.Audit, plan.Call{Nr: nr})
+	allows := func(o outcome) bool { return !o.act.denies() }
+	some = !known || slices.ContainsFunc(answers, func(o outcome) bool { return !allows(o) })
+	return answers, some, known && !slices.ContainsFunc(answers, allows)
+}
+
 // stops lists what a filter can answer to an op, and reports whether it is certain
 // to stop a plan there.
 func stops(code []unix.SockFilter, op *plan.Op) (answers []outcome, certain bool) {
@@ -68,6 +82,10 @@ func stopped(s *stage.State, op *plan.Op) bool {
 
 // toTell are the calls that it can take to tell of a failure and to exit.
 var toTell = [...]string{"exit_group", "futex", "madvise", "mmap", "munmap", "nanosleep", "rt_sigprocmask", "sigaltstack", "write"}
+
+// toSupervise are those that a supervisor makes besides in any case. It passes
+// signals on by others, which a profile that --learn has written need not have.
+var toSupervise = [...]string{"ppoll", "read", "recvmsg", "rt_sigaction", "rt_sigreturn", "wait4"}
 
 // stops reports whether a plan does not come past the op.
 func (o outcome) stops(op *plan.Op) bool {

@@ -30,6 +30,8 @@ type State struct {
 	Joined uint64
 	// WillClone is set while a later stage is going to clone.
 	WillClone bool
+	// ClonesLater is set if what the plan executes is going to clone.
+	ClonesLater bool
 	// NextStage is set if what the plan executes is a stage: a chain that is not
 	// fused.
 	NextStage bool
