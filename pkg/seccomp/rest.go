@@ -28,6 +28,10 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 	for _, op := range rest {
 		answers, certain := stops(fl.code, op)
 		if !certain {
+			if i := slices.IndexFunc(answers, outcome.strands); i >= 0 && op.Executes() && !s.Plan.Cloned() {
+				return fmt.Errorf("%s may answer %s(2) by %v, by which this process would hang or crash: it takes a supervisor, as hk-unshare --setsid makes one",
+					f.culprit(fl, op.Call(), answers[i]), op.Name, answers[i].act)
+			}
 			if i := slices.IndexFunc(answers, outcome.kills); i >= 0 && op.Executes() {
 				s.Plan.MayKill = f.culprit(fl, op.Call(), answers[i])
 				s.Notes = append(s.Notes, s.Plan.MayKill+" may kill execve(2)")
@@ -107,6 +111,13 @@ func (o outcome) kills() bool {
 		return false
 	}
 	return true
+}
+
+// strands reports whether the call ends its thread only, or what it does is up to a
+// signal handler: a process that the Go runtime has given more threads hangs, or
+// crashes.
+func (o outcome) strands() bool {
+	return o.kills() && o.act&^unix.SECCOMP_RET_DATA != KillProcess
 }
 
 // culprit names what denies a call.
