@@ -328,6 +328,22 @@ func TestSignalAtStart(t *testing.T) {
 	}
 }
 
+// TestSignalAtStartOfInit is that while an init is slow to close what it has of the
+// start.
+func TestSignalAtStartOfInit(t *testing.T) {
+	require(t, "strace", have("strace"))
+	for _, line := range []string{"hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --user --pid --init --setsid hk-idmap --root"} {
+		log := filepath.Join(t.TempDir(), "log")
+		j := start(t, "strace -D -f -qq -o "+log+" -e trace=close_range -e inject=close_range:delay_enter=300000 "+line,
+			"sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
+		j.await("ready")
+		j.Process.Signal(unix.SIGHUP)
+		if got := j.end(); got != "7" {
+			t.Errorf("%s: ended with %s; want 7", line, got)
+		}
+	}
+}
+
 // TestSignalBeforeStart ends a chain whose child is stopped in the midst of its
 // set-up.
 func TestSignalBeforeStart(t *testing.T) {

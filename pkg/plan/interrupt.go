@@ -62,7 +62,7 @@ func (c *Process) receive() (message, error) {
 		}
 		readable, err := c.plan.Interrupt.wait(c.sock, timeout)
 		switch {
-		case err != nil && c.hungUp():
+		case err != nil && c.hungUp(time.Second):
 			// The payload has been executed meanwhile: it decides.
 			return message{}, nil
 		case err != nil:
@@ -75,11 +75,24 @@ func (c *Process) receive() (message, error) {
 	}
 }
 
-// hungUp reports whether the child has closed its end of the socket.
-func (c *Process) hungUp() bool {
-	fds := []unix.PollFd{{Fd: int32(c.sock)}}
-	n, err := unix.Poll(fds, 0)
-	return n > 0 && err == nil && fds[0].Revents&unix.POLLHUP != 0
+// hungUp reports whether the child has closed its end of the socket. An init or a
+// joiner has a copy for a moment after it has made the child, and so, when nothing is
+// left but to execute the payload, that is waited for no longer than most.
+func (c *Process) hungUp(most time.Duration) bool {
+	timeout := 0
+	for end := time.Now().Add(most); ; timeout = 10 {
+		fds := []unix.PollFd{{Fd: int32(c.sock)}}
+		n, err := unix.Poll(fds, timeout)
+		if n > 0 && err == nil && fds[0].Revents&unix.POLLHUP != 0 {
+			return true
+		}
+		if c.Direct() || !c.atExec() || time.Now().After(end) {
+			return false
+		}
+		if c.Watch != nil {
+			c.stops()
+		}
+	}
 }
 
 // Read is read(2) of what a helper writes to fd. It fails when a signal has the
