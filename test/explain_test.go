@@ -43,7 +43,7 @@ var chains = []struct {
 	{name: "closure in a new root", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / hk-landlock --exec-closure true -- /usr/bin/true"},
 	{name: "path", line: "hk-seccomp --profile audit -- true"},
 	{name: "docker", line: "hk-setuser --no-new-privs --umask 077 hk-seccomp --profile docker -- /usr/bin/true"},
-	{name: "rules", line: "hk-seccomp --profile none --deny mkdir:EXDEV --default allow --arch native -- /usr/bin/true"},
+	{name: "rules", line: "hk-seccomp --profile none --deny mkdirat:EXDEV --default allow --arch native -- /usr/bin/true"},
 	{name: "not fused", line: "hk-limit --core 0 /usr/bin/env hk-limit --nofile 64 -- /usr/bin/true"},
 	{name: "loopback", line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc hk-net --loopback hk-setuser --caps none -- /usr/bin/true"},
 	{name: "loopback with init", line: "hk-unshare --user --pid --net --init hk-net --loopback hk-idmap -- /usr/bin/true"},
