@@ -132,7 +132,7 @@ func TestAttach(t *testing.T) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
-			line := c.line
+			line := landlockLine(c.line)
 			if strings.Contains(line, "$T") {
 				line = strings.ReplaceAll(line, "$T", fmt.Sprint(target(t)))
 			}
