@@ -192,6 +192,11 @@ func TestProfileTwins(t *testing.T) {
 		{`{"names":["fcntl"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":4,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "fcntl64", [6]uint64{1: 4}, deny},
 		{`{"names":["fcntl"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":4,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "fcntl64", [6]uint64{1: 3}, Allow},
 		{`{"names":["setuid"],"action":"SCMP_ACT_LOG"}`, instead{}, X86, "setuid32", [6]uint64{}, Allow},
+		{`{"names":["wait4"],"action":"SCMP_ACT_ERRNO","args":[{"index":2,"value":1,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "waitpid", [6]uint64{2: 1}, deny},
+		{`{"names":["wait4"],"action":"SCMP_ACT_ERRNO","args":[{"index":2,"value":1,"op":"SCMP_CMP_EQ"}]}`, instead{}, X86, "waitpid", [6]uint64{2: 2}, Allow},
+		{`{"names":["wait4"],"action":"SCMP_ACT_ERRNO","args":[{"index":2,"value":1,"op":"SCMP_CMP_EQ"}]},{"names":["waitpid"],"action":"SCMP_ACT_LOG"}`,
+			instead{}, X86, "waitpid", [6]uint64{2: 1}, Log},
+		{`{"names":["sendto"],"action":"SCMP_ACT_ERRNO"}`, instead{}, X86, "socketcall", [6]uint64{9}, deny},
 
 		{`{"names":["socket"],"action":"SCMP_ACT_ERRNO"}`, instead{arches: []*Arch{X86_64, X86}}, X86, "socketcall", [6]uint64{1}, deny},
 		{`{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]},{"names":["socketcall"],"action":"SCMP_ACT_LOG"}`,

@@ -6,21 +6,48 @@ import "slices"
 // first is often that of an older one: setuid32 takes ids of 32 bits there.
 type twin struct{ name, twin string }
 
-// sameArguments are twins that have functions of their own and the same arguments, but for
-// the last one of mmap2, which counts pages.
+// sameArguments are twins that have functions of their own and the same arguments.
 var sameArguments = [...]twin{
 	{"fadvise64", "fadvise64_64"}, {"fcntl", "fcntl64"}, {"fstat", "fstat64"}, {"ftruncate", "ftruncate64"},
-	{"lstat", "lstat64"}, {"mmap", "mmap2"}, {"newfstatat", "fstatat64"}, {"stat", "stat64"}, {"truncate", "truncate64"},
+	{"lstat", "lstat64"}, {"newfstatat", "fstatat64"}, {"stat", "stat64"}, {"truncate", "truncate64"},
 }
 
-// otherArguments are those that have other arguments, or fewer.
-var otherArguments = [...]twin{
-	{"clock_settime", "stime"}, {"fadvise64", "arm_fadvise64_64"}, {"fstat", "oldfstat"}, {"fstatfs", "fstatfs64"},
-	{"lseek", "_llseek"}, {"lstat", "oldlstat"}, {"recvfrom", "recv"}, {"rt_sigaction", "sigaction"}, {"rt_sigaction", "signal"},
-	{"rt_sigpending", "sigpending"}, {"rt_sigprocmask", "sigprocmask"}, {"rt_sigprocmask", "ssetmask"},
-	{"rt_sigsuspend", "sigsuspend"}, {"sendto", "send"}, {"setpriority", "nice"}, {"settimeofday", "stime"}, {"stat", "oldstat"},
-	{"statfs", "statfs64"}, {"sync_file_range", "arm_sync_file_range"}, {"umount2", "umount"}, {"uname", "oldolduname"},
-	{"uname", "olduname"}, {"wait4", "waitpid"},
+// A moved one has a letter for each argument of the first name: a to f is the one
+// of the twin that is the same, 0 to 9 a number that the twin has there, and - one
+// that the twin has not, or not in a form that could be compared.
+type moved struct{ name, twin, args string }
+
+// otherArguments are twins that have other arguments, or fewer. mmap2 counts pages.
+var otherArguments = [...]moved{
+	{"clock_settime", "stime", "0-"}, {"fadvise64", "arm_fadvise64_64", "acdb"}, {"fstat", "oldfstat", "ab"},
+	{"fstatfs", "fstatfs64", "ac"}, {"getdents", "readdir", "ab-"}, {"lseek", "_llseek", "a-e"},
+	{"lstat", "oldlstat", "ab"}, {"mmap", "mmap2", "abcde-"}, {"recvfrom", "recv", "abcd00"},
+	{"rt_sigaction", "sigaction", "abc-"}, {"rt_sigaction", "signal", "a---"}, {"rt_sigpending", "sigpending", "a-"},
+	{"rt_sigprocmask", "sigprocmask", "abc-"}, {"rt_sigprocmask", "ssetmask", "2-0-"},
+	{"rt_sigsuspend", "sigsuspend", "--"}, {"sendto", "send", "abcd00"}, {"setpriority", "nice", "0--"},
+	{"settimeofday", "stime", "-0"}, {"stat", "oldstat", "ab"}, {"statfs", "statfs64", "ac"},
+	{"sync_file_range", "arm_sync_file_range", "acdb"}, {"umount2", "umount", "a0"}, {"uname", "oldolduname", "a"},
+	{"uname", "olduname", "a"}, {"wait4", "waitpid", "abc0"},
+}
+
+// conds are the conditions on the twin for those on the first name. Where the twin
+// tells nothing of an argument they hold: more is denied then, not less. ok is false
+// if they hold for no call of the twin.
+func (m moved) conds(conds []Cond) (there []Cond, ok bool) {
+	for _, c := range conds {
+		letter := byte('-')
+		if c.Arg < len(m.args) {
+			letter = m.args[c.Arg]
+		}
+		switch {
+		case letter >= 'a':
+			c.Arg = int(letter - 'a')
+			there = append(there, c)
+		case letter >= '0' && !c.holds(uint64(letter-'0'), 4):
+			return nil, false
+		}
+	}
+	return there, true
 }
 
 // withTwins adds to rules that deny what makes them hold for the other names that
@@ -42,9 +69,11 @@ func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 					all = append(all, p.twin(r, t.twin)...)
 				}
 			}
-			for _, t := range otherArguments {
-				if t.name == name && len(r.Conds) == 0 && !meant[t.twin] {
-					all = append(all, p.twin(r, t.twin)...)
+			for _, m := range otherArguments {
+				if conds, ok := m.conds(r.Conds); ok && m.name == name && !meant[m.twin] {
+					there := r
+					there.Conds = conds
+					all = append(all, p.twin(there, m.twin)...)
 				}
 			}
 		}
@@ -63,13 +92,13 @@ func (p *Policy) names() map[string]bool {
 	return names
 }
 
-// twin is the rule for another name, if any architecture has it and the
-// conditions can hold there.
+// twin is the rule for another name, if any architecture has it, if only by
+// socketcall(2), and the conditions can hold there.
 func (p *Policy) twin(r Rule, name string) []Rule {
-	if name == "mmap2" {
-		r.Conds = slices.DeleteFunc(slices.Clone(r.Conds), func(c Cond) bool { return c.Arg == 5 })
+	has := func(a *Arch) bool {
+		_, ok := a.Number(name)
+		return ok || slices.ContainsFunc(multiplexed, func(m sameAs) bool { _, on := m.on(a); return on && m.name == name })
 	}
-	has := func(a *Arch) bool { _, ok := a.Number(name); return ok }
 	if slices.Contains(r.Names, name) || !slices.ContainsFunc(p.Arches, has) || p.possible(name, r.Conds) != nil {
 		return nil
 	}
