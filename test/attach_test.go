@@ -35,8 +35,13 @@ func stat(pid int) []string {
 }
 
 func (p process) signal(sig unix.Signal) {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
 	if s := stat(p.pid)[19]; s != "" && s == p.start {
-		unix.Kill(p.pid, sig)
+		unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
 }
 
@@ -76,6 +81,18 @@ func (p process) status(field string) string {
 
 // within waits for something that is soon so.
 func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	withoutPause(t, what, func() bool {
+		if ok() {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+		return false
+	})
+}
+
+// withoutPause is within for what is so for a moment only.
+func withoutPause(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Duration(10*slow) * time.Second); !ok(); {
 		if time.Now().After(end) {
@@ -197,7 +214,7 @@ func stopInside(t *testing.T, chain *[]process) bool {
 	first := (*chain)[0]
 	before := first.status("CapPrm")
 	over := false
-	within(t, "the set-up is stopped", func() bool {
+	withoutPause(t, "the set-up is stopped", func() bool {
 		*chain = []process{first}
 		for next := first.children(); len(next) > 0; next = next[0].children() {
 			*chain = append(*chain, next[0])

@@ -40,13 +40,13 @@ var killed = []struct {
 // TestKilled kills supervisors at random moments, from before the clone to after
 // the payload's start: nothing is left.
 func TestKilled(t *testing.T) {
-	mark := fmt.Sprintf("1077.%d", os.Getpid()) // seconds to sleep, as nobody else does
 	for _, c := range killed {
 		if c.root && os.Getuid() != 0 {
 			continue
 		}
 		t.Run(strings.ReplaceAll(c.line, "/", "\\"), func(t *testing.T) {
-			line := c.line
+			t.Parallel()
+			line, mark := c.line, aSleep()
 			if strings.Contains(line, "$T") {
 				line = strings.ReplaceAll(line, "$T", strconv.Itoa(target(t)))
 			}
@@ -62,7 +62,18 @@ func TestKilled(t *testing.T) {
 				cmd.Process.Kill()
 				cmd.Wait()
 			}
-			within(t, "all have ended", func() bool { return len(withArgument(mark)) == 0 })
+			end := time.Now().Add(time.Duration(10*slow) * time.Second)
+			for left := withArgument(mark); len(left) > 0; left = withArgument(mark) {
+				if time.Sleep(5 * time.Millisecond); time.Now().Before(end) {
+					continue
+				}
+				for _, p := range left {
+					wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", p.pid))
+					t.Errorf("process %d, %s, is still there: %s in %s, child of %s", p.pid, p.program(), p.status("State"), wchan, p.status("PPid"))
+					p.signal(unix.SIGKILL)
+				}
+				return
+			}
 		})
 	}
 }
@@ -70,7 +81,7 @@ func TestKilled(t *testing.T) {
 // TestKilledOutlives is the control: a payload that is to outlive its supervisor is
 // seen to.
 func TestKilledOutlives(t *testing.T) {
-	mark := fmt.Sprintf("1078.%d", os.Getpid())
+	mark := aSleep()
 	cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--setsid", "--outlive", "--", "/usr/bin/sleep", mark)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

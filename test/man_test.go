@@ -16,6 +16,7 @@ func TestManExamples(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("some examples are root's")
 	}
+	t.Parallel()
 	pages, err := filepath.Glob("../docs/man/*")
 	if err != nil || len(pages) == 0 {
 		t.Fatal("no pages", err)

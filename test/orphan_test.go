@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // gone waits until no process has the word in its command line.
@@ -30,8 +32,9 @@ func gone(t *testing.T, line, word string) {
 func killWith(word string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, f := range files {
+		p := newProcess(atoi(filepath.Base(filepath.Dir(f))))
 		if b, _ := os.ReadFile(f); strings.Contains(string(b), word) {
-			syscall.Kill(atoi(filepath.Base(filepath.Dir(f))), syscall.SIGKILL)
+			p.signal(unix.SIGKILL)
 		}
 	}
 }

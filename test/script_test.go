@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status,
+			"gone":   soonGone,
 		},
 	})
 }
@@ -144,4 +146,21 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if i := strings.LastIndex(got, "status "); i < 0 || got[i:] != "status "+args[0] {
 		ts.Fatalf("%s: got %q, want status %s", strings.Join(args[1:], " "), got, args[0])
 	}
+}
+
+// soonGone waits until no process has a command line that the argument, a regexp,
+// matches: what was killed takes a moment to go.
+func soonGone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gone REGEXP")
+	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for range slow * 500 {
+		if !anyProcess(func(words string) bool { return want.MatchString(words) }) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s: still runs", args[0])
 }

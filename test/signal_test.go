@@ -312,20 +312,16 @@ func TestSignalAwaited(t *testing.T) {
 func TestSignalAtStart(t *testing.T) {
 	require(t, "taskset (package util-linux)", have("taskset"))
 	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
-	for _, s := range shapes {
-		if !canRun(s.line, s.root) {
-			continue
-		}
-		line := prefix("taskset -c "+cpu[len(cpu)-1], s.line)
+	eachShape(t, func(t *testing.T, line string) {
 		for range 10 {
-			j := start(t, line, "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
+			j := start(t, prefix("taskset -c "+cpu[len(cpu)-1], line), "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
 			j.await("ready")
 			j.Process.Signal(unix.SIGHUP)
 			if got := j.end(); got != "7" {
-				t.Errorf("%s: ended with %s; want 7", s.line, got)
+				t.Errorf("%s: ended with %s; want 7", line, got)
 			}
 		}
-	}
+	})
 }
 
 // TestSignalAtStartOfInit is that while an init is slow to close what it has of the
@@ -380,22 +376,27 @@ func TestSignalBeforeStart(t *testing.T) {
 func TestSignalWhilePlanning(t *testing.T) {
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-limit --core 0", "hk-unshare --user hk-idmap --root", "hk-unshare --user --pid hk-idmap --root"} {
-		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
-			unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU,
-			unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS} {
-			log := filepath.Join(t.TempDir(), "log")
-			j := start(t, "strace -D -f -qq -o "+log+" -e trace=capget -e inject=capget:signal=STOP "+line, "echo", "started")
-			for range slow * 500 {
-				if b, _ := os.ReadFile(log); bytes.Contains(b, []byte("stopped by")) {
-					break
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-			j.Process.Signal(sig)
-			j.Process.Signal(unix.SIGCONT)
-			if got, want := j.end(), signalName(sig); got != want {
-				t.Errorf("%s: ended with %s; want %s", line, got, want)
-			}
+		t.Run(strings.ReplaceAll(line, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			signalWhilePlanning(t, line)
+		})
+	}
+}
+
+func signalWhilePlanning(t *testing.T, line string) {
+	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGTERM,
+		unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU,
+		unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS} {
+		log := filepath.Join(t.TempDir(), "log")
+		j := start(t, "strace -D -f -qq -o "+log+" -e trace=capget -e inject=capget:signal=STOP "+line, "echo", "started")
+		within(t, "it has stopped", func() bool {
+			b, _ := os.ReadFile(log)
+			return bytes.Contains(b, []byte("stopped by"))
+		})
+		j.Process.Signal(sig)
+		j.Process.Signal(unix.SIGCONT)
+		if got, want := j.end(), signalName(sig); got != want {
+			t.Errorf("%s: ended with %s; want %s", line, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,13 +152,17 @@ func TestHangup(t *testing.T) {
 
 // running reports whether there is a process with the word in its command line.
 func running(word string) bool {
+	return anyProcess(func(words string) bool { return strings.Contains(words, word) })
+}
+
+// anyProcess reports whether the command line of a process, with spaces between its
+// words, is such.
+func anyProcess(is func(words string) bool) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		if b, _ := os.ReadFile(f); strings.Contains(string(b), word) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(files, func(f string) bool {
+		b, _ := os.ReadFile(f)
+		return is(strings.ReplaceAll(string(b), "\x00", " "))
+	})
 }
 
 // environment is a chain for a shell.

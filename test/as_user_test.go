@@ -21,7 +21,9 @@ var testUser = fmt.Sprintf("%s%d", testUsers, os.Getpid())
 
 const testUsers = "hk-test-"
 
-// TestAsUser runs the tests of this package again as an ordinary user.
+// TestAsUser runs the tests of this package again as an ordinary user: all, or those
+// that -run names behind TestAsUser/. It is the first test, by the name of this file,
+// and lets root's others run meanwhile.
 func TestAsUser(t *testing.T) {
 	if asUser {
 		t.Skip("this is the run as an ordinary user")
@@ -55,11 +57,9 @@ func TestAsUser(t *testing.T) {
 	}
 	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
 	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
-	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose())}
-	for _, name := range []string{"run", "skip"} {
-		if v := flag.Lookup("test." + name).Value.String(); v != "" && !strings.Contains(v, "TestAsUser") {
-			args = append(args, "-test."+name+"="+v)
-		}
+	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose()), "-test.run=" + asUserOnly(flagValue("run"))}
+	if skip := flagValue("skip"); skip != "" {
+		args = append(args, "-test.skip="+skip)
 	}
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
@@ -71,11 +71,40 @@ func TestAsUser(t *testing.T) {
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
-	if err != nil {
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Parallel() // goes on when root's tests are done, but for those that do the same
+	if err := cmd.Wait(); err != nil {
 		t.Fatalf("as an ordinary user: %v\n%s", err, &out)
 	}
 	t.Logf("as an ordinary user:\n%s", &out)
+}
+
+func flagValue(name string) string { return flag.Lookup("test." + name).Value.String() }
+
+// asUserOnly is what the run as an ordinary user is to run, where this one has -run.
+func asUserOnly(run string) string {
+	if !strings.Contains(run, "TestAsUser") {
+		return run
+	}
+	depth := 0
+	alternatives := strings.FieldsFunc(run, func(r rune) bool {
+		switch r {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		return r == '|' && depth == 0
+	})
+	var list []string
+	for _, alternative := range alternatives {
+		if rest, ok := strings.CutPrefix(alternative, "TestAsUser/"); ok {
+			list = append(list, rest)
+		}
+	}
+	return strings.Join(list, "|")
 }
 
 // withTun makes a command see a /dev/net/tun that everybody may use, as udev
