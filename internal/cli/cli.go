@@ -173,7 +173,7 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		p.Failed = func(err error) { plan.Exit(report(name, status, err)) }
 		return report(name, status, p.Here(trace))
 	}
-	above, err := supervise.New(state.Host.Sigmask | state.Host.Ignored)
+	above, err := supervise.New(state.Host.Sigmask|state.Host.Ignored, state.Host.Handover.Supervisor)
 	if err != nil {
 		return report(name, status, err)
 	}
@@ -191,7 +191,7 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		child.Trace(os.Stderr)
 	}
 	if err != nil {
-		return failed(name, status, err)
+		return failed(name, state.Host.Handover.Supervisor, status, err)
 	}
 	status.write(event{Event: "started", PID: child.Payload})
 	ended, err := above.Wait(p.Warn)
@@ -212,19 +212,19 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		p.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
 	}
 	status.exited(ended)
-	supervise.Exit(ended)
+	supervise.Exit(ended, state.Host.Handover.Supervisor)
 	return exitFailed
 }
 
 // failed is report for a start, which a signal may have ended: then so ends the
 // process.
-func failed(name string, status *status, err error) int {
+func failed(name string, above int, status *status, err error) int {
 	var ended *supervise.Ended
 	if !errors.As(err, &ended) {
 		return report(name, status, err)
 	}
 	status.write(event{Event: "failed", Stage: name, Error: err.Error()})
-	supervise.Exit(unix.WaitStatus(ended.Signal))
+	supervise.Exit(unix.WaitStatus(ended.Signal), above)
 	return exitFailed
 }
 

@@ -110,7 +110,7 @@ func Started() {
 		return // the runtime has hidden what is ignored
 	}
 	scratch = [4]uintptr{} // SIG_DFL
-	for _, sig := range [...]unix.Signal{unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+	for _, sig := range [...]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
 		unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR, unix.SIGXCPU} {
 		if noted.ignored>>(sig-1)&1 == 0 {
 			sys(unix.SYS_RT_SIGACTION, uintptr(sig), pointer(&scratch), 0, 8)

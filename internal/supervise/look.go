@@ -21,7 +21,7 @@ const maxLooks = 5
 // signals that it waits for: they are not blocked meanwhile.
 func (s *Supervisor) action(sig unix.Signal) action {
 	for range maxLooks {
-		sigs, err := signalsOf(s.Payload)
+		sigs, err := signalsOf(s.payload)
 		switch {
 		case err != nil:
 			return byDefault
@@ -32,12 +32,12 @@ func (s *Supervisor) action(sig unix.Signal) action {
 		case sigs.ignored&bit(sig) != 0:
 			return ignored
 		}
-		switch waits, running := waitsFor(s.Payload, sig); {
+		switch waits, running := s.waitsFor(sig); {
 		case waits:
 			return handled
 		case !running:
 			// It may have come back to the wait since.
-			if again, err := signalsOf(s.Payload); err == nil && again == sigs {
+			if again, err := signalsOf(s.payload); err == nil && again == sigs {
 				return byDefault
 			}
 		}
@@ -48,9 +48,9 @@ func (s *Supervisor) action(sig unix.Signal) action {
 // signalSets is what /proc/PID/status tells of signals.
 type signalSets struct{ pending, blocked, ignored, caught uint64 }
 
-// signalsOf reads what process pid does on signals.
-func signalsOf(pid int) (signalSets, error) {
-	b, err := readProc(pid, "status")
+// signalsOf reads what the process that pidfd refers to does on signals.
+func signalsOf(pidfd int) (signalSets, error) {
+	b, err := readProc(pidfd, "status")
 	if err != nil {
 		return signalSets{}, err
 	}
@@ -86,11 +86,11 @@ func parseSignals(b []byte) (sets signalSets, err error) {
 	return sets, nil
 }
 
-// waitsFor reports whether the first thread of process pid waits for sig in
+// waitsFor reports whether the first thread of the payload waits for sig in
 // rt_sigtimedwait(2). running says that it waits for nothing at this moment.
 // What must not be looked at does not wait.
-func waitsFor(pid int, sig unix.Signal) (waits, running bool) {
-	b, err := readProc(pid, "syscall")
+func (s *Supervisor) waitsFor(sig unix.Signal) (waits, running bool) {
+	b, err := readProc(s.payload, "syscall")
 	if err != nil {
 		return false, false
 	}
@@ -99,7 +99,7 @@ func waitsFor(pid int, sig unix.Signal) (waits, running bool) {
 		return false, running
 	}
 	var set [8]byte
-	n, err := unix.ProcessVMReadv(pid,
+	n, err := unix.ProcessVMReadv(s.Payload,
 		[]unix.Iovec{{Base: &set[0], Len: uint64(len(set))}},
 		[]unix.RemoteIovec{{Base: at, Len: len(set)}}, 0)
 	return err != nil || n != len(set) || binary.NativeEndian.Uint64(set[:])&bit(sig) != 0, false
@@ -128,10 +128,9 @@ func parseWait(b []byte) (set uintptr, waits, running bool) {
 	return uintptr(at), err == nil, false
 }
 
-// readProc reads a small file of a process in procfs, if that is the procfs of
-// our PID namespace.
-func readProc(pid int, name string) ([]byte, error) {
-	fd, err := openProc(pid, name)
+// readProc reads a small file in procfs of the process that pidfd refers to.
+func readProc(pidfd int, name string) ([]byte, error) {
+	fd, err := openProc(pidfd, name)
 	if err != nil {
 		return nil, err
 	}
@@ -141,13 +140,45 @@ func readProc(pid int, name string) ([]byte, error) {
 	return b[:max(n, 0)], err
 }
 
-func openProc(pid int, name string) (int, error) {
-	self, err := os.Readlink("/proc/self")
-	if err == nil && self != strconv.Itoa(os.Getpid()) {
-		err = unix.ESRCH
-	}
+// openProc opens it. The procfs need not be the one of our PID namespace, in which
+// the process has the number that we know: a new PID namespace may be without.
+func openProc(pidfd int, name string) (int, error) {
+	pid, err := procPID(pidfd)
 	if err != nil {
 		return -1, err
 	}
-	return unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if again, err := procPID(pidfd); err != nil || again != pid {
+		unix.Close(fd)
+		return -1, unix.ESRCH // another process may have got its number
+	}
+	return fd, nil
+}
+
+// procPID is the number in the procfs that is mounted on /proc of the process that
+// pidfd refers to.
+func procPID(pidfd int) (int, error) {
+	b, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
+	if err != nil {
+		return 0, err
+	}
+	return parsePID(b)
+}
+
+// parsePID reads /proc/PID/fdinfo of a pidfd: 0 is a process that the procfs does not
+// show, and -1 one that has been waited for.
+func parsePID(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		if value, ok := bytes.CutPrefix(line, []byte("Pid:")); ok {
+			pid, err := strconv.Atoi(string(bytes.TrimSpace(value)))
+			if err == nil && pid <= 0 {
+				err = unix.ESRCH
+			}
+			return pid, err
+		}
+	}
+	return 0, unix.ENODATA
 }

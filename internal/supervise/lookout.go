@@ -35,12 +35,12 @@ type lookout struct {
 
 // lookout starts one, if there is a procfs in which to look.
 func (s *Supervisor) lookout() *lookout {
-	stat, err := openProc(s.Payload, "stat")
+	stat, err := openProc(s.payload, "stat")
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(stat)
-	status, err := openProc(os.Getpid(), "status")
+	status, err := unix.Open("/proc/self/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}

@@ -60,6 +60,8 @@ func (s *Supervisor) pass(info siginfo) {
 		// With the value that comes with it; what else it says of the sender the
 		// kernel puts right.
 		unix.PidfdSendSignal(s.payload, sig, (*unix.Siginfo)(unsafe.Pointer(&info)), 0)
+	case isTerminal(sig) && s.above.sentToGroup(sig):
+		s.sendGroup(sig)
 	case info.code != siKernel || !isTerminal(sig):
 		s.send(sig)
 	case !s.sharesGroup() || leads() && (sig == unix.SIGHUP || sig == unix.SIGCONT):
@@ -103,12 +105,12 @@ func (s *Supervisor) act(sig unix.Signal) {
 // timeout is in milliseconds, and -1 for ever.
 func (s *Supervisor) await(timeout int) error {
 	if s.doubtful == 0 {
-		return s.wait(timeout)
+		return s.wait(timeout, s.rest.told)
 	}
 	if pause := int(s.pause / time.Millisecond); timeout < 0 || timeout > pause {
 		timeout = pause
 	}
-	err := s.wait(timeout)
+	err := s.wait(timeout, s.rest.told)
 	s.settle()
 	s.pause = min(2*s.pause, time.Second)
 	return err
@@ -117,7 +119,7 @@ func (s *Supervisor) await(timeout int) error {
 // settle looks at what has become of signals that the payload had blocked. The
 // kernel drops one for which there is nothing but the default action.
 func (s *Supervisor) settle() {
-	sets, err := signalsOf(s.Payload)
+	sets, err := signalsOf(s.payload)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
 		if s.doubtful&bit(sig) == 0 || err == nil && sets.blocked&sets.pending&bit(sig) != 0 {
 			continue
@@ -144,6 +146,7 @@ func (s *Supervisor) send(sig unix.Signal) {
 // sendGroup sends a signal to the process group of the payload if that is one of
 // its own, in a session of its own, as the terminal would; else to the payload.
 func (s *Supervisor) sendGroup(sig unix.Signal) {
+	s.rest.tellGroup(sig)
 	const processGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 	pgid, err := unix.Getpgid(s.Payload)
 	if err == nil && pgid == s.Payload && !s.sharesSession() {

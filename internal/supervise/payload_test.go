@@ -133,14 +133,14 @@ func TestSpared(t *testing.T) {
 }
 
 func spared() {
-	s, err := New(bit(unix.SIGTERM) | bit(unix.SIGHUP))
+	s, err := New(bit(unix.SIGTERM)|bit(unix.SIGHUP), 0)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT} {
 		unix.Kill(os.Getpid(), sig)
-		if err := s.wait(-1); err != nil {
+		if err := s.wait(-1, -1); err != nil {
 			fmt.Println(err)
 		}
 		if sig != unix.SIGTERM {
@@ -184,7 +184,7 @@ func TestOwnDescriptors(t *testing.T) {
 
 func ownDescriptors() {
 	before, found := descriptors(), false
-	if _, err := New(0); err != nil {
+	if _, err := New(0, 0); err != nil {
 		fmt.Println(err)
 	}
 	for _, fd := range descriptors() {
@@ -226,5 +226,22 @@ func inherited() {
 	for _, fd := range []int{3, 4, 5, own} {
 		_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		fmt.Print(err == nil, " ")
+	}
+}
+
+// TestParsePID reads what the kernel tells of a pidfd.
+func TestParsePID(t *testing.T) {
+	for text, want := range map[string]string{
+		"pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t1\nPid:\t4711\nNSpid:\t4711\n": "4711 <nil>",
+		"pos:\t0\nPid:\t0\nNSpid:\t0\n":                                               "0 no such process",
+		"pos:\t0\nPid:\t-1\n":                                                         "-1 no such process",
+		"pos:\t0\nPid:\tx\n":                                                          `0 strconv.Atoi: parsing "x": invalid syntax`,
+		"pos:\t0\nNSpid:\t3\n":                                                        "0 no data available",
+		"":                                                                            "0 no data available",
+	} {
+		pid, err := parsePID([]byte(text))
+		if got := fmt.Sprint(pid, " ", err); got != want {
+			t.Errorf("%q: %s; want %s", text, got, want)
+		}
 	}
 }

@@ -101,13 +101,19 @@ func (q *queue) take() (info siginfo, ok bool) {
 	return info, true
 }
 
-// wait waits until a signal has come; timeout is in milliseconds, and -1 for
-// ever.
-func (q *queue) wait(timeout int) error {
+// wait waits until a signal has come, or something can be read from also, if that is
+// not -1; timeout is in milliseconds, and -1 for ever.
+func (q *queue) wait(timeout, also int) error {
 	if err := q.drain(); err != nil || len(q.list) > 0 {
 		return err
 	}
-	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}}
+	return q.poll(timeout, also)
+}
+
+// poll waits until a signal comes, or something can be read from also, if that is not
+// -1; timeout is as for wait.
+func (q *queue) poll(timeout, also int) error {
+	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}, {Fd: int32(also), Events: unix.POLLIN}}
 	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR {
 		return fmt.Errorf("poll: %w", err)
 	}

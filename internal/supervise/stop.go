@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -16,10 +18,14 @@ import (
 func (s *Supervisor) stop() {
 	for {
 		w := s.lookout()
-		unix.Kill(os.Getpid(), unix.SIGSTOP)
+		if !s.stopSelf() {
+			w.end()
+			s.sendGroup(unix.SIGCONT)
+			return
+		}
 		w.end()
 		woken := s.resumed(w)
-		b, err := readProc(s.Payload, "stat")
+		b, err := readProc(s.payload, "stat")
 		stopped := err != nil || isStopped(b)
 		if woken && stopped {
 			s.sendGroup(unix.SIGCONT)
@@ -29,6 +35,16 @@ func (s *Supervisor) stop() {
 			return
 		}
 	}
+}
+
+// stopSelf stops this process, and comes back when it goes on. It reports whether it
+// could: the kernel spares a PID 1 that, and so the supervisor above stops it.
+func (s *Supervisor) stopSelf() bool {
+	told := s.above.tell(plan.TellStops)
+	if os.Getpid() != 1 {
+		return unix.Kill(os.Getpid(), unix.SIGSTOP) == nil
+	}
+	return told && s.poll(-1, -1) == nil
 }
 
 // resumed takes the signals from the list that a SIGCONT makes void, and those of
@@ -51,7 +67,7 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 func (s *Supervisor) stopPayload() {
 	s.sendGroup(unix.SIGSTOP)
 	for range 1000 {
-		if b, err := readProc(s.Payload, "stat"); err != nil || isStopped(b) {
+		if b, err := readProc(s.payload, "stat"); err != nil || isStopped(b) {
 			return
 		}
 		time.Sleep(time.Millisecond)

@@ -25,16 +25,20 @@ type Supervisor struct {
 	doubtful uint64
 	pause    time.Duration
 	following
+	rest  rest
+	above above
 }
 
 // New has the signals that come from now on kept for the payload. It belongs
 // before the clone: what comes before it is not passed on. spared are the signals
-// that the caller blocks or ignores; bit n-1 is signal n.
-func New(spared uint64) (*Supervisor, error) {
-	s := &Supervisor{terminal: foreground(), queue: queue{spared: spared}}
+// that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the descriptor
+// of a socket to the supervisor of an earlier stage of the chain, or 0.
+func New(spared uint64, aboveFD int) (*Supervisor, error) {
+	s := &Supervisor{terminal: foreground(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
+	s.above.tell(plan.TellSupervises)
 	return s, nil
 }
 
@@ -49,6 +53,7 @@ func (s *Supervisor) Interrupt() *plan.Interrupt {
 func (s *Supervisor) Adopt(p *plan.Process) error {
 	s.Process = p
 	s.payload = p.PidFD
+	s.rest.told, s.rest.begun = p.Rest(), p.Rest() >= 0
 	if !p.Direct() {
 		// If its parent has not reaped it by now, the PID is the payload's; else
 		// the parent is about to end.
@@ -74,6 +79,9 @@ func (s *Supervisor) Adopt(p *plan.Process) error {
 // has. If that takes long, warn is told so.
 func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error) {
 	defer s.giveBack()
+	if status, ended, err := s.awaitPayload(); err != nil || ended {
+		return status, err
+	}
 	if s.Process.Watch != nil {
 		return s.follow(warn)
 	}
@@ -87,6 +95,7 @@ func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error
 			return 0, err
 		}
 		s.handleAll()
+		s.stopAsTold()
 	}
 }
 
@@ -147,11 +156,11 @@ func (s *Supervisor) end(status unix.WaitStatus) unix.WaitStatus {
 	if s.killed != 0 && status.Signaled() && status.Signal() == unix.SIGKILL {
 		status = unix.WaitStatus(s.killed)
 	}
-	return status
+	return s.atRest(status)
 }
 
-// Exit ends this process as another one has ended.
-func Exit(status unix.WaitStatus) {
+// Exit ends this process as another one has ended. aboveFD is as for [New].
+func Exit(status unix.WaitStatus, aboveFD int) {
 	if !status.Signaled() {
 		plan.Exit(status.ExitStatus())
 	}
@@ -161,5 +170,6 @@ func Exit(status unix.WaitStatus) {
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	dieOf(sig)
 	// PID 1 of a PID namespace does not die of its own signals.
+	(&above{fd: aboveFD}).tell(plan.TellDies, byte(sig))
 	plan.Exit(128 + int(sig))
 }

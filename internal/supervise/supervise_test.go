@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		ownDescriptors()
 		return
 	}
-	s, err := New(0)
+	s, err := New(0, 0)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -54,13 +54,13 @@ func listening(s *Supervisor, what string) {
 	case "ended":
 		err = adoptEnded()
 	case "exit":
-		Exit(unix.WaitStatus(unix.SIGQUIT))
+		Exit(unix.WaitStatus(unix.SIGQUIT), 0)
 	case "fault":
 		var p *int
 		fmt.Println(*p)
 	case "sent":
 		fmt.Println("ready")
-		for s.wait(-1) == nil {
+		for s.wait(-1, -1) == nil {
 			for info, ok := s.take(); ok; info, ok = s.take() {
 				if info.signal() != unix.SIGURG {
 					fmt.Println(int(info.signo), info.sentBy(os.Getppid()))

@@ -122,9 +122,12 @@ func (t *tail) seal(c *Chain, links []Link, p stage.Program) {
 		t.Add(plan.KeepOpen(plan.Int(int64(fd))))
 	}
 	h := t.Host.Handover
+	if h.Supervisor > 0 {
+		t.Add(plan.KeepOpen(plan.Int(int64(h.Supervisor))))
+	}
 	by := plan.Ref(sealed)
 	if t.Host.SelfFD >= 0 {
-		t.Add(plan.Dup3(sealed, t.Host.SelfFD))
+		t.Add(plan.Dup3(sealed, t.Host.SelfFD, false))
 		by = plan.Int(int64(t.Host.SelfFD))
 	} else {
 		h.Program = p.Path

@@ -73,7 +73,7 @@ func (t *tail) copyNext(path string) error {
 		t.Add(plan.Sigmask(t.Host.Sigmask))
 	}
 	if t.NextFD >= 0 {
-		t.Add(plan.Dup3(sealed, t.NextFD), plan.Close(sealed))
+		t.Add(plan.Dup3(sealed, t.NextFD, false), plan.Close(sealed))
 		return nil
 	}
 	t.Add(plan.KeepOpen(plan.Ref(sealed)), plan.Close(t.Next))

@@ -38,7 +38,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 		}
 	}
 	s.ClonesLater = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
-	t := tail{State: s, payload: payload, path: path}
+	t := tail{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
 	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil || chooser(links) != "") && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
 	if err := t.again(c, links); err != nil {
@@ -111,8 +111,25 @@ func (t *tail) stages(links []Link) error {
 		if err := t.OpenLateProc(); err != nil {
 			return &UsageError{t.Name, err}
 		}
+		t.keepSupervisor()
 	}
 	return nil
+}
+
+// keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
+// stage, which leaves the one above this process to what it executes. It belongs
+// before a limit on descriptors.
+func (t *tail) keepSupervisor() {
+	if t.kept || !t.NextStage || !t.Plan.Cloned() || t.Plan.InJoiner() {
+		return
+	}
+	t.kept, t.supervisor = true, 0
+	if t.followName != "" {
+		return // who follows its payload learns otherwise what becomes of it
+	}
+	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {
+		t.Plan.KeepSupervisor(t.Name, t.supervisor)
+	}
 }
 
 // supervised adds a clone for a stage that needs a supervisor, if no stage makes
@@ -229,6 +246,10 @@ type tail struct {
 	// follower is the stage that has yet to follow the child, or nil.
 	follower   stage.Supervised
 	followName string
+	// supervisor is a descriptor to be left to the next stage, or 0; kept is set once
+	// it is one to the supervisor that this plan makes.
+	supervisor int
+	kept       bool
 }
 
 // dieWithParent has this process die with its parent if a stage wants that. If the
@@ -284,6 +305,9 @@ func (t *tail) release() {
 	if t.Host.SelfFD >= 0 && !t.NextStage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
 	}
+	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.NextStage && !t.Plan.Cloned() {
+		t.Add(plan.Tell(fd, plan.TellExecutes))
+	}
 	t.restore()
 }
 
@@ -316,6 +340,9 @@ func (t *tail) hand() {
 		h.Ambient = true
 	case t.Host.Handover.Ambient:
 		h.Ambient = true
+	}
+	if h.Supervisor = t.supervisor; h.Supervisor > 0 {
+		t.Add(plan.KeepOpen(plan.Int(int64(h.Supervisor))))
 	}
 	if v := h.Variable(); v != "" {
 		t.env = append(t.env, v)

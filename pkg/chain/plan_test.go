@@ -59,6 +59,7 @@ func fakeHost(uid uint32) *stage.Host {
 		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
 		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
 		Root:        func() (int, error) { return unix.Open("testdata/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
+		SpareFD:     func() int { return 1023 },
 		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
 		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
 		Helper: func(name string) string { return "/usr/bin/" + name },

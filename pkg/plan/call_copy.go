@@ -30,7 +30,11 @@ func Seal(fd *Result) *Op {
 			{unix.F_SEAL_GROW, "F_SEAL_GROW"}, {unix.F_SEAL_WRITE, "F_SEAL_WRITE"}}))
 }
 
-// Dup3 is dup3(2) to a number, which stays open when a program is executed.
-func Dup3(fd *Result, to int) *Op {
-	return call("dup3", unix.SYS_DUP3, Ref(fd), Int(int64(to)), Int(0))
+// Dup3 is dup3(2) to a number, which is closed when a program is executed, or not.
+func Dup3(fd *Result, to int, cloexec bool) *Op {
+	flags := Int(0)
+	if cloexec {
+		flags = Sym("O_CLOEXEC", unix.O_CLOEXEC)
+	}
+	return call("dup3", unix.SYS_DUP3, Ref(fd), Int(int64(to)), flags)
 }

@@ -101,10 +101,33 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 
 // Peek looks at the socket to the supervisor. While that has its end open and
 // says nothing the kernel says EAGAIN; at the end of file, 0.
-func Peek(fd *Result) *Op {
-	return call("recvfrom", unix.SYS_RECVFROM, Ref(fd), Ptr(Reserve(`""`, 1)), Int(1),
+func Peek(fd Arg) *Op {
+	return call("recvfrom", unix.SYS_RECVFROM, fd, Ptr(Reserve(`""`, 1)), Int(1),
 		Sym("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
 		Except(unix.EAGAIN).Exactly(1)
+}
+
+// What a stage tells the supervisor that an earlier one has left it, by one
+// message: [Plan.KeepSupervisor].
+const (
+	// TellExecutes says that what comes next is the payload. Once the socket is
+	// closed, it is there.
+	TellExecutes = 'x'
+	// TellSupervises says that the stage is a supervisor itself, and takes signals.
+	TellSupervises = 's'
+	// TellStops asks to be stopped: a PID 1 cannot stop itself.
+	TellStops = 't'
+	// TellDies is followed by the number of the signal of which the stage would
+	// die, were it not a PID 1.
+	TellDies = 'k'
+)
+
+// Tell is sendto(2) of what is to come to the supervisor of an earlier stage. That
+// may be gone, and a filter may forbid it.
+func Tell(fd int, what byte) *Op {
+	return call("sendto", unix.SYS_SENDTO, Int(int64(fd)), Bytes([]byte{what}), Int(1),
+		Sym("MSG_NOSIGNAL|MSG_DONTWAIT", unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT), Null(), Int(0)).
+		Except(unix.EPIPE, unix.EAGAIN, unix.EPERM, unix.EACCES, unix.ENOSYS)
 }
 
 // Close is close(2).

@@ -63,7 +63,9 @@ type Process struct {
 	plan   *Plan
 	layout *layout
 	sock   int
-	ends   []func()
+	// rest is our end of the socket that the rest of the chain keeps, or -1.
+	rest int
+	ends []func()
 }
 
 // Start performs the caller's ops and clones. The child goes on by itself up to
@@ -78,11 +80,19 @@ func (p *Plan) Start() (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	ours, childs, err := pair()
 	if err != nil {
-		return nil, fmt.Errorf("socketpair: %w", err)
+		return nil, err
 	}
-	ours, childs := pair[0], pair[1]
+	rest, childsRest := -1, -1
+	if p.rest != nil {
+		if rest, childsRest, err = pair(); err != nil {
+			return nil, err
+		}
+		for _, s := range p.rest.set {
+			s.put(uint64(childsRest))
+		}
+	}
 	// The child's messages carry its PID, translated into our namespace.
 	if err := unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return nil, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
@@ -108,6 +118,9 @@ func (p *Plan) Start() (*Process, error) {
 	runtimeAfterFork()
 	r.result, r.done = pid, 1
 	unix.Close(childs)
+	if childsRest >= 0 {
+		unix.Close(childsRest)
+	}
 	if int(pid) < 0 {
 		unix.Close(ours)
 		return nil, p.failure(l, at)
@@ -115,8 +128,17 @@ func (p *Plan) Start() (*Process, error) {
 	return &Process{
 		PID: int(pid), Payload: int(pid),
 		PidFD: int(*(*int32)(p.args.at)),
-		plan:  p, layout: l, sock: ours,
+		plan:  p, layout: l, sock: ours, rest: rest,
 	}, nil
+}
+
+// pair makes a socket between supervisor and child.
+func pair() (ours, childs int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fmt.Errorf("socketpair: %w", err)
+	}
+	return pair[0], pair[1], nil
 }
 
 // upTo performs the caller's items before record end: its clone.
@@ -167,6 +189,10 @@ func (c *Process) Setup() error {
 	}
 	op := c.plan.items[c.layout.index[c.reached()]].op
 	if status.Signaled() {
+		// Who has sent it to the process group has sent it to this one too.
+		if given := c.plan.Interrupt.soon(); given != nil {
+			return given
+		}
 		return &Killed{Stage: op.Stage, Op: op.String(), Signal: status.Signal()}
 	}
 	return &StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
@@ -325,6 +351,10 @@ func (c *Process) IsPID1() bool { return c.plan.pid1 }
 // Direct reports whether the process that was cloned is the payload; else an
 // init or a joiner stands between.
 func (c *Process) Direct() bool { return c.plan.between == Caller }
+
+// Rest is the supervisor's end of a socket on which the rest of the chain tells
+// what it comes to ([Tell]), or -1 if the payload is what the plan executes.
+func (c *Process) Rest() int { return c.rest }
 
 // Trace writes each op that was done, and its result.
 func (c *Process) Trace(w io.Writer) {

@@ -25,6 +25,18 @@ func (i *Interrupt) err() error {
 	return i.Err()
 }
 
+// soon is err a moment later, for what is on its way.
+func (i *Interrupt) soon() error {
+	if i == nil {
+		return nil
+	}
+	if err := i.Err(); err != nil {
+		return err
+	}
+	unix.Poll([]unix.PollFd{{Fd: int32(i.FD), Events: unix.POLLIN}}, 10)
+	return i.Err()
+}
+
 // wait waits until fd is readable, and tells why the start is to be given up if
 // that comes first. timeout is in milliseconds; -1 is none.
 func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {

@@ -149,6 +149,9 @@ func (l *layout) fillIn(p *Plan) {
 	}
 	if p.sync != nil {
 		p.sync.set, p.ours.set = nil, nil
+		if p.rest != nil {
+			p.rest.set = nil
+		}
 	}
 	l.head.log = l.take(logSize)
 	l.head.count = uintptr(len(l.index))

@@ -187,7 +187,10 @@ type Plan struct {
 	copies bool
 	// sync is the child's end of the socket to the supervisor, ours the other.
 	sync, ours *Result
-	args       *Mem
+	// rest is the child's end of another such socket, which what the plan executes
+	// keeps; nil if that is not a stage.
+	rest *Result
+	args *Mem
 
 	// LeftOut gets what outside steps find missing of what was asked for only if
 	// possible; nil drops it.
@@ -357,7 +360,17 @@ func (p *Plan) Alive(stage string) {
 	if p.who == Caller {
 		panic("plan: no supervisor without a clone")
 	}
-	p.Add(stage, Peek(p.sync))
+	p.Add(stage, Peek(Ref(p.sync)))
+}
+
+// KeepSupervisor appends an op that gives the child a socket to the supervisor, as
+// descriptor fd, for the rest of a chain: see [Tell].
+func (p *Plan) KeepSupervisor(stage string, fd int) {
+	if p.who == Caller {
+		panic("plan: no supervisor without a clone")
+	}
+	p.rest = p.NewResult("supervisor")
+	p.Add(stage, Dup3(p.rest, fd, true))
 }
 
 // send appends the op that tells the supervisor that the child is there. It

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // handoverName is the variable by which stages that execute one another, in a
@@ -25,6 +27,9 @@ type Handover struct {
 	Net bool
 	// Joined says that the mount namespace is one of others.
 	Joined bool
+	// Supervisor is the descriptor of a socket to the supervisor that an earlier
+	// stage has left above this process, or 0: [plan.Tell].
+	Supervisor int
 	// Program is the path of the program that this process is a sealed copy of,
 	// or "".
 	Program string
@@ -43,6 +48,9 @@ func (h Handover) String() string {
 	}
 	if h.Joined {
 		words = append(words, "joined")
+	}
+	if h.Supervisor > 0 {
+		words = append(words, fmt.Sprintf("supervisor=%d", h.Supervisor))
 	}
 	if h.Program != "" {
 		words = append(words, programWord+h.Program) // the last: it may hold any byte
@@ -70,6 +78,9 @@ func (h Handover) held(host *Host) Handover {
 	}
 	h.Ambient = h.Ambient && host.Permitted != 0 && host.Ambient == host.Permitted
 	h.Net = h.Net && !machineNet()
+	if !takeSupervisor(h.Supervisor) {
+		h.Supervisor = 0
+	}
 	if h.Program != "" {
 		p, err := program()
 		if err != nil || !strings.HasPrefix(p.Path, "/memfd:") {
@@ -77,6 +88,35 @@ func (h Handover) held(host *Host) Handover {
 		}
 	}
 	return h
+}
+
+// takeSupervisor reports whether fd may be a socket to a supervisor. Then nobody
+// but who is told of it again gets it.
+func takeSupervisor(fd int) bool {
+	if fd <= 2 {
+		return false
+	}
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil || domain != unix.AF_UNIX {
+		return false
+	}
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_SEQPACKET {
+		return false
+	}
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC)
+	return err == nil
+}
+
+// spareFD is a descriptor that is not open and that no plan comes to, or 0: they are
+// given from 0 on. limit is RLIMIT_NOFILE.
+func spareFD(limit uint64) int {
+	for fd := int(min(limit, 1024)) - 1; fd >= 128; fd-- {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			return fd
+		}
+	}
+	return 0
 }
 
 // takeHandover removes the variable from an environment and reads it.
@@ -101,6 +141,7 @@ func takeHandover(env []string) ([]string, Handover) {
 					h.Unmapped = true
 				}
 				fmt.Sscanf(w, "gid=%d", &h.GID)
+				fmt.Sscanf(w, "supervisor=%d", &h.Supervisor)
 			}
 		}
 		return ok

@@ -64,6 +64,8 @@ type Host struct {
 	ReadDir func(path string) ([]fs.DirEntry, error)
 	// Root opens the root directory, to look names up in it.
 	Root func() (fd int, err error)
+	// SpareFD is a descriptor that is not open, or 0 if there is none.
+	SpareFD func() int
 	// Rlimit returns the soft and hard limit of a resource that the caller has.
 	Rlimit func(resource int) (soft, hard uint64)
 	// LandlockABI is the kernel's Landlock ABI, 0 if there is none.
@@ -187,6 +189,7 @@ func ThisHost() *Host {
 		h.Raised = append(h.Raised, Rlimit(l))
 	}
 	h.Rlimit = h.rlimit
+	h.SpareFD = func() int { soft, _ := h.rlimit(unix.RLIMIT_NOFILE); return spareFD(soft) }
 	h.Look = h.look
 	h.Parent = os.Getppid()
 	var sig int32

@@ -235,6 +235,10 @@ func (s *State) DieWithSupervisor() {
 func (s *State) DieWithParent(sig unix.Signal, parent int) {
 	s.dies, s.parent = sig, parent
 	s.Add(plan.ParentDeathSignal(sig), plan.Getppid(parent))
+	if fd := s.Host.Handover.Supervisor; fd > 0 {
+		// A parent outside of the PID namespace has no number here.
+		s.Add(plan.Peek(plan.Int(int64(fd))).Hint(0, "the supervisor is gone"))
+	}
 }
 
 // AtEnd has the stage that is planning look at the plan once it is complete.

@@ -1,0 +1,172 @@
+package supervise
+
+import (
+	"errors"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A rest is what the supervisor knows of a payload that is a stage, with the rest
+// of a chain, which has yet to execute what was asked for.
+type rest struct {
+	// told is a socket on which it tells what it comes to, or -1.
+	told int
+	// begun is set if there was one.
+	begun bool
+	// there is set once the payload is, or another supervisor, which knows what
+	// becomes of a signal.
+	there bool
+	// supervises is set if it is that supervisor.
+	supervises bool
+	// executes is set once only the execution of the payload is left.
+	executes bool
+	// stops is set if it asks to be stopped, and dies is the signal of which it
+	// would have ended; both as a PID 1 that cannot do that by itself.
+	stops bool
+	dies  unix.Signal
+}
+
+// hear takes what the rest of the chain tells.
+func (r *rest) hear() {
+	for r.told >= 0 {
+		var b [2]byte
+		n, _, err := unix.Recvfrom(r.told, b[:], unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return
+		case err != nil || n == 0:
+			unix.Close(r.told)
+			r.told, r.there = -1, true
+			return
+		}
+		switch b[0] {
+		case plan.TellExecutes:
+			r.executes = true
+		case plan.TellSupervises:
+			r.executes, r.there, r.supervises = true, true, true
+		case plan.TellStops:
+			r.stops = true
+		case plan.TellDies:
+			r.dies = unix.Signal(b[1])
+		}
+	}
+}
+
+// awaitPayload waits until the rest of the chain has executed the payload, or has a
+// supervisor itself, or has ended: then it returns the status. A signal that asks for the end ends that too, as
+// it does before the first program is executed; others are kept for the payload.
+func (s *Supervisor) awaitPayload() (status unix.WaitStatus, ended bool, err error) {
+	for s.rest.told >= 0 {
+		if status, ended, err = s.reap(); err != nil || ended {
+			return status, ended, err
+		}
+		var given *Ended
+		err := s.asked()
+		// The payload may have been there before the signal came.
+		if s.rest.hear(); s.rest.told < 0 || s.rest.there {
+			return 0, false, nil
+		}
+		switch {
+		case errors.As(err, &given) && s.killed == 0:
+			s.killed = given.Signal
+			s.send(unix.SIGKILL)
+		case err != nil && given == nil:
+			return 0, false, err
+		}
+		if err := s.poll(-1, s.rest.told); err != nil {
+			return 0, false, err
+		}
+	}
+	return 0, false, nil
+}
+
+// stopAsTold stops this process if the rest of the chain asks for that. A child of
+// ours that can stop itself does.
+func (s *Supervisor) stopAsTold() {
+	s.rest.hear()
+	if !s.rest.stops {
+		return
+	}
+	s.rest.stops = false
+	if s.IsPID1() || !s.Direct() {
+		s.stopPayload()
+		s.stop()
+	}
+}
+
+// crashed is the exit status of the runtime of a stage that is a PID 1 and gets a
+// signal, of the terminal say, before it can be told what to do on that.
+const crashed = 2
+
+// atRest is the status of a payload that ended with status, if the rest of the
+// chain has told, or would have, that it was another one.
+func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
+	if !s.rest.begun {
+		return status
+	}
+	s.rest.hear()
+	if sig := s.rest.dies; sig != 0 && !status.Signaled() && status.ExitStatus() == 128+int(sig) {
+		return unix.WaitStatus(sig)
+	}
+	if code := status.ExitStatus(); s.rest.executes || status.Signaled() || code != crashed && code <= 128 {
+		return status
+	}
+	s.more()
+	var given *Ended
+	switch {
+	case s.killed != 0:
+		return unix.WaitStatus(s.killed)
+	case errors.As(s.asked(), &given):
+		return unix.WaitStatus(given.Signal)
+	}
+	return status
+}
+
+// tellGroup tells another supervisor below that a signal that it is about to get is
+// for a process group: that its terminal would have sent it.
+func (r *rest) tellGroup(sig unix.Signal) {
+	if r.supervises && r.told >= 0 {
+		unix.Sendto(r.told, []byte{tellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
+	}
+}
+
+const tellGroup = 'g'
+
+// above is a socket to the supervisor of an earlier stage.
+type above struct {
+	fd int // or 0
+	// group are signals that it has sent for a process group, and that have yet to
+	// come.
+	group uint64
+}
+
+// tell tells something to that supervisor, if there is one, and reports whether it
+// did.
+func (a *above) tell(what ...byte) bool {
+	return a.fd > 0 && unix.Sendto(a.fd, what, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil) == nil
+}
+
+// sentToGroup reports whether that supervisor has told that the signal, which has
+// come, is for a process group.
+func (a *above) sentToGroup(sig unix.Signal) bool {
+	for a.fd > 0 {
+		var b [2]byte
+		n, _, err := unix.Recvfrom(a.fd, b[:], unix.MSG_DONTWAIT)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			break
+		}
+		if b[0] == tellGroup && 0 < b[1] && b[1] <= numSignals {
+			a.group |= bit(unix.Signal(b[1]))
+		}
+	}
+	is := a.group&bit(sig) != 0
+	a.group &^= bit(sig)
+	return is
+}

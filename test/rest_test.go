@@ -1,0 +1,131 @@
+package test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rests are chains of programs that execute one another. Most of their start goes by
+// in stages that are the payload of a supervisor, and PID 1 some.
+var rests = []string{
+	"HK_FUSE=0 hk-unshare --user --pid hk-idmap --root hk-limit --core 0 hk-limit --core 0 hk-setuser --no-new-privs",
+	"HK_FUSE=0 hk-unshare --user --pid --init hk-idmap --root hk-limit --core 0 hk-setuser --no-new-privs",
+	"hk-unshare --user --pid hk-idmap --root hk-unshare --pid hk-setuser --caps none",
+	"hk-unshare --user --pid --setsid hk-idmap --root hk-unshare --pid --init hk-unshare --pid",
+}
+
+// TestSignalInRest ends chains at any moment of their start: by a signal to the
+// process that was started, and as the terminal does, to all of its group. Each ends
+// by that signal.
+func TestSignalInRest(t *testing.T) {
+	for _, line := range rests {
+		for _, group := range []bool{false, true} {
+			if group && strings.Contains(line, "--setsid") {
+				continue
+			}
+			for i := range 45 {
+				sig := []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}[i%3]
+				j := start(t, line, "sleep", "1106")
+				time.Sleep(time.Duration(slow) * time.Duration(2000+rand.IntN(14000)) * time.Microsecond)
+				to := j.Process.Pid // not waited for yet
+				if group {
+					to = -to
+				}
+				unix.Kill(to, sig)
+				if got, want := j.end(), signalName(sig); got != want {
+					t.Errorf("%s: to its group: %v: ended with %s; want %s", line, group, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestSignalInStage ends a chain while a stage of the rest of it waits for a filter on
+// its standard input, as PID 1 and below an init. The payload does not start.
+func TestSignalInStage(t *testing.T) {
+	for _, init := range []string{"", " --init"} {
+		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+			line := "HK_FUSE=0 hk-unshare --user --pid" + init + " hk-idmap --root hk-limit --core 0 hk-seccomp --profile -"
+			j := newJob(t, line, "echo", "started")
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			j.Stdin = r
+			j.begin()
+			r.Close()
+			above := newProcess(j.Process.Pid)
+			within(t, "a stage that reads: "+line, func() bool {
+				for _, p := range append(above.children(), grandchildren(above)...) {
+					if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", p.pid)); strings.HasPrefix(string(b), fmt.Sprintf("%d 0x0 ", unix.SYS_READ)) {
+						return true
+					}
+				}
+				return false
+			})
+			j.Process.Signal(sig)
+			if got, want := j.end(), signalName(sig); got != want {
+				t.Errorf("%s: ended with %s; want %s", line, got, want)
+			}
+			if text, _ := j.out.ReadString('\n'); text != "" {
+				t.Errorf("%s: the payload started: %q", line, text)
+			}
+		}
+	}
+}
+
+// TestSupervisorGoneInRest kills a supervisor while a stage of the rest of its chain
+// has just changed its user ID, by which the kernel drops the parent-death signal. The
+// payload, which would be PID 1 and so have no parent to look for, does not start. The
+// control is one whose supervisor is not killed.
+func TestSupervisorGoneInRest(t *testing.T) {
+	require(t, "strace", have("strace"))
+	require(t, "root", os.Getuid() == 0)
+	for _, init := range []string{"", " --init"} {
+		for _, kill := range []bool{false, true} {
+			dir := t.TempDir()
+			os.Chmod(dir, 0o777)
+			os.Chmod(filepath.Dir(dir), 0o755)
+			ran := filepath.Join(dir, "ran")
+			line := "HK_FUSE=0 strace -D -f -qq -o /dev/null -e trace=setresuid -e inject=setresuid:delay_exit=" + fmt.Sprint(500000*slow) +
+				" hk-unshare --pid" + init + " hk-setuser --user 65534 --caps none"
+			j := start(t, line, "touch", ran)
+			above := newProcess(j.Process.Pid)
+			var child process
+			within(t, line+": a child that has changed its user ID", func() bool {
+				for _, p := range append(above.children(), grandchildren(above)...) {
+					if strings.Contains(p.status("Uid"), "65534") && p.start != "" {
+						child = p
+					}
+				}
+				return child.pid != 0
+			})
+			if kill {
+				above.signal(unix.SIGKILL)
+			}
+			within(t, fmt.Sprintf("%s: the end of process %d, killed: %v", line, child.pid, kill), func() bool {
+				return stat(child.pid)[19] != child.start || stat(child.pid)[0] == "Z"
+			})
+			j.end()
+			if _, err := os.Stat(ran); (err == nil) == kill {
+				t.Errorf("%s: killed: %v; the payload ran: %v", line, kill, err == nil)
+			}
+		}
+	}
+}
+
+func grandchildren(p process) (list []process) {
+	for _, c := range p.children() {
+		list = append(list, c.children()...)
+	}
+	return list
+}
