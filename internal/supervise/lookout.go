@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -26,11 +27,13 @@ type lookout struct {
 	// pause is the time between two looks.
 	pause unix.Timespec
 	// follow is set if signals for us are looked at: pipe has those that the
-	// handler has written, and status is our /proc/PID/status.
-	follow bool
-	pipe   [1]unix.PollFd
-	status uintptr
-	buf    [4096]byte
+	// handler has written, and status are the first of /proc/PID/task/*/status of
+	// our threads.
+	follow  bool
+	pipe    [1]unix.PollFd
+	status  [16]uintptr
+	threads int
+	buf     [4096]byte
 }
 
 // lookout starts one, if there is a procfs in which to look.
@@ -40,13 +43,14 @@ func (s *Supervisor) lookout() *lookout {
 		return nil
 	}
 	defer unix.Close(stat)
-	status, err := unix.Open("/proc/self/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(status)
 	w := &lookout{self: uintptr(os.Getpid()), stat: uintptr(stat), pause: unix.Timespec{Nsec: 50e6},
-		follow: s.Process.Watch != nil, status: uintptr(status)}
+		follow: s.Process.Watch != nil}
+	if w.follow {
+		defer w.closeThreads()
+		if !w.openThreads() {
+			return nil
+		}
+	}
 	w.pipe[0] = unix.PollFd{Fd: int32(s.pipe), Events: unix.POLLIN}
 	runtimeBeforeFork()
 	pid := w.fork()
@@ -56,6 +60,24 @@ func (s *Supervisor) lookout() *lookout {
 	}
 	w.pid = pid
 	return w
+}
+
+// openThreads opens what procfs tells of our threads, of which there are some six.
+func (w *lookout) openThreads() bool {
+	threads, _ := filepath.Glob("/proc/self/task/*/status")
+	for _, t := range threads {
+		if fd, err := unix.Open(t, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil && w.threads < len(w.status) {
+			w.status[w.threads] = uintptr(fd)
+			w.threads++
+		}
+	}
+	return w.threads > 0
+}
+
+func (w *lookout) closeThreads() {
+	for _, fd := range w.status[:w.threads] {
+		unix.Close(int(fd))
+	}
 }
 
 // fork returns the PID of the lookout, or -1. The lookout does not return.
@@ -112,24 +134,34 @@ func (w *lookout) read(fd uintptr) uintptr {
 	return n
 }
 
-// awaited reports whether a signal has come for us since we looked.
+// awaited reports whether a signal has come for us since we looked, one that tells of
+// a child. It may be in the pipe, or pending; or a thread has taken it, and was stopped
+// on the way to the handler: then that thread blocks all signals.
 //
 //go:nosplit
 //go:norace
 func (w *lookout) awaited() bool {
 	var none unix.Timespec
 	n, _, e := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.pipe)), 1, uintptr(unsafe.Pointer(&none)), 0, 0, 0)
-	return e == 0 && n == 1 || childPending(w.buf[:w.read(w.status)])
+	if e == 0 && n == 1 {
+		return true
+	}
+	for i := 0; i < w.threads; i++ {
+		n := w.read(w.status[i])
+		if hasChild(w.buf[:n], "\nShdPnd:\t") || hasChild(w.buf[:n], "\nSigBlk:\t") {
+			return true
+		}
+	}
+	return false
 }
 
-// childPending reads /proc/PID/status: whether SIGCHLD has been sent to the
-// process and it has not got it yet.
+// hasChild reads /proc/PID/status: whether SIGCHLD is in the set that a line has after
+// name.
 //
 //go:nosplit
 //go:norace
-func childPending(b []byte) bool {
-	const name = "\nShdPnd:\t"
-	const digit = len(name) + 16 - 1 - (int(unix.SIGCHLD)-1)/4
+func hasChild(b []byte, name string) bool {
+	digit := len(name) + 16 - 1 - (int(unix.SIGCHLD)-1)/4
 	for i := 0; i+digit < len(b); i++ {
 		j := 0
 		for j < len(name) && b[i+j] == name[j] {

@@ -188,7 +188,7 @@ func TestIsStopped(t *testing.T) {
 	}
 }
 
-func TestChildPending(t *testing.T) {
+func TestHasChild(t *testing.T) {
 	for in, want := range map[string]bool{
 		"SigPnd:\t0000000000010000\nShdPnd:\t0000000000010000\nSigBlk:": true,
 		"SigPnd:\t0000000000010000\nShdPnd:\t0000000000000000\nSigBlk:": false,
@@ -199,8 +199,8 @@ func TestChildPending(t *testing.T) {
 		"\nShdPnd:\tfffffff":                                            false,
 		"":                                                              false,
 	} {
-		if got := childPending([]byte(in)); got != want {
-			t.Errorf("childPending(%q) = %v; want %v", in, got, want)
+		if got := hasChild([]byte(in), "\nShdPnd:\t"); got != want {
+			t.Errorf("hasChild(%q) = %v; want %v", in, got, want)
 		}
 	}
 }
@@ -213,7 +213,8 @@ func FuzzProc(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		isStopped(b)
-		childPending(b)
+		hasChild(b, "\nSigBlk:\t")
+		parsePID(b)
 		if sets, err := parseSignals(b); err != nil && sets != (signalSets{}) {
 			t.Errorf("parseSignals = %v, %v", sets, err)
 		}
