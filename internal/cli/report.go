@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"hk/pkg/chain"
@@ -56,6 +57,11 @@ func report(stage string, status *status, err error) int {
 	}
 	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
 		ev.Hint = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+	}
+	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
+		var limit unix.Rlimit
+		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+		ev.Hint = fmt.Sprintf("RLIMIT_NOFILE (ulimit -n) is %d, too few for what a stage opens; hk-limit --nofile sets it for the payload alone", limit.Cur)
 	}
 	ev.Error = err.Error()
 	complain(ev.Stage, ev.Error, ev.Hint)

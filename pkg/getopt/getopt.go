@@ -23,6 +23,9 @@ import (
 // is there twice is called twice.
 type Flags struct {
 	list []flag
+	// Foreign tells what a long flag of another program is called here, or "": the
+	// error of an unknown flag says so. It may be nil.
+	Foreign func(name string) string
 }
 
 type flag struct {
@@ -65,7 +68,7 @@ func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
 }
 
 // Reset takes all flags away, and keeps the memory for others.
-func (f *Flags) Reset() { f.list = f.list[:0] }
+func (f *Flags) Reset() { *f = Flags{list: f.list[:0]} }
 
 // Names lists the long names, in the order in which they were added.
 func (f *Flags) Names() []string {
@@ -106,6 +109,9 @@ func (f *Flags) long(text string, words []string) ([]string, error) {
 	fl := f.find(func(fl *flag) bool { return fl.name == name })
 	switch {
 	case name == "" || fl == nil:
+		if f.Foreign != nil && f.Foreign(name) != "" {
+			return nil, fmt.Errorf("unknown flag --%s: here it is %s", printable(name), f.Foreign(name))
+		}
 		return nil, fmt.Errorf("unknown flag --%s", printable(name))
 	case given:
 	case fl.optional:

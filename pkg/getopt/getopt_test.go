@@ -21,7 +21,7 @@ func (t *taken) flags() *Flags {
 			return nil
 		}
 	}
-	f := &Flags{}
+	f := &Flags{Foreign: func(name string) string { return map[string]string{"src": "--source FILE"}[name] }}
 	f.String("source", "s", note("source"))
 	f.String("so", "", note("so"))
 	f.Optional("proc", "everywhere", note("proc"))
@@ -53,6 +53,7 @@ func TestParse(t *testing.T) {
 
 		{"--sour a", "", "", "unknown flag --sour"},
 		{"--sourcex=a", "", "", "unknown flag --sourcex"},
+		{"--src=a", "", "", "unknown flag --src: here it is --source FILE"},
 		{"--=a", "", "", "unknown flag --"},
 		{"---", "", "", "unknown flag ---"},
 		{"-source a", "source ource", "a", ""},

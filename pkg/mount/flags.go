@@ -39,8 +39,28 @@ A colon in a path is written \:
 `,
 }
 
+// foreignFlag knows the flags of bwrap(1).
+func foreignFlag(name string) string {
+	switch name {
+	case "bind":
+		return "--rw SRC:DST"
+	case "ro-bind":
+		return "--ro SRC:DST, and --rootfs / or --root / for a root"
+	case "bind-try":
+		return "--try-rw SRC:DST"
+	case "ro-bind-try":
+		return "--try-ro SRC:DST"
+	case "remount-ro":
+		return "--read-only DST"
+	case "ro-bind-data", "bind-data":
+		return "--file-from DST=HOSTFILE"
+	}
+	return ""
+}
+
 // Flags binds m to the flags of hk-mount(1).
 func (m *Mounts) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	entry := func(kind EntryKind, parse func(string) (Entry, error)) func(string) error {
 		return func(v string) error {
 			e, err := parse(v)

@@ -200,7 +200,7 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	}
 	switch {
 	case at.isRoot():
-		return at, errors.New("the root itself: see --root")
+		return at, errors.New("the root itself: see --root and --rootfs")
 	case !at.known && at.inside.writable:
 		parent, name := b.makeParents(at)
 		make := plan.MakeFile(plan.Ref(parent), name, 0o444)

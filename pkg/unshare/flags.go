@@ -20,7 +20,7 @@ var Kind = stage.Kind{
  -m, --mount       mount namespace      -n, --net      network namespace
  -i, --ipc         IPC namespace        -u, --uts      UTS namespace
  -C, --cgroup      cgroup namespace     -T, --time     time namespace
- -a, --all         all but time         --share NS     take one out of --all
+ -a, --all         all but time         --share NS,... take some out of --all
  --join NS=PATH, --join NS,...=PID|pidfd:FD    join those of others
 
  --hostname NAME, --domainname NAME     names in the new UTS namespace
@@ -39,8 +39,37 @@ var Kind = stage.Kind{
 `,
 }
 
+// foreignFlag knows the flags of bwrap(1) and unshare(1).
+func foreignFlag(name string) string {
+	ns, ok := strings.CutPrefix(name, "unshare-")
+	switch {
+	case ok && ns == "cgroup-try", ok && ns == "user-try":
+		return "--" + strings.TrimSuffix(ns, "-try")
+	case ok && slices.Contains([]string{"all", "user", "ipc", "pid", "net", "uts", "cgroup"}, ns):
+		return "--" + ns
+	}
+	switch name {
+	case "share-net":
+		return "--share net"
+	case "new-session":
+		return "--setsid"
+	case "fork", "kill-child":
+		return "what --pid does"
+	case "map-root-user":
+		return "--user and hk-idmap --root"
+	case "map-current-user":
+		return "--user and hk-idmap"
+	case "mount-proc":
+		return "hk-mount --proc"
+	case "disable-userns":
+		return "--no-nested-userns"
+	}
+	return ""
+}
+
 // Flags binds n to the flags of hk-unshare(1).
 func (n *Namespaces) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	for _, ns := range names {
 		fs.BoolFunc(ns.name, ns.short, func(on bool) error {
 			if on {
@@ -53,13 +82,18 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	}
 	fs.Bool("all", "a", &n.All)
 	fs.String("share", "", func(v string) error {
-		if v == "keyring" {
-			n.ShareKeyring = true
-			return nil
+		for name := range strings.SplitSeq(v, ",") {
+			if name == "keyring" {
+				n.ShareKeyring = true
+				continue
+			}
+			flag, err := parseNamespace(name)
+			if err != nil {
+				return err
+			}
+			n.Share |= flag
 		}
-		flag, err := parseNamespace(v)
-		n.Share |= flag
-		return err
+		return nil
 	})
 	fs.String("join", "", func(v string) error {
 		j, err := parseJoin(v)
