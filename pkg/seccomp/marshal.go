@@ -70,6 +70,13 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 	if entries := p.asTheyAre(name, rules); last == p.Default && entries != nil {
 		return entries, nil
 	}
+	for _, r := range rules {
+		for _, c := range r.Conds {
+			if !p.divides(name, c) {
+				return nil, fmt.Errorf("%s: a profile, in which the order of rules says nothing, cannot divide its calls by %s: not everywhere as many bits of it count", name, c)
+			}
+		}
+	}
 	var entries []specs.LinuxSyscall
 	rest := everyCall()
 	for _, r := range append(rules, Rule{Action: last}) {
@@ -85,6 +92,20 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 		entries = append(entries, p.Default.entry([]string{name}))
 	}
 	return entries, nil
+}
+
+// divides reports whether either a condition or its opposite holds for a call,
+// also if they are written as masks: not if an argument is compared in two ways, or
+// with a number that is negative where it has fewer bits.
+func (p *Policy) divides(name string, c Cond) bool {
+	if c.Value>>32 == ones(4) && looked(name, c.Arg).bytes == 8 {
+		return false
+	}
+	return !slices.ContainsFunc(p.Arches, func(a *Arch) bool {
+		arg, looks := a.argument(name, c.Arg)
+		_, has := a.Number(name)
+		return has && looks && len(arg.ways()) != 1
+	})
 }
 
 // asTheyAre makes an entry of each rule, or none if a profile would not mean the
