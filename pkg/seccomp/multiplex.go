@@ -3,6 +3,9 @@ package seccomp
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A sameAs is a call by which a program can do what another one does.
@@ -12,6 +15,11 @@ type sameAs struct {
 	// says then; its other arguments are in memory, where no filter looks.
 	by     string
 	number uint64
+	// only are conditions on those calls which the other one can stand in for.
+	only []Cond
+	// meant is set if by does much else besides: who allows it by its name means
+	// it, and with it what it stands in for.
+	meant bool
 }
 
 // multiplexed are the calls that the C library of 32 bit x86 once made by
@@ -46,6 +54,47 @@ var inMemory = []sameAs{
 	{name: "sched_setparam", by: "sched_setattr"}, {name: "sched_setscheduler", by: "sched_setattr"}, {name: "setpriority", by: "sched_setattr"},
 	{name: "fsetxattr", by: "setxattrat"}, {name: "lsetxattr", by: "setxattrat"}, {name: "setxattr", by: "setxattrat"},
 	{name: "mmap2", by: "mmap"}, {name: "_newselect", by: "select"},
+	// What open_tree(2) or fsmount(2) has made move_mount(2) puts into place.
+	{name: "mount", by: "move_mount", meant: true, only: []Cond{{Arg: 3, Op: MaskedEQ, Mask: unix.MS_REMOUNT}}},
+	{name: "ioctl", by: "file_setattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsSetFlags}}},
+	{name: "ioctl", by: "file_setattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsSetXattr}}},
+	{name: "ioctl", by: "file_getattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsGetFlags}}},
+	{name: "ioctl", by: "file_getattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsGetXattr}}},
+}
+
+// FS_IOC_GETFLAGS, SETFLAGS, FSGETXATTR and FSSETXATTR.
+const (
+	fsGetFlags = 0x80086601
+	fsSetFlags = 0x40086602
+	fsGetXattr = 0x801c581f
+	fsSetXattr = 0x401c5820
+)
+
+// byRing are the calls that have an operation of io_uring_enter(2), up to that of
+// Linux 6.19, but for those that only wait for something; and by io_submit(2).
+// What a ring does of futex(2) and ioctl(2) is little of it.
+var (
+	byRing = [...]string{
+		"accept", "accept4", "bind", "close", "connect", "creat", "epoll_ctl", "fadvise64", "fallocate", "fdatasync", "fgetxattr",
+		"fsetxattr", "fsync", "ftruncate", "getsockname", "getsockopt", "getxattr", "link", "linkat", "listen", "madvise", "mkdir",
+		"mkdirat", "open", "openat", "openat2", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2",
+		"read", "readv", "recv", "recvfrom", "recvmsg", "rename", "renameat", "renameat2", "rmdir", "send", "sendmsg", "sendto",
+		"setsockopt", "setxattr", "shutdown", "socket", "splice", "statx", "symlink", "symlinkat", "sync_file_range", "tee", "unlink",
+		"unlinkat", "waitid", "write", "writev",
+	}
+	bySubmit = [...]string{"fdatasync", "fsync", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2"}
+)
+
+// ways are all by which a program can do what a call does.
+func ways() []sameAs {
+	list := slices.Concat(multiplexed, inMemory)
+	for _, name := range byRing {
+		list = append(list, sameAs{name: name, by: "io_uring_setup", meant: true})
+	}
+	for _, name := range bySubmit {
+		list = append(list, sameAs{name: name, by: "io_submit", meant: true})
+	}
+	return list
 }
 
 func (s sameAs) String() string {
@@ -122,6 +171,9 @@ func (s sameAs) passed(a *Arch) error {
 	if s.number != 0 {
 		return fmt.Errorf("programs of %s can make it by %s(2), whose arguments no filter sees: deny %s too, or leave them out by --arch native", a.Name, s.by, s)
 	}
+	if s.meant {
+		return fmt.Errorf("%s(2) can do the same, and no filter sees with what arguments: deny %s:ENOSYS too, or allow it by its name", s.by, s.by)
+	}
 	whose, also := "", s.by+":ENOSYS"
 	if s.special(a) {
 		whose, also = " of "+a.Name, s.by+" for the same arguments"
@@ -162,22 +214,39 @@ func multiplex(rules []Rule) []Rule {
 // they say, by the rule that comes after them, or by a default that was given with
 // them, while the policy lets another call do the same with arguments that no
 // filter sees. The rules are the first of the policy.
-func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
+func (f *Filter) checkSame(p *Policy, rules []Rule) error {
+	list := ways()
 	for _, r := range rules {
-		if len(r.Conds) == 0 || !r.Action.denies() && !p.deniesOthers(r.Names[0], len(rules), defaultGiven) {
+		if len(r.Conds) == 0 || !r.Action.denies() && !p.deniesOthers(r.Names[0], len(rules), f.Default != nil) {
 			continue
 		}
-		for _, m := range slices.Concat(multiplexed, inMemory) {
-			if m.name != r.Names[0] {
+		var passed []string
+		for _, m := range list {
+			if !p.standsIn(m, r) || m.meant && slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Names) == 1 && r.allows(m.by) }) {
 				continue
 			}
 			if a := p.open(m); a != nil {
-				return fmt.Errorf("%s: %w", m.name, m.passed(a))
+				passed = append(passed, m.passed(a).Error())
 			}
+		}
+		if passed = slices.Compact(passed); passed != nil {
+			return fmt.Errorf("%s: %s: %s", f.written(r.Origin), r.Names[0], strings.Join(passed, "; "))
 		}
 	}
 	return nil
 }
+
+// standsIn reports whether the other call can do what a rule is for: what it denies,
+// or, if it allows for some arguments, what it leaves.
+func (p *Policy) standsIn(s sameAs, r Rule) bool {
+	if !slices.Contains(r.Names, s.name) {
+		return false
+	}
+	return len(s.only) == 0 || !r.Action.denies() || p.possible(s.name, slices.Concat(r.Conds, s.only)) == nil
+}
+
+// allows reports whether a rule allows a call.
+func (r Rule) allows(name string) bool { return !r.Action.denies() && slices.Contains(r.Names, name) }
 
 // deniesOthers reports whether a call for which no condition holds is denied by
 // one of the first rules, or by the default if that counts.

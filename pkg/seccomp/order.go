@@ -65,18 +65,20 @@ func settle(rules []Rule, by Action) ([]Rule, error) {
 func (p *Policy) closeWays() (notes []string, err error) {
 	var before, after []Rule
 	named := p.named()
-	for _, m := range slices.Concat(multiplexed, inMemory) {
-		if !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
+	for _, m := range ways() {
+		rules, others := named[m.name], named[m.by]
+		if len(rules) == 0 || !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
 			continue
 		}
-		rules, others := named[m.name], named[m.by]
 		switch {
-		case len(rules) == 0:
 		case len(rules[0].Conds) > 0:
-			act, origin := p.deniesSome(m.name, rules)
 			a := p.open(m)
-			if !act.denies() || a == nil || m.number != 0 && p.meant(m, others) {
-				break // or the operation is named as such, and so it is meant
+			if a == nil || m.number != 0 && p.meant(m, others) || m.meant && slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.allows(m.by) }) {
+				break // or the operation, or the call, is named as such, and so it is meant
+			}
+			act, origin := p.deniesSome(m, rules)
+			if !act.denies() {
+				break
 			}
 			if m.number == 0 && m.special(a) {
 				return nil, fmt.Errorf("syscalls[%d]: %s: %w", origin-1, m.name, m.passed(a))
@@ -146,7 +148,7 @@ func (p *Policy) meant(s sameAs, rules []Rule) bool {
 // do what is done by default: one without conditions, or some with.
 func (p *Policy) named() map[string][]Rule {
 	rules := map[string][]Rule{}
-	for _, m := range slices.Concat(multiplexed, inMemory) {
+	for _, m := range ways() {
 		rules[m.name], rules[m.by] = nil, nil
 	}
 	for _, r := range p.Rules {
@@ -159,11 +161,11 @@ func (p *Policy) named() map[string][]Rule {
 	return rules
 }
 
-// deniesSome is what rules with conditions deny some calls with, or the default
-// does with those that fit none; else Allow.
-func (p *Policy) deniesSome(name string, rules []Rule) (Action, Origin) {
+// deniesSome is what rules with conditions deny some calls with that the other call
+// stands in for, or the default does with those that fit none; else Allow.
+func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
 	for _, r := range rules {
-		if r.Action.denies() && !auditSocket(name, r.Conds) {
+		if r.Action.denies() && p.standsIn(s, r) && !auditSocket(s.name, r.Conds) {
 			return r.Action, r.Origin
 		}
 	}
@@ -172,9 +174,12 @@ func (p *Policy) deniesSome(name string, rules []Rule) (Action, Origin) {
 	}
 	rest, ok := everyCall(), true
 	for _, r := range rules {
-		if _, rest, ok = rest.split(name, r.Conds); !ok {
+		if _, rest, ok = rest.split(s.name, r.Conds); !ok {
 			break // some, as far as is known
 		}
+	}
+	if ok {
+		rest, _, ok = rest.split(s.name, s.only)
 	}
 	if ok && len(rest) == 0 {
 		return Allow, 0

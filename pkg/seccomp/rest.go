@@ -138,10 +138,8 @@ func (f *Filter) culprit(fl filter, c plan.Call, o outcome) string {
 		return profile
 	}
 	switch rule := fl.policy.denier(c); {
-	case rule != nil && rule.Origin > 0:
-		return fmt.Sprintf("%s: syscalls[%d]", profile, rule.Origin-1)
-	case rule != nil && rule.Origin < 0:
-		return f.Rules[-1-rule.Origin].String()
+	case rule != nil && rule.Origin != 0:
+		return f.written(rule.Origin)
 	case f.Default != nil:
 		return "--default=" + flagText(*f.Default)
 	}

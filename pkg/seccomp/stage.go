@@ -177,6 +177,13 @@ func (f *Filter) filter(caps uint64) (fl filter, err error) {
 		}
 		fl.notes = append(fl.notes, absent...)
 	}
+	_, builtin := builtins(name)
+	fl.notes = append(fl.notes, fl.policy.remarks(func(o Origin) string {
+		if o == 0 || o > 0 && builtin {
+			return ""
+		}
+		return f.written(o)
+	})...)
 	fl.code, err = Compile(fl.policy)
 	return fl, err
 }
@@ -291,7 +298,15 @@ func (f *Filter) amend(p *Policy) error {
 		newest.Names = slices.Compact(newest.Names)
 		p.Rules = append(p.Rules, newest)
 	}
-	return p.checkSame(rules, f.Default != nil)
+	return f.checkSame(p, rules)
+}
+
+// written says where a rule was.
+func (f *Filter) written(o Origin) string {
+	if o < 0 {
+		return f.Rules[-1-o].String()
+	}
+	return fmt.Sprintf("--profile %s: syscalls[%d]", f.profile(), o-1)
 }
 
 // absent tells of calls of a rule that denies which no architecture of the policy

@@ -1,6 +1,10 @@
 package seccomp
 
-import "slices"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // A twin is another name that a call has on architectures of 32 bits, where the
 // first is often that of an older one: setuid32 takes ids of 32 bits there.
@@ -63,6 +67,7 @@ func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 		if !r.Action.denies() {
 			continue
 		}
+		all = append(all, p.packet(r)...)
 		for _, name := range r.Names {
 			for _, t := range slices.Concat(twins[:], sameArguments[:]) {
 				if t.name == name && !meant[t.twin] {
@@ -79,6 +84,27 @@ func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 		}
 	}
 	return all
+}
+
+// packet is what makes a rule for sockets of AF_PACKET hold for those that the
+// kernel takes for such: of AF_INET and the type SOCK_PACKET.
+func (p *Policy) packet(r Rule) []Rule {
+	conds := []Cond{{Arg: 0, Op: EQ, Value: unix.AF_INET}, {Arg: 1, Op: MaskedEQ, Mask: 0xf, Value: unix.SOCK_PACKET}}
+	family := false
+	for _, c := range r.Conds {
+		switch {
+		case c.Arg != 0:
+			conds = append(conds, c)
+		case !c.holds(unix.AF_PACKET, 4):
+			return nil
+		case !c.holds(unix.AF_INET, 4):
+			family = true
+		}
+	}
+	if !family || !slices.Contains(r.Names, "socket") || p.possible("socket", conds) != nil {
+		return nil
+	}
+	return []Rule{{Names: []string{"socket"}, Action: r.Action, Conds: conds, Origin: r.Origin}}
 }
 
 // names are those that rules of the policy have.

@@ -28,6 +28,8 @@ var numbers = map[string]uintptr{
 	"memfd_create":   unix.SYS_MEMFD_CREATE,
 	"mkdirat":        unix.SYS_MKDIRAT,
 	"mount":          unix.SYS_MOUNT,
+	"mprotect":       unix.SYS_MPROTECT,
+	"openat":         unix.SYS_OPENAT,
 	"personality":    unix.SYS_PERSONALITY,
 	"mseal":          462, // the same everywhere
 	"prctl":          unix.SYS_PRCTL,
