@@ -36,6 +36,13 @@ test-kernels:
 	scripts/deps kernels
 	scripts/kernels/run $(KERNELS)
 
+# Weaken the source in one place at a time, of a package or of all: what no test
+# notices is printed. scripts/mutate/list has the places.
+PKG =
+mutate:
+	scripts/deps test
+	$(GO) run ./scripts/mutate -v $(PKG)
+
 lint:
 	test -z "$$(gofmt -l .)"
 	$(GO) vet ./...
@@ -57,4 +64,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all demo test test-kernels lint bench install clean
+.PHONY: all demo test test-kernels mutate lint bench install clean

@@ -125,19 +125,23 @@ var attachments = []struct {
 	reached bool
 	// late says that the set-up cannot be stopped: the child has a tracer.
 	late bool
+	// shares says that root's child shares its memory with the supervisor, which is
+	// for those only that nobody can attach to.
+	shares bool
 }{
-	{name: "user namespace", reached: true, line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc" + dirs + " hk-setuser --caps none --"},
+	{name: "user namespace", reached: true, shares: true, line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc" + dirs + " hk-setuser --caps none --"},
 	{name: "init", reached: true, line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc" + dirs + " hk-setuser --caps none --"},
 	{name: "time namespace", reached: true, line: "hk-unshare --all --time --monotonic 7 hk-idmap --self hk-mount --rootfs / --proc" + dirs + " hk-setuser --caps none --"},
 	{name: "learning", late: true, line: "hk-unshare --user --pid hk-idmap --root hk-seccomp --learn $DIR/learnt.json --"},
-	{name: "setsid", line: "hk-unshare --setsid hk-landlock" + rules + " --"},
-	{name: "setsid without capabilities", root: true, reached: true, line: "hk-unshare --setsid hk-setuser --caps none hk-landlock" + rules + " --"},
-	{name: "no user namespace", root: true, reached: true, line: "hk-unshare --pid --mount hk-mount --rootfs / --proc hk-setuser --caps none hk-landlock" + rules + " --"},
+	{name: "setsid", shares: true, line: "hk-unshare --setsid hk-landlock" + rules + " --"},
+	{name: "setsid without capabilities", root: true, reached: true, shares: true, line: "hk-unshare --setsid hk-setuser --caps none hk-landlock" + rules + " --"},
+	{name: "no user namespace", root: true, reached: true, shares: true, line: "hk-unshare --pid --mount hk-mount --rootfs / --proc hk-setuser --caps none hk-landlock" + rules + " --"},
 	{name: "init, no user namespace", root: true, reached: true, line: "hk-unshare --pid --mount --init hk-mount --rootfs / --proc hk-setuser --caps none hk-landlock" + rules + " --"},
 	{name: "another user", root: true, reached: true, as: "--user nobody", line: "hk-unshare --pid hk-setuser --user nobody hk-landlock" + rules + " --"},
 	{name: "no child", root: true, reached: true, line: "hk-setuser --caps none hk-landlock" + rules + " --"},
 	{name: "no child, another user", root: true, reached: true, as: "--user nobody", line: "hk-setuser --user nobody hk-landlock" + rules + " --"},
 	{name: "joined", reached: true, line: "hk-unshare --join user,pid=$T hk-landlock" + rules + " --"},
+	{name: "joined without its processes", reached: true, line: "hk-unshare --join user,net=$T hk-landlock" + rules + " --"},
 	{name: "child of a joiner", reached: true, line: "hk-unshare --join user,net=$T --mount --pid hk-mount --rootfs / --proc" + dirs + " --"},
 }
 
@@ -161,9 +165,14 @@ func TestAttach(t *testing.T) {
 				}
 				made = startChain(t, line) // it was over too soon
 			}
-			for _, p := range made {
+			for i, p := range made {
 				if c.late {
 					break
+				}
+				if i > 0 && os.Getuid() == 0 {
+					if shares, known := shareMemory(t, made[i-1], p); known && shares != c.shares {
+						t.Errorf("%s and %s share their memory: %v; want %v", made[i-1].program(), p.program(), shares, c.shares)
+					}
 				}
 				for _, way := range attack(t, c.as, p) {
 					t.Errorf("%s, while it is made: %s", p.program(), way)
@@ -189,6 +198,17 @@ func TestAttach(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shareMemory asks kcmp(2), which a kernel may not have.
+func shareMemory(t *testing.T, a, b process) (shares, known bool) {
+	t.Helper()
+	const memory = 1 // KCMP_VM
+	r, _, e := unix.Syscall6(unix.SYS_KCMP, uintptr(a.pid), uintptr(b.pid), memory, 0, 0, 0)
+	if e != 0 && e != unix.ENOSYS {
+		t.Fatalf("kcmp: %v", e)
+	}
+	return r == 0, e == 0
 }
 
 // startChain starts a chain whose payload sleeps, and returns its first process.

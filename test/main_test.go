@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	// Most of what runs at once waits.
-	if flagValue("parallel") == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+	if slow == 1 && flagValue("parallel") == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	}
 	switch {

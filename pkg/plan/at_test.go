@@ -95,3 +95,24 @@ func TestOpenCovered(t *testing.T) {
 		t.Errorf("a /proc that is no procfs: %v", err)
 	}
 }
+
+// TestOpenReused opens a file of the process that has the number of one that has
+// ended.
+func TestOpenReused(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	a := &At{PID: os.Getpid(), sock: pair[0]}
+	fd, err := a.Open("status", unix.O_RDONLY)
+	if err != nil {
+		t.Fatal("the control:", err)
+	}
+	unix.Close(fd)
+	unix.Close(pair[1]) // as the end of the child does
+	if fd, err := a.Open("status", unix.O_RDONLY); !errors.Is(err, unix.ESRCH) {
+		unix.Close(fd)
+		t.Errorf("Open = %v; want %v", err, unix.ESRCH)
+	}
+}

@@ -221,6 +221,9 @@ func TestOutsideTakes(t *testing.T) {
 				if err := unix.Fstatat(at.FD(dir), "proc", &st, 0); err != nil {
 					return err
 				}
+				if flags, err := unix.FcntlInt(uintptr(at.FD(f)), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+					t.Errorf("FD flags %#x, %v; want FD_CLOEXEC: a helper would inherit it", flags, err)
+				}
 				_, err := unix.Write(at.FD(f), []byte("text"))
 				return err
 			}})
@@ -435,6 +438,95 @@ func TestHandlersAndMask(t *testing.T) {
 	}
 }
 
+// TestNoHandlers has a child send itself a signal of which it must die, and which
+// a handler of the Go runtime would swallow.
+func TestNoHandlers(t *testing.T) {
+	for _, copies := range []bool{true, false} {
+		p := newClone(Caller, copies)
+		tid := p.NewResult("tid")
+		p.Add("test", Sigmask(0), call("gettid", unix.SYS_GETTID).Gives(tid),
+			call("tkill", unix.SYS_TKILL, Ref(tid), Int(int64(unix.SIGUSR1))))
+		exec(p, "/usr/bin/true")
+		_, _, err := start(t, p)
+		var k *Killed
+		if !errors.As(err, &k) || k.Signal != unix.SIGUSR1 {
+			t.Fatalf("copies %v: %v; want the child to be killed by SIGUSR1", copies, err)
+		}
+	}
+}
+
+// TestSealedCopy checks that a copy can be changed by nobody, and that one that is
+// cut off is a failure.
+func TestSealedCopy(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for size, whole := range map[int64]bool{7: true, 8: false} {
+		p := New()
+		from := p.Open("test", "from", Openat(AtCwd(), file, unix.O_RDONLY|unix.O_CLOEXEC, 0))
+		sealed := p.Open("test", "copy", MemfdCreate("test", false))
+		p.Add("test", Sendfile(sealed, Ref(from), size), Seal(sealed))
+		var looks []error
+		p.Outside(Outside{Stage: "test", Text: "look", Do: func(a *At) error {
+			fd := int(a.Result(sealed))
+			b := []byte("x")
+			_, err := unix.Pwrite(fd, b, 0)
+			looks = append(looks, err, unix.Ftruncate(fd, 0), unix.Ftruncate(fd, 100))
+			_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE)
+			looks = append(looks, err)
+			return nil
+		}})
+		p.CloseOpen("test", nil)
+		err := p.Here(nil)
+		if whole != (err == nil) {
+			t.Errorf("a copy of %d bytes of 7: %v", size, err)
+		}
+		for i, err := range looks {
+			if err != unix.EPERM {
+				t.Errorf("change %d of a sealed copy: %v; want EPERM", i, err)
+			}
+		}
+		if whole && len(looks) != 4 {
+			t.Errorf("%d looks", len(looks))
+		}
+	}
+}
+
+// TestCapset has a thread give up the effective capabilities of either word of the
+// sets, and looks at what it has then.
+func TestCapset(t *testing.T) {
+	sets := func() (effective, permitted, inheritable uint64) {
+		b, _ := os.ReadFile("/proc/thread-self/status")
+		for _, line := range strings.Split(string(b), "\n") {
+			fmt.Sscanf(line, "CapEff: %x", &effective)
+			fmt.Sscanf(line, "CapPrm: %x", &permitted)
+			fmt.Sscanf(line, "CapInh: %x", &inheritable)
+		}
+		return effective, permitted, inheritable
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and so it ends with this goroutine
+		_, all, _ := sets()
+		// Words that differ in each set, as far as there is anything to differ.
+		want := [3]uint64{all & 0x000000f0_0f0f0f0f, all & 0x000000ff_ff0fffff, all & 0x0000000f_00ff00ff}
+		p := New()
+		p.Add("test", Capset(want[0], want[1], want[2]))
+		if err := p.Here(nil); err != nil {
+			t.Error(err)
+			return
+		}
+		if e, pr, i := sets(); [3]uint64{e, pr, i} != want {
+			t.Errorf("Capset of %#x: %#x", want, [3]uint64{e, pr, i})
+		}
+	}()
+	<-done
+}
+
 // TestSupervisorGone checks that a child whose supervisor is gone does not go
 // on, wherever it is.
 func TestSupervisorGone(t *testing.T) {
@@ -465,6 +557,36 @@ func TestSupervisorGone(t *testing.T) {
 			t.Error("the payload ran")
 		}
 	})
+}
+
+// TestUnanswered checks that a child whose supervisor ends in the midst of a step
+// does not take that for done.
+func TestUnanswered(t *testing.T) {
+	for _, between := range []Actor{Caller, Init, Joiner} {
+		p := newClone(between, true)
+		ran := t.TempDir() + "/ran"
+		p.Outside(Outside{Stage: "test", Text: "nothing", Do: func(*At) error { return nil }})
+		exec(p, "/usr/bin/touch", ran)
+		runtime.LockOSThread()
+		c, err := p.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages := 1
+		if between != Caller {
+			messages = 2 // a first one tells who the child is
+		}
+		for range messages {
+			if m, err := receive(c.sock); err != nil || !m.open {
+				t.Errorf("%v: %+v, %v", between, m, err)
+			}
+		}
+		unix.Close(c.sock)
+		if status := c.wait(); status.ExitStatus() != 125 || exists(ran) {
+			t.Errorf("%v: status %#x; the payload ran: %v; want 125", between, status, exists(ran))
+		}
+		runtime.UnlockOSThread()
+	}
 }
 
 func TestMany(t *testing.T) {
