@@ -51,10 +51,10 @@ func SetgroupsFrom(n Arg, m *Mem) *Op {
 // A SockFilter is one instruction of classic BPF.
 type SockFilter = unix.SockFilter
 
-// SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread. prog
-// must stay as it is until the plan is performed.
-func SeccompFilter(prog []SockFilter) *Op {
-	op := call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), Int(0), program(prog))
+// SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread, with
+// SECCOMP_FILTER_FLAG_*. prog must stay as it is until the plan is performed.
+func SeccompFilter(prog []SockFilter, flags uint64) *Op {
+	op := call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), flagArg(flags, filterFlags), program(prog))
 	return op.filters()
 }
 

@@ -52,6 +52,11 @@ var cloneFlags = []bit{
 	{unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"},
 }
 
+var filterFlags = []bit{
+	{unix.SECCOMP_FILTER_FLAG_LOG, "SECCOMP_FILTER_FLAG_LOG"},
+	{unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"},
+}
+
 var openFlags = []bit{
 	{unix.O_RDWR, "O_RDWR"},
 	{unix.O_WRONLY, "O_WRONLY"},

@@ -370,7 +370,7 @@ func TestKilled(t *testing.T) {
 		kill := []SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // mkdirat is killed
 			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_MKDIRAT},
 			{Code: unix.BPF_RET, K: unix.SECCOMP_RET_KILL_PROCESS}, {Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}}
-		p.Add("test", NoNewPrivs(), SeccompFilter(kill), Mkdirat(AtCwd(), dir+"/x", 0o700))
+		p.Add("test", NoNewPrivs(), SeccompFilter(kill, 0), Mkdirat(AtCwd(), dir+"/x", 0o700))
 		exec(p, "/usr/bin/touch", dir+"/ran")
 		_, _, err := start(t, p)
 		var k *Killed

@@ -1,21 +1,30 @@
 package seccomp
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	profiles "github.com/moby/profiles/seccomp"
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func TestCheckKeys(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{`{"names":[],"args":[{"op":"op","index":1},{"op":"names"}],"action":"names"}`, ""},
-		{`{"names" : ["a\"", "names:"], "includes": {"names": [], "caps": ["\\"]}, "excludes": {"caps": []}}`, ""},
+		{`{"syscalls":[{"names":["names"],"args":[{"op":"op","index":1},{"op":"names"}],"action":"names"}]}`, ""},
+		{`{"syscalls" : [{"names" : ["a\"", "names:"], "includes": {"arches": [], "caps": ["\\"]}, "excludes": {"caps": []}}]}`, ""},
 		{`null`, ""},
-		{`{"names":[],` + "\n" + `"action":1,"names":2}`, `line 2: "names" is there twice`},
-		{`{"names":[],"na\u006des":2}`, `line 1: "names" is there twice`},
-		{`{"args":[{"op":1},{"op":1,` + "\n\n" + `"op" :2}]}`, `line 3: "op" is there twice`},
-		{`{"args":[{"caps":{"names":1}}],"Names":2}`, `line 1: "Names" differs in case from every key`},
-		{`{"\u0041ction":2}`, `line 1: "Action" differs in case from every key`},
-		{`{"nameſ":2}`, `line 1: "nameſ" differs in case from every key`},
+		{`{"syscalls":[{"names":[],` + "\n" + `"action":1,"names":2}]}`, `line 2: "names" is there twice`},
+		{`{"syscalls":[],"sysc\u0061lls":2}`, `line 1: "syscalls" is there twice`},
+		{`{"syscalls":[{"args":[{"op":1},{"op":1,` + "\n\n" + `"op" :2}]}]}`, `line 3: "op" is there twice`},
+		{`{"syscalls":[{"args":[{"op":1}],"Names":2}]}`, `line 1: "Names" differs in case from every key`},
+		{`{"default\u0041ction":2,"\u0044efaultAction":2}`, `line 1: "DefaultAction" differs in case from every key`},
+		{`{"syscallſ":2}`, `line 1: "syscallſ" differs in case from every key`},
+		// Known, but not there.
+		{`{"syscalls":[],` + "\n" + `"names":[],` + "\n" + `"flags":[]}`, `line 2: unknown field "names"`},
+		{`{"syscalls":[{"names":[],"includes":{` + "\n" + `"args":[]}}]}`, `line 2: unknown field "args"`},
+		{`{"syscalls":[{"names":["coment"],` + "\n\n" + `"coment":"x"}],` + "\n" + `"flags":[]}`, `line 3: unknown field "coment"`},
 	} {
 		got := ""
 		if err := checkKeys([]byte(c.text)); err != nil {
@@ -32,6 +41,31 @@ func TestCheckKeys(t *testing.T) {
 		}
 		if err := checkKeys([]byte(strings.Replace(b.json, `"names"`, `"Names"`, 1))); err == nil {
 			t.Errorf("%s with a key in another case is taken", name)
+		}
+	}
+}
+
+// TestKeysOfStructs compares the table of keys with what package json reads.
+func TestKeysOfStructs(t *testing.T) {
+	var tags func(typ reflect.Type) []string
+	tags = func(typ reflect.Type) (list []string) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if f.Anonymous {
+				list = append(list, tags(f.Type)...)
+				continue
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			list = append(list, name)
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
+	for of, v := range map[string]any{"": profile{}, "archMap": profiles.Architecture{}, "args": specs.LinuxSeccompArg{},
+		"excludes": profiles.Filter{}, "includes": profiles.Filter{}, "syscalls": syscall{}} {
+		got := slices.Sorted(slices.Values(keysOf(of)))
+		if want := tags(reflect.TypeOf(v)); !slices.Equal(got, want) {
+			t.Errorf("the keys of %q are %q; want %q", of, got, want)
 		}
 	}
 }

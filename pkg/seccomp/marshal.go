@@ -18,6 +18,11 @@ func MarshalProfile(p *Policy) ([]byte, error) {
 	for _, a := range p.Arches {
 		out.Architectures = append(out.Architectures, specs.Arch(a.OCI))
 	}
+	for _, f := range loadFlags {
+		if p.Flags&f.flag != 0 {
+			out.Flags = append(out.Flags, f.name)
+		}
+	}
 	some, alone := map[string]bool{}, map[string]bool{}
 	for _, r := range p.Rules {
 		for _, name := range r.Names {

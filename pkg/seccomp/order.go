@@ -14,8 +14,9 @@ import (
 //
 // Rules with conditions, with different actions, for one and the same call get no
 // meaning here: what libseccomp makes of them depends on the numbers of the
-// arguments and on its version, and may be neither (seen with 2.5.4).
-func settle(rules []Rule, by Action) ([]Rule, error) {
+// arguments and on its version, and may be neither (seen with 2.5.4). notes tell of
+// denials that come to nothing.
+func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error) {
 	alone := map[string]int{}
 	for i, r := range rules {
 		if len(r.Conds) > 0 || r.Action == by {
@@ -28,8 +29,13 @@ func settle(rules []Rule, by Action) ([]Rule, error) {
 		}
 	}
 	some := map[string][]Rule{}
-	var settled, none []Rule
+	var none []Rule
 	for i, r := range rules {
+		for _, name := range r.Names {
+			if first, ok := alone[name]; ok && r.Action.denies() && !rules[first].Action.denies() {
+				notes = append(notes, fmt.Sprintf("syscalls[%d] does not deny %s: syscalls[%d] allows it, whatever its arguments", r.Origin-1, name, rules[first].Origin-1))
+			}
+		}
 		if r.Action == by {
 			none = append(none, r) // what it names is not newer than the profile
 			continue
@@ -44,18 +50,18 @@ func settle(rules []Rule, by Action) ([]Rule, error) {
 			}
 			for _, other := range some[name] {
 				if other.Action != r.Action && overlap(name, other.Conds, r.Conds) {
-					return nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
+					return nil, nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
 				}
 			}
 			if some[name] = append(some[name], r); len(some[name]) > MaxInstructions/2 {
-				return nil, fmt.Errorf("%s: more than %d rules, which are too many for a filter", name, MaxInstructions/2)
+				return nil, nil, fmt.Errorf("%s: more than %d rules, which are too many for a filter", name, MaxInstructions/2)
 			}
 		}
 		if len(r.Names) > 0 {
 			settled = append(settled, r)
 		}
 	}
-	return append(settled, none...), nil
+	return append(settled, none...), notes, nil
 }
 
 // closeWays keeps what the rules of a profile deny from being done by another

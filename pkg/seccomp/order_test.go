@@ -3,6 +3,7 @@ package seccomp
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,73 @@ func TestSettle(t *testing.T) {
 			if got := p.Evaluate(X86_64.Audit, nr, [6]uint64{1: mode}); got != c.want[i] {
 				t.Errorf("by default %s, %q: mkdir of %o: %v; want %v", c.def, c.entries, mode, got, c.want[i])
 			}
+		}
+	}
+}
+
+// TestSettleNotes has denials that another rule undoes.
+func TestSettleNotes(t *testing.T) {
+	const (
+		allowed = `{"names":["mkdir","read"],"action":"SCMP_ACT_ALLOW"}`
+		some    = `{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","errnoRet":18,"args":[{"index":1,"value":448,"op":"SCMP_CMP_EQ"}]}`
+		all     = `{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","errnoRet":18}`
+		byRest  = `{"names":["mkdir"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":448,"op":"SCMP_CMP_EQ"}]}`
+	)
+	for _, c := range []struct{ def, entries, want string }{
+		{"SCMP_ACT_ERRNO", some + "," + allowed, "syscalls[0] does not deny mkdir: syscalls[1] allows it, whatever its arguments"},
+		{"SCMP_ACT_ERRNO", allowed + "," + all, "syscalls[1] does not deny mkdir: syscalls[0] allows it, whatever its arguments"},
+		{"SCMP_ACT_ERRNO", allowed + "," + byRest, "syscalls[1] does not deny mkdir: syscalls[0] allows it, whatever its arguments"},
+		{"SCMP_ACT_ERRNO", all + "," + allowed, ""},
+		{"SCMP_ACT_ALLOW", some + "," + allowed, ""},
+		{"SCMP_ACT_LOG", some + "," + allowed, "syscalls[0] does not deny mkdir: syscalls[1] allows it, whatever its arguments"},
+		{"SCMP_ACT_ERRNO", some + "," + all, ""},
+	} {
+		_, notes := read(t, c.def, c.entries)
+		if got := strings.Join(notes, "; "); !strings.HasPrefix(got, c.want) || c.want == "" && strings.Contains(got, "does not deny") {
+			t.Errorf("by default %s, %s: notes %q; want %q", c.def, c.entries, got, c.want)
+		}
+	}
+	for _, name := range []string{"podman", "docker"} {
+		for _, has := range []bool{false, true} {
+			b, _ := builtins(name)
+			_, notes, err := ReadProfile([]byte(b.json), Target{X86_64, func(string) bool { return has }, func(a, b uint64) bool { return true }})
+			// That Podman denies setns(2), but to CAP_SYS_ADMIN, is undone by itself.
+			notes = slices.DeleteFunc(notes, func(n string) bool { return strings.Contains(n, "does not deny setns") && name == "podman" && !has })
+			if err != nil || strings.Contains(strings.Join(notes, ""), "does not deny") {
+				t.Errorf("%s: %v, %q", name, err, notes)
+			}
+		}
+	}
+}
+
+// TestProfileFlags has what the flags of a profile are for seccomp(2), and back.
+func TestProfileFlags(t *testing.T) {
+	profile := func(keys string) (*Policy, error) {
+		p, _, err := ReadProfile([]byte(`{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[],`+keys+`}`), Target{Arch: X86_64})
+		return p, err
+	}
+	for _, c := range []struct {
+		flags string
+		want  uint64
+	}{
+		{`[]`, 0}, {`["SCMP_FILTER"]`, 9}, {`["SECCOMP_FILTER_FLAG_TSYNC"]`, 0}, {`["SECCOMP_FILTER_FLAG_LOG"]`, 2},
+		{`["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_TSYNC","SECCOMP_FILTER_FLAG_SPEC_ALLOW"]`, 6},
+		{`["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]`, 9}, {`["seccomp_filter_flag_log"]`, 9},
+	} {
+		p, err := profile(`"flags":` + c.flags)
+		if err != nil {
+			if c.want != 9 {
+				t.Errorf("flags %s: %v", c.flags, err)
+			}
+			continue
+		}
+		text, err := MarshalProfile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := ReadProfile(text, Target{Arch: X86_64})
+		if err != nil || p.Flags != c.want || again.Flags != c.want {
+			t.Errorf("flags %s are %d, and again %+v, %v; want %d", c.flags, p.Flags, again, err, c.want)
 		}
 	}
 }

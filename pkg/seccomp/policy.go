@@ -44,10 +44,10 @@ func (a Action) String() string {
 	case KillProcess:
 		return "kill-process"
 	}
-	if name := unix.ErrnoName(unix.Errno(data)); name != "" {
-		return "errno(" + name + ")"
+	if a&^unix.SECCOMP_RET_DATA != errnoAction { // of which the kernel makes kill-process, or notifies
+		return fmt.Sprintf("action(%#x)", uint32(a))
 	}
-	return fmt.Sprintf("errno(%d)", data)
+	return "errno(" + errnoText(unix.Errno(data)) + ")"
 }
 
 // denies reports whether the action keeps a call from being made.
@@ -65,6 +65,8 @@ type Policy struct {
 	// another kills the process.
 	Arches []*Arch
 	Rules  []Rule
+	// Flags are SECCOMP_FILTER_FLAG_* of seccomp(2), with which to load the filter.
+	Flags uint64
 }
 
 // A Rule is an action for the named calls, if all conditions hold.

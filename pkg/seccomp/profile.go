@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	profiles "github.com/moby/profiles/seccomp"
@@ -64,7 +65,6 @@ type instead struct {
 func readProfile(data []byte, t Target, other instead) (p *Policy, notes []string, err error) {
 	var prof profile
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	if err := dec.Decode(&prof); err != nil {
 		return nil, nil, position(data, dec, err)
 	}
@@ -87,7 +87,7 @@ func readProfile(data []byte, t Target, other instead) (p *Policy, notes []strin
 	if other.arches != nil {
 		p.Arches = other.arches
 	}
-	if err := prof.unsupported(); err != nil {
+	if p.Flags, err = prof.flags(); err != nil {
 		return nil, nil, err
 	}
 	for i, s := range prof.Syscalls {
@@ -108,12 +108,14 @@ func readProfile(data []byte, t Target, other instead) (p *Policy, notes []strin
 	if p.Default.denies() {
 		p.Newer = Errno(unix.ENOSYS)
 	}
-	if p.Rules, err = settle(p.Rules, p.Default); err != nil {
+	rules, passed, err := settle(p.Rules, p.Default)
+	if err != nil {
 		return nil, nil, err
 	}
+	p.Rules = rules
 	p.Rules = p.withTwins(p.Rules, p.names())
-	n, err := p.closeWays()
-	return p, append(notes, n...), err
+	closed, err := p.closeWays()
+	return p, slices.Concat(notes, passed, closed), err
 }
 
 // position adds the line to a JSON error.
@@ -134,14 +136,31 @@ func position(data []byte, dec *json.Decoder, err error) error {
 	return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(err.Error(), "json: "))
 }
 
-func (p *profile) unsupported() error {
-	if p.ListenerPath != "" || p.ListenerMetadata != "" {
-		return errors.New("listenerPath: there is no one to notify")
+// loadFlags are what a profile may have as flags, and what seccomp(2) is given for
+// them: for the first there is no need, there is one thread.
+var loadFlags = [...]struct {
+	name specs.LinuxSeccompFlag
+	flag uint64
+}{
+	{"SECCOMP_FILTER_FLAG_TSYNC", 0}, {specs.LinuxSeccompFlagLog, unix.SECCOMP_FILTER_FLAG_LOG},
+	{specs.LinuxSeccompFlagSpecAllow, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+}
+
+func (p *profile) flags() (flags uint64, err error) {
+	if p.ListenerPath != "" || p.ListenerMetadata != "" || slices.Contains(p.Flags, specs.LinuxSeccompFlagWaitKillableRecv) {
+		return 0, errors.New("listenerPath, or a flag for one: there is no one to notify")
 	}
-	for _, f := range p.Flags {
-		return fmt.Errorf("flags: %q is not supported", f)
+names:
+	for _, name := range p.Flags {
+		for _, f := range loadFlags {
+			if f.name == name {
+				flags |= f.flag
+				continue names
+			}
+		}
+		return 0, fmt.Errorf("flags: unknown flag %q", name)
 	}
-	return nil
+	return flags, nil
 }
 
 func (p *profile) arches(native *Arch) ([]*Arch, error) {
@@ -325,8 +344,19 @@ type actionName struct {
 
 const errnoAction = Action(unix.SECCOMP_RET_ERRNO)
 
+// errnoOf reads an errno as Podman has it: a name, or a number.
+func errnoOf(text string) (uint, error) {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return uint(n), nil
+	}
+	if e := errnoNumber(text); e != 0 {
+		return uint(e), nil
+	}
+	return 0, fmt.Errorf("unknown errno %q", text)
+}
+
 // action reads an action with its data. An errno that is not given is EPERM, as
-// the specification has it.
+// the specification has it; of two that of Podman's key counts, as it does there.
 func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, error) {
 	if name == specs.ActNotify {
 		return 0, fmt.Errorf("%s: there is no one to notify", name)
@@ -344,19 +374,19 @@ func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, err
 	if act == errnoAction || act == Trace {
 		data = uint(unix.EPERM)
 	}
-	switch {
-	case ret != nil && *ret > 0xffff:
-		return 0, fmt.Errorf("errnoRet %d is out of range", *ret)
-	case ret != nil:
-		data = *ret
-	case errno != "":
-		e := errnoNumber(errno)
-		if e == 0 {
-			return 0, fmt.Errorf("unknown errno %q", errno)
+	if errno != "" {
+		n, err := errnoOf(errno)
+		if err != nil {
+			return 0, err
 		}
-		data = uint(e)
+		ret = &n
+	}
+	if ret != nil {
+		data = *ret
 	}
 	switch {
+	case data > 0xffff:
+		return 0, fmt.Errorf("errno %d is out of range", data)
 	case act == errnoAction && (data == 0 || data > maxErrno):
 		return 0, fmt.Errorf("errno %d is no failure: the call would seem to have succeeded", data)
 	case data != 0 && (act == Allow || act == Log):

@@ -73,6 +73,18 @@ func TestParseAction(t *testing.T) {
 	}
 }
 
+func TestActionString(t *testing.T) {
+	for act, want := range map[Action]string{
+		Allow: "allow", Log: "log", Trap | 7: "trap(7)", Trace: "trace(0)", KillThread: "kill-thread", KillProcess: "kill-process",
+		Errno(unix.EPERM): "errno(EPERM)", Errno(0): "errno(0)", Errno(4000): "errno(4000)",
+		Action(unix.SECCOMP_RET_USER_NOTIF): "action(0x7fc00000)", Action(0x12340001): "action(0x12340001)", Action(0x00060001): "action(0x60001)",
+	} {
+		if got := act.String(); got != want {
+			t.Errorf("%#x is %q; want %q", uint32(act), got, want)
+		}
+	}
+}
+
 // TestGroups checks that what is in a group is a call, and a few that are in the
 // right one.
 func TestGroups(t *testing.T) {

@@ -84,10 +84,12 @@ func (f *Filter) Plan(s *stage.State) error {
 	if fl.code == nil {
 		return nil
 	}
-	load := plan.SeccompFilter(fl.code)
+	load := plan.SeccompFilter(fl.code, fl.flags())
 	if stopped(s, load) || s.Host.FilterByPrctl() {
 		if by := plan.SeccompByPrctl(fl.code); !stopped(s, by) {
-			load = by
+			if load = by; fl.flags() != 0 {
+				return fmt.Errorf("--profile %s: flags: a filter may deny seccomp(2), and prctl(2) takes none", f.profile())
+			}
 		}
 	}
 	s.Add(load)
@@ -136,6 +138,14 @@ type filter struct {
 	code   []unix.SockFilter // nil if none is to be loaded
 	policy *Policy
 	notes  []string
+}
+
+// flags are those with which to load it.
+func (fl filter) flags() uint64 {
+	if fl.policy == nil {
+		return 0
+	}
+	return fl.policy.Flags
 }
 
 func (f *Filter) filter(caps uint64) (fl filter, err error) {
