@@ -85,7 +85,7 @@ func fakeHost(uid uint32) *stage.Host {
 		OwnNet:      func() bool { return false },
 		Mapped:      func() bool { return true },
 		NoSetgroups: func() bool { return false },
-		ExecGains:   func() bool { return true }, SuidDumpable: func() int { return 0 }, FilterByPrctl: func() bool { return false },
+		ExecGains:   func() bool { return true }, SuidDumpable: func() int { return 0 }, FilterByPrctl: func() bool { return false }, KeepsNoNewPrivs: func() bool { return false },
 		UIDMap: func(pid int) (string, error) {
 			switch pid {
 			case 42:

@@ -15,7 +15,8 @@ func Prctl(name string, option int, args ...Arg) *Op {
 
 // NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
 func NoNewPrivs() *Op {
-	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0))
+	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0)).
+		Hint(unix.EPERM, "a filter of system calls that is in force denies it")
 }
 
 // ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the

@@ -59,11 +59,24 @@ func (f *Filter) checkSupervisor(fl filter) error {
 			continue
 		}
 		if all {
-			nr, _ := Native(runtime.GOARCH).Number(name)
-			return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, plan.Call{Nr: nr}, answers[0]), name, answers[0].act)
+			return f.needed(fl, name, answers[0])
 		}
 	}
+	// By this it passes signals on: without it nothing but SIGKILL ends the payload.
+	// A profile that was learned need not have it, but no rule is to deny it.
+	const signal = "pidfd_send_signal"
+	answers, _, all := denied(fl.code, signal)
+	nr, _ := Native(runtime.GOARCH).Number(signal)
+	if all && (slices.ContainsFunc(answers, outcome.kills) || fl.policy != nil && fl.policy.denier(plan.Call{Nr: nr}) != nil) {
+		return f.needed(fl, signal, answers[0])
+	}
 	return nil
+}
+
+// needed is the error for a filter that denies a supervisor a call.
+func (f *Filter) needed(fl filter, name string, o outcome) error {
+	nr, _ := Native(runtime.GOARCH).Number(name)
+	return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, plan.Call{Nr: nr}, o), name, o.act)
 }
 
 // denied lists what a filter can answer to a call with any arguments, and reports
@@ -95,8 +108,7 @@ func stopped(s *stage.State, op *plan.Op) bool {
 // toTell are the calls that it can take to tell of a failure and to exit.
 var toTell = [...]string{"exit_group", "futex", "madvise", "mmap", "munmap", "nanosleep", "rt_sigprocmask", "sigaltstack", "write"}
 
-// toSupervise are those that a supervisor makes besides in any case. It passes
-// signals on by others, which a profile that --learn has written need not have.
+// toSupervise are those that a supervisor makes besides in any case.
 var toSupervise = [...]string{"ppoll", "read", "recvmsg", "rt_sigaction", "rt_sigreturn", "wait4"}
 
 // stops reports whether a plan does not come past the op.

@@ -103,6 +103,9 @@ type Host struct {
 	// FilterByPrctl reports whether a seccomp filter is in force which may deny
 	// seccomp(2), and which lets prctl(2) load another one.
 	FilterByPrctl func() bool
+	// KeepsNoNewPrivs reports whether no_new_privs is set, and a seccomp filter in
+	// force denies prctl(2) to set it again.
+	KeepsNoNewPrivs func() bool
 	// SuidDumpable is the sysctl fs.suid_dumpable, and so whether a process is
 	// dumpable after a change of its user ID: 0 and 2 say that it is not.
 	SuidDumpable func() int
@@ -162,7 +165,8 @@ func ThisHost() *Host {
 			b, err := readProc("/proc/self/setgroups")
 			return err == nil && strings.TrimSpace(b) == "deny"
 		},
-		FilterByPrctl: filterByPrctl,
+		FilterByPrctl:   filterByPrctl,
+		KeepsNoNewPrivs: keepsNoNewPrivs,
 		SuidDumpable: func() int {
 			b, err := readProc("/proc/sys/fs/suid_dumpable")
 			if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
@@ -345,12 +349,4 @@ func landlockVersion(what uintptr) int {
 		return 0
 	}
 	return int(n)
-}
-
-// filterByPrctl tries prctl(2) with no filter at all: EFAULT is the kernel's answer.
-// seccomp(2) is not tried, for it might kill.
-func filterByPrctl() bool {
-	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
-	return (err != nil || mode == unix.SECCOMP_MODE_FILTER) &&
-		unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0) == unix.EFAULT
 }

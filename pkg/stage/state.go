@@ -351,8 +351,13 @@ func (s *State) CallerProc() (*plan.Result, error) {
 	return s.Proc()
 }
 
-// SetNoNewPrivs appends what sets the no_new_privs attribute.
+// SetNoNewPrivs appends what sets the no_new_privs attribute, unless that was done
+// and a filter may deny it now.
 func (s *State) SetNoNewPrivs() {
+	if s.NoNewPrivs && len(s.Filters) > 0 || s.Host.KeepsNoNewPrivs() {
+		s.NoNewPrivs = true
+		return
+	}
 	s.NoNewPrivs = true
 	s.Add(plan.NoNewPrivs())
 }

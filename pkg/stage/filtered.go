@@ -1,0 +1,27 @@
+package stage
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// filterByPrctl tries prctl(2) with no filter at all: EFAULT is the kernel's answer.
+// seccomp(2) is not tried, for it might kill.
+func filterByPrctl() bool {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	return (err != nil || mode == unix.SECCOMP_MODE_FILTER) &&
+		unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0) == unix.EFAULT
+}
+
+// keepsNoNewPrivs sets the attribute only if that changes nothing.
+func keepsNoNewPrivs() bool {
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil && procfs() == nil {
+		status, e := readAll("/proc/self/status")
+		if e == nil && strings.Contains(status, "\nNoNewPrivs:\t1\n") {
+			set, err = 1, nil
+		}
+	}
+	return err == nil && set == 1 && unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != nil
+}
