@@ -56,8 +56,9 @@ func main() {
 	if len(chosen) == 0 {
 		fatal(fmt.Errorf("the list has no such mutant"))
 	}
-	// An interrupt ends the tests, which then remove what they have made.
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	// An interrupt ends the tests too, and so they are not what has noticed.
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
 	if err := control(chosen); err != nil {
 		fatal(err)
 	}
@@ -69,6 +70,11 @@ func main() {
 		}
 		start := time.Now()
 		by, err := try(m)
+		select {
+		case <-interrupted:
+			os.Exit(130)
+		default:
+		}
 		switch {
 		case err != nil:
 			fatal(fmt.Errorf("%s: %w", m.name, err))
