@@ -62,7 +62,7 @@ func main() {
 	if err := control(chosen); err != nil {
 		fatal(err)
 	}
-	survived := 0
+	survived, broken := 0, 0
 	for _, m := range chosen {
 		if m.equivalent != "" {
 			fmt.Printf("equivalent  %s: %s\n", m.name, m.equivalent)
@@ -77,7 +77,8 @@ func main() {
 		}
 		switch {
 		case err != nil:
-			fatal(fmt.Errorf("%s: %w", m.name, err))
+			broken++
+			fmt.Printf("BROKEN      %s: %v\n", m.name, err)
 		case by == "":
 			survived++
 			fmt.Printf("SURVIVED    %s: %s: %s\n", m.name, m.file, m.why)
@@ -85,8 +86,8 @@ func main() {
 			fmt.Printf("noticed     %s: %s (%.0fs)\n", m.name, by, time.Since(start).Seconds())
 		}
 	}
-	fmt.Printf("%d mutants, %d survived\n", len(chosen), survived)
-	if survived > 0 {
+	fmt.Printf("%d mutants, %d survived, %d cannot be tried\n", len(chosen), survived, broken)
+	if survived+broken > 0 {
 		os.Exit(1)
 	}
 }
