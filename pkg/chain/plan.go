@@ -105,6 +105,7 @@ func (t *tail) stages(links []Link) error {
 		if err := l.Stage.Plan(t.State); err != nil {
 			return &UsageError{t.Name, err}
 		}
+		t.For("")
 		if err := t.follow(); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ package idmap
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"hk/pkg/stage"
@@ -154,6 +155,28 @@ func auto(self uint32, subids func(kind string) ([]stage.IDRange, error), kind s
 	return ranges, nil
 }
 
+// flag is what asks for the maps, or "" if nothing does: the caller's ids map to
+// themselves then.
+func (m *Maps) flag() string {
+	switch {
+	case m.PID != 0:
+		return "--pid " + strconv.Itoa(m.PID)
+	case m.Root:
+		return "--root"
+	case m.Auto:
+		return "--auto"
+	case m.UID != nil && m.GID != nil:
+		return "--uid, --gid"
+	case m.UID != nil:
+		return "--uid"
+	case m.GID != nil:
+		return "--gid"
+	case m.Self:
+		return "--self"
+	}
+	return ""
+}
+
 // Plan adds the writes of the maps: by the child where the kernel lets it, else
 // by the supervisor, who may have the capabilities, else by newuidmap and
 // newgidmap.
@@ -162,6 +185,7 @@ func (m *Maps) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
+	s.For(m.flag())
 	if m.PID != 0 {
 		return m.planOther(s, uid, gid)
 	}

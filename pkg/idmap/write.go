@@ -81,9 +81,9 @@ func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 			_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(at.FD(ns)), unix.NS_GET_OWNER_UID, uintptr(unsafe.Pointer(&owner)))
 			switch {
 			case e != 0:
-				return fmt.Errorf("--pid: NS_GET_OWNER_UID of the user namespace of process %d: %w", pid, e)
+				return fmt.Errorf("NS_GET_OWNER_UID of the user namespace of process %d: %w", pid, e)
 			case owner != caller:
-				return fmt.Errorf("--pid: the user namespace of process %d is user %d's, who would have what is mapped", pid, owner)
+				return fmt.Errorf("the user namespace of process %d is user %d's, who would have what is mapped", pid, owner)
 			}
 			return nil
 		},

@@ -280,11 +280,12 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 // somebody else's can be replaced by then: a link would be one to whole
 // hierarchies.
 func allowFile(s *stage.State, set *plan.Result, g grant) {
-	name := "--exec-closure: " + g.path
+	s.For("--exec-closure: " + g.path)
+	defer s.For("")
 	at := s.Open("file", plan.Openat2(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
-		Hint(unix.ELOOP, name+": it has become a link, or a directory on the way has, since it was looked at").
-		Hint(unix.ENOENT, name+": it has been removed since it was looked at").
-		Hint(unix.EACCES, name+": a directory on the way cannot be searched by who the payload will be"))
+		Hint(unix.ELOOP, "it has become a link, or a directory on the way has, since it was looked at").
+		Hint(unix.ENOENT, "it has been removed since it was looked at").
+		Hint(unix.EACCES, "a directory on the way cannot be searched by who the payload will be"))
 	s.Add(rights.AllowPath(set, at, uint64(g.access)), plan.Close(at))
 }
 

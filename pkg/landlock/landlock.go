@@ -186,10 +186,12 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	for _, l := range r.portLists() {
 		for _, port := range *l.ports {
 			if d.net&l.right != 0 {
+				s.For(fmt.Sprintf("--%s %d", l.flag, port))
 				s.Add(rights.AllowPort(set, port, l.right))
 			}
 		}
 	}
+	s.For("")
 	s.SetNoNewPrivs()
 	s.Add(rights.RestrictSelf(set, d.log), plan.Close(set))
 	s.Landlocked = s.Landlocked || d.fs != 0
@@ -259,6 +261,8 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 // kernel says EBADF.
 func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.Result, error) {
 	name := strings.Join(g.flags, ", ") + " " + g.path
+	s.For(name)
+	defer s.For("")
 	open, err := s.OpenPath(g.path, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -268,10 +272,10 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 		open = open.Except(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {
-		open = open.Hint(unix.ENOENT, name+": the path must exist in the root in force; or --ignore-missing")
+		open = open.Hint(unix.ENOENT, "the path must exist in the root in force; or --ignore-missing")
 	}
-	at := s.Open("path", open.Hint(unix.EACCES, name+": a directory on the way cannot be searched by who the payload will be"))
-	pseudo := name + ": no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"
+	at := s.Open("path", open.Hint(unix.EACCES, "a directory on the way cannot be searched by who the payload will be"))
+	const pseudo = "no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"
 	file := g.access & onFile
 	if file != 0 {
 		s.Add(rights.AllowPath(set, at, uint64(file)).Except(absent...).Hint(unix.EBADFD, pseudo))
@@ -279,7 +283,7 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	switch {
 	case file == 0:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(absent...).Hint(unix.EBADFD, pseudo).
-			Hint(unix.EINVAL, name+": "+g.access.names()+" can be granted on a directory only"))
+			Hint(unix.EINVAL, g.access.names()+" can be granted on a directory only"))
 	case g.access != file:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(append(absent, unix.EINVAL)...))
 	}

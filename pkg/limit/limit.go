@@ -89,6 +89,7 @@ func (l *Limits) Plan(s *stage.State) error {
 		return fmt.Errorf("no limit is asked for: see hk-limit(1)")
 	}
 	for _, lim := range l.List {
+		s.For("--" + lim.Resource + " " + lim.value())
 		if err := lim.plan(s); err != nil {
 			return fmt.Errorf("--%s: %w", lim.Resource, err)
 		}

@@ -141,9 +141,8 @@ func (b *builder) fstab(file string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { b.where = "" }()
 	for _, l := range lines {
-		b.where = fmt.Sprintf("--fstab %s: line %d", file, l.number)
+		b.For(fmt.Sprintf("--fstab %s: line %d", file, l.number))
 		if err := b.fstabLine(l); err != nil {
 			return fmt.Errorf("line %d: %w", l.number, err)
 		}
@@ -160,7 +159,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 	case err != nil:
 		return err
 	case o.noauto:
-		b.Notes = append(b.Notes, fmt.Sprintf("%s: %s is noauto and not mounted", b.where, l.file))
+		b.Notes = append(b.Notes, fmt.Sprintf("%s: %s is noauto and not mounted", b.Plan.For, l.file))
 		return nil
 	case l.vfstype == "swap":
 		return errors.New("swap is for the whole machine: leave the line out, or make it noauto")
@@ -183,7 +182,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 	for _, p := range needs {
 		switch _, err := b.source(p); {
 		case o.nofail && errors.Is(err, fs.ErrNotExist):
-			b.Skip(fmt.Sprintf("%s: %s: %v", b.where, p, err))
+			b.Skip(fmt.Sprintf("%s: %s: %v", b.Plan.For, p, err))
 			return nil
 		case o.bind && err != nil:
 			return fmt.Errorf("%s: %w", p, err)

@@ -153,7 +153,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		by = userns.String()
 	}
 	text := fmt.Sprintf(`mount_setattr(%s, "", %s, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=%s}, 32)`, tree, all, by)
-	name, where := b.Name, b.where
+	name := b.Name
 	namespace := newUserNamespace
 	if !own {
 		b.NotDumpable() // the user namespace's first process shares the memory of this one
@@ -178,7 +178,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		}
 		err := unix.MountSetattr(at.FD(tree), "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
 		if errno, ok := err.(unix.Errno); ok {
-			return &plan.Error{Stage: name, Op: text, Errno: errno, For: where, Hint: idmapHint(errno)}
+			return &plan.Error{Stage: name, Op: text, Errno: errno, Hint: idmapHint(errno)}
 		}
 		return err
 	}})

@@ -94,20 +94,6 @@ type builder struct {
 	inPlace bool
 	// attrs are what the detached mounts have.
 	attrs map[*plan.Result]plan.MountAttr
-	// where is what the ops belong to, for errors; "" says nothing.
-	where string
-}
-
-// Add appends ops.
-func (b *builder) Add(ops ...*plan.Op) {
-	for _, op := range ops {
-		b.State.Add(op.For(b.where))
-	}
-}
-
-// Open appends an op and returns what it will give.
-func (b *builder) Open(name string, op *plan.Op) *plan.Result {
-	return b.State.Open(name, op.For(b.where))
 }
 
 const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -143,10 +129,13 @@ func (m *Mounts) Plan(s *stage.State) error {
 	b.umask = s.Plan.NewResult("umask")
 	s.Add(plan.Umask(plan.Octal(0)).Gives(b.umask))
 	for _, e := range m.Entries {
+		flag := "--" + string(e.Kind) + " " + e.name()
+		b.For(flag)
 		if err := b.entry(e); err != nil {
-			return fmt.Errorf("--%s %s: %w", e.Kind, e.name(), err)
+			return fmt.Errorf("%s: %w", flag, err)
 		}
 	}
+	b.For("")
 	s.Add(plan.Umask(plan.Ref(b.umask)))
 	return m.enter(b)
 }
@@ -187,12 +176,13 @@ func (m *Mounts) begin(b *builder) error {
 		b.Add(plan.Close(fs))
 		b.tree = newDir()
 	} else {
+		b.For(m.rootFlag())
 		dir, err := b.source(m.Root)
 		if err != nil {
-			return fmt.Errorf("--root %s: %w", m.Root, err)
+			return fmt.Errorf("%s: %w", m.rootFlag(), err)
 		}
 		if !dir.isDir {
-			return fmt.Errorf("--root %s: not a directory", m.Root)
+			return fmt.Errorf("%s: not a directory", m.rootFlag())
 		}
 		b.tree = newForeign(m.Root)
 		b.tree.source = dir.path
@@ -215,6 +205,17 @@ func (m *Mounts) begin(b *builder) error {
 	b.Add(unbindable(b.root),
 		plan.MoveMount(b.root, plan.AtCwd(), "/").Hint(unix.EINVAL, shared))
 	return nil
+}
+
+// rootFlag is the flag that says which directory is the root.
+func (m *Mounts) rootFlag() string {
+	switch {
+	case m.Ephemeral:
+		return "--ephemeral " + m.Root
+	case m.Writable:
+		return "--root-rw " + m.Root
+	}
+	return "--root " + m.Root
 }
 
 // unbindable keeps a mount out of every bind, and has the kernel refuse to
@@ -250,6 +251,7 @@ func (m *Mounts) enter(b *builder) error {
 		if !path.IsAbs(m.Dir) {
 			return fmt.Errorf("--chdir %s: not an absolute path", m.Dir)
 		}
+		b.For("--chdir " + m.Dir)
 		dir := b.Open("dir", plan.Openat2(plan.AtCwd(), m.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
 			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a link of procfs could lead out of the root"))
 		b.Add(plan.Fchdir(dir), plan.Close(dir))

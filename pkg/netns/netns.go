@@ -42,12 +42,14 @@ func (n *Network) Plan(s *stage.State) error {
 		return errors.New("CAP_NET_ADMIN is needed: hk-net comes before hk-setuser, and an ordinary user needs hk-unshare --user")
 	}
 	if n.Loopback {
+		s.For("--loopback")
 		socket := s.Open("socket", plan.Socket())
 		s.Add(plan.SetInterfaceFlags(socket, "lo", unix.IFF_UP).
 			Hint(unix.EPERM, "the network namespace belongs to a user namespace in which the process has no capabilities"),
 			plan.Close(socket))
 	}
 	if n.Pasta {
+		s.For("--pasta")
 		return n.planPasta(s)
 	}
 	return nil

@@ -87,7 +87,7 @@ func (p pasta) start(at *plan.At) error {
 	defer net.Close()
 	defer user.Close()
 	if isOwn(net) {
-		return errors.New("--pasta: the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
+		return errors.New("the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
 	}
 	from, to, err := pipe()
 	if err != nil {

@@ -69,7 +69,7 @@ func (a *At) LeftOut(what string) {
 func (a *At) do(step *Outside) error {
 	a.stage = step.Stage
 	if err := step.Do(a); err != nil {
-		return &StepError{Stage: step.Stage, Err: err}
+		return &StepError{Stage: step.Stage, For: step.For, Err: err}
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func (c *Process) Setup() error {
 		if given := c.plan.Interrupt.soon(); given != nil {
 			return given
 		}
-		return &Killed{Stage: op.Stage, Op: op.String(), Signal: status.Signal()}
+		return &Killed{Stage: op.Stage, Op: op.String(), For: op.cause, Signal: status.Signal()}
 	}
 	return &StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
 }

@@ -55,20 +55,33 @@ func (e *Error) Unwrap() error {
 // Killed is a child that a signal ended before it became the payload.
 type Killed struct {
 	Stage, Op string
-	Signal    unix.Signal
+	// For is what asked for the op, or "".
+	For    string
+	Signal unix.Signal
 }
 
 func (k *Killed) Error() string {
+	if k.For != "" {
+		return fmt.Sprintf("%s: %s: killed by %s", k.For, k.Op, unix.SignalName(k.Signal))
+	}
 	return fmt.Sprintf("%s: killed by %s", k.Op, unix.SignalName(k.Signal))
 }
 
 // StepError is an outside step that failed.
 type StepError struct {
 	Stage string
-	Err   error
+	// For is what asked for it, or "".
+	For string
+	Err error
 }
 
-func (e *StepError) Error() string { return e.Err.Error() }
+func (e *StepError) Error() string {
+	if e.For != "" {
+		return e.For + ": " + e.Err.Error()
+	}
+	return e.Err.Error()
+}
+
 func (e *StepError) Unwrap() error { return e.Err }
 
 // failure makes the error for record k, whose result says why.

@@ -119,8 +119,8 @@ func (o *Op) Exactly(n int) *Op {
 	return o
 }
 
-// For returns the op with what asked for it, as a line of a file, for an error
-// to name. "" is nothing.
+// For returns the op with what asked for it, a flag with its value or a line of a
+// file, for an error to name. "" is nothing. It goes before [Plan.For].
 func (o *Op) For(cause string) *Op {
 	o.cause = cause
 	return o
@@ -158,6 +158,8 @@ type Outside struct {
 	Text string
 	// Gives are the values that Do sets through [At.Set].
 	Gives []*Result
+	// For is what asked for the step, a flag with its value; "" is [Plan.For].
+	For string
 	// Takes are descriptors that Do works with, by [At.FD]. A child sends them
 	// along: to take them from it would need the right to attach to it.
 	Takes []*Result
@@ -191,6 +193,9 @@ type Plan struct {
 	// keeps; nil if that is not a stage.
 	rest *Result
 	args *Mem
+
+	// For is what asks for the ops and steps that are added from now on: [Op.For].
+	For string
 
 	// LeftOut gets what outside steps find missing of what was asked for only if
 	// possible; nil drops it.
@@ -227,6 +232,9 @@ func (p *Plan) Add(stage string, ops ...*Op) {
 			panic("plan: " + op.Name + " is in a plan already")
 		}
 		op.Stage = stage
+		if op.cause == "" {
+			op.cause = p.For
+		}
 		p.items = append(p.items, item{who: p.who, op: op})
 	}
 }
@@ -267,6 +275,9 @@ func (p *Plan) CloseOpen(stage string, keep *Result) {
 // Outside appends a step. In a plan that has cloned, the child tells the
 // supervisor that it is there and waits until the step is done.
 func (p *Plan) Outside(step Outside) {
+	if step.For == "" {
+		step.For = p.For
+	}
 	if p.who == Caller {
 		p.items = append(p.items, item{who: Beyond, op: &Op{}, step: &step})
 		return

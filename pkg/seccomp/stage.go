@@ -92,10 +92,24 @@ func (f *Filter) Plan(s *stage.State) error {
 			}
 		}
 	}
+	s.For(f.flag())
 	s.Add(load)
 	s.Filters = append(s.Filters, fl.code)
 	s.AtEnd(func() error { return f.checkRest(s, load, fl) })
 	return nil
+}
+
+// flag is what asks for the filter, or "".
+func (f *Filter) flag() string {
+	switch {
+	case f.BPF != "":
+		return "--bpf " + f.BPF
+	case len(f.Rules) > 0:
+		return f.Rules[0].String()
+	case f.Profile != "":
+		return "--profile " + f.Profile
+	}
+	return ""
 }
 
 // Prints reports whether --dump is set.

@@ -112,9 +112,9 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 		uid, _ = parseID(line[2])
 		gid, _ = parseID(line[3])
 	case !isID(l.user):
-		return 0, 0, fmt.Errorf("--user: %s is not in /etc/passwd of the root in force", l.user)
+		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force", l.user)
 	case l.group == "":
-		return 0, 0, fmt.Errorf("--user: %s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
+		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
 	default:
 		uid, _ = parseID(l.user)
 	}
@@ -132,7 +132,7 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 // parent-death signal with that.
 func rootError(user string, uid uint32) error {
 	if uid == 0 {
-		return fmt.Errorf("--user: %s is user ID 0 in /etc/passwd of the root in force, and gets root's capabilities: if that is meant say --user 0", user)
+		return fmt.Errorf("%s is user ID 0 in /etc/passwd of the root in force, and gets root's capabilities: if that is meant say --user 0", user)
 	}
-	return fmt.Errorf("--user: %s is user ID %d in /etc/passwd of the root in force: say --user %d, or 0 with a group", user, uid, uid)
+	return fmt.Errorf("%s is user ID %d in /etc/passwd of the root in force: say --user %d, or 0 with a group", user, uid, uid)
 }

@@ -59,33 +59,51 @@ func (c *Credentials) Plan(s *stage.State) error {
 		s.NotDumpable()
 	}
 	if caps != nil {
+		s.For("--caps " + c.Caps)
 		c.dropBounding(s, *caps)
 	}
+	s.For(c.idsFlag())
 	ids, err := c.planIDs(s, caps != nil && *caps != 0 || bits != 0)
 	if err != nil {
 		return err
 	}
 	if bits != 0 {
+		s.For("--securebits " + c.Securebits)
 		planSecurebits(s, bits, caps, c.User != nil)
 		if bits&secbitNoRoot != 0 {
 			s.Root = false
 		}
 	}
 	if caps != nil {
+		s.For("--caps " + c.Caps)
 		planCaps(s, *caps)
 	}
 	if c.NoNewPrivs {
+		s.For("--no-new-privs")
 		s.SetNoNewPrivs()
 	}
 	if c.Umask != nil {
+		s.For(fmt.Sprintf("--umask %03o", *c.Umask))
 		s.Add(plan.Umask(plan.Octal(*c.Umask)))
 	}
+	s.For("")
 	s.ChangesIDs = s.ChangesIDs || ids
 	s.SetsCaps = s.SetsCaps || caps != nil
 	if ids || caps != nil {
 		s.DieWithSupervisor()
 	}
 	return nil
+}
+
+// idsFlag is what asks for a change of IDs, or "".
+func (c *Credentials) idsFlag() string {
+	switch {
+	case c.User != nil:
+		return "--user " + c.User.String()
+	case c.Groups != "":
+		return "--groups " + c.Groups
+	}
+	return ""
 }
 
 // dropBounding takes everything else out of the bounding set. That needs

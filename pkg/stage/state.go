@@ -149,6 +149,10 @@ func NewState(h *Host) *State {
 // Add appends ops of the stage that is planning.
 func (s *State) Add(ops ...*plan.Op) { s.Plan.Add(s.Name, ops...) }
 
+// For says what asks for the ops and steps that are added from now on, a flag with its
+// value, for an error to name; "" is nothing in particular. A stage starts with that.
+func (s *State) For(flag string) { s.Plan.For = flag }
+
 // Open appends an op and returns what it will give.
 func (s *State) Open(name string, op *plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
 
@@ -199,6 +203,9 @@ func (s *State) Skip(what string) { s.Skipped = append(s.Skipped, Skip{s.Name, w
 // and for what the child has yet to do.
 func (s *State) Limit(ops ...*plan.Op) {
 	if s.WillClone && !s.Plan.Cloned() {
+		for _, op := range ops {
+			op.For(s.Plan.For)
+		}
 		s.deferred = append(s.deferred, deferral{s.Name, ops})
 		return
 	}

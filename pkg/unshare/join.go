@@ -115,6 +115,8 @@ type member struct {
 	// root is the root directory of the process whose mount namespace it is,
 	// or nil.
 	root *plan.Result
+	// by is the flag that asks for it.
+	by string
 }
 
 // A joining is all of them.
@@ -140,15 +142,16 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 		m.own = s.Open("own", plan.Openat(plan.Ref(proc), "self/ns/"+m.name, unix.O_CLOEXEC, 0))
 	}
 	for _, j := range n.Join {
+		s.For("--join " + j.String())
 		if strings.Contains(j.Target, "/") {
-			m := member{name: fileName(j.Namespaces), flag: j.Namespaces}
+			m := member{name: fileName(j.Namespaces), flag: j.Namespaces, by: "--join " + j.String()}
 			open, err := s.OpenPath(j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC)
 			if err != nil {
 				return nil, fmt.Errorf("--join %v: %w", j, err)
 			}
 			m.fd = s.Open(m.name, open)
 			own(&m)
-			s.Plan.Outside(look(s.Name, j, 0, nil, -1, []member{m}))
+			s.Plan.Outside(look(s.Name, 0, nil, -1, []member{m}))
 			all.members = append(all.members, m)
 			continue
 		}
@@ -170,7 +173,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			if j.Namespaces&ns.flag == 0 {
 				continue
 			}
-			m := member{name: fileName(ns.flag), flag: ns.flag}
+			m := member{name: fileName(ns.flag), flag: ns.flag, by: "--join " + j.String()}
 			m.fd = s.Open(m.name, plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/ns/%s", pid, m.name), unix.O_CLOEXEC, 0).
 				Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)").
 				Hint(unix.ENOENT, "the process has ended"))
@@ -180,7 +183,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			}
 			list = append(list, m)
 		}
-		s.Plan.Outside(look(s.Name, j, pid, target, given, list))
+		s.Plan.Outside(look(s.Name, pid, target, given, list))
 		all.members = append(all.members, list...)
 	}
 	return all, nil
@@ -264,7 +267,10 @@ func (all *joining) enter(s *stage.State) error {
 		// The other threads must not have the same root and working directory.
 		s.Add(plan.Unshare(unix.CLONE_FS))
 	}
+	asked := s.Plan.For
+	defer s.For(asked)
 	for _, m := range ordered {
+		s.For(m.by)
 		op := plan.Setns(m.fd, m.flag).
 			Hint(unix.EPERM, "joining needs CAP_SYS_ADMIN in the user namespace that it belongs to: an ordinary user joins that too")
 		if m.flag == unix.CLONE_NEWPID {

@@ -53,7 +53,7 @@ func initial(flag uint64) uint64 {
 //
 // pid is 0 for a path; else the process is known by target, a result, or by
 // given, a descriptor of the caller's.
-func look(stage string, j Join, pid int, target *plan.Result, given int, list []member) plan.Outside {
+func look(stage string, pid int, target *plan.Result, given int, list []member) plan.Outside {
 	fds := make([]string, len(list))
 	for i, m := range list {
 		fds[i] = m.fd.String()
@@ -78,7 +78,7 @@ func look(stage string, j Join, pid int, target *plan.Result, given int, list []
 	step.Do = func(at *plan.At) error {
 		for _, m := range list {
 			if err := m.isolates(at); err != nil {
-				return fmt.Errorf("--join %v: %w", j, err)
+				return err
 			}
 		}
 		if pid == 0 {
@@ -88,10 +88,7 @@ func look(stage string, j Join, pid int, target *plan.Result, given int, list []
 		if target != nil {
 			fd = at.FD(target)
 		}
-		if err := still(fd, pid); err != nil {
-			return fmt.Errorf("--join %v: %w", j, err)
-		}
-		return nil
+		return still(fd, pid)
 	}
 	return step
 }

@@ -159,6 +159,8 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
+	s.For(n.asked())
+	defer s.For("")
 	if (f|joined)&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
 		// They would be rights on the host that the namespace cannot name.
 		s.Add(plan.Setgroups(nil))
@@ -227,9 +229,11 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		n.planPropagation(s)
 	}
 	if n.Setsid {
+		s.For("--setsid")
 		s.Add(plan.Setsid())
 	}
 	if n.keyring() {
+		s.For("--keyring")
 		op := plan.JoinSessionKeyring()
 		if !n.Keyring {
 			op = op.Except(unix.ENOSYS) // a kernel without keys has none to share
@@ -237,24 +241,29 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Add(op)
 	}
 	if n.Hostname != "" {
+		s.For("--hostname " + n.Hostname)
 		s.Add(plan.Sethostname(n.Hostname))
 	}
 	if n.Domainname != "" {
+		s.For("--domainname " + n.Domainname)
 		s.Add(plan.Setdomainname(n.Domainname))
 	}
 	if proc != nil {
 		n.planTime(s, proc)
 	}
 	if n.NoNested {
+		s.For("--no-nested-userns")
 		if err := planNoNested(s); err != nil {
 			return err
 		}
 	}
 	if n.KeepCaps {
+		s.For("--keep-caps")
 		s.Add(plan.KeepCaps(s.Holds, s.Host.LastCap)...)
 		s.Ambient = s.Holds
 	}
 	if n.CloseFDs {
+		s.For("--close-fds")
 		s.Add(closeFDs(n.KeepFDs)...)
 		s.Unset = append(s.Unset, stale(s.Host.Env, n.KeepFDs)...)
 		// The next stage needs its program also after it has executed it.
@@ -268,10 +277,33 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	return nil
 }
 
+// asked is what asks for the process or the namespaces that are made.
+func (n *Namespaces) asked() string {
+	if n.All {
+		return "--all"
+	}
+	var flags []string
+	for _, ns := range names {
+		if n.New&ns.flag != 0 {
+			flags = append(flags, "--"+ns.name)
+		}
+	}
+	for _, j := range n.Join {
+		flags = append(flags, "--join "+j.String())
+	}
+	if flags == nil && n.Setsid {
+		return "--setsid"
+	}
+	return strings.Join(flags, " ")
+}
+
 func (n *Namespaces) planPropagation(s *stage.State) {
 	types := map[string]uint64{"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED}
 	if n.Propagation == "unchanged" {
 		return
+	}
+	if n.Propagation != "" {
+		s.For("--propagation " + n.Propagation)
 	}
 	s.Add(plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: types[n.Propagation]}).
 		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged leaves it alone"))
@@ -280,19 +312,25 @@ func (n *Namespaces) planPropagation(s *stage.State) {
 // planTime makes the time namespace, sets its clocks while it has no member and
 // enters it. Kernels before 6.3 do not enter it by execve(2) alone.
 func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
+	s.For("--time")
 	s.Add(plan.Unshare(unix.CLONE_NEWTIME))
 	var offsets string
+	var flags []string
 	if n.Monotonic != nil {
 		offsets += fmt.Sprintf("monotonic %d 0\n", *n.Monotonic)
+		flags = append(flags, fmt.Sprint("--monotonic ", *n.Monotonic))
 	}
 	if n.Boottime != nil {
 		offsets += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
+		flags = append(flags, fmt.Sprint("--boottime ", *n.Boottime))
 	}
 	if offsets != "" {
+		s.For(strings.Join(flags, ", "))
 		s.WhileDumpable(s.Host.UID != 0, func() {
 			s.ProcWrite(proc, "self/timens_offsets", offsets, "clock offsets need CAP_SYS_TIME in the user namespace")
 		})
 	}
+	s.For("--time")
 	ns := s.Open("time", plan.Openat(plan.Ref(proc), "self/ns/time_for_children", unix.O_CLOEXEC, 0))
 	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))
 }
