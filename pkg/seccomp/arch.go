@@ -73,11 +73,18 @@ func (a *Arch) newest() string {
 
 // Number is the number of a call on the architecture.
 func (a *Arch) Number(name string) (uint32, bool) {
-	i := sort.Search(len(a.table), func(i int) bool { return a.table[i].name >= name })
-	if i == len(a.table) || a.table[i].name != name {
-		return 0, false
+	low, high := 0, len(a.table) // a profile asks a thousand times
+	for low < high {
+		switch middle := (low + high) / 2; {
+		case a.table[middle].name == name:
+			return a.table[middle].nr, true
+		case a.table[middle].name < name:
+			low = middle + 1
+		default:
+			high = middle
+		}
 	}
-	return a.table[i].nr, true
+	return 0, false
 }
 
 // Known reports whether any architecture of Linux has the call.

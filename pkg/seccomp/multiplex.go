@@ -85,16 +85,25 @@ var (
 	bySubmit = [...]string{"fdatasync", "fsync", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2"}
 )
 
-// ways are all by which a program can do what a call does.
-func ways() []sameAs {
-	list := slices.Concat(multiplexed, inMemory)
+// ways yields all by which a program can do what a call does.
+func ways(yield func(sameAs) bool) {
+	for _, list := range [...][]sameAs{multiplexed, inMemory} {
+		for _, m := range list {
+			if !yield(m) {
+				return
+			}
+		}
+	}
 	for _, name := range byRing {
-		list = append(list, sameAs{name: name, by: "io_uring_setup", meant: true})
+		if !yield(sameAs{name: name, by: "io_uring_setup", meant: true}) {
+			return
+		}
 	}
 	for _, name := range bySubmit {
-		list = append(list, sameAs{name: name, by: "io_submit", meant: true})
+		if !yield(sameAs{name: name, by: "io_submit", meant: true}) {
+			return
+		}
 	}
-	return list
 }
 
 func (s sameAs) String() string {
@@ -129,19 +138,17 @@ func (p *Policy) open(s sameAs) *Arch {
 // arguments that s does not tell.
 func (p *Policy) mayAllow(a *Arch, nr uint32, s sameAs) bool {
 	for _, r := range p.Rules {
-		for _, name := range r.Names {
-			if n, ok := a.Number(name); !ok || n != nr {
-				continue
-			}
-			switch may, certain := s.fits(a, name, r); {
-			case may && !r.Action.denies():
-				return true
-			case may && certain:
-				return false
-			}
+		if !slices.Contains(r.Names, s.by) {
+			continue
+		}
+		switch may, certain := s.fits(a, s.by, r); {
+		case may && !r.Action.denies():
+			return true
+		case may && certain:
+			return false
 		}
 	}
-	return !p.unnamed(a, nr).denies()
+	return !(p.Default.denies() && p.Newer.denies()) && !p.unnamed(a, nr).denies()
 }
 
 // fits reports whether a rule for the other call may fit it, and whether it does
@@ -215,13 +222,12 @@ func multiplex(rules []Rule) []Rule {
 // them, while the policy lets another call do the same with arguments that no
 // filter sees. The rules are the first of the policy.
 func (f *Filter) checkSame(p *Policy, rules []Rule) error {
-	list := ways()
 	for _, r := range rules {
 		if len(r.Conds) == 0 || !r.Action.denies() && !p.deniesOthers(r.Names[0], len(rules), f.Default != nil) {
 			continue
 		}
 		var passed []string
-		for _, m := range list {
+		for m := range ways {
 			if !p.standsIn(m, r) || m.meant && slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Names) == 1 && r.allows(m.by) }) {
 				continue
 			}

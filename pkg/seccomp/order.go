@@ -17,7 +17,7 @@ import (
 // arguments and on its version, and may be neither (seen with 2.5.4). notes tell of
 // denials that come to nothing.
 func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error) {
-	alone := map[string]int{}
+	alone := make(map[string]int, 512)
 	for i, r := range rules {
 		if len(r.Conds) > 0 || r.Action == by {
 			continue
@@ -40,10 +40,13 @@ func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error)
 			none = append(none, r) // what it names is not newer than the profile
 			continue
 		}
-		r.Names = slices.DeleteFunc(slices.Clone(r.Names), func(name string) bool {
+		elsewhere := func(name string) bool {
 			first, ok := alone[name]
 			return ok && first != i
-		})
+		}
+		if slices.ContainsFunc(r.Names, elsewhere) {
+			r.Names = slices.DeleteFunc(slices.Clone(r.Names), elsewhere)
+		}
 		for _, name := range r.Names {
 			if len(r.Conds) == 0 {
 				break
@@ -71,7 +74,7 @@ func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error)
 func (p *Policy) closeWays() (notes []string, err error) {
 	var before, after []Rule
 	named := p.named()
-	for _, m := range ways() {
+	for m := range ways {
 		rules, others := named[m.name], named[m.by]
 		if len(rules) == 0 || !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
 			continue
@@ -150,12 +153,20 @@ func (p *Policy) meant(s sameAs, rules []Rule) bool {
 	})
 }
 
-// named are the rules for calls of which there is another way, but for those that
-// do what is done by default: one without conditions, or some with.
+// named are the rules for calls that there may be another way for: that socketcall(2)
+// and ipc(2) make, or that some have conditions on; but for those that do what is
+// done by default. It is one without conditions, or some with.
 func (p *Policy) named() map[string][]Rule {
-	rules := map[string][]Rule{}
-	for _, m := range ways() {
+	rules := make(map[string][]Rule, 64)
+	for _, m := range multiplexed {
 		rules[m.name], rules[m.by] = nil, nil
+	}
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			if len(r.Conds) > 0 {
+				rules[name] = nil
+			}
+		}
 	}
 	for _, r := range p.Rules {
 		for _, name := range r.Names {
@@ -178,9 +189,12 @@ func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
 	if !p.Default.denies() {
 		return Allow, 0
 	}
+	if len(s.only) == 0 && leavesSome(s.name, rules) {
+		return p.Default, rules[0].Origin
+	}
 	rest, ok := everyCall(), true
 	for _, r := range rules {
-		if _, rest, ok = rest.split(s.name, r.Conds); !ok {
+		if rest, ok = rest.without(s.name, r.Conds); !ok {
 			break // some, as far as is known
 		}
 	}
@@ -191,6 +205,36 @@ func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
 		return Allow, 0
 	}
 	return p.Default, rules[0].Origin
+}
+
+// leavesSome reports that there is a call which no rule fits, if it is one of those
+// that just miss a rule: to divide all calls takes longer.
+func leavesSome(name string, rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool {
+		var args [6]uint64
+		for _, c := range r.Conds {
+			args[c.Arg] = c.misses() & looked(name, c.Arg).all()
+		}
+		return !slices.ContainsFunc(rules, func(r Rule) bool {
+			return !slices.ContainsFunc(r.Conds, func(c Cond) bool {
+				w := looked(name, c.Arg)
+				return !c.cut(w).holds(args[c.Arg], w.bytes)
+			})
+		})
+	})
+}
+
+// misses is a number next to those for which a condition holds.
+func (c Cond) misses() uint64 {
+	switch c.Op {
+	case EQ, LE:
+		return c.Value + 1
+	case GE:
+		return c.Value - 1
+	case MaskedEQ:
+		return c.Value ^ c.Mask&-c.Mask
+	}
+	return c.Value
 }
 
 // auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman

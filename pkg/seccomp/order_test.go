@@ -294,7 +294,7 @@ func TestBuiltinWays(t *testing.T) {
 					t.Fatal(err)
 				}
 				named := p.named()
-				for _, m := range ways() {
+				for m := range ways {
 					rules := named[m.name]
 					if len(rules) == 0 || len(rules[0].Conds) == 0 {
 						continue

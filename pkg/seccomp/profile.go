@@ -112,8 +112,9 @@ func readProfile(data []byte, t Target, other instead) (p *Policy, notes []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	p.Rules = rules
-	p.Rules = p.withTwins(p.Rules, p.names())
+	if p.Rules = rules; !p.Default.denies() { // what is not named is denied
+		p.Rules = p.withTwins(p.Rules, p.names())
+	}
 	closed, err := p.closeWays()
 	return p, slices.Concat(notes, passed, closed), err
 }

@@ -106,24 +106,35 @@ func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
 	in = r
 	for _, c := range conds {
 		w := looked(name, c.Arg)
-		var next region
-		for _, b := range in {
-			for _, p := range c.fails(w) {
-				if part, some := b.and(c.Arg, p); some {
-					out = append(out, part)
-				}
-			}
-			for _, p := range c.patterns(w) {
-				if part, some := b.and(c.Arg, p); some {
-					next = append(next, part)
-				}
-			}
-		}
-		if in = next; len(in)+len(out) > maxBoxes {
+		out = append(out, in.where(c.Arg, c.fails(w))...)
+		if in = in.where(c.Arg, c.patterns(w)); len(in)+len(out) > maxBoxes {
 			return nil, nil, false
 		}
 	}
 	return in, out, true
+}
+
+// without is what split has as the others.
+func (r region) without(name string, conds []Cond) (out region, ok bool) {
+	if len(conds) == 0 {
+		return nil, true
+	}
+	last := conds[len(conds)-1]
+	in, out, ok := r.split(name, conds[:len(conds)-1])
+	out = append(out, in.where(last.Arg, last.fails(looked(name, last.Arg)))...)
+	return out, ok && len(out) <= maxBoxes
+}
+
+// where is the part in which an argument has one of the patterns.
+func (r region) where(arg int, patterns []pattern) (part region) {
+	for _, b := range r {
+		for _, p := range patterns {
+			if both, some := b.and(arg, p); some {
+				part = append(part, both)
+			}
+		}
+	}
+	return part
 }
 
 // everyCall is all of them.

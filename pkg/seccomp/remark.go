@@ -56,13 +56,12 @@ func (w word) passed(c Cond) (instead string, ok bool) {
 // remarks tell what rules that deny leave open, of those for which of says where
 // they were written.
 func (p *Policy) remarks(of func(Origin) string) (notes []string) {
-	list := ways()
 	for _, r := range p.Rules {
 		where := of(r.Origin)
 		if where == "" || !r.Action.denies() {
 			continue
 		}
-		for _, text := range append(r.flags(), p.leaves(r, list)...) {
+		for _, text := range append(r.flags(), p.leaves(r)...) {
 			if text = where + ": " + text; !slices.Contains(notes, text) {
 				notes = append(notes, text)
 			}
@@ -85,7 +84,7 @@ func (r Rule) flags() (texts []string) {
 
 // leaves tell of other calls that are allowed and can do what a rule denies: of
 // those that do much else, and if it denies for some arguments, of siblings.
-func (p *Policy) leaves(r Rule, list []sameAs) (texts []string) {
+func (p *Policy) leaves(r Rule) (texts []string) {
 	var by []string
 	names := map[string][]string{}
 	left := func(s sameAs) {
@@ -97,7 +96,7 @@ func (p *Policy) leaves(r Rule, list []sameAs) (texts []string) {
 		}
 		names[s.by] = append(names[s.by], s.name)
 	}
-	for _, m := range list {
+	for m := range ways {
 		if m.meant && p.standsIn(m, r) {
 			left(m)
 		}

@@ -57,7 +57,7 @@ func TestWordsAndWays(t *testing.T) {
 	for _, s := range siblings {
 		names = append(names, s.name, s.by)
 	}
-	for _, m := range ways() {
+	for m := range ways {
 		names = append(names, m.name, m.by)
 	}
 	for _, name := range names {

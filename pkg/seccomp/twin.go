@@ -58,9 +58,6 @@ func (m moved) conds(conds []Cond) (there []Cond, ok bool) {
 // the architectures of the policy have for the same calls, but for names that are
 // meant as they are.
 func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
-	if p.Default.denies() && meant != nil { // what is not named is denied
-		return rules
-	}
 	var all []Rule
 	for _, r := range rules {
 		all = append(all, r)
