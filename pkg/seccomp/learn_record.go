@@ -243,10 +243,10 @@ func (r *Recording) Merge(data []byte) error {
 	var p specs.LinuxSeccomp
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if dec.Decode(&p) != nil || checkKeys(data) != nil {
+	if dec.Decode(&p) != nil {
 		return errNotLearned
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); err != io.EOF || checkKeys(data) != nil {
 		return errNotLearned
 	}
 	if p.DefaultAction != specs.ActErrno || p.DefaultErrnoRet == nil || *p.DefaultErrnoRet != uint(unix.EPERM) ||

@@ -204,7 +204,7 @@ func TestMergeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
-		``, `{}`, `text`, head, head + `]}{}`,
+		``, `{}`, `text`, head, head + `]}{}`, `{}0"`, head + `]}"`, `[{}]`, `{"syscalls":[[{}]]}`,
 		strings.Replace(head, "ERRNO", "ALLOW", 1) + `]}`,
 		strings.Replace(head, "Ret\":1", "Ret\":38", 1) + `]}`,
 		strings.Replace(head, "X86_64", "VAX", 1) + `]}`,
