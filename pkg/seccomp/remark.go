@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,50 @@ func (w word) passed(c Cond) (instead string, ok bool) {
 		return fmt.Sprintf(": compare with a mask, as %s", Cond{Arg: c.Arg, Op: MaskedEQ, Mask: mask, Value: c.Value}), true
 	}
 	return "", true
+}
+
+// remarks tell what the rules of the flags, and of a file, leave.
+func (f *Filter) remarks(p *Policy) (notes []string, err error) {
+	for _, r := range f.Rules {
+		absent, err := p.absent(r)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, absent...)
+	}
+	_, builtin := builtins(f.profile())
+	return append(notes, p.remarks(func(o Origin) string {
+		if o == 0 || o > 0 && builtin {
+			return ""
+		}
+		return f.written(o)
+	})...), nil
+}
+
+// written says where a rule was.
+func (f *Filter) written(o Origin) string {
+	if o < 0 {
+		return f.Rules[-1-o].String()
+	}
+	return fmt.Sprintf("--profile %s: syscalls[%d]", f.profile(), o-1)
+}
+
+// absent tells of calls of a rule that denies which no architecture of the policy
+// has. That there is none but these is an error: the rule does nothing.
+func (p *Policy) absent(r FlagRule) (notes []string, err error) {
+	if !r.Action.denies() {
+		return nil, nil
+	}
+	for _, sel := range r.Selections {
+		has := func(a *Arch) bool { _, ok := a.Number(sel.Name); return ok }
+		if sel.Name[0] != '@' && !slices.ContainsFunc(p.Arches, has) {
+			notes = append(notes, fmt.Sprintf("%s: %s has no %s(2)", r, archText(p.Arches), sel.Name))
+		}
+	}
+	if len(notes) == len(r.Selections) {
+		return nil, errors.New(notes[0])
+	}
+	return notes, nil
 }
 
 // remarks tell what rules that deny leave open, of those for which of says where

@@ -194,20 +194,11 @@ func (f *Filter) filter(caps uint64) (fl filter, err error) {
 	if err := f.amend(fl.policy); err != nil {
 		return fl, err
 	}
-	for _, r := range f.Rules {
-		absent, err := fl.policy.absent(r)
-		if err != nil {
-			return fl, err
-		}
-		fl.notes = append(fl.notes, absent...)
+	remarks, err := f.remarks(fl.policy)
+	if err != nil {
+		return fl, err
 	}
-	_, builtin := builtins(name)
-	fl.notes = append(fl.notes, fl.policy.remarks(func(o Origin) string {
-		if o == 0 || o > 0 && builtin {
-			return ""
-		}
-		return f.written(o)
-	})...)
+	fl.notes = append(fl.notes, remarks...)
 	fl.code, err = Compile(fl.policy)
 	return fl, err
 }
@@ -323,32 +314,6 @@ func (f *Filter) amend(p *Policy) error {
 		p.Rules = append(p.Rules, newest)
 	}
 	return f.checkSame(p, rules)
-}
-
-// written says where a rule was.
-func (f *Filter) written(o Origin) string {
-	if o < 0 {
-		return f.Rules[-1-o].String()
-	}
-	return fmt.Sprintf("--profile %s: syscalls[%d]", f.profile(), o-1)
-}
-
-// absent tells of calls of a rule that denies which no architecture of the policy
-// has. That there is none but these is an error: the rule does nothing.
-func (p *Policy) absent(r FlagRule) (notes []string, err error) {
-	if !r.Action.denies() {
-		return nil, nil
-	}
-	for _, sel := range r.Selections {
-		has := func(a *Arch) bool { _, ok := a.Number(sel.Name); return ok }
-		if sel.Name[0] != '@' && !slices.ContainsFunc(p.Arches, has) {
-			notes = append(notes, fmt.Sprintf("%s: %s has no %s(2)", r, archText(p.Arches), sel.Name))
-		}
-	}
-	if len(notes) == len(r.Selections) {
-		return nil, errors.New(notes[0])
-	}
-	return notes, nil
 }
 
 // audit logs the calls of all architectures that the machine runs.
