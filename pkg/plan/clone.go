@@ -202,7 +202,7 @@ func (c *Process) Setup() error {
 func (c *Process) steps() error {
 	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, process: c, warn: c.plan.Warn, ends: &c.ends}
 	for i, it := range c.plan.items {
-		if it.who == Caller || it.who == Beyond || it.op.Name != "sendto" && it.op.Name != "sendmsg" {
+		if it.who == Caller || it.who == Beyond || !it.op.tells {
 			continue
 		}
 		m, err := c.receive()

@@ -86,6 +86,8 @@ type Op struct {
 	// opens says that the result is a descriptor, and closes which one is closed.
 	opens  bool
 	closes *Result
+	// tells says that it tells the supervisor where the child is.
+	tells  bool
 	exec   bool
 	filter bool
 }
@@ -387,11 +389,12 @@ func (p *Plan) KeepSupervisor(stage string, fd int) {
 // send appends the op that tells the supervisor that the child is there. It
 // also tells who the child is, which with an init only the kernel knows.
 func (p *Plan) send(stage string, fds ...*Result) {
+	op := Sendto(p.sync)
 	if len(fds) > 0 {
-		p.Add(stage, SendFDs(p.sync, fds...))
-		return
+		op = SendFDs(p.sync, fds...)
 	}
-	p.Add(stage, Sendto(p.sync))
+	op.tells = true
+	p.Add(stage, op)
 }
 
 // Calls lists the ops' names in order, for tests of a plan's shape.

@@ -146,7 +146,6 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		return err
 	}
 	f := n.flags()
-	now := f &^ unix.CLONE_NEWTIME
 	var proc *plan.Result
 	if f&unix.CLONE_NEWTIME != 0 {
 		var err error
@@ -154,62 +153,18 @@ func (n *Namespaces) Plan(s *stage.State) error {
 			return err
 		}
 	}
-	joined := n.joined()
 	all, err := n.open(s)
 	if err != nil {
 		return err
 	}
 	s.For(n.asked())
 	defer s.For("")
-	if (f|joined)&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
+	if (f|n.joined())&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
 		// They would be rights on the host that the namespace cannot name.
 		s.Add(plan.Setgroups(nil))
 	}
-	switch {
-	case n.Init:
-		var dies []*plan.Op
-		if !n.Outlive {
-			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
-		}
-		// Init dies with the supervisor, and with it all that it is PID 1 of. If that
-		// was gone before, the child cannot tell it that it is there.
-		s.Plan.CloneInit(s.Name, now, dies...)
-	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
-		s.Outlive = n.Outlive
-		s.Plan.CloneJoiner(s.Name)
-		s.DieWithSupervisor()
-		if err := all.enter(s); err != nil {
-			return err
-		}
-		if joined&unix.CLONE_NEWUSER != 0 {
-			s.DieWithSupervisor()
-		}
-		s.Plan.CloneChild(s.Name, now)
-		s.DieWithSupervisor()
-	case n.Clones():
-		made := now
-		if joined != 0 {
-			made = 0 // what is new belongs to what is joined
-		}
-		s.Plan.Clone(s.Name, made, s.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
-		s.Outlive = n.Outlive
-		s.DieWithSupervisor()
-		if err := all.enter(s); err != nil {
-			return err
-		}
-		if joined&unix.CLONE_NEWUSER != 0 {
-			s.DieWithSupervisor()
-		}
-		if now != made {
-			s.Add(plan.Unshare(now))
-		}
-	default:
-		if err := all.enter(s); err != nil {
-			return err
-		}
-		if now != 0 {
-			s.Add(plan.Unshare(now))
-		}
+	if err := n.enter(s, all); err != nil {
+		return err
 	}
 	for _, fd := range all.close {
 		s.Add(plan.CloseFD(fd))
@@ -225,7 +180,68 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Mapped, s.Root = false, false
 		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
 	}
-	if f&unix.CLONE_NEWNS != 0 {
+	n.planWithin(s)
+	if proc != nil {
+		n.planTime(s, proc)
+	}
+	return n.planLast(s)
+}
+
+// enter adds what makes the new namespaces and joins the others: a clone where the
+// payload is to be another process.
+func (n *Namespaces) enter(s *stage.State, all *joining) error {
+	f, joined := n.flags(), n.joined()
+	now := f &^ unix.CLONE_NEWTIME
+	switch {
+	case n.Init:
+		var dies []*plan.Op
+		if !n.Outlive {
+			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
+		}
+		// Init dies with the supervisor, and with it all that it is PID 1 of. If that
+		// was gone before, the child cannot tell it that it is there.
+		s.Plan.CloneInit(s.Name, now, dies...)
+		return nil
+	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
+		s.Outlive = n.Outlive
+		s.Plan.CloneJoiner(s.Name)
+		s.DieWithSupervisor()
+		if err := all.enter(s); err != nil {
+			return err
+		}
+		if joined&unix.CLONE_NEWUSER != 0 {
+			s.DieWithSupervisor()
+		}
+		s.Plan.CloneChild(s.Name, now)
+		s.DieWithSupervisor()
+		return nil
+	}
+	made := now
+	if n.Clones() {
+		if joined == 0 {
+			now = 0
+		} else {
+			made = 0 // what is new belongs to what is joined
+		}
+		s.Plan.Clone(s.Name, made, s.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
+		s.Outlive = n.Outlive
+		s.DieWithSupervisor()
+	}
+	if err := all.enter(s); err != nil {
+		return err
+	}
+	if n.Clones() && joined&unix.CLONE_NEWUSER != 0 {
+		s.DieWithSupervisor()
+	}
+	if now != 0 {
+		s.Add(plan.Unshare(now))
+	}
+	return nil
+}
+
+// planWithin adds what is done in the new namespaces before anything else.
+func (n *Namespaces) planWithin(s *stage.State) {
+	if n.flags()&unix.CLONE_NEWNS != 0 {
 		n.planPropagation(s)
 	}
 	if n.Setsid {
@@ -233,9 +249,11 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Add(plan.Setsid())
 	}
 	if n.keyring() {
-		s.For("--keyring")
 		op := plan.JoinSessionKeyring()
-		if !n.Keyring {
+		if n.Keyring {
+			s.For("--keyring")
+		} else {
+			s.For("--all")
 			op = op.Except(unix.ENOSYS) // a kernel without keys has none to share
 		}
 		s.Add(op)
@@ -248,9 +266,10 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.For("--domainname " + n.Domainname)
 		s.Add(plan.Setdomainname(n.Domainname))
 	}
-	if proc != nil {
-		n.planTime(s, proc)
-	}
+}
+
+// planLast adds what holds for all that comes after.
+func (n *Namespaces) planLast(s *stage.State) error {
 	if n.NoNested {
 		s.For("--no-nested-userns")
 		if err := planNoNested(s); err != nil {
