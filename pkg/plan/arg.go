@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // An Arg is one argument of a system call: a number, an earlier op's result,
@@ -85,7 +84,9 @@ type Mem struct {
 	// text is strace's notation of the content; for a string it is nil.
 	text func() string
 
-	at unsafe.Pointer // where it lies in the arena
+	// at is where it lies in the arena, 0 if it does not: written when a template is
+	// made.
+	at offset
 }
 
 type ref struct {

@@ -32,9 +32,7 @@ type At struct {
 
 // Set gives a value to the ops that use r.
 func (a *At) Set(r *Result, v uint64) {
-	for _, s := range r.set {
-		s.put(v)
-	}
+	a.layout.set(r, v)
 }
 
 // Result is what the op that gives r has returned; below 0 it is -errno, of an

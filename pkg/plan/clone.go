@@ -71,7 +71,7 @@ type Process struct {
 // Start performs the caller's ops and clones. The child goes on by itself up to
 // its first outside step. Preconditions: as for [Plan.Here]; the thread must
 // live as long as the child, since it is the thread whose end a parent-death
-// signal reports.
+// signal reports. Two starts of one plan at a time take a [Program].
 func (p *Plan) Start() (*Process, error) {
 	if !p.Cloned() {
 		panic("plan: Start is for plans with a clone")
@@ -80,56 +80,117 @@ func (p *Plan) Start() (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, childs, err := pair()
+	return p.start(l)
+}
+
+func (p *Plan) start(l *layout) (*Process, error) {
+	c := &Process{plan: p, layout: l, PidFD: -1, sock: -1, rest: -1}
+	childs, err := c.connect()
+	if err == nil {
+		err = c.clone()
+	}
+	for _, fd := range childs {
+		unix.Close(fd)
+	}
 	if err != nil {
+		c.Close()
 		return nil, err
 	}
-	rest, childsRest := -1, -1
-	if p.rest != nil {
-		if rest, childsRest, err = pair(); err != nil {
-			return nil, err
-		}
-		for _, s := range p.rest.set {
-			s.put(uint64(childsRest))
-		}
+	return c, nil
+}
+
+// connect makes the sockets to the child, and returns its ends.
+func (c *Process) connect() (childs []int, err error) {
+	p, l := c.plan, c.layout
+	var end int
+	if c.sock, end, err = pair(); err != nil {
+		return nil, err
 	}
+	childs = append(childs, end)
+	l.set(p.sync, uint64(end))
+	l.set(p.ours, uint64(c.sock))
 	// The child's messages carry its PID, translated into our namespace.
-	if err := unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		return nil, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
+	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return childs, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
 	}
-	for _, s := range p.sync.set {
-		s.put(uint64(childs))
+	if p.rest == nil {
+		return childs, nil
 	}
-	for _, s := range p.ours.set {
-		s.put(uint64(ours))
+	if c.rest, end, err = pair(); err != nil {
+		return childs, err
 	}
+	l.set(p.rest, uint64(end))
+	return append(childs, end), nil
+}
+
+// clone performs the caller's ops, of which the last is the clone.
+func (c *Process) clone() error {
+	p, l := c.plan, c.layout
 	at := 0
 	for !p.items[l.index[at]].op.clone {
 		at++
 	}
 	if err := p.upTo(l, at); err != nil {
-		return nil, err
+		return err
 	}
 	r := l.record(at)
-	args, size := r.args[0], r.args[1]
-	h := unsafe.Pointer(l.head)
-	runtimeBeforeFork()
-	pid := clone3(unsafe.Add(unsafe.Pointer(nil), args), size, h, 0)
-	runtimeAfterFork()
+	pid := forkChild(l.head, r)
 	r.result, r.done = pid, 1
-	unix.Close(childs)
-	if childsRest >= 0 {
-		unix.Close(childsRest)
-	}
 	if int(pid) < 0 {
-		unix.Close(ours)
-		return nil, p.failure(l, at)
+		return p.failure(l, at)
 	}
-	return &Process{
-		PID: int(pid), Payload: int(pid),
-		PidFD: int(*(*int32)(p.args.at)),
-		plan:  p, layout: l, sock: ours, rest: rest,
-	}, nil
+	c.PID, c.Payload = int(pid), int(pid)
+	c.PidFD = int(*(*int32)(l.at(p.args.at)))
+	return nil
+}
+
+// forkChild clones as a record says. Between the two calls of the runtime's nothing
+// may grow the stack.
+//
+//go:norace
+//go:nocheckptr
+func forkChild(h *header, r *record) uintptr {
+	args, size := unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1]
+	runtimeBeforeFork()
+	pid := clone3(args, size, unsafe.Pointer(h), 0)
+	runtimeAfterFork()
+	return pid
+}
+
+// Close gives back what a start has taken: memory, the descriptors that the caller's
+// ops have opened, and those of the process. It belongs after the child has been
+// waited for, and may be called again.
+func (c *Process) Close() {
+	for _, fd := range []*int{&c.PidFD, &c.sock, &c.rest} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
+	}
+	if c.layout == nil {
+		return
+	}
+	for k, i := range c.layout.index {
+		it := c.plan.items[i]
+		if it.who != Caller {
+			break
+		}
+		if r := c.layout.record(k); it.op.opens && r.done != 0 && int(r.result) >= 0 && !c.plan.callerCloses(it.op.gives) {
+			unix.Close(int(r.result))
+		}
+	}
+	c.layout.free()
+	c.layout = nil
+}
+
+// callerCloses reports whether an op of the caller's closes a descriptor.
+func (p *Plan) callerCloses(r *Result) bool {
+	for _, it := range p.items {
+		if it.who == Caller && it.op.closes == r {
+			return true
+		}
+	}
+	return false
 }
 
 // pair makes a socket between supervisor and child.
@@ -172,7 +233,10 @@ func (p *Plan) piece(l *layout, k, end int) int {
 // payload has been executed, or with the reason why it was not; the child is
 // then gone.
 func (c *Process) Setup() error {
-	defer unix.Close(c.sock)
+	defer func() {
+		unix.Close(c.sock)
+		c.sock = -1
+	}()
 	err := c.steps()
 	if err != nil {
 		c.kill()

@@ -18,6 +18,7 @@ const noResult = ^uintptr(unix.ENODATA) + 1
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 //go:noinline
 func perform(h *header, from, to uintptr) bool {
 	for i := from; i < to; i++ {
@@ -74,6 +75,7 @@ func perform(h *header, from, to uintptr) bool {
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func readLog(h *header, fd uintptr) {
 	for h.logged < logSize {
 		n, _, e := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(h.log)+h.logged, logSize-h.logged)
@@ -89,6 +91,7 @@ func readLog(h *header, fd uintptr) {
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func childMain(h *header, stage uintptr) {
 	if stage == 0 && h.fork != 0 {
 		betweenMain(h)
@@ -101,6 +104,7 @@ func childMain(h *header, stage uintptr) {
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func end() {
 	syscall.RawSyscall(unix.SYS_EXIT_GROUP, 125, 0, 0)
 	syscall.RawSyscall(unix.SYS_EXIT, 125, 0, 0)
@@ -118,6 +122,7 @@ func fault()
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func Exit(status int) {
 	syscall.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(status), 0, 0)
 	faultTwice()
@@ -134,6 +139,7 @@ func faultTwice()
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func betweenMain(h *header) {
 	if perform(h, h.between, h.fork) {
 		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))

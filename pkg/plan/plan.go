@@ -51,9 +51,8 @@ type Result struct {
 	name string
 	// same is how many results before this one have that name.
 	same int
-	// set is where the value must be stored once it is known; filled in while
-	// a plan is laid out.
-	set []store
+	// id counts the results of a plan.
+	id int
 }
 
 func (r *Result) String() string {
@@ -179,6 +178,8 @@ type item struct {
 type Plan struct {
 	items []item
 	used  map[string]int
+	// results is how many there are.
+	results int
 
 	// who performs what is added next.
 	who Actor
@@ -224,7 +225,8 @@ func New() *Plan { return &Plan{used: map[string]int{}, items: make([]item, 0, 2
 // reader; it is made unique.
 func (p *Plan) NewResult(name string) *Result {
 	p.used[name]++
-	return &Result{name: name, same: p.used[name] - 1}
+	p.results++
+	return &Result{name: name, same: p.used[name] - 1, id: p.results - 1}
 }
 
 // Add appends ops, to be performed by the process that the plan has come to.
