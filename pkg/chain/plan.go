@@ -125,6 +125,9 @@ func (t *tail) keepSupervisor() {
 		return
 	}
 	t.kept, t.supervisor = true, 0
+	if t.Unheard || t.Host.Handover.Unheard {
+		return
+	}
 	if t.followName != "" {
 		return // who follows its payload learns otherwise what becomes of it
 	}
@@ -251,6 +254,10 @@ type tail struct {
 	// it is one to the supervisor that this plan makes.
 	supervisor int
 	kept       bool
+	// handover is what the next stage is told, and keepOpen the op that leaves it the
+	// socket, or nil.
+	handover stage.Handover
+	keepOpen *plan.Op
 }
 
 // dieWithParent has this process die with its parent if a stage wants that. If the
@@ -343,11 +350,21 @@ func (t *tail) hand() {
 		h.Ambient = true
 	}
 	if h.Supervisor = t.supervisor; h.Supervisor > 0 {
-		t.Add(plan.KeepOpen(plan.Int(int64(h.Supervisor))))
+		t.keepOpen = plan.KeepOpen(plan.Int(int64(h.Supervisor)))
+		t.Add(t.keepOpen)
 	}
-	if v := h.Variable(); v != "" {
-		t.env = append(t.env, v)
+	t.handover = h
+}
+
+// handed is the variable for the next stage, once all filters are known: what cannot
+// be heard is not left to it.
+func (t *tail) handed() string {
+	h := t.handover
+	if h.Unheard = t.NextStage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
+		h.Supervisor = 0
+		t.Plan.Remove(t.keepOpen)
 	}
+	return h.Variable()
 }
 
 func (t *tail) exec() error {
@@ -361,6 +378,9 @@ func (t *tail) exec() error {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains(t.Unset, name)
 	})
+	if v := t.handed(); v != "" {
+		t.env = append(t.env, v)
+	}
 	im := plan.NewImage(t.payload, t.env)
 	switch {
 	case t.NextFD >= 0:

@@ -243,6 +243,11 @@ func (p *Plan) Add(stage string, ops ...*Op) {
 	}
 }
 
+// Remove takes back an op that gives nothing.
+func (p *Plan) Remove(op *Op) {
+	p.items = slices.DeleteFunc(p.items, func(it item) bool { return it.op == op })
+}
+
 // Open appends an op and returns its result, a descriptor.
 func (p *Plan) Open(stage, name string, op *Op) *Result {
 	r := p.NewResult(name)

@@ -108,6 +108,9 @@ func stopped(s *stage.State, op *plan.Op) bool {
 // toTell are the calls that it can take to tell of a failure and to exit.
 var toTell = [...]string{"exit_group", "futex", "madvise", "mmap", "munmap", "nanosleep", "rt_sigprocmask", "sigaltstack", "write"}
 
+// toBeHeard are those that a stage makes on the socket to an earlier supervisor.
+var toBeHeard = [...]string{"fcntl", "getsockopt", "recvfrom", "sendto"}
+
 // toSupervise are those that a supervisor makes besides in any case.
 var toSupervise = [...]string{"ppoll", "read", "recvmsg", "rt_sigaction", "rt_sigreturn", "wait4"}
 

@@ -95,6 +95,10 @@ func (f *Filter) Plan(s *stage.State) error {
 	s.For(f.flag())
 	s.Add(load)
 	s.Filters = append(s.Filters, fl.code)
+	s.Unheard = s.Unheard || s.NextStage && slices.ContainsFunc(toBeHeard[:], func(name string) bool {
+		_, some, _ := denied(fl.code, name)
+		return some
+	})
 	s.AtEnd(func() error { return f.checkRest(s, load, fl) })
 	return nil
 }

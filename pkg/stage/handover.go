@@ -30,6 +30,8 @@ type Handover struct {
 	// Supervisor is the descriptor of a socket to the supervisor that an earlier
 	// stage has left above this process, or 0: [plan.Tell].
 	Supervisor int
+	// Unheard says that a filter may stop what a stage needs for that.
+	Unheard bool
 	// Program is the path of the program that this process is a sealed copy of,
 	// or "".
 	Program string
@@ -48,6 +50,9 @@ func (h Handover) String() string {
 	}
 	if h.Joined {
 		words = append(words, "joined")
+	}
+	if h.Unheard {
+		words = append(words, "unheard")
 	}
 	if h.Supervisor > 0 {
 		words = append(words, fmt.Sprintf("supervisor=%d", h.Supervisor))
@@ -91,21 +96,25 @@ func (h Handover) held(host *Host) Handover {
 }
 
 // takeSupervisor reports whether fd may be a socket to a supervisor. Then nobody
-// but who is told of it again gets it.
+// but who is told of it again gets it, and nobody does if a filter that was there
+// before keeps that from being seen.
 func takeSupervisor(fd int) bool {
 	if fd <= 2 {
 		return false
 	}
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-	if err != nil || domain != unix.AF_UNIX {
+	if err == nil && domain != unix.AF_UNIX {
 		return false
 	}
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	if err != nil || kind != unix.SOCK_SEQPACKET {
+	kind, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err2 == nil && kind != unix.SOCK_SEQPACKET {
 		return false
 	}
-	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC)
-	return err == nil
+	if _, e := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); e != nil {
+		unix.Close(fd)
+		return false
+	}
+	return err == nil && err2 == nil
 }
 
 // spareFD is a descriptor that is not open and that no plan comes to, or 0: they are
@@ -136,6 +145,8 @@ func takeHandover(env []string) ([]string, Handover) {
 				h.Net = true
 			case w == "joined":
 				h.Joined = true
+			case w == "unheard":
+				h.Unheard = true
 			default:
 				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
 					h.Unmapped = true

@@ -6,10 +6,10 @@ import (
 )
 
 func FuzzHandover(f *testing.F) {
-	f.Add(uint32(1000), uint32(100), true, false, true, false, 0, "")
-	f.Add(uint32(0), uint32(0), false, true, false, true, 1023, "/a,ambient,program=/b\nuid=0/hk-unshare (deleted)")
-	f.Fuzz(func(t *testing.T, uid, gid uint32, unmapped, ambient, net, joined bool, supervisor int, program string) {
-		h := Handover{Unmapped: unmapped, Ambient: ambient, Net: net, Joined: joined, Supervisor: max(supervisor, 0), Program: program}
+	f.Add(uint32(1000), uint32(100), true, false, true, false, false, 0, "")
+	f.Add(uint32(0), uint32(0), false, true, false, true, true, 1023, "/a,ambient,program=/b\nuid=0/hk-unshare (deleted)")
+	f.Fuzz(func(t *testing.T, uid, gid uint32, unmapped, ambient, net, joined, unheard bool, supervisor int, program string) {
+		h := Handover{Unmapped: unmapped, Ambient: ambient, Net: net, Joined: joined, Unheard: unheard, Supervisor: max(supervisor, 0), Program: program}
 		if unmapped {
 			h.UID, h.GID = uid, gid
 		}

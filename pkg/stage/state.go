@@ -52,6 +52,9 @@ type State struct {
 	Landlocked bool
 	// Filters are the seccomp filters that are loaded so far.
 	Filters [][]unix.SockFilter
+	// Unheard is set once a filter may stop what a stage that is executed after it
+	// needs to tell its supervisor something.
+	Unheard bool
 	// Outlive is set if the payload need not die with the supervisor.
 	Outlive bool
 
