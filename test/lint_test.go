@@ -14,7 +14,7 @@ var (
 	scriptLine = regexp.MustCompile(`^((?:\[[^]]*\] *)*)(! *)?(\S+)`)
 	// byPattern looks for processes by their command line, which others may have
 	// too, unless RUN or a mark of OWN is in it.
-	byPattern = regexp.MustCompile(`\bp(grep|kill) .*-[a-zA-Z]*[fx]\b`)
+	byPattern = regexp.MustCompile(`\bp(grep|kill) .*-[a-zA-Z]*[fx]\b|^gone `)
 	ofOurs    = regexp.MustCompile(`\$RUN|\$OWN|\$mark`)
 )
 
