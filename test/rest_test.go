@@ -129,3 +129,20 @@ func grandchildren(p process) (list []process) {
 	}
 	return list
 }
+
+// TestSignalFiltered ends chains whose supervisor may not send a signal by pidfd, for a
+// filter around it denies that. The control is that the filter is there.
+func TestSignalFiltered(t *testing.T) {
+	const filter = "hk-seccomp --profile none --deny pidfd_send_signal env "
+	for _, line := range []string{"hk-unshare --user --pid hk-idmap --root", "hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --setsid"} {
+		j := start(t, filter+line, "sh", "-c", "trap 'echo handled; exit 7' TERM; grep Seccomp_filters /proc/self/status; while :; do sleep 0.02; done")
+		if text, err := j.out.ReadString('\n'); err != nil || strings.HasSuffix(text, "\t0\n") {
+			t.Fatalf("%s: %q, %v; want a filter", line, text, err)
+		}
+		j.Process.Signal(unix.SIGTERM)
+		j.await("handled")
+		if got := j.end(); got != "7" {
+			t.Errorf("%s: ended with %s; want 7", line, got)
+		}
+	}
+}

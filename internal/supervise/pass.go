@@ -59,7 +59,9 @@ func (s *Supervisor) pass(info siginfo) {
 	case info.code == siQueue:
 		// With the value that comes with it; what else it says of the sender the
 		// kernel puts right.
-		unix.PidfdSendSignal(s.payload, sig, (*unix.Siginfo)(unsafe.Pointer(&info)), 0)
+		if err := unix.PidfdSendSignal(s.payload, sig, (*unix.Siginfo)(unsafe.Pointer(&info)), 0); err != nil {
+			s.send(sig)
+		}
 	case isTerminal(sig) && s.above.sentToGroup(sig):
 		s.sendGroup(sig)
 	case info.code != siKernel || !isTerminal(sig):
@@ -139,8 +141,17 @@ func (s *Supervisor) stopsUnseen() bool {
 	return s.IsPID1() || !s.Direct() || !s.sharesSession()
 }
 
+// send sends a signal to the payload. A filter that the supervisor was started under
+// may lack pidfd_send_signal(2), which is not older than Linux 5.1; a number is the
+// payload's as long as nobody has waited for it.
 func (s *Supervisor) send(sig unix.Signal) {
-	unix.PidfdSendSignal(s.payload, sig, nil, 0)
+	err := unix.PidfdSendSignal(s.payload, sig, nil, 0)
+	if err == nil || err == unix.ESRCH {
+		return
+	}
+	if _, ended := s.PayloadStatus(); s.Direct() || !ended {
+		unix.Kill(s.Payload, sig)
+	}
 }
 
 // sendGroup sends a signal to the process group of the payload if that is one of
