@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A session is a shell that runs a script on a terminal of its own. What it says
@@ -173,6 +175,30 @@ func environment(line string) string { return "env " + line }
 func TestJobControl(t *testing.T) {
 	eachShape(t, jobControl)
 	eachFollowed(t, jobControl)
+}
+
+// TestStopsAgain has a supervisor that has stopped with what it follows look whether
+// there is something to do: it is told of a child. It stops again, or the shell would
+// wait for it for ever.
+func TestStopsAgain(t *testing.T) {
+	eachFollowed(t, func(t *testing.T, line string) {
+		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5'; echo status $? >&9
+			read x; fg; echo status $? >&9`)
+		s.await("up")
+		s.types("\x1a")
+		s.await("status 147")
+		supervisor := newProcess(s.Process.Pid).children()[0]
+		for range 3 {
+			supervisor.signal(unix.SIGCHLD)
+			time.Sleep(time.Duration(slow) * 200 * time.Millisecond)
+			within(t, line+": a supervisor that has stopped again", func() bool { return stat(supervisor.pid)[0] == "T" })
+		}
+		s.types("on\n")
+		time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
+		s.types("hello\n")
+		s.await("got hello")
+		s.await("status 5")
+	})
 }
 
 func jobControl(t *testing.T, line string) {

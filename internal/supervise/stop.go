@@ -15,13 +15,16 @@ import (
 //
 // Nothing wakes a stopped process but a signal, and nobody sends us one when the
 // payload goes on: so a process is left to look.
-func (s *Supervisor) stop() {
+//
+// still says that there is something to do first, and that the payload has not gone
+// on: then this process is to stop again.
+func (s *Supervisor) stop() (still bool) {
 	for {
 		w := s.lookout()
 		if !s.stopSelf() {
 			w.end()
 			s.sendGroup(unix.SIGCONT)
-			return
+			return false
 		}
 		w.end()
 		woken := s.resumed(w)
@@ -32,7 +35,7 @@ func (s *Supervisor) stop() {
 		}
 		// Else it has gone on by itself, or there is something to do.
 		if woken || !stopped || len(s.list) > 0 {
-			return
+			return !woken && stopped
 		}
 	}
 }
@@ -47,8 +50,8 @@ func (s *Supervisor) stopSelf() bool {
 	return told && s.poll(-1, -1) == nil
 }
 
-// resumed takes the signals from the list that a SIGCONT makes void, and those of
-// our own, and reports whether someone else than the lookout has sent it.
+// resumed takes the signals from the list that a SIGCONT makes void, those of our
+// own, and the end of the lookout, and reports whether someone else than the lookout has sent it.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	if s.drain() != nil {
 		return true
@@ -57,7 +60,8 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 		if info.signal() == unix.SIGCONT && (w == nil || !info.sentBy(w.pid)) {
 			woken = true
 		}
-		return info.signal() == unix.SIGCONT || isStop(info.signal()) || info.sentBy(os.Getpid())
+		return info.signal() == unix.SIGCONT || isStop(info.signal()) || info.sentBy(os.Getpid()) ||
+			info.signal() == unix.SIGCHLD && w != nil && int(info.pid) == w.pid
 	})
 	return woken
 }

@@ -82,8 +82,8 @@ func (s *Supervisor) stops() (more bool, err error) {
 				turns++
 				continue
 			}
-			s.due, s.stopping = false, false
-			s.stop()
+			s.stopping = false
+			s.due = s.stop()
 			return true, nil
 		case !status.Stopped():
 			s.ended(pid, status)
@@ -93,6 +93,8 @@ func (s *Supervisor) stops() (more bool, err error) {
 			// The threads of a process stop all together. Of a payload that is no
 			// child of ours nobody tells us if it is not followed.
 			s.due = s.due || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()
+		case pid == s.Payload:
+			s.due = false // it goes on
 		}
 	}
 	return true, nil
