@@ -41,13 +41,17 @@ func (s *Supervisor) stop() (still bool) {
 }
 
 // stopSelf stops this process, and comes back when it goes on. It reports whether it
-// could: the kernel spares a PID 1 that, and so the supervisor above stops it.
+// could: the kernel spares a PID 1 that, and so the supervisor above stops it, once. It
+// may be stopped anywhere in here, and so nothing but a SIGCONT says that it went on.
 func (s *Supervisor) stopSelf() bool {
 	told := s.above.tell(plan.TellStops)
 	if os.Getpid() != 1 {
 		return unix.Kill(os.Getpid(), unix.SIGSTOP) == nil
 	}
-	return told && s.poll(-1, -1) == nil
+	for told && !slices.ContainsFunc(s.list, func(info siginfo) bool { return info.signal() == unix.SIGCONT }) {
+		told = s.poll(-1, -1) == nil
+	}
+	return told
 }
 
 // resumed takes the signals from the list that a SIGCONT makes void, those of our

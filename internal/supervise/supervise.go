@@ -85,6 +85,7 @@ func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error
 	if s.Process.Watch != nil {
 		return s.follow(warn)
 	}
+	s.stopAsTold() // it may have asked already
 	for {
 		// A signal may have come before the payload did.
 		status, ended, err := s.reap()
