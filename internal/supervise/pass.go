@@ -126,8 +126,17 @@ func (s *Supervisor) settle() {
 		if s.doubtful&bit(sig) == 0 || err == nil && sets.blocked&sets.pending&bit(sig) != 0 {
 			continue
 		}
+		does := s.action(sig)
+		if isStop(sig) && does == blocked {
+			// Its first thread may block it, and another one have stopped them all.
+			if s.hasStopped() {
+				does = byDefault
+			} else if s.pause < time.Second {
+				continue
+			}
+		}
 		s.doubtful &^= bit(sig)
-		if s.action(sig) == byDefault {
+		if does == byDefault {
 			s.act(sig)
 		}
 	}

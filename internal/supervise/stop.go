@@ -28,8 +28,7 @@ func (s *Supervisor) stop() (still bool) {
 		}
 		w.end()
 		woken := s.resumed(w)
-		b, err := readProc(s.payload, "stat")
-		stopped := err != nil || isStopped(b)
+		stopped := s.hasStopped()
 		if woken && stopped {
 			s.sendGroup(unix.SIGCONT)
 		}
@@ -75,11 +74,17 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 func (s *Supervisor) stopPayload() {
 	s.sendGroup(unix.SIGSTOP)
 	for range 1000 {
-		if b, err := readProc(s.payload, "stat"); err != nil || isStopped(b) {
+		if s.hasStopped() {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// hasStopped reports whether the payload has, as far as can be seen.
+func (s *Supervisor) hasStopped() bool {
+	b, err := readProc(s.payload, "stat")
+	return err != nil || isStopped(b)
 }
 
 // isStopped reads /proc/PID/stat. The program's name is in parentheses, and may
