@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // maxLooks is how often the payload is looked at while it is between two
-// states.
+// states, each time after twice the pause: it may wait for this CPU.
 const maxLooks = 5
 
 // action is what the payload does on sig. Where that cannot be seen, for there is
@@ -20,7 +21,7 @@ const maxLooks = 5
 // A process that waits in rt_sigtimedwait(2) seems to have no use for the
 // signals that it waits for: they are not blocked meanwhile.
 func (s *Supervisor) action(sig unix.Signal) action {
-	for range maxLooks {
+	for look := range maxLooks {
 		sigs, err := signalsOf(s.payload)
 		switch {
 		case err != nil:
@@ -40,6 +41,8 @@ func (s *Supervisor) action(sig unix.Signal) action {
 			if again, err := signalsOf(s.payload); err == nil && again == sigs {
 				return byDefault
 			}
+		default:
+			time.Sleep(time.Millisecond << look)
 		}
 	}
 	return byDefault

@@ -119,11 +119,12 @@ func (s *Supervisor) await(timeout int) error {
 }
 
 // settle looks at what has become of signals that the payload had blocked. The
-// kernel drops one for which there is nothing but the default action.
+// kernel drops one for which there is nothing but the default action, and one that
+// is pending is not dropped: whoever has come to wait for it does not block it.
 func (s *Supervisor) settle() {
 	sets, err := signalsOf(s.payload)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
-		if s.doubtful&bit(sig) == 0 || err == nil && sets.blocked&sets.pending&bit(sig) != 0 {
+		if s.doubtful&bit(sig) == 0 || err == nil && sets.pending&bit(sig) != 0 {
 			continue
 		}
 		does := s.action(sig)
