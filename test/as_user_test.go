@@ -57,9 +57,9 @@ func TestAsUser(t *testing.T) {
 	}
 	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
 	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
-	args := []string{"-test.count=1", fmt.Sprint("-test.v=", testing.Verbose()), "-test.run=" + asUserOnly(flagValue("run"))}
-	if skip := flagValue("skip"); skip != "" {
-		args = append(args, "-test.skip="+skip)
+	args := []string{"-test.count=1", "-test.run=" + asUserOnly(flagValue("run"))}
+	for _, name := range []string{"v", "short", "parallel", "timeout", "skip"} {
+		args = append(args, "-test."+name+"="+flagValue(name))
 	}
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
