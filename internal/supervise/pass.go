@@ -124,17 +124,20 @@ func (s *Supervisor) await(timeout int) error {
 func (s *Supervisor) settle() {
 	sets, err := signalsOf(s.payload)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
-		if s.doubtful&bit(sig) == 0 || err == nil && sets.pending&bit(sig) != 0 {
+		if s.doubtful&bit(sig) == 0 {
 			continue
 		}
-		does := s.action(sig)
-		if isStop(sig) && does == blocked {
-			// Its first thread may block it, and another one have stopped them all.
-			if s.hasStopped() {
-				does = byDefault
-			} else if s.pause < time.Second {
-				continue
-			}
+		does := byDefault
+		switch {
+		case isStop(sig) && s.hasStopped():
+			// Its first thread may block what another one has stopped all of them for.
+		case err == nil && sets.pending&bit(sig) != 0:
+			continue
+		default:
+			does = s.action(sig)
+		}
+		if isStop(sig) && does == blocked && s.pause < time.Second {
+			continue
 		}
 		s.doubtful &^= bit(sig)
 		if does == byDefault {
