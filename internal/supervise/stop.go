@@ -21,6 +21,9 @@ import (
 func (s *Supervisor) stop() (still bool) {
 	for {
 		w := s.lookout()
+		if w != nil {
+			s.lookouts[w.pid%len(s.lookouts)] = w.pid
+		}
 		if !s.stopSelf() {
 			w.end()
 			s.sendGroup(unix.SIGCONT)
@@ -47,23 +50,39 @@ func (s *Supervisor) stopSelf() bool {
 	if os.Getpid() != 1 {
 		return unix.Kill(os.Getpid(), unix.SIGSTOP) == nil
 	}
-	for told && !slices.ContainsFunc(s.list, func(info siginfo) bool { return info.signal() == unix.SIGCONT }) {
+	for told && !slices.ContainsFunc(s.list, isCont) {
 		told = s.poll(-1, -1) == nil
 	}
 	return told
 }
 
+// wakes reports whether a signal is a SIGCONT that someone else than a lookout has
+// sent.
+func (s *Supervisor) wakes(info siginfo) bool {
+	return isCont(info) && !slices.ContainsFunc(s.lookouts[:], func(pid int) bool {
+		// A sender whose signal also goes to a new PID namespace has no number.
+		return pid != 0 && info.sentBy(pid)
+	})
+}
+
+func isCont(info siginfo) bool { return info.signal() == unix.SIGCONT }
+
 // resumed takes the signals from the list that a SIGCONT makes void, those of our
-// own, and the end of the lookout, and reports whether someone else than the lookout has sent it.
+// own, and the end of the lookout, and reports whether someone else than a lookout has
+// sent it.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	if s.drain() != nil {
 		return true
 	}
-	s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
-		if info.signal() == unix.SIGCONT && (w == nil || !info.sentBy(w.pid)) {
-			woken = true
+	// A thread that has taken the SIGCONT may be slow to say so.
+	for n := 0; n < 20 && !slices.ContainsFunc(s.list, isCont); n++ {
+		if s.poll(10, -1) != nil {
+			return true
 		}
-		return info.signal() == unix.SIGCONT || isStop(info.signal()) || info.sentBy(os.Getpid()) ||
+	}
+	s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
+		woken = woken || s.wakes(info)
+		return isCont(info) || isStop(info.signal()) || info.sentBy(os.Getpid()) ||
 			info.signal() == unix.SIGCHLD && w != nil && int(info.pid) == w.pid
 	})
 	return woken

@@ -27,6 +27,8 @@ type Supervisor struct {
 	following
 	rest  rest
 	above above
+	// lookouts are the PIDs of the last ones, and zeroes.
+	lookouts [4]int
 }
 
 // New has the signals that come from now on kept for the payload. It belongs
@@ -118,6 +120,11 @@ func (s *Supervisor) handle(info siginfo) {
 	case sig == unix.SIGXCPU && info.code == siKernel:
 		// It is our own time that is up. The payload has its own.
 	case s.leaves(sig):
+	case s.wakes(info):
+		s.due = false
+		s.pass(info)
+	case sig == unix.SIGCONT:
+		// A thread has taken that of a lookout, and was slow to say so.
 	default:
 		s.pass(info)
 	}

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,7 +84,8 @@ func (s *Supervisor) stops() (more bool, err error) {
 				continue
 			}
 			s.stopping = false
-			s.due = s.stop()
+			// Who has had us go on already is not to see us stop after that.
+			s.due = !slices.ContainsFunc(s.list, s.wakes) && s.stop()
 			return true, nil
 		case !status.Stopped():
 			s.ended(pid, status)
