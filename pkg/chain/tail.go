@@ -1,0 +1,199 @@
+package chain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
+// stage, which leaves the one above this process to what it executes. It belongs
+// before a limit on descriptors.
+func (t *tail) keepSupervisor() {
+	if t.kept || !t.NextStage || !t.Plan.Cloned() || t.Plan.InJoiner() {
+		return
+	}
+	t.kept, t.supervisor = true, 0
+	if t.Unheard || t.Host.Handover.Unheard {
+		return
+	}
+	if t.followName != "" {
+		return // who follows its payload learns otherwise what becomes of it
+	}
+	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {
+		t.Plan.KeepSupervisor(t.Name, t.supervisor)
+	}
+}
+
+// A tail is what comes around the stages: the signal mask, what stages that
+// execute one another leave for the next, and execve(2).
+type tail struct {
+	*stage.State
+	payload  []string
+	path     string // of the stage that the payload is, or ""
+	env      []string
+	released bool
+	// exposed is set if a stage lets others at this program.
+	exposed bool
+	// follower is the stage that has yet to follow the child, or nil.
+	follower   stage.Supervised
+	followName string
+	// supervisor is a descriptor to be left to the next stage, or 0; kept is set once
+	// it is one to the supervisor that this plan makes.
+	supervisor int
+	kept       bool
+	// handover is what the next stage is told, and keepOpen the op that leaves it the
+	// socket, or nil.
+	handover stage.Handover
+	keepOpen *plan.Op
+}
+
+func (t *tail) begin(links []Link) error {
+	t.env = slices.Clone(t.Host.Env)
+	if !t.WillClone {
+		// The Go runtime's handlers must not run while the thread changes, and
+		// the SIGURG by which it preempts must not be pending when the mask is
+		// given back. A child is cloned with all signals blocked and without
+		// handlers.
+		t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
+	}
+	if err := t.openNext(links); err != nil {
+		return err
+	}
+	if t.Host.Handover.Ambient && !t.NextStage {
+		t.Add(plan.Capset(t.Holds, t.Holds, 0))
+		t.Ambient = 0
+	}
+	return nil
+}
+
+// release gives the thread what the caller had. It must come before a filter that
+// may forbid that.
+func (t *tail) release() {
+	if t.released {
+		return
+	}
+	t.released = true
+	t.Deferred()
+	t.hand()
+	t.Plan.CloseOpen(t.Name, t.Next)
+	if t.Host.SelfFD >= 0 && !t.NextStage {
+		t.Add(plan.CloseFD(t.Host.SelfFD))
+	}
+	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.NextStage && !t.Plan.Cloned() {
+		t.Add(plan.Tell(fd, plan.TellExecutes))
+	}
+	t.restore()
+}
+
+// restore undoes for the next program what the start of this one has changed:
+// limits, signals that are ignored, and the mask.
+func (t *tail) restore() {
+	t.RestoreLimits()
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		if t.Host.Ignored>>(sig-1)&1 != 0 {
+			t.Add(plan.Ignore(sig))
+		}
+	}
+	t.Add(plan.Sigmask(t.Host.Sigmask))
+}
+
+// hand tells the next stage what it has to know, and lets it have the
+// capabilities that execve(2) takes from all but user ID 0.
+func (t *tail) hand() {
+	if !t.NextStage {
+		return
+	}
+	made := (t.New|t.Joined)&unix.CLONE_NEWUSER != 0
+	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
+		Net:    t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
+		Joined: t.Joined&unix.CLONE_NEWNS != 0}
+	switch {
+	case t.SetsCaps:
+	case made && !t.Root && !t.ChangesIDs:
+		t.Add(plan.KeepCaps(t.Holds, t.Host.LastCap)...)
+		h.Ambient = true
+	case t.Host.Handover.Ambient:
+		h.Ambient = true
+	}
+	if h.Supervisor = t.supervisor; h.Supervisor > 0 {
+		t.keepOpen = plan.KeepOpen(plan.Int(int64(h.Supervisor)))
+		t.Add(t.keepOpen)
+	}
+	t.handover = h
+}
+
+// handed is the variable for the next stage, once all filters are known: what cannot
+// be heard is not left to it.
+func (t *tail) handed() string {
+	h := t.handover
+	if h.Unheard = t.NextStage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
+		h.Supervisor = 0
+		t.Plan.Remove(t.keepOpen)
+	}
+	return h.Variable()
+}
+
+func (t *tail) exec() error {
+	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Outlive {
+		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
+			plan.CapSetText(gains))}
+	}
+	t.release()
+	t.Plan.CloseOpen(t.Name, t.Next) // of stages after a filter
+	t.env = slices.DeleteFunc(t.env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(t.Unset, name)
+	})
+	if v := t.handed(); v != "" {
+		t.env = append(t.env, v)
+	}
+	im := plan.NewImage(t.payload, t.env)
+	switch {
+	case t.NextFD >= 0:
+		t.Add(plan.Fexecve(plan.Int(int64(t.NextFD)), im))
+		return nil
+	case t.Next != nil:
+		t.Add(plan.Fexecve(plan.Ref(t.Next), im))
+		return nil
+	case t.path != "":
+		t.Add(plan.Execve(t.path, im))
+		return nil
+	}
+	word := t.payload[0]
+	path := ""
+	for _, v := range t.Host.Env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			path = p
+			break
+		}
+	}
+	files := Candidates(word, path)
+	for i, file := range files {
+		op := plan.Execve(file, im)
+		if i < len(files)-1 {
+			op = op.Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT)
+		} else {
+			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
+		}
+		t.Add(op.Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
+			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
+	}
+	return nil
+}
+
+func (t *tail) notFound(word, path string, n int) string {
+	root := ""
+	if t.NewRoot {
+		root = " in the new root"
+	}
+	if n > 1 {
+		return fmt.Sprintf("%s was looked for%s in %s", word, root, path)
+	}
+	return fmt.Sprintf("there is no such file%s, or the interpreter or loader that it names is not there", root)
+}
