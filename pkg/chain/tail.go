@@ -34,10 +34,12 @@ func (t *tail) keepSupervisor() {
 // execute one another leave for the next, and execve(2).
 type tail struct {
 	*stage.State
-	payload  []string
-	path     string // of the stage that the payload is, or ""
-	env      []string
-	released bool
+	payload []string
+	path    string // of the stage that the payload is, or ""
+	env     []string
+	// released is set once the thread has what the caller had, of the child if child is
+	// set.
+	released, child bool
 	// exposed is set if a stage lets others at this program.
 	exposed bool
 	// follower is the stage that has yet to follow the child, or nil.
@@ -75,14 +77,15 @@ func (t *tail) begin(links []Link) error {
 // release gives the thread what the caller had. It must come before a filter that
 // may forbid that.
 func (t *tail) release() {
-	if t.released {
+	if t.released && t.child == t.Plan.Cloned() {
 		return
 	}
-	t.released = true
+	first := !t.released
+	t.released, t.child = true, t.Plan.Cloned() // a child starts with all signals blocked
 	t.Deferred()
 	t.hand()
 	t.Plan.CloseOpen(t.Name, t.Next)
-	if t.Host.SelfFD >= 0 && !t.NextStage {
+	if first && t.Host.SelfFD >= 0 && !t.NextStage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
 	}
 	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.NextStage && !t.Plan.Cloned() {
