@@ -102,7 +102,7 @@ func TestHang(t *testing.T) {
 	f := new(failing)
 	f.Run("", func(testscript.T) {
 		testscript.RunT(f, testscript.Params{Files: []string{file}, WorkdirRoot: t.TempDir(), Setup: func(e *testscript.Env) error {
-			endAfter(e, 100*time.Millisecond)
+			endAfter(e, time.Duration(slow)*200*time.Millisecond)
 			return nil
 		}})
 	})

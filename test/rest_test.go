@@ -89,7 +89,9 @@ func TestSignalInStage(t *testing.T) {
 // control is one whose supervisor is not killed.
 func TestSupervisorGoneInRest(t *testing.T) {
 	require(t, "strace", have("strace"))
-	require(t, "root", os.Getuid() == 0)
+	if os.Getuid() != 0 {
+		t.Skip("a chain of root's")
+	}
 	for _, init := range []string{"", " --init"} {
 		for _, kill := range []bool{false, true} {
 			dir := t.TempDir()
