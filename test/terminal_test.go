@@ -261,3 +261,34 @@ func TestForeground(t *testing.T) {
 		s.await("read hello")
 	})
 }
+
+// TestKeyBeforeBlocked types Ctrl-C while the supervisor is stopped. The payload is
+// PID 1 and so does without; then it blocks the signal for a moment, in which the
+// supervisor comes to look: it ends the payload when that is over.
+func TestKeyBeforeBlocked(t *testing.T) {
+	require(t, "perl (package perl-base)", have("perl"))
+	program := fmt.Sprintf(`use POSIX; open(O, ">&=9"); sub say { syswrite(O, "$_[0]\n") } my $set = POSIX::SigSet->new(SIGINT);
+		say("up"); select(undef, undef, undef, %d); sigprocmask(SIG_BLOCK, $set); say("blocked");
+		select(undef, undef, undef, 0.3 * %[1]d); sigprocmask(SIG_UNBLOCK, $set); sleep 1109`, slow)
+	for _, line := range []string{"hk-unshare --user --pid hk-idmap --root", "hk-unshare --user --pid hk-idmap --root hk-unshare --pid"} {
+		s := newSession(t, "trap : INT; "+environment(line)+" perl -e '"+program+"'; echo status $? >&9")
+		s.await("up")
+		var above []process
+		for p := newProcess(s.Process.Pid); ; {
+			next := slices.DeleteFunc(p.children(), func(c process) bool { return !strings.Contains(c.program(), "hk-unshare") }) // or a copy of it in memory
+			if len(next) == 0 {
+				break
+			}
+			p = next[0]
+			above = append(above, p)
+			p.signal(unix.SIGSTOP)
+			within(t, "a supervisor that is stopped", func() bool { return stat(p.pid)[0] == "T" })
+		}
+		s.types("\x03")
+		s.await("blocked")
+		for _, p := range above {
+			p.signal(unix.SIGCONT)
+		}
+		s.await("status 130")
+	}
+}

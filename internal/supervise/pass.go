@@ -136,7 +136,9 @@ func (s *Supervisor) settle() {
 		default:
 			does = s.action(sig)
 		}
-		if isStop(sig) && does == blocked && s.pause < time.Second {
+		// The terminal may have sent it before the payload blocked it, and we look after
+		// that.
+		if does == blocked && s.pause < time.Second {
 			continue
 		}
 		s.doubtful &^= bit(sig)
