@@ -26,12 +26,16 @@ var rests = []string{
 // process that was started, and as the terminal does, to all of its group. Each ends
 // by that signal.
 func TestSignalInRest(t *testing.T) {
+	rounds := 45
+	if testing.Short() {
+		rounds = 9
+	}
 	for _, line := range rests {
 		for _, group := range []bool{false, true} {
 			if group && strings.Contains(line, "--setsid") {
 				continue
 			}
-			for i := range 45 {
+			for i := range rounds {
 				sig := []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}[i%3]
 				j := start(t, line, "sleep", "1106")
 				time.Sleep(time.Duration(slow) * time.Duration(2000+rand.IntN(14000)) * time.Microsecond)
