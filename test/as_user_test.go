@@ -58,9 +58,11 @@ func TestAsUser(t *testing.T) {
 	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
 	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
 	args := []string{"-test.count=1", "-test.run=" + asUserOnly(flagValue("run"))}
-	for _, name := range []string{"v", "short", "parallel", "timeout", "skip"} {
+	for _, name := range []string{"v", "short", "parallel", "timeout"} {
 		args = append(args, "-test."+name+"="+flagValue(name))
 	}
+	// TestAsUser/NAME is a test of that user's.
+	args = append(args, "-test.skip="+strings.ReplaceAll(flagValue("skip"), "TestAsUser/", ""))
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = u.HomeDir
 	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+u.HomeDir, "USER="+testUser)
