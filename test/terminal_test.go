@@ -269,7 +269,7 @@ func TestKeyBeforeBlocked(t *testing.T) {
 	require(t, "perl (package perl-base)", have("perl"))
 	program := fmt.Sprintf(`use POSIX; open(O, ">&=9"); sub say { syswrite(O, "$_[0]\n") } my $set = POSIX::SigSet->new(SIGINT);
 		say("up"); select(undef, undef, undef, %d); sigprocmask(SIG_BLOCK, $set); say("blocked");
-		select(undef, undef, undef, 0.3 * %[1]d); sigprocmask(SIG_UNBLOCK, $set); sleep 1109`, slow)
+		select(undef, undef, undef, 0.4); sigprocmask(SIG_UNBLOCK, $set); sleep 1109`, slow)
 	for _, line := range []string{"hk-unshare --user --pid hk-idmap --root", "hk-unshare --user --pid hk-idmap --root hk-unshare --pid"} {
 		s := newSession(t, "trap : INT; "+environment(line)+" perl -e '"+program+"'; echo status $? >&9")
 		s.await("up")
