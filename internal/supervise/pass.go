@@ -181,7 +181,7 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 		}
 		// The number of a process that is there, or that nobody has waited for, is
 		// its own.
-		if unix.PidfdSendSignal(s.payload, 0, nil, 0) == nil && unix.Kill(-pgid, sig) == nil {
+		if (s.Direct() || unix.PidfdSendSignal(s.payload, 0, nil, 0) == nil) && unix.Kill(-pgid, sig) == nil {
 			return
 		}
 	}

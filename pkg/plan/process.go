@@ -215,13 +215,13 @@ func (c *Process) atExec() bool {
 // kill ends the child and reaps it. What it had started in namespaces of its
 // own has a parent-death signal.
 func (c *Process) kill() {
-	unix.PidfdSendSignal(c.PidFD, unix.SIGKILL, nil, 0)
+	unix.Kill(c.PID, unix.SIGKILL) // the number is its own until it has been reaped
 	c.wait()
 	c.End()
 }
 
 // End ends what outside steps have left running for the payload, see
-// [At.AtEnd]. It belongs behind the payload's end; when [Process.Setup] fails it
+// [At.AtEnd]. It belongs after the payload's end; when [Process.Setup] fails it
 // has been done.
 func (c *Process) End() {
 	for _, end := range c.ends {
