@@ -102,31 +102,26 @@ func judge() {
 	held.n, held.line, held.signal = 0, 0, 0
 }
 
+// faults are the signals that have the runtime crash, as it calls them.
+var faults = [...]struct {
+	name   string
+	signal unix.Signal
+}{
+	{"SIGQUIT: ", unix.SIGQUIT}, {"SIGILL: ", unix.SIGILL}, {"SIGTRAP: ", unix.SIGTRAP},
+	{"SIGABRT: ", unix.SIGABRT}, {"SIGBUS: ", unix.SIGBUS}, {"SIGFPE: ", unix.SIGFPE},
+	{"SIGSEGV: ", unix.SIGSEGV}, {"SIGSTKFLT: ", unix.SIGSTKFLT}, {"SIGSYS: ", unix.SIGSYS},
+}
+
 // faultAt is the signal that the line at byte i of held.text names, if it is one
 // that has the runtime crash, or 0.
 //
 //go:nosplit
 //go:norace
 func faultAt(i int) uintptr {
-	switch {
-	case starts(i, "SIGQUIT: "):
-		return uintptr(unix.SIGQUIT)
-	case starts(i, "SIGILL: "):
-		return uintptr(unix.SIGILL)
-	case starts(i, "SIGTRAP: "):
-		return uintptr(unix.SIGTRAP)
-	case starts(i, "SIGABRT: "):
-		return uintptr(unix.SIGABRT)
-	case starts(i, "SIGBUS: "):
-		return uintptr(unix.SIGBUS)
-	case starts(i, "SIGFPE: "):
-		return uintptr(unix.SIGFPE)
-	case starts(i, "SIGSEGV: "):
-		return uintptr(unix.SIGSEGV)
-	case starts(i, "SIGSTKFLT: "):
-		return uintptr(unix.SIGSTKFLT)
-	case starts(i, "SIGSYS: "):
-		return uintptr(unix.SIGSYS)
+	for j := range faults {
+		if f := &faults[j]; starts(i, f.name) {
+			return uintptr(f.signal)
+		}
 	}
 	return 0
 }

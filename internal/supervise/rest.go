@@ -57,8 +57,9 @@ func (r *rest) hear() {
 }
 
 // awaitPayload waits until the rest of the chain has executed the payload, or has a
-// supervisor itself, or has ended: then it returns the status. A signal that asks for the end ends that too, as
-// it does before the first program is executed; others are kept for the payload.
+// supervisor itself, or has ended: then it returns the status. A signal that asks for
+// the end ends that too, as it does before the first program is executed; others are
+// kept for the payload.
 func (s *Supervisor) awaitPayload() (status unix.WaitStatus, ended bool, err error) {
 	for s.rest.told >= 0 {
 		if status, ended, err = s.reap(); err != nil || ended {
@@ -132,11 +133,9 @@ func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 // for a process group: that its terminal would have sent it.
 func (r *rest) tellGroup(sig unix.Signal) {
 	if r.supervises && r.told >= 0 {
-		unix.Sendto(r.told, []byte{tellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
+		unix.Sendto(r.told, []byte{plan.TellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
 	}
 }
-
-const tellGroup = 'g'
 
 // above is a socket to the supervisor of an earlier stage.
 type above struct {
@@ -164,7 +163,7 @@ func (a *above) sentToGroup(sig unix.Signal) bool {
 		if err != nil || n == 0 {
 			break
 		}
-		if b[0] == tellGroup && 0 < b[1] && b[1] <= numSignals {
+		if b[0] == plan.TellGroup && 0 < b[1] && b[1] <= numSignals {
 			a.group |= bit(unix.Signal(b[1]))
 		}
 	}

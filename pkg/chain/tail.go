@@ -11,25 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
-// stage, which leaves the one above this process to what it executes. It belongs
-// before a limit on descriptors.
-func (t *tail) keepSupervisor() {
-	if t.kept || !t.NextStage || !t.Plan.Cloned() || t.Plan.InJoiner() {
-		return
-	}
-	t.kept, t.supervisor = true, 0
-	if t.Unheard || t.Host.Handover.Unheard {
-		return
-	}
-	if t.followName != "" {
-		return // who follows its payload learns otherwise what becomes of it
-	}
-	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {
-		t.Plan.KeepSupervisor(t.Name, t.supervisor)
-	}
-}
-
 // A tail is what comes around the stages: the signal mask, what stages that
 // execute one another leave for the next, and execve(2).
 type tail struct {
@@ -53,6 +34,25 @@ type tail struct {
 	// socket, or nil.
 	handover stage.Handover
 	keepOpen *plan.Op
+}
+
+// keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
+// stage, which leaves the one above this process to what it executes. It belongs
+// before a limit on descriptors.
+func (t *tail) keepSupervisor() {
+	if t.kept || !t.NextStage || !t.Plan.Cloned() || t.Plan.InJoiner() {
+		return
+	}
+	t.kept, t.supervisor = true, 0
+	if t.Unheard || t.Host.Handover.Unheard {
+		return
+	}
+	if t.followName != "" {
+		return // who follows its payload learns otherwise what becomes of it
+	}
+	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {
+		t.Plan.KeepSupervisor(t.Name, t.supervisor)
+	}
 }
 
 func (t *tail) begin(links []Link) error {
@@ -198,5 +198,5 @@ func (t *tail) notFound(word, path string, n int) string {
 	if n > 1 {
 		return fmt.Sprintf("%s was looked for%s in %s", word, root, path)
 	}
-	return fmt.Sprintf("there is no such file%s, or the interpreter or loader that it names is not there", root)
+	return fmt.Sprintf("there is no such file%s, or the interpreter or loader that it names is missing", root)
 }

@@ -148,25 +148,7 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 	if _, err := r.ReadAt(b, int64(s.offset)); err != nil {
 		return cut(err)
 	}
-	word := 8
-	get := order.Uint64
-	if class == elfClass32 {
-		word = 4
-		get = func(b []byte) uint64 { return uint64(order.Uint32(b)) }
-	}
-	type entry struct{ tag, val uint64 }
-	var list []entry
-	strtab := uint64(0)
-	for ; len(b) >= 2*word; b = b[2*word:] {
-		e := entry{get(b), get(b[word:])}
-		if e.tag == dtNull {
-			break
-		}
-		if e.tag == dtStrtab {
-			strtab = e.val
-		}
-		list = append(list, e)
-	}
+	list, strtab := dynamicEntries(b, class, order)
 	base, ok := offsetOf(strtab, segments)
 	read := 0
 	for _, e := range list {
@@ -201,6 +183,30 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 		o.rpath = "" // ld.so(8): it is used only if there is no DT_RUNPATH
 	}
 	return nil
+}
+
+// A dynamicEntry is an entry of the dynamic section.
+type dynamicEntry struct{ tag, val uint64 }
+
+// dynamicEntries reads those before DT_NULL, and the address of the string table.
+func dynamicEntries(b []byte, class byte, order binary.ByteOrder) (list []dynamicEntry, strtab uint64) {
+	word := 8
+	get := order.Uint64
+	if class == elfClass32 {
+		word = 4
+		get = func(b []byte) uint64 { return uint64(order.Uint32(b)) }
+	}
+	for ; len(b) >= 2*word; b = b[2*word:] {
+		e := dynamicEntry{get(b), get(b[word:])}
+		if e.tag == dtNull {
+			break
+		}
+		if e.tag == dtStrtab {
+			strtab = e.val
+		}
+		list = append(list, e)
+	}
+	return list, strtab
 }
 
 // offsetOf is where in the file an address is.

@@ -57,16 +57,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 		return nil
 	})
 	for _, l := range r.portLists() {
-		fs.String(l.flag, "", func(v string) error {
-			for _, w := range strings.Split(v, ",") {
-				n, err := strconv.ParseUint(w, 10, 16)
-				if err != nil {
-					return fmt.Errorf("%q is no port from 0 to 65535", w)
-				}
-				*l.ports = append(*l.ports, uint16(n))
-			}
-			return nil
-		})
+		fs.String(l.flag, "", l.add)
 	}
 	fs.String("scope", "", func(v string) error {
 		for _, w := range strings.Split(v, ",") {
@@ -104,6 +95,18 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 		return nil
 	})
 	fs.Bool("support", "", &r.Support)
+}
+
+// add reads a list of ports.
+func (l portList) add(v string) error {
+	for _, w := range strings.Split(v, ",") {
+		n, err := strconv.ParseUint(w, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is no port from 0 to 65535", w)
+		}
+		*l.ports = append(*l.ports, uint16(n))
+	}
+	return nil
 }
 
 // allow reads PATH:RIGHT+RIGHT, and more of them behind commas.

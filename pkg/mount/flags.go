@@ -75,20 +75,7 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 	add := func(short string, kind EntryKind, parse func(string) (Entry, error)) {
 		fs.String(string(kind), short, entry(kind, parse))
 	}
-	root := func(writable, ephemeral bool) func(string) error {
-		return func(v string) error {
-			if v == "" || m.Root != "" {
-				return errors.New("one directory is the root")
-			}
-			m.Root, m.Writable, m.Ephemeral = v, m.Writable || writable, ephemeral
-			return nil
-		}
-	}
-	fs.String("root", "", root(false, false))
-	fs.String("root-rw", "", root(true, false))
-	fs.String("ephemeral", "", root(false, true))
-	fs.Bool("writable-root", "", &m.Writable)
-	fs.Bool("in-place", "", &m.InPlace)
+	m.rootFlags(fs)
 	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
 	add("", Fstab, func(v string) (Entry, error) {
 		if v == "" {
@@ -109,13 +96,7 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 		return parseTarget(v)
 	}))
 	for _, kind := range []EntryKind{Dev, ReadOnly, Mask} {
-		add("", kind, func(v string) (Entry, error) {
-			e, err := parseTarget(v)
-			if err == nil && e.Options != "" {
-				err = errors.New("it takes no options")
-			}
-			return e, err
-		})
+		add("", kind, parsePlainTarget)
 	}
 	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2, Directory} {
 		add("", kind, parseTarget)
@@ -123,37 +104,65 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 	for _, kind := range []EntryKind{Overlay, ReadOnlyOverlay} {
 		add("", kind, parseOverlay)
 	}
-	add("", FileSystem, func(v string) (Entry, error) {
-		f := splitColons(v)
-		if len(f) < 3 || len(f) > 4 || f[0] == "" {
-			return Entry{}, errors.New("a file system is TYPE:SRC:DST[:OPTS]")
-		}
-		e := Entry{Source: f[0] + ":" + f[1], Target: f[2]}
-		if len(f) == 4 {
-			e.Options = f[3]
-		}
-		return e, checkTarget(e.Target)
-	})
-	add("", TmpOverlay, func(v string) (Entry, error) {
-		f := splitColons(v)
-		if len(f) != 2 || f[0] == "" {
-			return Entry{}, errors.New("a tmp-overlay is SRC:DST")
-		}
-		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
-	})
+	add("", FileSystem, parseFileSystem)
+	add("", TmpOverlay, pair("a tmp-overlay is SRC:DST"))
 	add("", File, parseFile)
 	add("", FileFrom, parseFile)
-	add("", Symlink, func(v string) (Entry, error) {
-		f := splitColons(v)
-		if len(f) != 2 || f[0] == "" {
-			return Entry{}, errors.New("a link is TARGET:DST")
-		}
-		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
-	})
+	add("", Symlink, pair("a link is TARGET:DST"))
 	fs.String("chdir", "", func(v string) error {
 		m.Dir = v
 		return checkTarget(v)
 	})
+}
+
+// rootFlags are those that say what the root is.
+func (m *Mounts) rootFlags(fs *getopt.Flags) {
+	root := func(writable, ephemeral bool) func(string) error {
+		return func(v string) error {
+			if v == "" || m.Root != "" {
+				return errors.New("one directory is the root")
+			}
+			m.Root, m.Writable, m.Ephemeral = v, m.Writable || writable, ephemeral
+			return nil
+		}
+	}
+	fs.String("root", "", root(false, false))
+	fs.String("root-rw", "", root(true, false))
+	fs.String("ephemeral", "", root(false, true))
+	fs.Bool("writable-root", "", &m.Writable)
+	fs.Bool("in-place", "", &m.InPlace)
+}
+
+// parsePlainTarget is parseTarget for what takes no options.
+func parsePlainTarget(v string) (Entry, error) {
+	e, err := parseTarget(v)
+	if err == nil && e.Options != "" {
+		err = errors.New("it takes no options")
+	}
+	return e, err
+}
+
+func parseFileSystem(v string) (Entry, error) {
+	f := splitColons(v)
+	if len(f) < 3 || len(f) > 4 || f[0] == "" {
+		return Entry{}, errors.New("a file system is TYPE:SRC:DST[:OPTS]")
+	}
+	e := Entry{Source: f[0] + ":" + f[1], Target: f[2]}
+	if len(f) == 4 {
+		e.Options = f[3]
+	}
+	return e, checkTarget(e.Target)
+}
+
+// pair parses SRC:DST; form is the error of what is not that.
+func pair(form string) func(string) (Entry, error) {
+	return func(v string) (Entry, error) {
+		f := splitColons(v)
+		if len(f) != 2 || f[0] == "" {
+			return Entry{}, errors.New(form)
+		}
+		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
+	}
 }
 
 // splitColons cuts at colons that have no backslash before them.

@@ -127,13 +127,8 @@ func (m *idMap) text() (uid, gid string) {
 // flags are AT_RECURSIVE or none.
 func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	own := len(m.uid) == 0
-	switch {
-	case own && b.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
-		return errors.New("option idmap: only a process outside of the user namespace can map by it, and in a chain that is not fused there is none")
-	case own && b.New&unix.CLONE_NEWUSER == 0:
-		return errors.New("option idmap: there is no new user namespace whose map it could be: hk-unshare --user and hk-idmap, or idmap=DISK:SEEN:COUNT")
-	case b.Host.Permitted>>unix.CAP_SYS_ADMIN&1 == 0:
-		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
+	if err := b.mayIdmap(own); err != nil {
+		return err
 	}
 	flags |= unix.AT_EMPTY_PATH
 	all := "AT_EMPTY_PATH"
@@ -184,6 +179,20 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	}})
 	if own {
 		b.Add(plan.Close(userns))
+	}
+	return nil
+}
+
+// mayIdmap is an error where no process can map a mount by that user namespace: the
+// chain's own, or one that is made for it.
+func (b *builder) mayIdmap(own bool) error {
+	switch {
+	case own && b.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
+		return errors.New("option idmap: only a process outside of the user namespace can map by it, and in a chain that is not fused there is none")
+	case own && b.New&unix.CLONE_NEWUSER == 0:
+		return errors.New("option idmap: there is no new user namespace whose map it could be: hk-unshare --user and hk-idmap, or idmap=DISK:SEEN:COUNT")
+	case b.Host.Permitted>>unix.CAP_SYS_ADMIN&1 == 0:
+		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
 	}
 	return nil
 }

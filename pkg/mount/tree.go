@@ -131,11 +131,7 @@ func (b *builder) locate(p string, make bool) (place, error) {
 			if links++; links > 40 {
 				return place{}, unix.ELOOP
 			}
-			t := next.target
-			if !path.IsAbs(t) {
-				t = "/" + join(abs) + "/" + t
-			}
-			todo = append(split(t), todo[1:]...)
+			todo = append(next.leads(abs), todo[1:]...)
 			cur, base, abs, rel = b.tree, b.root, nil, nil
 			continue
 		default:
@@ -145,6 +141,14 @@ func (b *builder) locate(p string, make bool) (place, error) {
 			base, rel = cur.fd, nil
 		}
 	}
+}
+
+// leads is where a link in a directory leads, from the root.
+func (n *node) leads(dir []string) []string {
+	if path.IsAbs(n.target) {
+		return split(n.target)
+	}
+	return split("/" + join(dir) + "/" + n.target)
 }
 
 // own is how many of the names lead to a directory that the plan has mounted in

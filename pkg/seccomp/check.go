@@ -80,41 +80,9 @@ func checkInstruction(i unix.SockFilter, behind int) error {
 			return checkWord(i.K)
 		}
 	case unix.BPF_ALU:
-		constant := i.Code&unix.BPF_X == 0
-		switch i.Code &^ (class | unix.BPF_X) {
-		case unix.BPF_ADD, unix.BPF_SUB, unix.BPF_MUL, unix.BPF_AND, unix.BPF_OR, unix.BPF_XOR:
-			return nil
-		case unix.BPF_DIV:
-			if constant && i.K == 0 {
-				return errors.New("a division by 0")
-			}
-			return nil
-		case unix.BPF_LSH, unix.BPF_RSH:
-			if constant && i.K >= 32 {
-				return fmt.Errorf("a shift by %d", i.K)
-			}
-			return nil
-		case unix.BPF_NEG:
-			if constant {
-				return nil
-			}
-		}
+		return checkArithmetic(i)
 	case unix.BPF_JMP:
-		switch i.Code &^ (class | unix.BPF_X) {
-		case unix.BPF_JA:
-			if i.Code&unix.BPF_X != 0 {
-				break
-			}
-			if i.K >= uint32(behind) {
-				return errors.New("a jump behind the end")
-			}
-			return nil
-		case unix.BPF_JEQ, unix.BPF_JGT, unix.BPF_JGE, unix.BPF_JSET:
-			if int(max(i.Jt, i.Jf)) >= behind {
-				return errors.New("a jump behind the end")
-			}
-			return nil
-		}
+		return checkJump(i, behind)
 	case unix.BPF_RET:
 		switch i.Code {
 		case unix.BPF_RET | unix.BPF_A, unix.BPF_RET | unix.BPF_K:
@@ -124,6 +92,49 @@ func checkInstruction(i unix.SockFilter, behind int) error {
 		if i.Code == unix.BPF_MISC|unix.BPF_TAX || i.Code == unix.BPF_MISC|unix.BPF_TXA {
 			return nil
 		}
+	}
+	return unknownCode(i.Code)
+}
+
+func checkArithmetic(i unix.SockFilter) error {
+	constant := i.Code&unix.BPF_X == 0
+	switch i.Code &^ (unix.BPF_ALU | unix.BPF_X) {
+	case unix.BPF_ADD, unix.BPF_SUB, unix.BPF_MUL, unix.BPF_AND, unix.BPF_OR, unix.BPF_XOR:
+		return nil
+	case unix.BPF_DIV:
+		if constant && i.K == 0 {
+			return errors.New("a division by 0")
+		}
+		return nil
+	case unix.BPF_LSH, unix.BPF_RSH:
+		if constant && i.K >= 32 {
+			return fmt.Errorf("a shift by %d", i.K)
+		}
+		return nil
+	case unix.BPF_NEG:
+		if constant {
+			return nil
+		}
+	}
+	return unknownCode(i.Code)
+}
+
+// checkJump checks a jump, after which come so many instructions.
+func checkJump(i unix.SockFilter, behind int) error {
+	switch i.Code &^ (unix.BPF_JMP | unix.BPF_X) {
+	case unix.BPF_JA:
+		if i.Code&unix.BPF_X != 0 {
+			break
+		}
+		if i.K >= uint32(behind) {
+			return errors.New("a jump behind the end")
+		}
+		return nil
+	case unix.BPF_JEQ, unix.BPF_JGT, unix.BPF_JGE, unix.BPF_JSET:
+		if int(max(i.Jt, i.Jf)) >= behind {
+			return errors.New("a jump behind the end")
+		}
+		return nil
 	}
 	return unknownCode(i.Code)
 }

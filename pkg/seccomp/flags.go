@@ -46,15 +46,8 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		return alone(false)
 	})
 	fs.String("arch", "", func(v string) error {
-		f.Arches = nil
-		for _, name := range strings.Split(v, ",") {
-			a, err := parseArch(name)
-			if err != nil {
-				return err
-			}
-			if !slices.Contains(f.Arches, a) {
-				f.Arches = append(f.Arches, a)
-			}
+		if err := f.setArches(v); err != nil {
+			return err
 		}
 		return alone(false)
 	})
@@ -74,6 +67,21 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 	})
 	f.learnFlag(fs)
 	fs.Bool("allow-new-privs", "", &f.AllowNewPrivs)
+}
+
+// setArches reads a list of architectures, each of which counts once.
+func (f *Filter) setArches(v string) error {
+	f.Arches = nil
+	for _, name := range strings.Split(v, ",") {
+		a, err := parseArch(name)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(f.Arches, a) {
+			f.Arches = append(f.Arches, a)
+		}
+	}
+	return nil
 }
 
 // parseRule reads the value of a flag that gives an action to calls. Behind those

@@ -159,26 +159,8 @@ type span struct {
 // calls makes the decision for one architecture, with the number of the call in
 // the accumulator.
 func (g *graph) calls(p *Policy, a *Arch) *node {
-	byNumber := make(map[uint32]*node, len(a.table))
 	none, newer := g.leaf(p.Default), g.leaf(p.Newer)
-	for i := len(p.Rules) - 1; i >= 0; i-- {
-		r := p.Rules[i]
-		for _, name := range r.Names {
-			nr, ok := a.Number(name)
-			if !ok {
-				continue
-			}
-			rest := byNumber[nr]
-			if rest == nil {
-				rest = none
-			}
-			n := g.leaf(r.Action)
-			for j := len(r.Conds) - 1; j >= 0; j-- {
-				n = g.condition(r.Conds[j], a, name, r.Action.denies(), n, rest)
-			}
-			byNumber[nr] = n
-		}
-	}
+	byNumber := g.byNumber(p, a, none)
 	numbers := make([]uint32, 0, len(byNumber))
 	for nr := range byNumber {
 		numbers = append(numbers, nr)
@@ -219,6 +201,31 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 	gap(next, skipped)
 	add(skipped, none)
 	return g.search(spans)
+}
+
+// byNumber is the decision for each call that rules name, by its number; none is that
+// for a call to which none applies.
+func (g *graph) byNumber(p *Policy, a *Arch, none *node) map[uint32]*node {
+	byNumber := make(map[uint32]*node, len(a.table))
+	for i := len(p.Rules) - 1; i >= 0; i-- {
+		r := p.Rules[i]
+		for _, name := range r.Names {
+			nr, ok := a.Number(name)
+			if !ok {
+				continue
+			}
+			rest := byNumber[nr]
+			if rest == nil {
+				rest = none
+			}
+			n := g.leaf(r.Action)
+			for j := len(r.Conds) - 1; j >= 0; j-- {
+				n = g.condition(r.Conds[j], a, name, r.Action.denies(), n, rest)
+			}
+			byNumber[nr] = n
+		}
+	}
+	return byNumber
 }
 
 // search is a binary search for the span that a number lies in.
