@@ -135,7 +135,9 @@ func TestImports(t *testing.T) {
 			switch {
 			case (pkg == "hk/pkg/plan" || pkg == "hk/pkg/getopt") && strings.HasPrefix(path, "hk/"):
 				t.Errorf("%s imports %s: it imports nothing of ours", f, path)
-			case pkg == "hk/pkg/stage" && strings.HasPrefix(path, "hk/") && path != "hk/pkg/plan" && path != "hk/pkg/getopt" && path != "hk/internal/entry":
+			case pkg == "hk/pkg/host" && strings.HasPrefix(path, "hk/") && path != "hk/internal/entry":
+				t.Errorf("%s imports %s: it knows no plan", f, path)
+			case pkg == "hk/pkg/stage" && strings.HasPrefix(path, "hk/") && path != "hk/pkg/plan" && path != "hk/pkg/getopt" && path != "hk/pkg/host":
 				t.Errorf("%s imports %s", f, path)
 			case stagePackages[pkg] && stagePackages[path] && path != pkg:
 				t.Errorf("%s imports %s: a stage imports no stage", f, path)

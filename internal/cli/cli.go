@@ -14,6 +14,7 @@ import (
 	"hk/internal/entry"
 	"hk/internal/supervise"
 	"hk/pkg/chain"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -46,16 +47,17 @@ func Main(name string) {
 }
 
 func run(kind *stage.Kind) int {
-	if stage.Secure() {
+	if host.Secure() {
 		return complain(kind.Name, "refuses to run set-user-ID or with file capabilities", "")
 	}
-	host := stage.ThisHost()
-	find := finder(host)
+	host.RestoreNofile()
+	h := host.This()
+	find := finder(h)
 	c, err := chain.Parse(kind, append([]string{kind.Name}, os.Args[1:]...), find)
 	if err != nil {
 		return report(kind.Name, nil, err)
 	}
-	if code, ok := tells(c, host); ok {
+	if code, ok := tells(c, h); ok {
 		return code
 	}
 	settings := c.Settings()
@@ -70,7 +72,7 @@ func run(kind *stage.Kind) int {
 		return report(kind.Name, status, &chain.UsageError{Stage: kind.Name,
 			Err: fmt.Errorf("%s is not in PATH, though it lies beside this program, in %s: set PATH", c.Payload[0], find.Dir)})
 	}
-	state, err := c.Plan(host)
+	state, err := c.Plan(h)
 	if err != nil {
 		return report(kind.Name, status, err)
 	}
@@ -107,7 +109,7 @@ func run(kind *stage.Kind) int {
 }
 
 // tells prints what the last stage is asked to tell, if that is anything.
-func tells(c *chain.Chain, host *stage.Host) (code int, ok bool) {
+func tells(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	last := c.Links[len(c.Links)-1]
 	name := last.Kind.Name
 	switch {
@@ -122,7 +124,7 @@ func tells(c *chain.Chain, host *stage.Host) (code int, ok bool) {
 			return err
 		}), true
 	case c.Printer() != nil:
-		if err := c.Print(host, os.Stdout); err != nil {
+		if err := c.Print(h, os.Stdout); err != nil {
 			return report(name, nil, err), true
 		}
 		return 0, true
@@ -229,13 +231,13 @@ func failed(name string, above int, status *status, err error) int {
 }
 
 // finder says which words are stages.
-func finder(h *stage.Host) *chain.Finder {
+func finder(h *host.Host) *chain.Finder {
 	f := &chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
 	if h.Handover.Program != "" {
 		f.Dir = filepath.Dir(h.Handover.Program)
 	} else if exe, err := os.Readlink("/proc/self/exe"); err == nil {
 		f.Dir = filepath.Dir(exe)
-	} else if exe, err := filepath.Abs(stage.ExecutedAs()); err == nil && !f.ByFD {
+	} else if exe, err := filepath.Abs(host.ExecutedAs()); err == nil && !f.ByFD {
 		f.Dir = filepath.Dir(exe) // there is no procfs
 	}
 	return f

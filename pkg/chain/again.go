@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -99,21 +100,21 @@ func (t *tail) traces(links []Link) bool {
 }
 
 // program is that of this process. Without a procfs it cannot be copied.
-func (t *tail) program() (stage.Program, error) {
+func (t *tail) program() (host.Program, error) {
 	err := t.Host.Procfs()
 	if err == nil {
 		return t.Host.Program()
 	}
 	if t.Host.SelfFD >= 0 {
-		if p := stage.ProgramAt(t.Host.SelfFD); p.Fixed || !p.Writable && !t.exposed {
+		if p := host.ProgramAt(t.Host.SelfFD); p.Fixed || !p.Writable && !t.exposed {
 			return p, nil
 		}
 	}
-	return stage.Program{}, fmt.Errorf("others could write this program, which is executed from a sealed copy for that: %w", err)
+	return host.Program{}, fmt.Errorf("others could write this program, which is executed from a sealed copy for that: %w", err)
 }
 
 // seal adds the ops that make the copy and execute it.
-func (t *tail) seal(c *Chain, links []Link, p stage.Program) {
+func (t *tail) seal(c *Chain, links []Link, p host.Program) {
 	t.Again = true
 	t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	exe := t.Open("exe", plan.Openat(plan.AtCwd(), self, unix.O_RDONLY|unix.O_CLOEXEC, 0))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -45,11 +46,11 @@ func (t *tail) openNext(links []Link) error {
 // domain restricts nothing there. To a file it would have to have a rule, and that
 // would be one for the payload too.
 func (t *tail) copyNext(path string) error {
-	var p stage.Program
+	var p host.Program
 	var err error
 	switch {
 	case t.NextFD >= 0:
-		p = stage.ProgramAt(t.NextFD)
+		p = host.ProgramAt(t.NextFD)
 	case t.exposed:
 		p, err = t.Host.Program()
 	default:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"hk/pkg/host"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ import (
 // a supervisor is who has started the chain. What follows is executed as a chain
 // of its own, from the stage on that would clone. One for a stage that only needs
 // a supervisor comes first of all.
-func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
+func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	links, payload, rest, path := c.cut()
 	s := stage.NewState(h)
 	s.NextStage = rest
@@ -72,7 +73,7 @@ func (c *Chain) Plan(h *stage.Host) (*stage.State, error) {
 
 // Print has the last stage print what it is asked for, at its place behind the
 // others. Preconditions: c.Printer() is not nil.
-func (c *Chain) Print(h *stage.Host, w io.Writer) error {
+func (c *Chain) Print(h *host.Host, w io.Writer) error {
 	last := c.Links[len(c.Links)-1]
 	links, _, _, _ := c.cut()
 	if len(links) < len(c.Links) {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"hk/pkg/stage"
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // fakeHost is a host on which nothing depends on the machine: a merged /usr, an
 // ordinary user with subordinate ids, Landlock ABI 7.
-func fakeHost(uid uint32) *stage.Host {
+func fakeHost(uid uint32) *host.Host {
 	const all = 1<<41 - 1
 	files := map[string]fs.FileMode{
 		"/": fs.ModeDir, "/usr": fs.ModeDir, "/etc": fs.ModeDir, "/srv": fs.ModeDir, "/home/u": fs.ModeDir,
@@ -46,14 +46,14 @@ func fakeHost(uid uint32) *stage.Host {
 		}
 		return m, err
 	}
-	h := &stage.Host{
+	h := &host.Host{
 		UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u",
 		LastCap: 40, Bounding: all, SelfFD: -1, Parent: 66,
 		Lstat: stat,
 		Stat:  follow,
-		Look: func(p string) (stage.Found, error) {
+		Look: func(p string) (host.Found, error) {
 			m, err := follow(p)
-			return stage.Found{IsDir: m.IsDir(), Path: p, Loose: strings.HasPrefix(p, "/loose")}, err
+			return host.Found{IsDir: m.IsDir(), Path: p, Loose: strings.HasPrefix(p, "/loose")}, err
 		},
 		StatIn:      func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
 		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
@@ -64,10 +64,10 @@ func fakeHost(uid uint32) *stage.Host {
 		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
 		Helper: func(name string) string { return "/usr/bin/" + name },
 		Procfs: func() error { return nil },
-		Program: func() (stage.Program, error) {
-			return stage.Program{Path: "/usr/bin/hk-unshare", Size: 3000000}, nil
+		Program: func() (host.Program, error) {
+			return host.Program{Path: "/usr/bin/hk-unshare", Size: 3000000}, nil
 		},
-		ProgramAt: func(string) (stage.Program, error) { return stage.Program{Size: 3000000}, nil },
+		ProgramAt: func(string) (host.Program, error) { return host.Program{Size: 3000000}, nil },
 		TTY:       func() string { return "" },
 		FDInfo: func(fd int) (string, error) {
 			switch fd {
@@ -99,8 +99,8 @@ func fakeHost(uid uint32) *stage.Host {
 			}
 			return "0 0 4294967295\n", nil
 		},
-		SubIDs: func(string) ([]stage.IDRange, error) {
-			return []stage.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
+		SubIDs: func(string) ([]host.IDRange, error) {
+			return []host.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
 		},
 	}
 	if uid == 0 {
@@ -211,7 +211,7 @@ func planned(t *testing.T, dir, line string) string {
 	if inherited {
 		h.Ignored = 1<<(unix.SIGPIPE-1) | 1<<(unix.SIGCHLD-1) | 1<<(40-1)
 		h.Sigmask = 1 << (unix.SIGTERM - 1)
-		h.Raised = []stage.Rlimit{{Name: "RLIMIT_AS", Resource: unix.RLIMIT_AS, Soft: 1000, Hard: 2000}}
+		h.Raised = []host.Rlimit{{Name: "RLIMIT_AS", Resource: unix.RLIMIT_AS, Soft: 1000, Hard: 2000}}
 	}
 	abi, rest, _ := strings.Cut(line, " ")
 	hasABI := strings.HasPrefix(abi, "ABI=")
@@ -299,7 +299,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		h := fakeHost(1000)
-		h.Program = func() (stage.Program, error) { return stage.Program{Fixed: true}, nil }
+		h.Program = func() (host.Program, error) { return host.Program{Fixed: true}, nil }
 		one, err1 := c.Plan(h)
 		two, err2 := again.Plan(h)
 		if (err1 == nil) != (err2 == nil) {

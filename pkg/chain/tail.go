@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -32,7 +33,7 @@ type tail struct {
 	kept       bool
 	// handover is what the next stage is told, and keepOpen the op that leaves it the
 	// socket, or nil.
-	handover stage.Handover
+	handover host.Handover
 	keepOpen *plan.Op
 }
 
@@ -113,7 +114,7 @@ func (t *tail) hand() {
 		return
 	}
 	made := (t.New|t.Joined)&unix.CLONE_NEWUSER != 0
-	h := stage.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
+	h := host.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
 		Net:    t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
 		Joined: t.Joined&unix.CLONE_NEWNS != 0}
 	switch {

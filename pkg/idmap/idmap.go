@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/stage"
 
 	"github.com/moby/sys/capability"
@@ -87,7 +88,7 @@ func (d direction) text() string {
 	return b.String()
 }
 
-func (m *Maps) resolve(h *stage.Host) (uid, gid direction, err error) {
+func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
 	uid = direction{name: "uid", helper: "newuidmap", cap: capability.CAP_SETUID, self: h.UID}
 	gid = direction{name: "gid", helper: "newgidmap", cap: capability.CAP_SETGID, self: h.GID}
 	switch {
@@ -135,7 +136,7 @@ func defaults(list []Range, self uint32) []Range {
 }
 
 // auto is 0 for the caller and all its subordinate ids behind that.
-func auto(self uint32, subids func(kind string) ([]stage.IDRange, error), kind string) ([]Range, error) {
+func auto(self uint32, subids func(kind string) ([]host.IDRange, error), kind string) ([]Range, error) {
 	list, err := subids(kind)
 	if err != nil {
 		return nil, err

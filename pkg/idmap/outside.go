@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
-	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +41,7 @@ func direct(name string, uid, gid direction, setgroups string) plan.Outside {
 func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 	if path == "" {
 		return plan.Outside{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
-			d.name, d.helper, strings.Join(stage.HelperDirs, ", "))
+			d.name, d.helper, strings.Join(host.HelperDirs, ", "))
 	}
 	args := strings.Fields(d.text())
 	who := "$child"
@@ -83,7 +83,7 @@ func run(at *plan.At, path string, args []string, pid int, alive func() error) e
 	defer unix.Close(pipe[0])
 	to := os.NewFile(uintptr(pipe[1]), "pipe")
 	cmd := exec.Command(path, append([]string{strconv.Itoa(pid)}, args...)...)
-	cmd.Env = stage.HelperEnv
+	cmd.Env = host.HelperEnv
 	cmd.Stdout, cmd.Stderr = to, to
 	err := cmd.Start()
 	to.Close()

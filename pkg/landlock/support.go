@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/stage"
 )
 
@@ -94,7 +95,7 @@ var errata = []struct {
 }
 
 // notes are the errata that the kernel has and that matter to d.
-func notes(h *stage.Host, d domain) []string {
+func notes(h *host.Host, d domain) []string {
 	mended := h.LandlockErrata()
 	var list []string
 	for _, e := range errata {
@@ -109,7 +110,7 @@ func notes(h *stage.Host, d domain) []string {
 // table tells right by right since when it is there and whether this kernel has
 // it; and, if something is asked for, whether the right is among that and is
 // enforced.
-func table(h *stage.Host, asked, enforced domain) []string {
+func table(h *host.Host, asked, enforced domain) []string {
 	abi := h.LandlockABI()
 	head := "no Landlock in this kernel"
 	if abi > 0 {

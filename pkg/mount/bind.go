@@ -18,7 +18,7 @@ type source struct {
 	path  string
 	isDir bool
 	// real is what it is opened by, and loose says that nothing in it may be a
-	// link: see stage.Found.
+	// link: see host.Found.
 	real  string
 	loose bool
 }

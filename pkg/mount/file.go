@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
-	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,14 +99,14 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 		p = b.Host.Dir + "/" + p
 	}
 	if name == "-" || p[0] != '/' {
-		return stage.ReadInput(name, max)
+		return host.ReadInput(name, max)
 	}
 	found, err := b.Host.Look(p)
 	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
 		return nil, err
 	}
 	if !found.Loose {
-		return stage.ReadInput(name, max)
+		return host.ReadInput(name, max)
 	}
 	return found.Read(max)
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -41,7 +42,7 @@ func (n *Network) planPasta(s *stage.State) error {
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {
-		return fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(stage.HelperDirs, ", "))
+		return fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(host.HelperDirs, ", "))
 	}
 	p := pasta{path: path, args: options(n.PastaArgs)}
 	if s.Host.UID == 0 {
@@ -97,7 +98,7 @@ func (p pasta) start(at *plan.At) error {
 	defer unix.Close(from)
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = net, user, to
-	cmd.Env, cmd.Dir = stage.HelperEnv, "/"
+	cmd.Env, cmd.Dir = host.HelperEnv, "/"
 	// A session of its own: what the terminal sends to the payload is not for it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()

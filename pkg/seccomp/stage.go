@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -230,7 +231,7 @@ func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
 	case "none":
 		return &Policy{Default: Allow, Newer: Allow, Arches: []*Arch{t.Arch}}, nil, nil
 	}
-	data, err := stage.ReadInput(f.Profile, maxProfile)
+	data, err := host.ReadInput(f.Profile, maxProfile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -240,7 +241,7 @@ func (f *Filter) base(t Target) (p *Policy, notes []string, err error) {
 // ready is the filter of a file. What its actions are is its author's concern,
 // but for one that nobody here could answer.
 func (f *Filter) ready() (fl filter, err error) {
-	data, err := stage.ReadInput(f.BPF, maxProfile)
+	data, err := host.ReadInput(f.BPF, maxProfile)
 	if err == nil {
 		fl.code, err = Decode(data)
 	}

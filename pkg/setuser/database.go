@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hk/pkg/stage"
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
@@ -155,7 +155,7 @@ func readDatabase(root int, d database) (database, error) {
 	fail := func(err error) (database, error) {
 		return d, fmt.Errorf("/%s of the root in force: %w", d.path, err)
 	}
-	fd, err := stage.OpenIn(root, d.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := host.OpenIn(root, d.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err == unix.ENOENT {
 		return d, nil
 	}
@@ -164,7 +164,7 @@ func readDatabase(root int, d database) (database, error) {
 	}
 	f := os.NewFile(uintptr(fd), d.path)
 	defer f.Close()
-	content, err := stage.Content(f, maxDatabase)
+	content, err := host.Content(f, maxDatabase)
 	if err != nil {
 		return fail(err)
 	}

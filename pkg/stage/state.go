@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ type Skip struct{ Stage, What string }
 // Stages look at it to check their place in the chain.
 type State struct {
 	Plan *plan.Plan
-	Host *Host
+	Host *host.Host
 
 	// Name is the stage that is planning.
 	Name string
@@ -139,7 +140,7 @@ type check struct {
 }
 
 // NewState returns the state before the first stage.
-func NewState(h *Host) *State {
+func NewState(h *host.Host) *State {
 	s := &State{Plan: plan.New(), Host: h, NextFD: -1, Root: h.UID == 0 && !h.Handover.Unmapped, Attach: func() error { return nil }}
 	s.Holds, s.Caps, s.Ambient = h.Permitted, h.Bounding, h.Ambient
 	s.dies, s.parent = h.ParentDeathSignal, h.Parent
@@ -174,7 +175,7 @@ func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 	if _, ok := s.limits[resource]; !ok {
 		for _, r := range s.Host.Raised {
 			if r.Resource == resource {
-				s.Limit(r.op())
+				s.Limit(setrlimit(r))
 			}
 		}
 	}
@@ -191,12 +192,12 @@ func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 func (s *State) RestoreLimits() {
 	for _, r := range s.Host.Raised {
 		if _, ok := s.limits[r.Resource]; !ok {
-			s.Add(r.op())
+			s.Add(setrlimit(r))
 		}
 	}
 }
 
-func (r Rlimit) op() *plan.Op { return plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard) }
+func setrlimit(r host.Rlimit) *plan.Op { return plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard) }
 
 // Skip notes what is left out.
 func (s *State) Skip(what string) { s.Skipped = append(s.Skipped, Skip{s.Name, what}) }

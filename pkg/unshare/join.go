@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -315,7 +316,7 @@ func (n *Namespaces) note(s *stage.State) error {
 			return fmt.Errorf("--join %v: its user namespace has no ID map yet", j)
 		}
 		s.Root = isRoot(maps, s.Host.UID)
-		s.MapsUser = func(uid uint32) bool { return stage.MapHas(maps, uid) }
+		s.MapsUser = func(uid uint32) bool { return host.MapHas(maps, uid) }
 	}
 	return nil
 }

@@ -1,11 +1,9 @@
-package stage
+package host
 
 import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
@@ -208,28 +206,4 @@ func (h *Host) trusts(uid uint32) bool {
 	}
 	root, known := h.MachineRoot()
 	return uid == root || (root == NoID || !known) && uid == overflowID
-}
-
-// OpenPath is the op that opens a path. In the caller's root a link of a stranger's
-// is an error, and what has become one since is too. In a root of the plan's, links
-// lead nowhere else.
-func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
-	open := plan.Openat(plan.AtCwd(), path, flags, 0)
-	if s.NewRoot || s.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
-		return open, nil
-	}
-	full := path
-	if !strings.HasPrefix(path, "/") {
-		full = s.Host.Dir + "/" + path
-	}
-	found, err := s.Host.Look(full)
-	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
-		return nil, err
-	}
-	// What else is wrong the kernel says when it is opened.
-	if found.Loose {
-		return plan.Openat2(plan.AtCwd(), found.Path, flags, 0, unix.RESOLVE_NO_SYMLINKS).
-			Hint(unix.ELOOP, path+": it has become a link, or a directory on the way has, since it was looked at"), nil
-	}
-	return open, nil
 }

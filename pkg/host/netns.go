@@ -1,4 +1,4 @@
-package stage
+package host
 
 import (
 	"os"
@@ -59,11 +59,4 @@ func machineNet() bool {
 	}
 	return own.Ino == initialNetNS || unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initialPIDNS &&
 		unix.Stat("/proc/1/ns/net", &first) == nil && own.Dev == first.Dev && own.Ino == first.Ino
-}
-
-// OwnNet reports whether the plan is, at this place, in a network namespace
-// other than the machine's: made or joined by it, made by a stage that executed
-// this one, or by whoever started it.
-func (s *State) OwnNet() bool {
-	return (s.New|s.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
 }

@@ -1,4 +1,4 @@
-package stage
+package host
 
 import (
 	"fmt"
@@ -73,21 +73,4 @@ func ranges(maps string) []idRange {
 		}
 	}
 	return list
-}
-
-// MachineRoot reports whether the thread, or what it executes, can be or become
-// user 0 of the machine, as far as is known: to that user belong the files of
-// procfs and sysfs that act on all of the machine, whatever capabilities it has.
-func (s *State) MachineRoot() bool {
-	root, known := s.Host.MachineRoot()
-	entered := (s.New|s.Joined)&unix.CLONE_NEWUSER != 0
-	switch {
-	case !known:
-		return true
-	case root == NoID:
-		return false
-	case !entered || s.Host.UID == root && !s.ChangesUser || s.MapsUser == nil:
-		return true
-	}
-	return s.MapsUser(root)
 }

@@ -1,4 +1,4 @@
-package stage
+package host
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ type Handover struct {
 	// Joined says that the mount namespace is one of others.
 	Joined bool
 	// Supervisor is the descriptor of a socket to the supervisor that an earlier
-	// stage has left above this process, or 0: [plan.Tell].
+	// stage has left above this process, or 0.
 	Supervisor int
 	// Unheard says that a filter may stop what a stage needs for that.
 	Unheard bool

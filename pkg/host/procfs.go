@@ -1,0 +1,49 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// readProc reads a small file of procfs. Package os would start its poller for it.
+func readProc(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var b [4096]byte
+	n, err := unix.Read(fd, b[:])
+	return string(b[:max(n, 0)]), err
+}
+
+// readAll reads a file of procfs that may be larger.
+func readAll(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var text []byte
+	var b [4096]byte
+	for {
+		n, err := unix.Read(fd, b[:])
+		if err != nil || n <= 0 {
+			return string(text), err
+		}
+		text = append(text, b[:n]...)
+	}
+}
+
+func procfs() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs("/proc", &st); err != nil {
+		return fmt.Errorf("/proc: %w", err)
+	}
+	if st.Type != unix.PROC_SUPER_MAGIC {
+		return errors.New("/proc is no procfs")
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package host
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"hk/internal/entry"
+
+	"golang.org/x/sys/unix"
+)
+
+// RestoreNofile gives the process back the soft RLIMIT_NOFILE that it had before the
+// Go runtime raised it.
+func RestoreNofile() {
+	// A failing Exec does that: there is no other way that needs no linkname.
+	_ = syscall.Exec("", nil, nil)
+}
+
+// This describes the machine and this process. Preconditions: the calling goroutine is
+// locked to the process's first thread, and has not changed anything yet.
+func This() *Host {
+	h := &Host{
+		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
+		SelfFD:   selfFD(),
+		Stat:     func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
+		StatIn:   statIn,
+		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
+		Readlink: os.Readlink,
+		ReadDir:  readDir,
+		Root: func() (int, error) {
+			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		},
+		// The kernel is asked once.
+		LandlockABI:    sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) }),
+		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),
+		Helper:         helper,
+		UserNS: func() bool {
+			b, err := readProc("/proc/self/uid_map")
+			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
+		},
+		MachineRoot: sync.OnceValues(machineRoot),
+		Procfs:      procfs,
+		Program:     program,
+		ProgramAt:   programAt,
+		FDInfo:      func(fd int) (string, error) { return readProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
+		OwnNet:      ownNet,
+		TTY:         terminal,
+		UIDMap:      func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) },
+		NoSetgroups: func() bool {
+			b, err := readProc("/proc/self/setgroups")
+			return err == nil && strings.TrimSpace(b) == "deny"
+		},
+		FilterByPrctl:   filterByPrctl,
+		KeepsNoNewPrivs: keepsNoNewPrivs,
+		SuidDumpable: func() int {
+			b, err := readProc("/proc/sys/fs/suid_dumpable")
+			if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
+				return n
+			}
+			return 0
+		},
+		ExecGains: func() bool {
+			set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+			return err != nil || e != nil || set == 0 && bits&1 == 0
+		},
+		Mapped: func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" },
+	}
+	var given Handover
+	h.Env, given = takeHandover(os.Environ())
+	h.SubIDs = func(kind string) ([]IDRange, error) { return subIDs(h.UID, kind) }
+	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
+		h.Dir, _ = os.Getwd()
+	}
+	h.Sigmask, h.Ignored = entry.Blocked(), entry.Ignored()
+	h.Raises = entry.Kept()
+	for _, l := range entry.Changed() {
+		h.Raised = append(h.Raised, Rlimit(l))
+	}
+	h.Rlimit = h.rlimit
+	h.SpareFD = func() int { soft, _ := h.rlimit(unix.RLIMIT_NOFILE); return spareFD(soft) }
+	h.Look = h.look
+	h.Parent = os.Getppid()
+	var sig int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
+		h.ParentDeathSignal = unix.Signal(sig)
+	}
+	h.capabilities()
+	if given != (Handover{}) {
+		if h.Handover = given.held(h); h.Handover.Unmapped && given.Unmapped {
+			h.UID, h.GID = given.UID, given.GID
+		}
+	}
+	h.DropsGroups = h.Permitted>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
+	return h
+}
+
+func (h *Host) rlimit(resource int) (soft, hard uint64) {
+	for _, r := range h.Raised {
+		if r.Resource == resource {
+			return r.Soft, r.Hard
+		}
+	}
+	var r unix.Rlimit
+	if unix.Getrlimit(resource, &r) != nil {
+		return unix.RLIM_INFINITY, unix.RLIM_INFINITY
+	}
+	return r.Cur, r.Max
+}
+
+func (h *Host) capabilities() {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	inheritable := uint64(0)
+	if unix.Capget(&head, &data[0]) == nil {
+		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
+		inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
+	}
+	for c := 0; c < 64; c++ {
+		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		if err != nil {
+			break
+		}
+		h.LastCap = c
+		h.Bounding |= uint64(set&1) << c
+	}
+	// An ambient capability is a permitted and an inheritable one.
+	for c := 0; c <= h.LastCap; c++ {
+		if h.Permitted&inheritable>>c&1 == 0 {
+			continue
+		}
+		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0); err == nil {
+			h.Ambient |= uint64(set&1) << c
+		}
+	}
+}
+
+func hasGroups() bool {
+	groups, err := unix.Getgroups()
+	return err == nil && len(groups) > 0
+}
+
+// landlockVersion asks landlock_create_ruleset(2) about itself; 0 if it does not
+// answer.
+func landlockVersion(what uintptr) int {
+	n, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, what)
+	if e != 0 {
+		return 0
+	}
+	return int(n)
+}

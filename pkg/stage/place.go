@@ -1,0 +1,59 @@
+package stage
+
+import (
+	"errors"
+	"strings"
+
+	"hk/pkg/host"
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// MachineRoot reports whether the thread, or what it executes, can be or become
+// user 0 of the machine, as far as is known: to that user belong the files of
+// procfs and sysfs that act on all of the machine, whatever capabilities it has.
+func (s *State) MachineRoot() bool {
+	root, known := s.Host.MachineRoot()
+	entered := (s.New|s.Joined)&unix.CLONE_NEWUSER != 0
+	switch {
+	case !known:
+		return true
+	case root == host.NoID:
+		return false
+	case !entered || s.Host.UID == root && !s.ChangesUser || s.MapsUser == nil:
+		return true
+	}
+	return s.MapsUser(root)
+}
+
+// OwnNet reports whether the plan is, at this place, in a network namespace
+// other than the machine's: made or joined by it, made by a stage that executed
+// this one, or by whoever started it.
+func (s *State) OwnNet() bool {
+	return (s.New|s.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
+}
+
+// OpenPath is the op that opens a path. In the caller's root a link of a stranger's
+// is an error, and what has become one since is too. In a root of the plan's, links
+// lead nowhere else.
+func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
+	open := plan.Openat(plan.AtCwd(), path, flags, 0)
+	if s.NewRoot || s.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
+		return open, nil
+	}
+	full := path
+	if !strings.HasPrefix(path, "/") {
+		full = s.Host.Dir + "/" + path
+	}
+	found, err := s.Host.Look(full)
+	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
+		return nil, err
+	}
+	// What else is wrong the kernel says when it is opened.
+	if found.Loose {
+		return plan.Openat2(plan.AtCwd(), found.Path, flags, 0, unix.RESOLVE_NO_SYMLINKS).
+			Hint(unix.ELOOP, path+": it has become a link, or a directory on the way has, since it was looked at"), nil
+	}
+	return open, nil
+}
