@@ -53,21 +53,19 @@ func (t *tail) exposedBy(links []Link) string {
 	given, chooses := "", "" // what gives something up, and what leads to another root
 	clones, other := false, false
 	for _, l := range links {
-		if e, ok := l.Stage.(stage.Exposer); ok && e.Exposes() {
+		n := l.Stage.Needs()
+		if n.Exposes {
 			t.exposed = true
 			return l.Kind.Name
 		}
-		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
-			clones, other, given = true, other || cl.OtherUser(), l.Kind.Name
+		if n.Clone {
+			clones, other = true, other || n.OtherUser
 		}
-		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
+		if n.Clone || n.Credentials || n.Hides { // where it leads to there may be no procfs for a copy
 			given = l.Kind.Name
 		}
-		if ch, ok := l.Stage.(stage.Chooser); ok && ch.Chooses() {
+		if n.ForeignRoot {
 			chooses = l.Kind.Name
-		}
-		if h, ok := l.Stage.(stage.Hider); ok && h.Hides() {
-			given = l.Kind.Name // where it leads to there may be no procfs for a copy
 		}
 	}
 	switch {
@@ -92,7 +90,7 @@ func (t *tail) traces(links []Link) bool {
 	}
 	s := stage.NewState(t.Host)
 	for _, l := range links {
-		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() && ch.Plan(s) != nil {
+		if l.Stage.Needs().Credentials && l.Stage.Plan(s) != nil {
 			return false
 		}
 	}

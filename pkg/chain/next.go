@@ -2,7 +2,6 @@ package chain
 
 import (
 	"fmt"
-	"slices"
 
 	"hk/pkg/host"
 	"hk/pkg/plan"
@@ -14,10 +13,7 @@ import (
 // openNext opens the program that the plan executes for the rest of the chain,
 // if a stage puts it out of reach.
 func (t *tail) openNext(links []Link) error {
-	hidden := slices.ContainsFunc(links, func(l Link) bool {
-		h, ok := l.Stage.(stage.Hider)
-		return ok && h.Hides()
-	})
+	_, hidden := first(links, func(n stage.Needs) bool { return n.Hides })
 	path := t.path
 	if t.exposed {
 		path = self // the file itself is not to be executed
@@ -33,13 +29,10 @@ func (t *tail) openNext(links []Link) error {
 		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
 			Hint(unix.EACCES, "what executes the next stage must be able to read its program"))
 	}
-	if !slices.ContainsFunc(links, func(l Link) bool {
-		c, ok := l.Stage.(stage.Confiner)
-		return ok && c.Confines()
-	}) {
-		return nil
+	if _, confined := first(links, func(n stage.Needs) bool { return n.Confines }); confined {
+		return t.copyNext(path)
 	}
-	return t.copyNext(path)
+	return nil
 }
 
 // copyNext has the next stage be a sealed copy in memory, if it is not. A Landlock

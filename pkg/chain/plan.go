@@ -26,19 +26,14 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	s.Name = links[0].Kind.Name
 	s.OwnMemory = h.UID != 0
 	for _, l := range links {
-		if u, ok := l.Stage.(stage.Changer); ok && u.ChangesUser() {
-			s.OwnMemory = true
-		}
-		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
-			s.WillClone = true
-		}
-		if p, ok := l.Stage.(stage.NeedsProc); ok && p.NeedsProc() {
-			s.LateProc = true
-		}
+		n := l.Stage.Needs()
+		s.OwnMemory = s.OwnMemory || n.UserID
+		s.WillClone = s.WillClone || n.Clone
+		s.LateProc = s.LateProc || n.CallerProc
 	}
 	s.ClonesLater = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
 	t := tail{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
-	s.MayTrace = (s.WillClone || supervised(links[len(links)-1]) != nil || chooser(links) != "") && t.traces(append(slices.Clip(c.Links), c.ahead...))
+	s.MayTrace = clones(links) && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
 	if err := t.again(c, links); err != nil {
 		return nil, err
@@ -98,14 +93,14 @@ func (c *Chain) Print(h *host.Host, w io.Writer) error {
 func (t *tail) stages(links []Link) error {
 	for _, l := range links {
 		t.Name = l.Kind.Name
-		if t.Name == "hk-seccomp" {
+		if l.Stage.Needs().Filters {
 			t.release()
 		}
 		if err := l.Stage.Plan(t.State); err != nil {
 			return &UsageError{t.Name, err}
 		}
 		t.For("")
-		if err := t.follow(); err != nil {
+		if err := t.attachNow(); err != nil {
 			return err
 		}
 		if err := t.OpenLateProc(); err != nil {
@@ -124,63 +119,59 @@ func (t *tail) stages(links []Link) error {
 // ends them, and the names of the payload, its interpreter and its loader are looked
 // up before that: they may lead through /proc/self/task.
 func (t *tail) supervised(links []Link) error {
-	last := links[len(links)-1]
-	name := last.Kind.Name
-	if t.follower = supervised(last); t.follower != nil {
-		t.followName = name
-		t.Attach = t.follow
-		t.OwnMemory = true
-	} else if name = chooser(links); name == "" {
+	l, ok := first(links, func(n stage.Needs) bool { return n.Supervisor })
+	if ok {
+		if t.attach = l.Stage.Needs().Attach; t.attach != nil {
+			t.attacher = l.Kind.Name
+			t.Attach = t.attachNow
+			t.OwnMemory = true
+		}
+	} else if l, ok = first(links, chosen); !ok {
 		return nil
 	}
 	if t.WillClone {
 		return nil
 	}
-	t.WillClone, t.Name = true, name
+	t.WillClone, t.Name = true, l.Kind.Name
 	t.NotDumpable()
 	t.Plan.Clone(t.Name, 0, t.OwnMemory)
 	t.DieWithSupervisor()
-	if err := t.follow(); err != nil {
+	if err := t.attachNow(); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(links, func(l Link) bool {
-		cl, ok := l.Stage.(stage.Cloner)
-		return ok && cl.Joins()
-	}) {
+	if _, joins := first(links, func(n stage.Needs) bool { return n.Joins }); !joins {
 		t.ShieldSupervisor()
 	}
 	return nil
 }
 
-// clones reports whether one of the links makes a supervisor.
-func clones(links []Link) bool {
-	return chooser(links) != "" || slices.ContainsFunc(links, func(l Link) bool {
-		cl, ok := l.Stage.(stage.Cloner)
-		return ok && cl.Clones() || supervised(l) != nil
-	})
-}
-
-// chooser is the stage by which somebody else may choose what is executed, or "".
-func chooser(links []Link) string {
+// first is the first of the links whose stage needs something.
+func first(links []Link, needs func(stage.Needs) bool) (l Link, ok bool) {
 	for _, l := range links {
-		if c, ok := l.Stage.(stage.Chooser); ok && c.Chooses() {
-			return l.Kind.Name
-		}
-		if e, ok := l.Stage.(stage.Exposer); ok && e.Exposes() {
-			return l.Kind.Name
+		if needs(l.Stage.Needs()) {
+			return l, true
 		}
 	}
-	return ""
+	return Link{}, false
 }
 
-// follow adds what belongs right behind the clone, once there is one.
-func (t *tail) follow() error {
-	if t.follower == nil || !t.Plan.Cloned() {
+// chosen reports whether somebody else may choose what is executed.
+func chosen(n stage.Needs) bool { return n.ForeignRoot || n.Exposes }
+
+// clones reports whether a plan of the links has a clone.
+func clones(links []Link) bool {
+	_, ok := first(links, func(n stage.Needs) bool { return n.Clone || n.Supervisor || chosen(n) })
+	return ok
+}
+
+// attachNow adds what attaches to the child, once there is one.
+func (t *tail) attachNow() error {
+	if t.attach == nil || !t.Plan.Cloned() {
 		return nil
 	}
-	f, name := t.follower, t.Name
-	t.follower, t.Name = nil, t.followName
-	if err := f.Follow(t.State); err != nil {
+	attach, name := t.attach, t.Name
+	t.attach, t.Name = nil, t.attacher
+	if err := attach(t.State); err != nil {
 		return &UsageError{t.Name, err}
 	}
 	t.Name = name
@@ -190,18 +181,14 @@ func (t *tail) follow() error {
 // cut is the part of the chain that one plan can hold, and what it executes:
 // whether that is a stage, and its path.
 func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
-	last := false
+	changed := false
 	for i, l := range c.Links {
-		if cl, ok := l.Stage.(stage.Cloner); ok && cl.Clones() {
-			if last {
-				return c.Links[:i], l.words, true, l.path
-			}
-			last = true
+		n := l.Stage.Needs()
+		if n.Clone && changed {
+			return c.Links[:i], l.words, true, l.path
 		}
-		if ch, ok := l.Stage.(stage.Changer); ok && ch.Changes() {
-			last = true
-		}
-		if supervised(l) != nil && i+1 < len(c.Links) {
+		changed = changed || n.Clone || n.Credentials
+		if n.Last && i+1 < len(c.Links) {
 			next := c.Links[i+1]
 			return c.Links[:i+1], next.words, true, next.path
 		}
@@ -209,27 +196,16 @@ func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
 	return c.Links, c.Payload, c.Rest, c.RestPath
 }
 
-// supervised is the stage of a link if it needs a supervisor, or nil.
-func supervised(l Link) stage.Supervised {
-	if f, ok := l.Stage.(stage.Supervised); ok && f.Supervised() {
-		return f
-	}
-	return nil
-}
-
 // dieWithParent has this process die with its parent if a stage wants that. If the
 // kernel sees to it already, an earlier stage, or this program before it executed
 // itself again, has found the parent there.
 func (t *tail) dieWithParent(links []Link) {
 	for _, l := range links {
-		d, ok := l.Stage.(stage.Dependent)
-		if !ok {
+		n := l.Stage.Needs()
+		if !n.DieWithParent || n.Parent == 0 && t.Host.ParentDeathSignal == unix.SIGKILL {
 			continue
 		}
-		parent, dies := d.DiesWithParent()
-		if !dies || parent == 0 && t.Host.ParentDeathSignal == unix.SIGKILL {
-			continue
-		}
+		parent := n.Parent
 		if parent == 0 {
 			parent = t.Host.Parent
 		}

@@ -24,9 +24,10 @@ type tail struct {
 	released, child bool
 	// exposed is set if a stage lets others at this program.
 	exposed bool
-	// follower is the stage that has yet to follow the child, or nil.
-	follower   stage.Supervised
-	followName string
+	// attach adds what attaches to the child, if that has yet to come, or nil; attacher
+	// is the stage whose it is, or "".
+	attach   func(*stage.State) error
+	attacher string
 	// supervisor is a descriptor to be left to the next stage, or 0; kept is set once
 	// it is one to the supervisor that this plan makes.
 	supervisor int
@@ -48,7 +49,7 @@ func (t *tail) keepSupervisor() {
 	if t.Unheard || t.Host.Handover.Unheard {
 		return
 	}
-	if t.followName != "" {
+	if t.attacher != "" {
 		return // who follows its payload learns otherwise what becomes of it
 	}
 	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {

@@ -178,6 +178,9 @@ func (m *Maps) flag() string {
 	return ""
 }
 
+// Needs implements stage.Stage.
+func (*Maps) Needs() stage.Needs { return stage.Needs{} }
+
 // Plan adds the writes of the maps: by the child where the kernel lets it, else
 // by the supervisor, who may have the capabilities, else by newuidmap and
 // newgidmap.

@@ -146,11 +146,10 @@ func (r *Ruleset) asked() domain {
 	return d
 }
 
-// Hides reports that a domain may forbid to execute the next program.
-func (r *Ruleset) Hides() bool { return true }
-
-// Confines reports whether the domain handles to execute or to read files.
-func (r *Ruleset) Confines() bool { return r.asked().fs&(execute|readFile) != 0 }
+// Needs implements stage.Stage. What a domain handles it may forbid to the next program.
+func (r *Ruleset) Needs() stage.Needs {
+	return stage.Needs{Hides: true, Confines: r.asked().fs&(execute|readFile) != 0}
+}
 
 // Plan adds the ops that make the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {

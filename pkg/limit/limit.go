@@ -83,6 +83,9 @@ func floor(resource string) uint64 {
 	return 0
 }
 
+// Needs implements stage.Stage.
+func (*Limits) Needs() stage.Needs { return stage.Needs{} }
+
 // Plan adds one prlimit(2) for each limit.
 func (l *Limits) Plan(s *stage.State) error {
 	if len(l.List) == 0 {

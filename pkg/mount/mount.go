@@ -140,15 +140,14 @@ func (m *Mounts) Plan(s *stage.State) error {
 	return m.enter(b)
 }
 
-// Chooses reports whether the root is another one than the caller's own.
-func (m *Mounts) Chooses() bool {
-	return m.Root != "" && m.Root != "/" || slices.ContainsFunc(m.Entries, func(e Entry) bool {
+// Needs implements stage.Stage. In the new root the files of the caller are out of reach,
+// and it may be another one than the caller's own.
+func (m *Mounts) Needs() stage.Needs {
+	foreign := m.Root != "" && m.Root != "/" || slices.ContainsFunc(m.Entries, func(e Entry) bool {
 		return e.Kind == RootFS && e.Source != "/"
 	})
+	return stage.Needs{Hides: true, ForeignRoot: foreign}
 }
-
-// Hides reports that the files of the caller are out of reach in the new root.
-func (m *Mounts) Hides() bool { return true }
 
 // name is what an entry is called in an error.
 func (e Entry) name() string {

@@ -28,8 +28,8 @@ type Network struct {
 	PastaArgs []string
 }
 
-// NeedsProc reports that pasta gets the namespaces as files of procfs.
-func (n *Network) NeedsProc() bool { return n.Pasta }
+// Needs implements stage.Stage: pasta gets the namespaces as files of procfs.
+func (n *Network) Needs() stage.Needs { return stage.Needs{CallerProc: n.Pasta} }
 
 // Plan adds the ops that bring the network up.
 func (n *Network) Plan(s *stage.State) error {

@@ -57,11 +57,8 @@ func (f *Filter) learnFlag(fs *getopt.Flags) {
 	})
 }
 
-// Supervised reports whether a supervisor is needed, to follow the payload.
-func (f *Filter) Supervised() bool { return f.Learn != "" }
-
-// Follow adds the step that attaches to the child.
-func (f *Filter) Follow(s *stage.State) error {
+// follow adds the step that attaches to the child.
+func (f *Filter) follow(s *stage.State) error {
 	l, err := f.learner()
 	if err != nil {
 		return err

@@ -117,6 +117,16 @@ func (f *Filter) flag() string {
 	return ""
 }
 
+// Needs implements stage.Stage. Who learns attaches to the child, and is the last: a
+// stage after it would be learned too.
+func (f *Filter) Needs() stage.Needs {
+	n := stage.Needs{Filters: true}
+	if f.Learn != "" {
+		n.Supervisor, n.Attach, n.Last = true, f.follow, true
+	}
+	return n
+}
+
 // Prints reports whether --dump is set.
 func (f *Filter) Prints() bool { return f.Dump != "" }
 

@@ -31,11 +31,13 @@ type Credentials struct {
 	Umask *uint32
 }
 
-// Changes reports whether ids or capabilities change.
-func (c *Credentials) Changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
+// Needs implements stage.Stage.
+func (c *Credentials) Needs() stage.Needs {
+	return stage.Needs{Credentials: c.changes(), UserID: c.User != nil}
+}
 
-// ChangesUser reports whether the user and group ID change.
-func (c *Credentials) ChangesUser() bool { return c.User != nil }
+// changes reports whether ids or capabilities change.
+func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
 
 // Plan adds the changes in the one order in which each still may be made:
 // bounding set, groups, ids, sets, ambient set, and what they undo after them.
@@ -55,7 +57,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	if err != nil {
 		return fmt.Errorf("--securebits: %w", err)
 	}
-	if c.Changes() {
+	if c.changes() {
 		s.NotDumpable()
 	}
 	if caps != nil {

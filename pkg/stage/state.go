@@ -301,7 +301,7 @@ func (s *State) OpenLateProc() (err error) {
 }
 
 // CallerProc is the caller's procfs, which stays open, for a stage that has
-// asked for it ([NeedsProc]).
+// asked for it ([Needs]).
 func (s *State) CallerProc() (*plan.Result, error) {
 	if s.callerProc != nil {
 		return s.callerProc, nil

@@ -25,7 +25,7 @@ func parseFD(v string) (int, error) {
 // hold has the supervisor keep descriptors.
 func (n *Namespaces) hold(s *stage.State) error {
 	for _, fd := range n.Held {
-		if !n.Clones() && !s.Plan.Cloned() {
+		if !n.clones() && !s.Plan.Cloned() {
 			return fmt.Errorf("--keep-fd %d: there is no supervisor without a user, PID or time namespace or --setsid", fd)
 		}
 		_, err := s.Host.FDInfo(fd)

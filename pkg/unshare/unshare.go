@@ -62,29 +62,20 @@ type Namespaces struct {
 	KeepFDs  []int
 }
 
-// Clones reports whether the settings need a process of their own.
-func (n *Namespaces) Clones() bool {
+// clones reports whether the settings need a process of their own.
+func (n *Namespaces) clones() bool {
 	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
 }
 
-// DiesWithParent implements stage.Dependent.
-func (n *Namespaces) DiesWithParent() (parent int, dies bool) { return n.Parent, n.DieWithParent }
-
-// Joins reports whether there are namespaces to join.
-func (n *Namespaces) Joins() bool { return len(n.Join) > 0 }
-
-// OtherUser reports whether a user namespace is made or joined.
-func (n *Namespaces) OtherUser() bool {
-	return (n.flags()|n.joined())&unix.CLONE_NEWUSER != 0
-}
-
-// Hides reports whether the mount namespace becomes one of others.
-func (n *Namespaces) Hides() bool { return n.joined()&unix.CLONE_NEWNS != 0 }
-
-// Exposes reports whether processes of others will see those of the chain, or
-// choose by their files what it executes.
-func (n *Namespaces) Exposes() bool {
-	return n.joined()&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0
+// Needs implements stage.Stage.
+func (n *Namespaces) Needs() stage.Needs {
+	joined := n.joined()
+	return stage.Needs{
+		Clone: n.clones(), DieWithParent: n.DieWithParent, Parent: n.Parent,
+		OtherUser: (n.flags()|joined)&unix.CLONE_NEWUSER != 0, Joins: len(n.Join) > 0,
+		Hides:   joined&unix.CLONE_NEWNS != 0,
+		Exposes: joined&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0,
+	}
 }
 
 const allFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
@@ -124,7 +115,7 @@ func (n *Namespaces) check() error {
 		return errors.New("--keep-caps needs --user or --join user")
 	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
 		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
-	case !n.Clones() && n.Outlive:
+	case !n.clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
 	case n.DieWithParent && n.Outlive:
 		return errors.New("--outlive: not with --die-with-parent: the payload would live on")
@@ -139,7 +130,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	if n.Clones() {
+	if n.clones() {
 		s.NotDumpable()
 	}
 	if err := n.hold(s); err != nil {
@@ -173,7 +164,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.note(s); err != nil {
 		return err
 	}
-	if n.Clones() || n.Joins() {
+	if n.clones() || len(n.Join) > 0 {
 		s.ShieldSupervisor()
 	}
 	if f&unix.CLONE_NEWUSER != 0 {
@@ -217,7 +208,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		return nil
 	}
 	made := now
-	if n.Clones() {
+	if n.clones() {
 		if joined == 0 {
 			now = 0
 		} else {
@@ -230,7 +221,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 	if err := all.enter(s); err != nil {
 		return err
 	}
-	if n.Clones() && joined&unix.CLONE_NEWUSER != 0 {
+	if n.clones() && joined&unix.CLONE_NEWUSER != 0 {
 		s.DieWithSupervisor()
 	}
 	if now != 0 {
