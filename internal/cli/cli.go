@@ -89,12 +89,12 @@ func run(kind *stage.Kind) int {
 	if state.Again {
 		return perform(kind.Name, state, settings.Verbose, status)
 	}
-	for _, s := range state.Skipped {
+	for _, s := range state.Report.Skipped {
 		leftOut(s.Stage, s.What)
 	}
 	state.Plan.LeftOut = leftOut
 	if settings.Verbose {
-		for _, n := range state.Notes {
+		for _, n := range state.Report.Notes {
 			say(kind.Name, "note: "+n)
 		}
 	}

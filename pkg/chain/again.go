@@ -72,10 +72,10 @@ func (t *tail) exposedBy(links []Link) string {
 	case chooses != "":
 		// What is there can have the payload be a link to this program, dumpable.
 		return chooses
-	case t.NextStage:
+	case t.Next.Stage:
 		// The next program is dumpable, and holds no more than others may.
 		return given
-	case clones && !other && t.MayTrace:
+	case clones && !other && t.Child.MayTrace:
 		// The payload may open the supervisor, or the init, above it.
 		return links[0].Kind.Name
 	}
@@ -94,7 +94,7 @@ func (t *tail) traces(links []Link) bool {
 			return false
 		}
 	}
-	return s.SetsCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
+	return s.Cred.SetCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
 }
 
 // program is that of this process. Without a procfs it cannot be copied.

@@ -19,14 +19,14 @@ func (t *tail) openNext(links []Link) error {
 		path = self // the file itself is not to be executed
 	}
 	switch {
-	case !t.NextStage:
+	case !t.Next.Stage:
 		return nil
 	case t.Host.SelfFD >= 0:
-		t.NextFD = t.Host.SelfFD
+		t.Next.FD = t.Host.SelfFD
 	case t.exposed || hidden:
 		// Not closed by execve(2): so the next stage has its own program too, asks
 		// for its seals and can copy it.
-		t.Next = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
+		t.Next.Program = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
 			Hint(unix.EACCES, "what executes the next stage must be able to read its program"))
 	}
 	if _, confined := first(links, func(n stage.Needs) bool { return n.Confines }); confined {
@@ -42,8 +42,8 @@ func (t *tail) copyNext(path string) error {
 	var p host.Program
 	var err error
 	switch {
-	case t.NextFD >= 0:
-		p = host.ProgramAt(t.NextFD)
+	case t.Next.FD >= 0:
+		p = host.ProgramAt(t.Next.FD)
 	case t.exposed:
 		p, err = t.Host.Program()
 	default:
@@ -55,23 +55,23 @@ func (t *tail) copyNext(path string) error {
 	if p.Sealed {
 		return nil
 	}
-	from := plan.Int(int64(t.NextFD))
-	if t.Next != nil {
-		from = plan.Ref(t.Next)
+	from := plan.Int(int64(t.Next.FD))
+	if t.Next.Program != nil {
+		from = plan.Ref(t.Next.Program)
 	}
-	if t.WillClone {
+	if t.Child.Planned {
 		t.Add(plan.Sigmask(^uint64(0))) // a signal of the runtime's would cut it short
 	}
 	sealed := t.sealedCopy(from, p.Size)
-	if t.WillClone {
+	if t.Child.Planned {
 		t.Add(plan.Sigmask(t.Host.Sigmask))
 	}
-	if t.NextFD >= 0 {
-		t.Add(plan.Dup3(sealed, t.NextFD, false), plan.Close(sealed))
+	if t.Next.FD >= 0 {
+		t.Add(plan.Dup3(sealed, t.Next.FD, false), plan.Close(sealed))
 		return nil
 	}
-	t.Add(plan.KeepOpen(plan.Ref(sealed)), plan.Close(t.Next))
-	t.Next = sealed
+	t.Add(plan.KeepOpen(plan.Ref(sealed)), plan.Close(t.Next.Program))
+	t.Next.Program = sealed
 	return nil
 }
 

@@ -22,18 +22,18 @@ import (
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	links, payload, rest, path := c.cut()
 	s := stage.NewState(h)
-	s.NextStage = rest
+	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
-	s.OwnMemory = h.UID != 0
+	s.Child.OwnMemory = h.UID != 0
 	for _, l := range links {
 		n := l.Stage.Needs()
-		s.OwnMemory = s.OwnMemory || n.UserID
-		s.WillClone = s.WillClone || n.Clone
-		s.LateProc = s.LateProc || n.CallerProc
+		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID
+		s.Child.Planned = s.Child.Planned || n.Clone
+		s.Child.CallerProc = s.Child.CallerProc || n.CallerProc
 	}
-	s.ClonesLater = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
+	s.Next.Clones = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
 	t := tail{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
-	s.MayTrace = clones(links) && t.traces(append(slices.Clip(c.Links), c.ahead...))
+	s.Child.MayTrace = clones(links) && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
 	if err := t.again(c, links); err != nil {
 		return nil, err
@@ -123,18 +123,18 @@ func (t *tail) supervised(links []Link) error {
 	if ok {
 		if t.attach = l.Stage.Needs().Attach; t.attach != nil {
 			t.attacher = l.Kind.Name
-			t.Attach = t.attachNow
-			t.OwnMemory = true
+			t.Child.Attach = t.attachNow
+			t.Child.OwnMemory = true
 		}
 	} else if l, ok = first(links, chosen); !ok {
 		return nil
 	}
-	if t.WillClone {
+	if t.Child.Planned {
 		return nil
 	}
-	t.WillClone, t.Name = true, l.Kind.Name
+	t.Child.Planned, t.Name = true, l.Kind.Name
 	t.NotDumpable()
-	t.Plan.Clone(t.Name, 0, t.OwnMemory)
+	t.Plan.Clone(t.Name, 0, t.Child.OwnMemory)
 	t.DieWithSupervisor()
 	if err := t.attachNow(); err != nil {
 		return err

@@ -242,13 +242,13 @@ func planned(t *testing.T, dir, line string) string {
 		return "error: " + err.Error() + "\n"
 	}
 	if hasABI { // and so it is about what is not there
-		for _, n := range s.Notes {
+		for _, n := range s.Report.Notes {
 			b.WriteString("note: " + n + "\n")
 		}
-		for _, l := range s.Skipped {
+		for _, l := range s.Report.Skipped {
 			b.WriteString("left out: " + l.What + "\n")
 		}
-		for _, lines := range s.Comments {
+		for _, lines := range s.Report.Comments {
 			for _, c := range lines() {
 				b.WriteString("; " + c + "\n")
 			}
@@ -305,7 +305,7 @@ func FuzzParse(f *testing.F) {
 		if (err1 == nil) != (err2 == nil) {
 			t.Fatalf("%q: %v; %q: %v", words, err1, args, err2)
 		}
-		if err1 == nil && !one.NextStage { // what is executed is a command line as written
+		if err1 == nil && !one.Next.Stage { // what is executed is a command line as written
 			var a, b bytes.Buffer
 			one.Plan.Text(&a)
 			two.Plan.Text(&b)

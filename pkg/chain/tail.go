@@ -42,7 +42,7 @@ type tail struct {
 // stage, which leaves the one above this process to what it executes. It belongs
 // before a limit on descriptors.
 func (t *tail) keepSupervisor() {
-	if t.kept || !t.NextStage || !t.Plan.Cloned() || t.Plan.InJoiner() {
+	if t.kept || !t.Next.Stage || !t.Plan.Cloned() || t.Plan.InJoiner() {
 		return
 	}
 	t.kept, t.supervisor = true, 0
@@ -59,7 +59,7 @@ func (t *tail) keepSupervisor() {
 
 func (t *tail) begin(links []Link) error {
 	t.env = slices.Clone(t.Host.Env)
-	if !t.WillClone {
+	if !t.Child.Planned {
 		// The Go runtime's handlers must not run while the thread changes, and
 		// the SIGURG by which it preempts must not be pending when the mask is
 		// given back. A child is cloned with all signals blocked and without
@@ -69,9 +69,9 @@ func (t *tail) begin(links []Link) error {
 	if err := t.openNext(links); err != nil {
 		return err
 	}
-	if t.Host.Handover.Ambient && !t.NextStage {
-		t.Add(plan.Capset(t.Holds, t.Holds, 0))
-		t.Ambient = 0
+	if t.Host.Handover.Ambient && !t.Next.Stage {
+		t.Add(plan.Capset(t.Cred.Permitted, t.Cred.Permitted, 0))
+		t.Cred.Ambient = 0
 	}
 	return nil
 }
@@ -86,11 +86,11 @@ func (t *tail) release() {
 	t.released, t.child = true, t.Plan.Cloned() // a child starts with all signals blocked
 	t.Deferred()
 	t.hand()
-	t.Plan.CloseOpen(t.Name, t.Next)
-	if first && t.Host.SelfFD >= 0 && !t.NextStage {
+	t.Plan.CloseOpen(t.Name, t.Next.Program)
+	if first && t.Host.SelfFD >= 0 && !t.Next.Stage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
 	}
-	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.NextStage && !t.Plan.Cloned() {
+	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.Next.Stage && !t.Plan.Cloned() {
 		t.Add(plan.Tell(fd, plan.TellExecutes))
 	}
 	t.restore()
@@ -111,17 +111,17 @@ func (t *tail) restore() {
 // hand tells the next stage what it has to know, and lets it have the
 // capabilities that execve(2) takes from all but user ID 0.
 func (t *tail) hand() {
-	if !t.NextStage {
+	if !t.Next.Stage {
 		return
 	}
-	made := (t.New|t.Joined)&unix.CLONE_NEWUSER != 0
+	made := (t.NS.New|t.NS.Joined)&unix.CLONE_NEWUSER != 0
 	h := host.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
-		Net:    t.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
-		Joined: t.Joined&unix.CLONE_NEWNS != 0}
+		Net:    t.NS.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
+		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0}
 	switch {
-	case t.SetsCaps:
-	case made && !t.Root && !t.ChangesIDs:
-		t.Add(plan.KeepCaps(t.Holds, t.Host.LastCap)...)
+	case t.Cred.SetCaps:
+	case made && !t.Cred.Root && !t.Cred.ChangedIDs:
+		t.Add(plan.KeepCaps(t.Cred.Permitted, t.Host.LastCap)...)
 		h.Ambient = true
 	case t.Host.Handover.Ambient:
 		h.Ambient = true
@@ -137,7 +137,7 @@ func (t *tail) hand() {
 // be heard is not left to it.
 func (t *tail) handed() string {
 	h := t.handover
-	if h.Unheard = t.NextStage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
+	if h.Unheard = t.Next.Stage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
 		h.Supervisor = 0
 		t.Plan.Remove(t.keepOpen)
 	}
@@ -145,26 +145,26 @@ func (t *tail) handed() string {
 }
 
 func (t *tail) exec() error {
-	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Outlive {
+	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Child.Outlive {
 		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
 			plan.CapSetText(gains))}
 	}
 	t.release()
-	t.Plan.CloseOpen(t.Name, t.Next) // of stages after a filter
+	t.Plan.CloseOpen(t.Name, t.Next.Program) // of stages after a filter
 	t.env = slices.DeleteFunc(t.env, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(t.Unset, name)
+		return slices.Contains(t.Next.Unset, name)
 	})
 	if v := t.handed(); v != "" {
 		t.env = append(t.env, v)
 	}
 	im := plan.NewImage(t.payload, t.env)
 	switch {
-	case t.NextFD >= 0:
-		t.Add(plan.Fexecve(plan.Int(int64(t.NextFD)), im))
+	case t.Next.FD >= 0:
+		t.Add(plan.Fexecve(plan.Int(int64(t.Next.FD)), im))
 		return nil
-	case t.Next != nil:
-		t.Add(plan.Fexecve(plan.Ref(t.Next), im))
+	case t.Next.Program != nil:
+		t.Add(plan.Fexecve(plan.Ref(t.Next.Program), im))
 		return nil
 	case t.path != "":
 		t.Add(plan.Execve(t.path, im))
@@ -194,7 +194,7 @@ func (t *tail) exec() error {
 
 func (t *tail) notFound(word, path string, n int) string {
 	root := ""
-	if t.NewRoot {
+	if t.Root.New {
 		root = " in the new root"
 	}
 	if n > 1 {

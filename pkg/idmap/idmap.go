@@ -193,9 +193,9 @@ func (m *Maps) Plan(s *stage.State) error {
 	if m.PID != 0 {
 		return m.planOther(s, uid, gid)
 	}
-	fused := s.New&unix.CLONE_NEWUSER != 0
+	fused := s.NS.New&unix.CLONE_NEWUSER != 0
 	switch {
-	case s.Mapped:
+	case s.NS.Mapped:
 		return errors.New("the user namespace has its id maps already")
 	case !fused && s.Host.Mapped():
 		return errors.New("there is no new user namespace to map ids in: hk-unshare --user comes first")
@@ -220,10 +220,10 @@ func (m *Maps) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	s.Mapped, s.NoSetgroups = true, setgroups == "deny"
-	s.MapsUser = uid.maps
+	s.NS.Mapped, s.NS.NoSetgroups = true, setgroups == "deny"
+	s.NS.MapsUser = uid.maps
 	id, ok := uid.inside(uid.self)
-	s.Root = ok && id == 0
+	s.Cred.Root = ok && id == 0
 	return nil
 }
 

@@ -255,7 +255,7 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 		return nil
 	}
 	f := finder{path: variable(s.Host.Env, "PATH"), libraries: variable(s.Host.Env, "LD_LIBRARY_PATH")}
-	if s.NewRoot || s.Mounts {
+	if s.Root.New || s.Root.Mounts {
 		r.allowLater(s, set, handled, f)
 		return nil
 	}

@@ -162,14 +162,14 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		return err
 	}
 	name := s.Name
-	s.Comments = append(s.Comments, func() []string {
+	s.Report.Comments = append(s.Report.Comments, func() []string {
 		lines := table(s.Host, asked, d)
 		for i := range lines {
 			lines[i] = name + ": " + lines[i]
 		}
 		return lines
 	})
-	s.Notes = append(s.Notes, notes(s.Host, d)...)
+	s.Note(notes(s.Host, d)...)
 	if d.empty() {
 		s.SetNoNewPrivs()
 		return nil
@@ -193,7 +193,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	s.For("")
 	s.SetNoNewPrivs()
 	s.Add(rights.RestrictSelf(set, d.log), plan.Close(set))
-	s.Landlocked = s.Landlocked || d.fs != 0
+	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
 	return nil
 }
 

@@ -119,7 +119,7 @@ func (lim Limit) plan(s *stage.State) error {
 		if s.Host.Raises {
 			starts = hard
 		}
-		if s.NextStage && starts < floor(r.name) {
+		if s.Next.Stage && starts < floor(r.name) {
 			return fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard, plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).

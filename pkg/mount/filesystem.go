@@ -71,7 +71,7 @@ func (b *builder) filesystem(e Entry) error {
 		}
 		params = append(params, [2]string{key, value})
 	}
-	if t.flag != 0 && b.New&unix.CLONE_NEWUSER != 0 && b.New&t.flag == 0 {
+	if t.flag != 0 && b.NS.New&unix.CLONE_NEWUSER != 0 && b.NS.New&t.flag == 0 {
 		return fmt.Errorf("in a new user namespace it needs hk-unshare %s too", t.needs)
 	}
 	at, err := b.mountPoint(e.Target, true)

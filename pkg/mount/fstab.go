@@ -159,7 +159,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 	case err != nil:
 		return err
 	case o.noauto:
-		b.Notes = append(b.Notes, fmt.Sprintf("%s: %s is noauto and not mounted", b.Plan.For, l.file))
+		b.Note(fmt.Sprintf("%s: %s is noauto and not mounted", b.Plan.For, l.file))
 		return nil
 	case l.vfstype == "swap":
 		return errors.New("swap is for the whole machine: leave the line out, or make it noauto")

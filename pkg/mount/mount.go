@@ -101,9 +101,9 @@ const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 // Plan adds the ops that build the root and enter it.
 func (m *Mounts) Plan(s *stage.State) error {
 	switch {
-	case s.Joined&unix.CLONE_NEWNS != 0:
+	case s.NS.Joined&unix.CLONE_NEWNS != 0:
 		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and mounts would be others' too")
-	case s.Landlocked:
+	case s.Root.Landlocked:
 		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
 	case len(s.Filters) > 0:
 		return errors.New("hk-mount cannot follow hk-seccomp: the filter would be in its way")
@@ -114,14 +114,14 @@ func (m *Mounts) Plan(s *stage.State) error {
 	case m.InPlace && len(m.Entries) == 0:
 		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
 	}
-	if !m.InPlace && s.New&unix.CLONE_NEWNS == 0 {
+	if !m.InPlace && s.NS.New&unix.CLONE_NEWNS == 0 {
 		// pivot_root(2) in a mount namespace of others would change theirs.
 		s.Add(plan.Unshare(unix.CLONE_NEWNS),
 			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}).
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
-		s.New |= unix.CLONE_NEWNS
+		s.NS.New |= unix.CLONE_NEWNS
 	}
-	s.Mounts = true
+	s.Root.Mounts = true
 	b := &builder{State: s, inPlace: m.InPlace, attrs: map[*plan.Result]plan.MountAttr{}}
 	if err := m.begin(b); err != nil {
 		return err
@@ -242,7 +242,7 @@ func (m *Mounts) enter(b *builder) error {
 		top := b.Open("top", plan.Openat2(plan.AtCwd(), "/..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV).
 			Hint(unix.EXDEV, "something was mounted over the root directory of the caller, which has the one below it: chroot /.. enters the upper one"))
 		b.Add(plan.Close(top))
-		b.NewRoot = true
+		b.Root.New = true
 	}
 	b.Add(plan.Close(b.root))
 	switch {

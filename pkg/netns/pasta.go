@@ -31,11 +31,11 @@ func (n *Network) planPasta(s *stage.State) error {
 	switch {
 	case !s.Plan.Cloned() && s.Host.Handover.Net:
 		return errors.New("--pasta: only a process outside of the network namespace can run pasta, and in a chain that is not fused there is none")
-	case s.New&unix.CLONE_NEWNET == 0:
+	case s.NS.New&unix.CLONE_NEWNET == 0:
 		return errors.New("--pasta: the network namespace is not of this chain: hk-unshare --net comes first, with no program between")
-	case s.Joined&unix.CLONE_NEWUSER != 0:
+	case s.NS.Joined&unix.CLONE_NEWUSER != 0:
 		return errors.New("--pasta: not in a user namespace of others: a chain with hk-unshare --join user cannot run pasta")
-	case s.New&unix.CLONE_NEWUSER == 0:
+	case s.NS.New&unix.CLONE_NEWUSER == 0:
 		return errors.New("--pasta needs a user namespace, for else pasta would have capabilities of the machine: hk-unshare --user")
 	case s.Unmapped():
 		return errors.New("--pasta: the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-net")

@@ -63,7 +63,7 @@ func (f *Filter) follow(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if s.NextStage {
+	if s.Next.Stage {
 		l.also = []string{"execveat"} // the next stage may be executed by descriptor
 	}
 	to := "the child"

@@ -15,7 +15,7 @@ import (
 // execve(2) at least.
 func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 	rest := s.Plan.After(load)
-	if s.ClonesLater || slices.ContainsFunc(rest, (*plan.Op).Clones) {
+	if s.Next.Clones || slices.ContainsFunc(rest, (*plan.Op).Clones) {
 		if err := f.checkSupervisor(fl); err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl filter) error {
 			}
 			if i := slices.IndexFunc(answers, outcome.kills); i >= 0 && op.Executes() {
 				s.Plan.MayKill = f.culprit(fl, op.Call(), answers[i])
-				s.Notes = append(s.Notes, s.Plan.MayKill+" may kill execve(2)")
+				s.Note(s.Plan.MayKill + " may kill execve(2)")
 			}
 			continue
 		}

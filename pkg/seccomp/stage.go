@@ -78,10 +78,10 @@ func (f *Filter) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if !f.AllowNewPrivs && !s.NoNewPrivs {
+	if !f.AllowNewPrivs && !s.Cred.NoNewPrivs {
 		s.SetNoNewPrivs()
 	}
-	s.Notes = append(s.Notes, fl.notes...)
+	s.Note(fl.notes...)
 	if fl.code == nil {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (f *Filter) Plan(s *stage.State) error {
 	s.For(f.flag())
 	s.Add(load)
 	s.Filters = append(s.Filters, fl.code)
-	s.Unheard = s.Unheard || s.NextStage && slices.ContainsFunc(toBeHeard[:], func(name string) bool {
+	s.Unheard = s.Unheard || s.Next.Stage && slices.ContainsFunc(toBeHeard[:], func(name string) bool {
 		_, some, _ := denied(fl.code, name)
 		return some
 	})

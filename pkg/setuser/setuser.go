@@ -47,7 +47,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	var caps *uint64
 	if c.Caps != "" {
-		set, err := ParseCaps(c.Caps, s.Holds&(^uint64(0)>>(63-s.Host.LastCap)), s.Host.LastCap)
+		set, err := ParseCaps(c.Caps, s.Cred.Permitted&(^uint64(0)>>(63-s.Host.LastCap)), s.Host.LastCap)
 		if err != nil {
 			return fmt.Errorf("--caps: %w", err)
 		}
@@ -73,7 +73,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 		s.For("--securebits " + c.Securebits)
 		planSecurebits(s, bits, caps, c.User != nil)
 		if bits&secbitNoRoot != 0 {
-			s.Root = false
+			s.Cred.Root = false
 		}
 	}
 	if caps != nil {
@@ -89,8 +89,8 @@ func (c *Credentials) Plan(s *stage.State) error {
 		s.Add(plan.Umask(plan.Octal(*c.Umask)))
 	}
 	s.For("")
-	s.ChangesIDs = s.ChangesIDs || ids
-	s.SetsCaps = s.SetsCaps || caps != nil
+	s.Cred.ChangedIDs = s.Cred.ChangedIDs || ids
+	s.Cred.SetCaps = s.Cred.SetCaps || caps != nil
 	if ids || caps != nil {
 		s.DieWithSupervisor()
 	}
@@ -126,13 +126,13 @@ func planCaps(s *stage.State, set uint64) {
 			s.Add(plan.RaiseAmbient(cap))
 		}
 	}
-	s.Holds, s.Caps, s.Ambient = set, s.Caps&set, set
+	s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = set, s.Cred.Bounding&set, set
 }
 
 // planSecurebits sets the bits after the ids have changed, for which they must
 // not hold yet. That needs CAP_SETPCAP, which was kept for it.
 func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
-	if changed && !s.Root {
+	if changed && !s.Cred.Root {
 		hold := uint64(1) << unix.CAP_SETPCAP
 		if caps != nil {
 			hold |= *caps
@@ -141,7 +141,7 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 	}
 	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Value(uint64(bits), securebitsText)).
 		Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
-	if changed && !s.Root && caps == nil {
+	if changed && !s.Cred.Root && caps == nil {
 		s.Add(plan.Capset(0, 0, 0))
 	}
 }
@@ -188,11 +188,11 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		}
 		s.Add(plan.Dumpable(false))
 	}
-	s.Root, s.ChangesUser = c.User.isRoot(), true
-	if !s.Root && !keepCaps {
+	s.Cred.Root, s.Cred.ChangedUser = c.User.isRoot(), true
+	if !s.Cred.Root && !keepCaps {
 		// The kernel does that only for who leaves user ID 0.
 		s.Add(plan.Capset(0, 0, 0))
-		s.Holds, s.Ambient = 0, 0
+		s.Cred.Permitted, s.Cred.Ambient = 0, 0
 	}
 	return true, nil
 }

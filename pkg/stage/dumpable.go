@@ -27,23 +27,23 @@ func (s *State) NotDumpable() {
 // and after what joins a user namespace.
 func (s *State) ShieldSupervisor() {
 	const trace = uint64(1) << unix.CAP_SYS_PTRACE
-	if s.MayTrace || !s.Plan.Cloned() || (s.New|s.Joined)&unix.CLONE_NEWUSER != 0 || (s.Caps|s.Holds)&trace == 0 {
+	if s.Child.MayTrace || !s.Plan.Cloned() || (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0 || (s.Cred.Bounding|s.Cred.Permitted)&trace == 0 {
 		return
 	}
 	switch {
-	case s.Caps&trace == 0:
-	case s.Holds>>unix.CAP_SETPCAP&1 != 0:
+	case s.Cred.Bounding&trace == 0:
+	case s.Cred.Permitted>>unix.CAP_SETPCAP&1 != 0:
 		s.Add(plan.DropBounding(unix.CAP_SYS_PTRACE))
-		s.Caps &^= trace
-	case s.Root && !s.NoNewPrivs && s.Host.ExecGains():
+		s.Cred.Bounding &^= trace
+	case s.Cred.Root && !s.Cred.NoNewPrivs && s.Host.ExecGains():
 		// Without CAP_SETPCAP only this keeps execve(2) from giving it back.
 		s.SetNoNewPrivs()
-		s.Notes = append(s.Notes, "no_new_privs is set: without CAP_SETPCAP nothing else keeps CAP_SYS_PTRACE, and so the supervisor, from the payload")
+		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps CAP_SYS_PTRACE, and so the supervisor, from the payload")
 	}
-	if s.Holds&trace != 0 {
-		s.Holds, s.Ambient = s.Holds&^trace, s.Ambient&^trace
-		left := s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
-		s.Add(plan.Capset(left, left, s.Ambient))
+	if s.Cred.Permitted&trace != 0 {
+		s.Cred.Permitted, s.Cred.Ambient = s.Cred.Permitted&^trace, s.Cred.Ambient&^trace
+		left := s.Cred.Permitted & (^uint64(0) >> (63 - s.Host.LastCap))
+		s.Add(plan.Capset(left, left, s.Cred.Ambient))
 	}
 }
 

@@ -15,23 +15,23 @@ import (
 // procfs and sysfs that act on all of the machine, whatever capabilities it has.
 func (s *State) MachineRoot() bool {
 	root, known := s.Host.MachineRoot()
-	entered := (s.New|s.Joined)&unix.CLONE_NEWUSER != 0
+	entered := (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0
 	switch {
 	case !known:
 		return true
 	case root == host.NoID:
 		return false
-	case !entered || s.Host.UID == root && !s.ChangesUser || s.MapsUser == nil:
+	case !entered || s.Host.UID == root && !s.Cred.ChangedUser || s.NS.MapsUser == nil:
 		return true
 	}
-	return s.MapsUser(root)
+	return s.NS.MapsUser(root)
 }
 
 // OwnNet reports whether the plan is, at this place, in a network namespace
 // other than the machine's: made or joined by it, made by a stage that executed
 // this one, or by whoever started it.
 func (s *State) OwnNet() bool {
-	return (s.New|s.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
+	return (s.NS.New|s.NS.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
 }
 
 // OpenPath is the op that opens a path. In the caller's root a link of a stranger's
@@ -39,7 +39,7 @@ func (s *State) OwnNet() bool {
 // lead nowhere else.
 func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
 	open := plan.Openat(plan.AtCwd(), path, flags, 0)
-	if s.NewRoot || s.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
+	if s.Root.New || s.Root.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
 		return open, nil
 	}
 	full := path

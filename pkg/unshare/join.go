@@ -156,7 +156,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			all.members = append(all.members, m)
 			continue
 		}
-		if s.Plan.Cloned() && (s.New|s.Joined)&unix.CLONE_NEWPID != 0 {
+		if s.Plan.Cloned() && (s.NS.New|s.NS.Joined)&unix.CLONE_NEWPID != 0 {
 			return nil, fmt.Errorf("--join %v: in a PID namespace that the chain has entered the PIDs are others: join first, or by path", j)
 		}
 		pid, given, err := j.process(s)
@@ -251,13 +251,13 @@ func (all *joining) enter(s *stage.State) error {
 			ordered = append(ordered, m)
 		}
 	}
-	if s.Holds>>unix.CAP_SYS_ADMIN&1 != 0 {
+	if s.Cred.Permitted>>unix.CAP_SYS_ADMIN&1 != 0 {
 		ordered = append(ordered, user...)
 	} else {
 		ordered = append(user, ordered...)
 	}
 	if flags&exposing != 0 {
-		if err := s.Attach(); err != nil {
+		if err := s.Child.Attach(); err != nil {
 			return err
 		}
 	}
@@ -288,15 +288,15 @@ func (all *joining) enter(s *stage.State) error {
 // note tells the state what has been joined.
 func (n *Namespaces) note(s *stage.State) error {
 	flags := n.joined()
-	s.Joined |= flags
+	s.NS.Joined |= flags
 	if flags&unix.CLONE_NEWNS != 0 {
-		s.NewRoot = true
+		s.Root.New = true
 	}
 	if flags&unix.CLONE_NEWUSER == 0 {
 		return nil
 	}
-	s.Mapped, s.Root, s.MapsUser = true, false, nil
-	s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
+	s.NS.Mapped, s.Cred.Root, s.NS.MapsUser = true, false, nil
+	s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = stage.AllCaps, stage.AllCaps, 0
 	for _, j := range n.Join {
 		if j.Namespaces&unix.CLONE_NEWUSER == 0 || strings.Contains(j.Target, "/") {
 			continue
@@ -315,8 +315,8 @@ func (n *Namespaces) note(s *stage.State) error {
 		if strings.TrimSpace(maps) == "" {
 			return fmt.Errorf("--join %v: its user namespace has no ID map yet", j)
 		}
-		s.Root = isRoot(maps, s.Host.UID)
-		s.MapsUser = func(uid uint32) bool { return host.MapHas(maps, uid) }
+		s.Cred.Root = isRoot(maps, s.Host.UID)
+		s.NS.MapsUser = func(uid uint32) bool { return host.MapHas(maps, uid) }
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	for _, fd := range all.close {
 		s.Add(plan.CloseFD(fd))
 	}
-	s.New |= f
+	s.NS.New |= f
 	if err := n.note(s); err != nil {
 		return err
 	}
@@ -168,8 +168,8 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.ShieldSupervisor()
 	}
 	if f&unix.CLONE_NEWUSER != 0 {
-		s.Mapped, s.Root = false, false
-		s.Holds, s.Caps, s.Ambient = stage.AllCaps, stage.AllCaps, 0
+		s.NS.Mapped, s.Cred.Root = false, false
+		s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = stage.AllCaps, stage.AllCaps, 0
 	}
 	n.planWithin(s)
 	if proc != nil {
@@ -194,7 +194,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		s.Plan.CloneInit(s.Name, now, dies...)
 		return nil
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
-		s.Outlive = n.Outlive
+		s.Child.Outlive = n.Outlive
 		s.Plan.CloneJoiner(s.Name)
 		s.DieWithSupervisor()
 		if err := all.enter(s); err != nil {
@@ -214,8 +214,8 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		} else {
 			made = 0 // what is new belongs to what is joined
 		}
-		s.Plan.Clone(s.Name, made, s.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
-		s.Outlive = n.Outlive
+		s.Plan.Clone(s.Name, made, s.Child.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
+		s.Child.Outlive = n.Outlive
 		s.DieWithSupervisor()
 	}
 	if err := all.enter(s); err != nil {
@@ -269,19 +269,19 @@ func (n *Namespaces) planLast(s *stage.State) error {
 	}
 	if n.KeepCaps {
 		s.For("--keep-caps")
-		s.Add(plan.KeepCaps(s.Holds, s.Host.LastCap)...)
-		s.Ambient = s.Holds
+		s.Add(plan.KeepCaps(s.Cred.Permitted, s.Host.LastCap)...)
+		s.Cred.Ambient = s.Cred.Permitted
 	}
 	if n.CloseFDs {
 		s.For("--close-fds")
 		s.Add(closeFDs(n.KeepFDs)...)
-		s.Unset = append(s.Unset, stale(s.Host.Env, n.KeepFDs)...)
+		s.Next.Unset = append(s.Next.Unset, stale(s.Host.Env, n.KeepFDs)...)
 		// The next stage needs its program also after it has executed it.
 		switch {
-		case s.NextFD >= 0:
-			s.Add(plan.KeepOpen(plan.Int(int64(s.NextFD))))
-		case s.Next != nil:
-			s.Add(plan.KeepOpen(plan.Ref(s.Next)))
+		case s.Next.FD >= 0:
+			s.Add(plan.KeepOpen(plan.Int(int64(s.Next.FD))))
+		case s.Next.Program != nil:
+			s.Add(plan.KeepOpen(plan.Ref(s.Next.Program)))
 		}
 	}
 	return nil
@@ -355,8 +355,8 @@ func planNoNested(s *stage.State) error {
 	}
 	s.ProcWrite(proc, "sys/user/max_user_namespaces", "0", "")
 	const raise = uint64(1) << unix.CAP_SYS_RESOURCE
-	s.Holds, s.Caps = s.Holds&^raise, s.Caps&^raise
-	left := s.Holds & (^uint64(0) >> (63 - s.Host.LastCap))
+	s.Cred.Permitted, s.Cred.Bounding = s.Cred.Permitted&^raise, s.Cred.Bounding&^raise
+	left := s.Cred.Permitted & (^uint64(0) >> (63 - s.Host.LastCap))
 	s.Add(plan.Close(proc), plan.DropBounding(unix.CAP_SYS_RESOURCE), plan.Capset(left, left, 0))
 	return nil
 }

@@ -1,0 +1,46 @@
+package stage
+
+import (
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenLateProc opens the caller's procfs for a later stage that needs it. It
+// belongs right after the clone.
+func (s *State) OpenLateProc() (err error) {
+	if s.Child.CallerProc && s.callerProc == nil && s.Plan.Cloned() && !s.Plan.InJoiner() {
+		s.callerProc, err = s.Proc()
+	}
+	return err
+}
+
+// CallerProc is the caller's procfs, which stays open, for a stage that has
+// asked for it ([Needs]).
+func (s *State) CallerProc() (*plan.Result, error) {
+	if s.callerProc != nil {
+		return s.callerProc, nil
+	}
+	return s.Proc()
+}
+
+// Proc returns a descriptor of the caller's procfs, or an error if what is
+// mounted on /proc is none.
+func (s *State) Proc() (*plan.Result, error) {
+	if err := s.Host.Procfs(); err != nil {
+		return nil, err
+	}
+	return s.Open("proc", plan.Openat2(plan.AtCwd(), "/proc",
+		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS)), nil
+}
+
+// ProcWrite appends a write to a file of procfs, by way of a descriptor from
+// [State.Proc]. A file that something else was mounted over is not written.
+// eperm is the hint for a write that is not permitted.
+func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
+	open := plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
+		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
+	const covered = "something is mounted over a part of /proc, as a container does"
+	f := s.Open("file", open.Hint(unix.EXDEV, covered).Hint(unix.EROFS, covered))
+	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
+}
