@@ -159,7 +159,7 @@ func explained(t *testing.T, as string, words []string) {
 		var ops []op
 		step := false
 		for _, it := range items {
-			step = step || it.Process == "outside"
+			step = step || it.Process == "supervisor"
 			if it.Process == who {
 				// The caller does outside steps, and clones, in Go.
 				ops = append(ops, op{it, who == "caller" && (step || it.Syscall == "clone3")})
@@ -263,7 +263,7 @@ func (m *match) try(ops []op, lines []string) (int, string) {
 		if op.Syscall == "execve" && result == "0" {
 			return len(ops), ""
 		}
-		if strings.HasPrefix(result, "-1") && !slices.Contains(op.Except, strings.Fields(result)[1]) {
+		if strings.HasPrefix(result, "-1") && !slices.Contains(op.Tolerated, strings.Fields(result)[1]) {
 			return fail(i, "failed: "+line)
 		}
 	}

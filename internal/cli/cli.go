@@ -12,10 +12,9 @@ import (
 	"strings"
 
 	"hk/internal/entry"
-	"hk/internal/supervise"
 	"hk/pkg/chain"
 	"hk/pkg/host"
-	"hk/pkg/plan"
+	"hk/pkg/run"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -43,10 +42,10 @@ func Main(name string) {
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
 		name = kind.Name
 	}
-	plan.Exit(run(chain.ByName(name)))
+	run.Exit(execute(chain.ByName(name)))
 }
 
-func run(kind *stage.Kind) int {
+func execute(kind *stage.Kind) int {
 	if host.Secure() {
 		return complain(kind.Name, "refuses to run set-user-ID or with file capabilities", "")
 	}
@@ -87,25 +86,24 @@ func run(kind *stage.Kind) int {
 		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
 	if state.Again {
-		return perform(kind.Name, state, settings.Verbose, status)
+		return perform(kind.Name, state, run.Attr{}, settings.Verbose, status)
 	}
 	for _, s := range state.Report.Skipped {
 		leftOut(s.Stage, s.What)
 	}
-	state.Plan.LeftOut = leftOut
 	if settings.Verbose {
 		for _, n := range state.Report.Notes {
 			say(kind.Name, "note: "+n)
 		}
 	}
-	state.Plan.Warn = func(stage, text string) {
+	warn := func(stage, text string) {
 		say(stage, "warning: "+text)
 		status.write(event{Event: "warning", Stage: stage, What: text})
 	}
-	if len(c.Payload) == 0 {
-		return finish(kind.Name, state.Plan, settings.Verbose, status)
+	if len(c.Payload) > 0 && !state.Plan.Cloned() {
+		status.write(event{Event: "started", PID: os.Getpid()})
 	}
-	return perform(kind.Name, state, settings.Verbose, status)
+	return perform(kind.Name, state, run.Attr{Warn: warn, LeftOut: leftOut}, settings.Verbose, status)
 }
 
 // tells prints what the last stage is asked to tell, if that is anything.
@@ -147,44 +145,37 @@ func printed(name string, print func(io.Writer) error) int {
 	return 0
 }
 
-// finish does a plan that executes nothing.
-func finish(name string, p *plan.Plan, verbose bool, status *status) int {
-	var trace io.Writer
-	if verbose {
-		trace = os.Stderr
+// perform does the plan. It returns only if that fails or if it executes nothing;
+// otherwise the process becomes the payload, or ends as the payload ends.
+func perform(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
+	p := state.Plan
+	if p.Cloned() {
+		return supervise(name, state, attr, verbose, status)
 	}
-	p.Failed = func(err error) { plan.Exit(report(name, status, err)) }
-	if err := p.Here(trace); err != nil {
+	if verbose {
+		attr.Trace = os.Stderr
+	}
+	attr.Failed = func(err error) { run.Exit(report(name, status, err)) }
+	if err := run.Exec(p, attr); err != nil {
 		return report(name, status, err)
 	}
 	return 0
 }
 
-// perform does the plan. It returns only if that fails; otherwise the process
-// becomes the payload, or ends as the payload ends.
-func perform(name string, state *stage.State, verbose bool, status *status) int {
+// supervise starts a plan with a clone, and ends as the payload ends. It returns only
+// if that fails.
+func supervise(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
 	p := state.Plan
-	if !p.Cloned() {
-		var trace io.Writer
-		if verbose {
-			trace = os.Stderr
-		}
-		if !state.Again {
-			status.write(event{Event: "started", PID: os.Getpid()})
-		}
-		p.Failed = func(err error) { plan.Exit(report(name, status, err)) }
-		return report(name, status, p.Here(trace))
-	}
-	above, err := supervise.New(state.Host.Sigmask|state.Host.Ignored, state.Host.Handover.Supervisor)
+	above, err := run.NewSupervisor(state.Host.Sigmask|state.Host.Ignored, state.Host.Handover.Supervisor)
 	if err != nil {
 		return report(name, status, err)
 	}
-	p.Interrupt = above.Interrupt()
-	child, err := p.Start()
+	attr.Interrupt = above.Interrupt()
+	child, err := run.Start(p, attr)
 	if err != nil {
 		return report(name, status, err)
 	}
-	supervise.CloseInherited(p.Keep)
+	run.CloseInherited(p.Keep)
 	err = child.Setup()
 	if err == nil {
 		err = above.Adopt(child)
@@ -196,37 +187,37 @@ func perform(name string, state *stage.State, verbose bool, status *status) int 
 		return failed(name, state.Host.Handover.Supervisor, status, err)
 	}
 	status.write(event{Event: "started", PID: child.Payload})
-	ended, err := above.Wait(p.Warn)
+	ended, err := above.Wait(attr.Warn)
 	child.End()
 	if err != nil {
 		return report(name, status, err)
 	}
-	if child.Watch != nil {
-		notes, err := child.Watch.Ended()
+	if child.Watcher != nil {
+		notes, err := child.Watcher.Ended()
 		for _, n := range notes {
-			p.Warn(child.Watch.Stage, n)
+			attr.Warn(child.Watcher.Stage, n)
 		}
 		if err != nil {
 			return report(name, status, err)
 		}
 	}
 	if p.MayKill != "" && ended.Signaled() && ended.Signal() == unix.SIGSYS {
-		p.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
+		attr.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
 	}
 	status.exited(ended)
-	supervise.Exit(ended, state.Host.Handover.Supervisor)
+	run.ExitAs(ended, state.Host.Handover.Supervisor)
 	return exitFailed
 }
 
 // failed is report for a start, which a signal may have ended: then so ends the
 // process.
 func failed(name string, above int, status *status, err error) int {
-	var ended *supervise.Ended
+	var ended *run.Ended
 	if !errors.As(err, &ended) {
 		return report(name, status, err)
 	}
 	status.write(event{Event: "failed", Stage: name, Error: err.Error()})
-	supervise.Exit(unix.WaitStatus(ended.Signal), above)
+	run.ExitAs(unix.WaitStatus(ended.Signal), above)
 	return exitFailed
 }
 

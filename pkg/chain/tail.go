@@ -182,7 +182,7 @@ func (t *tail) exec() error {
 	for i, file := range files {
 		op := plan.Execve(file, im)
 		if i < len(files)-1 {
-			op = op.Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT)
+			op = op.Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT)
 		} else {
 			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
 		}

@@ -212,7 +212,7 @@ func (m *Maps) Plan(s *stage.State) error {
 	// The files of a process that is not dumpable belong to root.
 	s.WhileDumpable(fused && s.Host.UID != 0, func() {
 		if privileged && (!single || setgroups == "allow") {
-			s.Plan.Outside(direct(s.Name, uid, gid, setgroups))
+			s.Plan.AddStep(direct(s.Name, uid, gid, setgroups))
 		} else {
 			err = ordinary(s, uid, gid, setgroups)
 		}

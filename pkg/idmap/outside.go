@@ -15,13 +15,13 @@ import (
 )
 
 // direct writes both maps from the supervisor, which has the capabilities.
-func direct(name string, uid, gid direction, setgroups string) plan.Outside {
+func direct(name string, uid, gid direction, setgroups string) plan.Step {
 	text := fmt.Sprintf("write %q to uid_map", strings.TrimSpace(uid.text()))
 	if setgroups == "deny" {
 		text += `, "deny" to setgroups`
 	}
 	text += fmt.Sprintf(", %q to gid_map of the child", strings.TrimSpace(gid.text()))
-	return plan.Outside{Stage: name, Text: text, Do: func(at *plan.At) error {
+	return plan.Step{Stage: name, Text: text, Do: func(at plan.Context) error {
 		if err := at.Write("uid_map", uid.text()); err != nil {
 			return err
 		}
@@ -38,9 +38,9 @@ func direct(name string, uid, gid direction, setgroups string) plan.Outside {
 // process pid, or for the child if that is 0. They take a process by its number
 // only. The child keeps its number until we reap it, or, below an init, until
 // that does; so it is asked before and after whether it is still there.
-func helper(name, path string, d direction, pid int) (plan.Outside, error) {
+func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	if path == "" {
-		return plan.Outside{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
+		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
 			d.name, d.helper, strings.Join(host.HelperDirs, ", "))
 	}
 	args := strings.Fields(d.text())
@@ -48,19 +48,19 @@ func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 	if pid != 0 {
 		who = strconv.Itoa(pid)
 	}
-	return plan.Outside{
+	return plan.Step{
 		Stage: name,
 		Text:  fmt.Sprintf("run %s %s %s", path, who, strings.Join(args, " ")),
-		Do: func(at *plan.At) error {
+		Do: func(at plan.Context) error {
 			if pid == 0 {
-				return run(at, path, args, at.PID, at.Alive)
+				return runHelper(at, path, args, at.PID(), at.CheckAlive)
 			}
 			fd, err := unix.PidfdOpen(pid, 0)
 			if err != nil {
 				return fmt.Errorf("process %d: %w", pid, err)
 			}
 			defer unix.Close(fd)
-			return run(at, path, args, pid, func() error {
+			return runHelper(at, path, args, pid, func() error {
 				if err := unix.PidfdSendSignal(fd, 0, nil, 0); err == unix.ESRCH {
 					return fmt.Errorf("process %d: %w", pid, err)
 				}
@@ -70,9 +70,9 @@ func helper(name, path string, d direction, pid int) (plan.Outside, error) {
 	}, nil
 }
 
-// run runs a helper. It says at most maxWords bytes, and ends when it closes
+// runHelper runs a helper. It says at most maxWords bytes, and ends when it closes
 // its output.
-func run(at *plan.At, path string, args []string, pid int, alive func() error) error {
+func runHelper(at plan.Context, path string, args []string, pid int, alive func() error) error {
 	if err := alive(); err != nil {
 		return err
 	}

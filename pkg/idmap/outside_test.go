@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hk/pkg/plan"
+	"hk/pkg/run"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,14 +40,14 @@ func TestHelper(t *testing.T) {
 		asked := 0
 		var err error
 		p := plan.New()
-		p.Outside(plan.Outside{Stage: "test", Text: "test", Do: func(at *plan.At) error {
-			return run(at, program, []string{"0", "1", "2"}, 77, func() error {
+		p.AddStep(plan.Step{Stage: "test", Text: "test", Do: func(at plan.Context) error {
+			return runHelper(at, program, []string{"0", "1", "2"}, 77, func() error {
 				asked++
 				return c.answers[asked-1]
 			})
 		}})
 		runtime.LockOSThread()
-		err = p.Here(nil)
+		err = run.Exec(p, run.Attr{})
 		runtime.UnlockOSThread()
 		if want := c.answers[len(c.answers)-1]; !errors.Is(err, want) || asked != len(c.answers) {
 			t.Errorf("%s: %v, asked %d times; want %v, asked %d times", c.name, err, asked, want, len(c.answers))

@@ -72,11 +72,11 @@ func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 	ns := s.Open("userns", plan.Openat(plan.Ref(dir), "ns/user", unix.O_CLOEXEC, 0).
 		Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)"))
 	caller := s.Host.UID
-	s.Plan.Outside(plan.Outside{
+	s.Plan.AddStep(plan.Step{
 		Stage: s.Name,
 		Text:  fmt.Sprintf("check that %v was made by user %d", ns, caller),
 		Takes: []*plan.Result{ns},
-		Do: func(at *plan.At) error {
+		Do: func(at plan.Context) error {
 			var owner uint32
 			_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(at.FD(ns)), unix.NS_GET_OWNER_UID, uintptr(unsafe.Pointer(&owner)))
 			switch {
@@ -110,7 +110,7 @@ func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direc
 		if err != nil {
 			return err
 		}
-		s.Plan.Outside(step)
+		s.Plan.AddStep(step)
 	}
 	return nil
 }

@@ -307,12 +307,12 @@ func (r *Ruleset) find(f *finder, leaveOut func(string)) error {
 // process that the plan goes on in, whose user may be another by then.
 func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, f finder) {
 	dir := s.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
-	s.Plan.Outside(plan.Outside{
+	s.Plan.AddStep(plan.Step{
 		Stage: s.Name,
 		Text: fmt.Sprintf("find in %v what executing %s takes, and allow in %v to execute programs, interpreters and loaders, and to read these and libraries",
 			dir, strings.Join(r.Closures, ", "), set),
 		Takes: []*plan.Result{dir, set},
-		Do: func(at *plan.At) error {
+		Do: func(at plan.Context) error {
 			f := f
 			f.root = &root{fd: at.FD(dir)}
 			if err := r.find(&f, at.LeftOut); err != nil {

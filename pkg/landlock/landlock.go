@@ -241,7 +241,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 	if order == nil {
 		return nil
 	}
-	s.Plan.Outside(plan.Outside{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at *plan.At) error {
+	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at plan.Context) error {
 		for _, name := range order {
 			if n := at.Result(missing[name]); n < 0 {
 				at.LeftOut(name + ": " + unix.Errno(-n).Error())
@@ -268,7 +268,7 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	}
 	var absent []unix.Errno
 	if missing {
-		open = open.Except(unix.ENOENT, unix.ENOTDIR)
+		open = open.Tolerate(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {
 		open = open.Hint(unix.ENOENT, "the path must exist in the root in force; or --ignore-missing")
@@ -277,15 +277,15 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	const pseudo = "no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"
 	file := g.access & onFile
 	if file != 0 {
-		s.Add(rights.AllowPath(set, at, uint64(file)).Except(absent...).Hint(unix.EBADFD, pseudo))
+		s.Add(rights.AllowPath(set, at, uint64(file)).Tolerate(absent...).Hint(unix.EBADFD, pseudo))
 	}
 	switch {
 	case file == 0:
-		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(absent...).Hint(unix.EBADFD, pseudo).
+		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(absent...).Hint(unix.EBADFD, pseudo).
 			Hint(unix.EINVAL, g.access.names()+" can be granted on a directory only"))
 	case g.access != file:
-		s.Add(rights.AllowPath(set, at, uint64(g.access)).Except(append(absent, unix.EINVAL)...))
+		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(append(absent, unix.EINVAL)...))
 	}
-	s.Add(plan.Close(at).Except(absent...))
+	s.Add(plan.Close(at).Tolerate(absent...))
 	return at, nil
 }

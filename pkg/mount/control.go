@@ -51,9 +51,9 @@ func (b *builder) attachNew(fstype string, attrs uint64, params [][2]string, at 
 	b.move(m, at)
 	for _, name := range procControls {
 		tree := b.Open("tree", plan.OpenTree(plan.Ref(m), name, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).
-			Except(unix.ENOENT))
-		b.Add(plan.MoveMount(tree, plan.Ref(m), name).Except(unix.EBADF, unix.ENOENT),
-			plan.Close(tree).Except(unix.EBADF))
+			Tolerate(unix.ENOENT))
+		b.Add(plan.MoveMount(tree, plan.Ref(m), name).Tolerate(unix.EBADF, unix.ENOENT),
+			plan.Close(tree).Tolerate(unix.EBADF))
 	}
 	b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Clear: unix.MOUNT_ATTR_RDONLY}))
 	b.attached(m, at, as)

@@ -28,7 +28,7 @@ func (b *builder) directory(e Entry) error {
 		return err
 	case !at.known && at.inside.writable && !at.isRoot():
 		parent, name := b.makeParents(at)
-		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Except(unix.EEXIST), plan.Close(parent))
+		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Tolerate(unix.EEXIST), plan.Close(parent))
 		return nil
 	case !at.known && e.Options != "":
 		return fmt.Errorf("it lies in %s, of which no mode is ever changed", at.inside.what)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hk/pkg/plan"
+	"hk/pkg/run"
 
 	"golang.org/x/sys/unix"
 )
@@ -160,7 +161,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	if own {
 		takes = append(takes, userns)
 	}
-	b.Plan.Outside(plan.Outside{Stage: name, Text: text, Takes: takes, Do: func(at *plan.At) error {
+	b.Plan.AddStep(plan.Step{Stage: name, Text: text, Takes: takes, Do: func(at plan.Context) error {
 		var ns int
 		if own {
 			ns = at.FD(userns)
@@ -239,7 +240,7 @@ func newUserNamespace(name, uid, gid string) (fd int, err error) {
 	p := plan.New()
 	p.Clone(name, unix.CLONE_NEWUSER, false)
 	userns := p.Open(name, "userns", plan.Openat(plan.AtCwd(), "/proc/self/ns/user", unix.O_CLOEXEC, 0))
-	p.Outside(plan.Outside{Stage: name, Takes: []*plan.Result{userns}, Do: func(at *plan.At) (err error) {
+	p.AddStep(plan.Step{Stage: name, Takes: []*plan.Result{userns}, Do: func(at plan.Context) (err error) {
 		if err := at.Write("uid_map", uid); err != nil {
 			return err
 		}
@@ -251,10 +252,11 @@ func newUserNamespace(name, uid, gid string) (fd int, err error) {
 		}
 		return opened
 	}})
-	child, err := p.Start()
+	child, err := run.Start(p, run.Attr{})
 	if err != nil {
 		return -1, err
 	}
+	defer child.Close()
 	if err := child.Setup(); !errors.Is(err, opened) {
 		return -1, err
 	}

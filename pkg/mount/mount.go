@@ -262,8 +262,8 @@ func (m *Mounts) enter(b *builder) error {
 		}
 		if b.Host.Dir != "" && b.Host.Dir != "/" {
 			dir := b.Open("dir", plan.Openat2(plan.AtCwd(), b.Host.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
-				unix.RESOLVE_NO_MAGICLINKS).Except(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
-			b.Add(plan.Fchdir(dir).Except(unix.EBADF, unix.EACCES), plan.Close(dir).Except(unix.EBADF))
+				unix.RESOLVE_NO_MAGICLINKS).Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
+			b.Add(plan.Fchdir(dir).Tolerate(unix.EBADF, unix.EACCES), plan.Close(dir).Tolerate(unix.EBADF))
 		}
 	}
 	return nil

@@ -211,7 +211,7 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 		if isDir {
 			make = plan.Mkdirat(plan.Ref(parent), name, 0o755)
 		}
-		b.Add(make.Except(unix.EEXIST), plan.Close(parent))
+		b.Add(make.Tolerate(unix.EEXIST), plan.Close(parent))
 	case !at.known:
 		return at, nil
 	case at.node == nil && isDir:
@@ -236,7 +236,7 @@ func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
 		if i == len(names)-1 {
 			return parent, name
 		}
-		b.Add(plan.Mkdirat(plan.Ref(parent), name, 0o755).Except(unix.EEXIST), plan.Close(parent))
+		b.Add(plan.Mkdirat(plan.Ref(parent), name, 0o755).Tolerate(unix.EEXIST), plan.Close(parent))
 	}
 	panic("mount: the root has no parent")
 }

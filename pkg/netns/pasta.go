@@ -56,7 +56,7 @@ func (n *Network) planPasta(s *stage.State) error {
 	}
 	p.net = s.Open("net", plan.Openat(plan.Ref(proc), "self/ns/net", unix.O_CLOEXEC, 0))
 	p.user = s.Open("user", plan.Openat(plan.Ref(proc), "self/ns/user", unix.O_CLOEXEC, 0))
-	s.Plan.Outside(plan.Outside{
+	s.Plan.AddStep(plan.Step{
 		Stage: s.Name,
 		Text: fmt.Sprintf("run %s %s, where 0 is %v and 1 is %v, until the payload has ended",
 			path, strings.Join(p.args, " "), p.net, p.user),
@@ -80,7 +80,7 @@ type pasta struct {
 // The namespaces are its standard input and output, which it does not use, and
 // which it does not close as it may other descriptors. Standard error gets its
 // PID when it is ready, and before that what is wrong.
-func (p pasta) start(at *plan.At) error {
+func (p pasta) start(at plan.Context) error {
 	net, user, err := p.namespaces(at)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (p pasta) start(at *plan.At) error {
 	return fmt.Errorf("%s: %w", p.path, err)
 }
 
-// pipe is a pipe to read from by [plan.At.Read].
+// pipe is a pipe to read from by [plan.Context.Read].
 func pipe() (from int, to *os.File, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -168,7 +168,7 @@ func ready(read func([]byte) (int, error), pid int) (string, error) {
 }
 
 // namespaces are copies of the descriptors that the child has sent.
-func (p pasta) namespaces(at *plan.At) (net, user *os.File, err error) {
+func (p pasta) namespaces(at plan.Context) (net, user *os.File, err error) {
 	fd, err := unix.FcntlInt(uintptr(at.FD(p.net)), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, nil, err

@@ -12,7 +12,7 @@ import (
 // performed and never printed.
 type Arg struct {
 	val uint64
-	// is a *Result, a *Mem, a name, a func(uint64) string that prints val, or
+	// is a *Result, a *Buffer, a name, a func(uint64) string that prints val, or
 	// nil for a decimal number.
 	is any
 }
@@ -21,7 +21,7 @@ func (a Arg) String() string {
 	switch is := a.is.(type) {
 	case *Result:
 		return is.String()
-	case *Mem:
+	case *Buffer:
 		return is.String()
 	case string:
 		return is
@@ -31,10 +31,20 @@ func (a Arg) String() string {
 	return strconv.FormatInt(int64(a.val), 10)
 }
 
-func (a Arg) mem() *Mem {
-	m, _ := a.is.(*Mem)
-	return m
+// Buffer is the memory that the argument points to, or nil.
+func (a Arg) Buffer() *Buffer {
+	b, _ := a.is.(*Buffer)
+	return b
 }
+
+// Result is the result of an earlier op that the argument is, or nil.
+func (a Arg) Result() *Result {
+	r, _ := a.is.(*Result)
+	return r
+}
+
+// Number is the argument, if it is neither a result nor a pointer to a buffer.
+func (a Arg) Number() uint64 { return a.val }
 
 // Int is a decimal argument.
 func Int(n int64) Arg { return Arg{val: uint64(n)} }
@@ -50,7 +60,7 @@ func octal(n uint64) string {
 }
 
 // Sym is a number with the name that the manual gives it.
-func Sym(name string, v uint64) Arg { return Arg{v, name} }
+func Const(name string, v uint64) Arg { return Arg{v, name} }
 
 // Value is a number that text prints.
 func Value(v uint64, text func(uint64) string) Arg { return Arg{v, text} }
@@ -62,63 +72,76 @@ func Null() Arg { return Arg{0, "NULL"} }
 func Ref(r *Result) Arg { return Arg{0, r} }
 
 // Ptr is a pointer to memory.
-func Ptr(m *Mem) Arg { return Arg{0, m} }
+func Ptr(b *Buffer) Arg { return Arg{0, b} }
 
 // Str is a pointer to a string that ends in a null byte. s must hold none.
-func Str(s string) Arg { return Ptr(&Mem{str: s, terminated: true}) }
+func Str(s string) Arg { return Ptr(&Buffer{str: s, terminated: true}) }
 
 // Bytes is a pointer to bytes, printed as a string.
-func Bytes(b []byte) Arg { return Ptr(&Mem{str: string(b)}) }
+func Bytes(b []byte) Arg { return Ptr(&Buffer{str: string(b)}) }
 
-// A Mem is memory that an argument points to: bytes, in which results of
+// A Buffer is memory that an argument points to: bytes, in which results of
 // earlier ops and pointers to other memory are stored.
-type Mem struct {
-	// str is the content of a string, with a null byte behind it if it is to
+type Buffer struct {
+	// str is the content of a string, with a null byte after it if it is to
 	// be terminated; else the content is bytes.
 	str        string
 	terminated bool
 	bytes      []byte
 	// size is for memory without content.
 	size int
-	refs []ref
+	refs []Reference
 	// text is strace's notation of the content; for a string it is nil.
 	text func() string
-
-	// at is where it lies in the arena, 0 if it does not: written when a template is
-	// made.
-	at offset
+	// number counts the buffers of a plan, from 1 on.
+	number int
 }
 
-type ref struct {
-	off  int
-	size int // 4 or 8 bytes
-	res  *Result
-	mem  *Mem
+// A Reference is a place in a buffer where a result is stored, or the address of
+// another buffer.
+type Reference struct {
+	Offset int
+	Size   int // 4 or 8 bytes
+	Result *Result
+	Buffer *Buffer
 }
 
-// Reserve is memory of n bytes which an outside step fills; text is its name.
-func Reserve(text string, n int) *Mem {
-	return &Mem{size: n, text: func() string { return text }}
+// Reserve is memory of n bytes which a supervisor step fills; text is its name.
+func Reserve(text string, n int) *Buffer {
+	return &Buffer{size: n, text: func() string { return text }}
 }
 
-func (m *Mem) String() string {
-	if m.text == nil {
-		return quote(m.str)
+func (b *Buffer) String() string {
+	if b.text == nil {
+		return quote(b.str)
 	}
-	return m.text()
+	return b.text()
 }
 
-func (m *Mem) length() int {
-	n := len(m.str)
-	if m.terminated {
+// Number is that of the buffer in its plan, from 1 on; 0 before it is in one.
+func (b *Buffer) Number() int { return b.number }
+
+// Len is how many bytes the buffer takes, at least 1.
+func (b *Buffer) Len() int {
+	n := len(b.str)
+	if b.terminated {
 		n++
 	}
-	return max(n, len(m.bytes), m.size, 1)
+	return max(n, len(b.bytes), b.size, 1)
 }
+
+// CopyTo writes the content to memory that is zero and long enough.
+func (b *Buffer) CopyTo(to []byte) {
+	copy(to, b.str)
+	copy(to, b.bytes)
+}
+
+// References are the places to store something at. They are not to be changed.
+func (b *Buffer) References() []Reference { return b.refs }
 
 // structure builds the bytes of a C struct, field by field, in host order.
 type structure struct {
-	Mem
+	Buffer
 }
 
 func (s *structure) u32(v uint32) *structure {
@@ -135,23 +158,23 @@ func (s *structure) u64(v uint64) *structure {
 }
 
 func (s *structure) result32(r *Result) *structure {
-	s.refs = append(s.refs, ref{off: len(s.bytes), size: 4, res: r})
+	s.refs = append(s.refs, Reference{Offset: len(s.bytes), Size: 4, Result: r})
 	return s.u32(0)
 }
 
 func (s *structure) result64(r *Result) *structure {
-	s.refs = append(s.refs, ref{off: len(s.bytes), size: 8, res: r})
+	s.refs = append(s.refs, Reference{Offset: len(s.bytes), Size: 8, Result: r})
 	return s.u64(0)
 }
 
-func (s *structure) pointer(m *Mem) *structure {
-	s.refs = append(s.refs, ref{off: len(s.bytes), size: 8, mem: m})
+func (s *structure) pointer(b *Buffer) *structure {
+	s.refs = append(s.refs, Reference{Offset: len(s.bytes), Size: 8, Buffer: b})
 	return s.u64(0)
 }
 
-func (s *structure) is(text func() string) *Mem {
+func (s *structure) is(text func() string) *Buffer {
 	s.text = text
-	return &s.Mem
+	return &s.Buffer
 }
 
 // quote prints a string as strace does with -s large enough.

@@ -52,7 +52,7 @@ func DropBounding(c int) *Op {
 // inheritable.
 func RaiseAmbient(c int) *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
-		Sym("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
+		Const("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
 }
 
 // KeepCaps lets a thread that holds the capabilities in set keep them when it

@@ -24,7 +24,7 @@ func Sendfile(to *Result, from Arg, n int64) *Op {
 
 // Seal is fcntl(F_ADD_SEALS): from then on nobody can change the file.
 func Seal(fd *Result) *Op {
-	return call("fcntl", unix.SYS_FCNTL, Ref(fd), Sym("F_ADD_SEALS", unix.F_ADD_SEALS),
+	return call("fcntl", unix.SYS_FCNTL, Ref(fd), Const("F_ADD_SEALS", unix.F_ADD_SEALS),
 		flagArg(unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE, []bit{
 			{unix.F_SEAL_SEAL, "F_SEAL_SEAL"}, {unix.F_SEAL_SHRINK, "F_SEAL_SHRINK"},
 			{unix.F_SEAL_GROW, "F_SEAL_GROW"}, {unix.F_SEAL_WRITE, "F_SEAL_WRITE"}}))
@@ -34,7 +34,7 @@ func Seal(fd *Result) *Op {
 func Dup3(fd *Result, to int, cloexec bool) *Op {
 	flags := Int(0)
 	if cloexec {
-		flags = Sym("O_CLOEXEC", unix.O_CLOEXEC)
+		flags = Const("O_CLOEXEC", unix.O_CLOEXEC)
 	}
 	return call("dup3", unix.SYS_DUP3, Ref(fd), Int(int64(to)), flags)
 }

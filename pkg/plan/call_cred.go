@@ -31,7 +31,7 @@ func Setgroups(gids []uint32) *Op {
 	for _, g := range gids {
 		b = binary.NativeEndian.AppendUint32(b, g)
 	}
-	m := &Mem{bytes: b, text: func() string {
+	m := &Buffer{bytes: b, text: func() string {
 		text := make([]string, len(gids))
 		for i, g := range gids {
 			text[i] = fmt.Sprint(g)
@@ -42,7 +42,7 @@ func Setgroups(gids []uint32) *Op {
 }
 
 // SetgroupsFrom is setgroups(2) of a list that an outside step leaves in m.
-func SetgroupsFrom(n Arg, m *Mem) *Op {
+func SetgroupsFrom(n Arg, m *Buffer) *Op {
 	return call("setgroups", unix.SYS_SETGROUPS, n, Ptr(m)).
 		Hint(unix.EPERM, setgroupsHint).
 		Hint(unix.EINVAL, "a supplementary group is not mapped in this user namespace: see hk-idmap(1)")
@@ -54,17 +54,17 @@ type SockFilter = unix.SockFilter
 // SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread, with
 // SECCOMP_FILTER_FLAG_*. prog must stay as it is until the plan is performed.
 func SeccompFilter(prog []SockFilter, flags uint64) *Op {
-	op := call("seccomp", unix.SYS_SECCOMP, Sym("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), flagArg(flags, filterFlags), program(prog))
+	op := call("seccomp", unix.SYS_SECCOMP, Const("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), flagArg(flags, filterFlags), program(prog))
 	return op.filters()
 }
 
 // SeccompByPrctl is the same by prctl(2), as it was before Linux 3.17.
 func SeccompByPrctl(prog []SockFilter) *Op {
-	return Prctl("PR_SET_SECCOMP", unix.PR_SET_SECCOMP, Sym("SECCOMP_MODE_FILTER", unix.SECCOMP_MODE_FILTER), program(prog)).filters()
+	return Prctl("PR_SET_SECCOMP", unix.PR_SET_SECCOMP, Const("SECCOMP_MODE_FILTER", unix.SECCOMP_MODE_FILTER), program(prog)).filters()
 }
 
 func (o *Op) filters() *Op {
-	o.filter = true
+	o.Roles |= Filters
 	return o.Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
 		Hint(unix.EINVAL, "the kernel refuses the filter")
 }
@@ -72,7 +72,7 @@ func (o *Op) filters() *Op {
 // program is a pointer to a struct sock_fprog.
 func program(prog []SockFilter) Arg {
 	// It is the kernel's struct.
-	code := &Mem{bytes: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(prog))), len(prog)*int(unsafe.Sizeof(SockFilter{})))}
+	code := &Buffer{bytes: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(prog))), len(prog)*int(unsafe.Sizeof(SockFilter{})))}
 	// The length is 16 bits, padded.
 	m := (&structure{}).u64(uint64(len(prog))).pointer(code).is(func() string { return fmt.Sprintf("{len=%d}", len(prog)) })
 	return Ptr(m)

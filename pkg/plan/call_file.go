@@ -29,7 +29,9 @@ func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *O
 		return "{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}"
 	})
 	op := call("openat2", unix.SYS_OPENAT2, dir, Str(path), Ptr(m), Int(24))
-	op.again = resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0
+	if resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0 {
+		op.Roles |= Retries
+	}
 	return op
 }
 
@@ -69,7 +71,7 @@ func Read(fd *Result, n int) *Op {
 // Sendto is sendto(2) of one byte to the supervisor; EPIPE if it is gone.
 func Sendto(fd *Result) *Op {
 	return call("sendto", unix.SYS_SENDTO, Ref(fd), Bytes([]byte{1}), Int(1),
-		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)).Exactly(1).
+		Const("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)).Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
 }
 
@@ -85,8 +87,8 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 	}
 	// Pointers and sizes are of 8 bytes on all machines that hk is built for;
 	// the fields of 4 are padded.
-	iov := (&structure{}).pointer(&Mem{str: "\x01"}).u64(1)
-	m := (&structure{}).u64(0).u64(0).pointer(&iov.Mem).u64(1).pointer(&control.Mem).u64(uint64(len(control.bytes))).u64(0)
+	iov := (&structure{}).pointer(&Buffer{str: "\x01"}).u64(1)
+	m := (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(&control.Buffer).u64(uint64(len(control.bytes))).u64(0)
 	names := make([]string, len(fds))
 	for i, fd := range fds {
 		names[i] = fd.String()
@@ -95,7 +97,7 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 		`msg_control=[{cmsg_len=%d, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%s]}], msg_controllen=%d, msg_flags=0}`,
 		unix.CmsgLen(4*len(fds)), strings.Join(names, ", "), len(control.bytes))
 	return call("sendmsg", unix.SYS_SENDMSG, Ref(sock), Ptr(m.is(func() string { return text })),
-		Sym("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)).Exactly(1).
+		Const("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)).Exactly(1).
 		Hint(unix.EPIPE, "the supervisor is gone")
 }
 
@@ -103,14 +105,14 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 // says nothing the kernel says EAGAIN; at the end of file, 0.
 func Peek(fd Arg) *Op {
 	return call("recvfrom", unix.SYS_RECVFROM, fd, Ptr(Reserve(`""`, 1)), Int(1),
-		Sym("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
-		Except(unix.EAGAIN).Exactly(1)
+		Const("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
+		Tolerate(unix.EAGAIN).Exactly(1)
 }
 
 // Close is close(2).
 func Close(fd *Result) *Op {
 	op := call("close", unix.SYS_CLOSE, Ref(fd))
-	op.closes = fd
+	op.Closes = fd
 	return op
 }
 
@@ -127,7 +129,7 @@ func CloseRange(first, last uint32, flags uint64) *Op {
 
 // KeepOpen is fcntl(F_SETFD) that leaves fd open when a program is executed.
 func KeepOpen(fd Arg) *Op {
-	return call("fcntl", unix.SYS_FCNTL, fd, Sym("F_SETFD", unix.F_SETFD), Int(0))
+	return call("fcntl", unix.SYS_FCNTL, fd, Const("F_SETFD", unix.F_SETFD), Int(0))
 }
 
 // Chdir is chdir(2).

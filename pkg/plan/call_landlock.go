@@ -45,7 +45,7 @@ func (l LandlockRights) AllowPath(ruleset, dir *Result, access uint64) *Op {
 	m := (&structure{}).u64(access).result32(dir).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, parent_fd=%v}", l.FS(access), dir)
 	})
-	return addRule(ruleset, Sym("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
+	return addRule(ruleset, Const("LANDLOCK_RULE_PATH_BENEATH", unix.LANDLOCK_RULE_PATH_BENEATH), m)
 }
 
 // AllowPort is landlock_add_rule(2) for a port.
@@ -53,10 +53,10 @@ func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) *
 	m := (&structure{}).u64(access).u64(uint64(port)).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, port=%d}", l.Net(access), port)
 	})
-	return addRule(ruleset, Sym("LANDLOCK_RULE_NET_PORT", landlockRuleNetPort), m)
+	return addRule(ruleset, Const("LANDLOCK_RULE_NET_PORT", landlockRuleNetPort), m)
 }
 
-func addRule(ruleset *Result, kind Arg, rule *Mem) *Op {
+func addRule(ruleset *Result, kind Arg, rule *Buffer) *Op {
 	return call("landlock_add_rule", unix.SYS_LANDLOCK_ADD_RULE, Ref(ruleset), kind, Ptr(rule), Int(0))
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // AtCwd is the directory argument for names that do not start at a descriptor.
-func AtCwd() Arg { return Sym("AT_FDCWD", negative(unix.AT_FDCWD)) }
+func AtCwd() Arg { return Const("AT_FDCWD", negative(unix.AT_FDCWD)) }
 
 func negative(n int) uint64 { return uint64(int64(n)) }
 
@@ -46,36 +46,36 @@ func MountSetattr(dir Arg, path string, flags uint64, a MountAttr) *Op {
 
 // Fsopen is fsopen(2) (Linux 5.2).
 func Fsopen(fstype string) *Op {
-	return call("fsopen", unix.SYS_FSOPEN, Str(fstype), Sym("FSOPEN_CLOEXEC", unix.FSOPEN_CLOEXEC))
+	return call("fsopen", unix.SYS_FSOPEN, Str(fstype), Const("FSOPEN_CLOEXEC", unix.FSOPEN_CLOEXEC))
 }
 
 // FsconfigString sets a parameter of the file system to be.
 func FsconfigString(fs *Result, key, value string) *Op {
-	return fsconfig(fs, Sym("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value))
+	return fsconfig(fs, Const("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value))
 }
 
 // FsconfigFlag sets a parameter that has no value.
 func FsconfigFlag(fs *Result, key string) *Op {
-	return fsconfig(fs, Sym("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
+	return fsconfig(fs, Const("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
 }
 
 // FsconfigCreate makes the superblock.
 func FsconfigCreate(fs *Result) *Op {
-	return fsconfig(fs, Sym("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())
+	return fsconfig(fs, Const("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())
 }
 
 // fsconfig is fsconfig(2) (Linux 5.2). What a file system says to a failure is
 // read from fs.
 func fsconfig(fs *Result, cmd, key, value Arg) *Op {
 	op := call("fsconfig", unix.SYS_FSCONFIG, Ref(fs), cmd, key, value, Int(0))
-	op.logs = true
+	op.Roles |= Logs
 	return op
 }
 
 // Fsmount is fsmount(2) (Linux 5.2): a detached mount of the new file system.
 func Fsmount(fs *Result, attrs uint64) *Op {
-	op := call("fsmount", unix.SYS_FSMOUNT, Ref(fs), Sym("FSMOUNT_CLOEXEC", unix.FSMOUNT_CLOEXEC), flagArg(attrs, mountAttrs))
-	op.logs = true
+	op := call("fsmount", unix.SYS_FSMOUNT, Ref(fs), Const("FSMOUNT_CLOEXEC", unix.FSMOUNT_CLOEXEC), flagArg(attrs, mountAttrs))
+	op.Roles |= Logs
 	return op
 }
 
@@ -86,5 +86,5 @@ func PivotRoot(newRoot, putOld string) *Op {
 
 // UmountDetach is umount2(2) with MNT_DETACH.
 func UmountDetach(path string) *Op {
-	return call("umount2", unix.SYS_UMOUNT2, Str(path), Sym("MNT_DETACH", unix.MNT_DETACH))
+	return call("umount2", unix.SYS_UMOUNT2, Str(path), Const("MNT_DETACH", unix.MNT_DETACH))
 }

@@ -7,8 +7,8 @@ import (
 // Socket is socket(2) of an IPv4 datagram socket: the handle by which the
 // interfaces of a network namespace are set up, see netdevice(7).
 func Socket() *Op {
-	return call("socket", unix.SYS_SOCKET, Sym("AF_INET", unix.AF_INET),
-		Sym("SOCK_DGRAM|SOCK_CLOEXEC", unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Sym("IPPROTO_IP", unix.IPPROTO_IP))
+	return call("socket", unix.SYS_SOCKET, Const("AF_INET", unix.AF_INET),
+		Const("SOCK_DGRAM|SOCK_CLOEXEC", unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Const("IPPROTO_IP", unix.IPPROTO_IP))
 }
 
 var interfaceFlags = []bit{
@@ -26,7 +26,7 @@ func SetInterfaceFlags(socket *Result, name string, flags uint16) *Op {
 	m := s.is(func() string {
 		return "{ifr_name=" + quote(name) + ", ifr_flags=" + flagText(uint64(flags), interfaceFlags) + "}"
 	})
-	return call("ioctl", unix.SYS_IOCTL, Ref(socket), Sym("SIOCSIFFLAGS", unix.SIOCSIFFLAGS), Ptr(m))
+	return call("ioctl", unix.SYS_IOCTL, Ref(socket), Const("SIOCSIFFLAGS", unix.SIOCSIFFLAGS), Ptr(m))
 }
 
 // sizeofIfreq is the size of struct ifreq where a pointer has 8 bytes.

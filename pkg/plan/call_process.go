@@ -10,7 +10,7 @@ import (
 
 // Prctl is prctl(2).
 func Prctl(name string, option int, args ...Arg) *Op {
-	return call("prctl", unix.SYS_PRCTL, append([]Arg{Sym(name, uint64(option))}, args...)...)
+	return call("prctl", unix.SYS_PRCTL, append([]Arg{Const(name, uint64(option))}, args...)...)
 }
 
 // NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
@@ -22,7 +22,7 @@ func NoNewPrivs() *Op {
 // ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the
 // effective ids change and when a program with more privileges is executed.
 func ParentDeathSignal(sig unix.Signal) *Op {
-	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Sym(unix.SignalName(sig), uint64(sig)))
+	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Const(unix.SignalName(sig), uint64(sig)))
 }
 
 // Getppid is getppid(2), which must return parent.
@@ -33,9 +33,9 @@ func Getppid(parent int) *Op {
 
 // Dumpable is prctl(PR_SET_DUMPABLE): whether others can attach to the process.
 func Dumpable(on bool) *Op {
-	arg := Sym("SUID_DUMP_DISABLE", 0)
+	arg := Const("SUID_DUMP_DISABLE", 0)
 	if on {
-		arg = Sym("SUID_DUMP_USER", 1)
+		arg = Const("SUID_DUMP_USER", 1)
 	}
 	return Prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, arg)
 }
@@ -64,7 +64,7 @@ func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 // JoinSessionKeyring is keyctl(KEYCTL_JOIN_SESSION_KEYRING) of a new keyring
 // without a name, which is empty: keyctl_join_session_keyring(3).
 func JoinSessionKeyring() *Op {
-	return call("keyctl", unix.SYS_KEYCTL, Sym("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
+	return call("keyctl", unix.SYS_KEYCTL, Const("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
 		Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
 		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each sandbox that runs; --share keyring makes none")
 }
@@ -82,7 +82,7 @@ func Setdomainname(name string) *Op {
 // Sigmask is rt_sigprocmask(SIG_SETMASK): bit n-1 of mask blocks signal n.
 func Sigmask(mask uint64) *Op {
 	m := (&structure{}).u64(mask).is(func() string { return maskText(mask) })
-	return call("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Sym("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8))
+	return call("rt_sigprocmask", unix.SYS_RT_SIGPROCMASK, Const("SIG_SETMASK", unix.SIG_SETMASK), Ptr(m), Null(), Int(8))
 }
 
 // DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
@@ -127,7 +127,7 @@ func Setrlimit(name string, resource int, soft, hard uint64) *Op {
 	m := (&structure{}).u64(soft).u64(hard).is(func() string {
 		return "{rlim_cur=" + rlimText(soft) + ", rlim_max=" + rlimText(hard) + "}"
 	})
-	return call("prlimit64", unix.SYS_PRLIMIT64, Int(0), Sym(name, uint64(resource)), Ptr(m), Null())
+	return call("prlimit64", unix.SYS_PRLIMIT64, Int(0), Const(name, uint64(resource)), Ptr(m), Null())
 }
 
 func rlimText(v uint64) string {
@@ -141,13 +141,13 @@ func rlimText(v uint64) string {
 }
 
 // A vector is a null-terminated array of strings, as execve(2) takes it.
-func vector(list []string, text func() string) *Mem {
+func vector(list []string, text func() string) *Buffer {
 	s := &structure{}
 	s.bytes = make([]byte, 0, 8*len(list)+8)
-	s.refs = make([]ref, 0, len(list))
-	mems := make([]Mem, len(list))
+	s.refs = make([]Reference, 0, len(list))
+	mems := make([]Buffer, len(list))
 	for i, w := range list {
-		mems[i] = Mem{str: w, terminated: true}
+		mems[i] = Buffer{str: w, terminated: true}
 		s.pointer(&mems[i])
 	}
 	return s.u64(0).is(text)
@@ -155,7 +155,7 @@ func vector(list []string, text func() string) *Mem {
 
 // An Image is what execve(2) gives to a program: arguments and environment.
 type Image struct {
-	argv, envp *Mem
+	argv, envp *Buffer
 }
 
 // NewImage makes an image, to be shared by ops that try one name after another.
@@ -181,13 +181,13 @@ func NewImage(argv, env []string) Image {
 // Execve is execve(2).
 func Execve(path string, im Image) *Op {
 	op := call("execve", unix.SYS_EXECVE, Str(path), Ptr(im.argv), Ptr(im.envp))
-	op.exec = true
+	op.Roles |= Executes
 	return op
 }
 
 // Fexecve is execveat(2) of the file that fd refers to.
 func Fexecve(fd Arg, im Image) *Op {
-	op := call("execveat", unix.SYS_EXECVEAT, fd, Str(""), Ptr(im.argv), Ptr(im.envp), Sym("AT_EMPTY_PATH", unix.AT_EMPTY_PATH))
-	op.exec = true
+	op := call("execveat", unix.SYS_EXECVEAT, fd, Str(""), Ptr(im.argv), Ptr(im.envp), Const("AT_EMPTY_PATH", unix.AT_EMPTY_PATH))
+	op.Roles |= Executes
 	return op
 }

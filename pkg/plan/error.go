@@ -2,8 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,51 +81,3 @@ func (e *StepError) Error() string {
 }
 
 func (e *StepError) Unwrap() error { return e.Err }
-
-// failure makes the error for record k, whose result says why.
-func (p *Plan) failure(l *layout, k int) error {
-	op := p.items[l.index[k]].op
-	got := int64(l.record(k).result)
-	e := &Error{Stage: op.Stage, Op: op.String(), Got: got, For: op.cause}
-	if got >= 0 || got < -4095 {
-		e.Hint = op.hint(0)
-		return e
-	}
-	e.Errno = unix.Errno(-got)
-	e.Exec = op.exec
-	if op.logs {
-		e.Log = l.log()
-	}
-	if op.exec {
-		// As execvp(3): a file that was found but could not be executed says
-		// more than the names after it, at which there was none.
-		for j := k - 1; j >= 0 && p.items[l.index[j]].op.exec; j-- {
-			if r := int64(l.record(j).result); e.Errno == unix.ENOENT && r == -int64(unix.EACCES) {
-				e.Errno = unix.EACCES
-				e.Op = p.items[l.index[j]].op.String()
-			}
-		}
-	}
-	e.Hint = op.hint(e.Errno)
-	if e.Hint == "" && e.Errno == unix.EOVERFLOW {
-		e.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
-	}
-	return e
-}
-
-// log is what was read of the kernel's messages. Each is a letter for how bad it
-// is, a space, the text and a newline; they may quote what a user has written.
-func (l *layout) log() string {
-	text := unsafe.String((*byte)(l.head.log), min(l.head.logged, logSize))
-	var messages []string
-	for message := range strings.SplitSeq(text, "\x00") {
-		message = strings.TrimSuffix(message, "\n")
-		if len(message) > 2 && message[1] == ' ' {
-			message = message[2:]
-		}
-		if quoted := quote(message); message != "" {
-			messages = append(messages, quoted[1:len(quoted)-1])
-		}
-	}
-	return strings.Join(messages, "; ")
-}

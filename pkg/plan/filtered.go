@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "slices"
 
 // A Call is an op as a seccomp filter sees it, as far as that is known before
 // the op is performed.
@@ -18,10 +14,10 @@ type Call struct {
 
 // Call is what a seccomp filter sees of the op.
 func (o *Op) Call() Call {
-	c := Call{Nr: uint32(o.nr), Known: 1<<6 - 1}
+	c := Call{Nr: uint32(o.Number), Known: 1<<6 - 1}
 	for i, a := range o.Args {
 		switch a.is.(type) {
-		case *Result, *Mem:
+		case *Result, *Buffer:
 			c.Known &^= 1 << i
 		default:
 			c.Args[i] = a.val
@@ -30,24 +26,21 @@ func (o *Op) Call() Call {
 	return c
 }
 
-// Excepts reports whether the plan goes on when the op fails with e.
-func (o *Op) Excepts(e unix.Errno) bool { return slices.Contains(o.except, e) }
-
 // Executes reports whether the op executes a program.
-func (o *Op) Executes() bool { return o.exec }
+func (o *Op) Executes() bool { return o.Is(Executes) }
 
 // Clones reports whether the op makes a process, which the one that performs it
 // then waits for.
-func (o *Op) Clones() bool { return o.clone }
+func (o *Op) Clones() bool { return o.Is(Clones) }
 
 // After lists the ops that come after one: those of the process that performs
 // it, and of the processes that are made by then.
 func (p *Plan) After(op *Op) []*Op {
-	i := slices.IndexFunc(p.items, func(it item) bool { return it.op == op })
+	i := slices.IndexFunc(p.items, func(it Item) bool { return it.Op == op })
 	var ops []*Op
 	for _, it := range p.items[i+1:] {
-		if it.step == nil {
-			ops = append(ops, it.op)
+		if it.Step == nil {
+			ops = append(ops, it.Op)
 		}
 	}
 	return ops

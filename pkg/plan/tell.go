@@ -24,6 +24,6 @@ const (
 // may be gone, and a filter may forbid it.
 func Tell(fd int, what byte) *Op {
 	return call("sendto", unix.SYS_SENDTO, Int(int64(fd)), Bytes([]byte{what}), Int(1),
-		Sym("MSG_NOSIGNAL|MSG_DONTWAIT", unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT), Null(), Int(0)).
-		Except(unix.EPIPE, unix.EAGAIN, unix.EPERM, unix.EACCES, unix.ENOSYS)
+		Const("MSG_NOSIGNAL|MSG_DONTWAIT", unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT), Null(), Int(0)).
+		Tolerate(unix.EPIPE, unix.EAGAIN, unix.EPERM, unix.EACCES, unix.ENOSYS)
 }

@@ -70,13 +70,13 @@ func (f *Filter) follow(s *stage.State) error {
 	if l.joiner = s.Plan.InJoiner(); l.joiner {
 		to = "the joiner, and so to the child that it makes"
 	}
-	s.WhileDumpable(s.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0, func() { s.Plan.Outside(l.step(s.Name, to)) })
+	s.WhileDumpable(s.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0, func() { s.Plan.AddStep(l.step(s.Name, to)) })
 	return nil
 }
 
 // step is the step that attaches.
-func (l *learner) step(name, to string) plan.Outside {
-	return plan.Outside{
+func (l *learner) step(name, to string) plan.Step {
+	return plan.Step{
 		Stage: name,
 		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", to, l.path),
 		Do:    l.attach,
@@ -237,7 +237,7 @@ func bare(err error) error {
 
 // attach is the outside step. That the file can be made is found out before
 // anything else is done.
-func (l *learner) attach(at *plan.At) error {
+func (l *learner) attach(at plan.Context) error {
 	if err := l.open(); err != nil {
 		return l.error(err)
 	}
@@ -247,20 +247,20 @@ func (l *learner) attach(at *plan.At) error {
 	}
 	tmp.Close()
 	l.dir.Remove(l.tmp)
-	if err := l.seize(at.PID); err != nil {
-		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID, err)
+	if err := l.seize(at.PID()); err != nil {
+		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
 		if err == unix.EPERM {
 			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
 		}
 		return text
 	}
-	if err := at.Alive(); err != nil {
+	if err := at.CheckAlive(); err != nil {
 		return fmt.Errorf("--learn: %w", err) // another process has its number
 	}
 	if l.joiner {
-		l.between = at.PID
+		l.between = at.PID()
 	}
-	at.Watch(&plan.Watch{Stage: Kind.Name, Stopped: l.stopped, Ended: l.write})
+	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped, Ended: l.write})
 	return nil
 }
 
@@ -273,7 +273,7 @@ func (l *learner) create(mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// write is plan.Watch.Ended. The file is there as a whole or not at all.
+// write is plan.Watcher.Ended. The file is there as a whole or not at all.
 func (l *learner) write() (notes []string, err error) {
 	for _, n := range l.recording.Notes() {
 		notes = append(notes, "--learn: "+n)

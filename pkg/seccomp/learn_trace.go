@@ -50,7 +50,7 @@ func (t *tracer) seize(pid int) error {
 	return ptrace(unix.PTRACE_SEIZE, pid, 0, traceOptions)
 }
 
-// stopped is plan.Watch.Stopped. A thread that is gone by now, killed, cannot
+// stopped is plan.Watcher.Stopped. A thread that is gone by now, killed, cannot
 // be let go on: its end is yet to be told.
 func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	sig := status.StopSignal()

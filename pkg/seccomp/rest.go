@@ -120,9 +120,9 @@ func (o outcome) stops(op *plan.Op) bool {
 	case Allow, Log:
 		return false
 	case errnoAction:
-		return !op.Excepts(unix.Errno(min(data, maxErrno)))
+		return !op.Tolerates(unix.Errno(min(data, maxErrno)))
 	case Trace: // there is no tracer
-		return !op.Excepts(unix.ENOSYS)
+		return !op.Tolerates(unix.ENOSYS)
 	}
 	return true
 }

@@ -24,15 +24,15 @@ type lookup struct {
 
 	root            *plan.Result
 	uid, gid, count *plan.Result
-	list            *plan.Mem
-	step            plan.Outside
+	list            *plan.Buffer
+	step            plan.Step
 }
 
 func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 	l := &lookup{user: user, group: group, groups: groups}
 	l.count = s.Plan.NewResult("ngroups")
 	l.list = plan.Reserve("$groups", 4*maxGroups)
-	l.step = plan.Outside{Stage: s.Name, Do: l.do}
+	l.step = plan.Step{Stage: s.Name, Do: l.do}
 	what := strings.Join(append(slices.DeleteFunc([]string{user, group}, func(w string) bool { return w == "" }), groups...), ", ")
 	l.step.Text = "look up " + what + " in /etc/passwd and /etc/group of the root in force"
 	if user != "" {
@@ -49,13 +49,13 @@ func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 func (l *lookup) plan(s *stage.State) {
 	l.root = s.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	l.step.Takes = []*plan.Result{l.root}
-	s.Plan.Outside(l.step)
+	s.Plan.AddStep(l.step)
 	s.Add(plan.Close(l.root))
 }
 
 func (l *lookup) setgroups() *plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
 
-func (l *lookup) do(at *plan.At) error {
+func (l *lookup) do(at plan.Context) error {
 	root := at.FD(l.root)
 	passwd, err := readDatabase(root, database{path: "etc/passwd", fields: 7, ids: 2, wants: []string{l.user}})
 	if err != nil {

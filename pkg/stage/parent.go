@@ -14,7 +14,7 @@ func (s *State) DieWithSupervisor() {
 	case s.Child.Outlive:
 	case s.Plan.Cloned():
 		s.Add(plan.ParentDeathSignal(unix.SIGKILL))
-		s.Plan.Alive(s.Name)
+		s.Plan.CheckSupervisor(s.Name)
 	case s.dies != 0:
 		// This plan, an earlier stage of a chain that is not fused, or the user has
 		// set it.

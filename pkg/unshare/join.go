@@ -152,7 +152,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			}
 			m.fd = s.Open(m.name, open)
 			own(&m)
-			s.Plan.Outside(look(s.Name, 0, nil, -1, []member{m}))
+			s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
 			all.members = append(all.members, m)
 			continue
 		}
@@ -184,7 +184,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			}
 			list = append(list, m)
 		}
-		s.Plan.Outside(look(s.Name, pid, target, given, list))
+		s.Plan.AddStep(look(s.Name, pid, target, given, list))
 		all.members = append(all.members, list...)
 	}
 	return all, nil

@@ -53,7 +53,7 @@ func initial(flag uint64) uint64 {
 //
 // pid is 0 for a path; else the process is known by target, a result, or by
 // given, a descriptor of the caller's.
-func look(stage string, pid int, target *plan.Result, given int, list []member) plan.Outside {
+func look(stage string, pid int, target *plan.Result, given int, list []member) plan.Step {
 	fds := make([]string, len(list))
 	for i, m := range list {
 		fds[i] = m.fd.String()
@@ -68,14 +68,14 @@ func look(stage string, pid int, target *plan.Result, given int, list []member) 
 	case pid != 0:
 		text += fmt.Sprintf(", and descriptor %d still process %d", given, pid)
 	}
-	step := plan.Outside{Stage: stage, Text: text}
+	step := plan.Step{Stage: stage, Text: text}
 	for _, m := range list {
 		step.Takes = append(step.Takes, m.fd, m.own)
 	}
 	if target != nil {
 		step.Takes = append(step.Takes, target)
 	}
-	step.Do = func(at *plan.At) error {
+	step.Do = func(at plan.Context) error {
 		for _, m := range list {
 			if err := m.isolates(at); err != nil {
 				return err
@@ -110,7 +110,7 @@ func still(fd, pid int) error {
 
 // isolates refuses a file that is no such namespace, and a namespace that is
 // the caller's own or the machine's.
-func (m member) isolates(at *plan.At) error {
+func (m member) isolates(at plan.Context) error {
 	fd := at.FD(m.fd)
 	var fs unix.Statfs_t
 	var it, own unix.Stat_t

@@ -1,4 +1,4 @@
-package plan
+package run
 
 import (
 	"os"
@@ -7,18 +7,20 @@ import (
 	"sync"
 	"testing"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
 // TestProgramAtOnce starts one program from many threads at once: each run opens and
 // makes its own, and ends well.
 func TestProgramAtOnce(t *testing.T) {
-	eachClone(t, func(t *testing.T, p *Plan) {
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
 		dir := t.TempDir()
-		d := p.Open("test", "dir", Openat(AtCwd(), dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
-		p.Add("test", Mkdirat(Ref(d), "sub", 0o700).Except(unix.EEXIST), Close(d))
-		exec(p, "/usr/bin/sh", "-c", "exit 7")
-		program := p.Lay()
+		d := p.Open("test", "dir", plan.Openat(plan.AtCwd(), dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		p.Add("test", plan.Mkdirat(plan.Ref(d), "sub", 0o700).Tolerate(unix.EEXIST), plan.Close(d))
+		execute(p, "/usr/bin/sh", "-c", "exit 7")
+		program := Lay(p)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -35,7 +37,7 @@ func TestProgramAtOnce(t *testing.T) {
 
 // once starts a program, waits for the payload's end, and gives all back.
 func once(program *Program) (unix.WaitStatus, error) {
-	c, err := program.Start()
+	c, err := program.Start(Attr{})
 	if err != nil {
 		return 0, err
 	}
@@ -43,7 +45,7 @@ func once(program *Program) (unix.WaitStatus, error) {
 	if err := c.Setup(); err != nil {
 		return 0, err
 	}
-	return c.wait(), nil
+	return c.waitPayload(), nil
 }
 
 // TestProgramGivesBack starts a program often, also one that fails: no descriptor and
@@ -52,20 +54,20 @@ func TestProgramGivesBack(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, fails := range []string{"", "child", "caller"} {
-		p := New()
-		p.Open("test", "root", Openat(AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+		p := plan.New()
+		p.Open("test", "root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
 		name := "/"
 		if fails == "caller" {
 			name = "/no/such"
 		}
-		p.Add("test", Close(p.Open("test", "other", Openat(AtCwd(), name, unix.O_PATH|unix.O_CLOEXEC, 0))))
+		p.Add("test", plan.Close(p.Open("test", "other", plan.Openat(plan.AtCwd(), name, unix.O_PATH|unix.O_CLOEXEC, 0))))
 		p.Clone("test", 0, false)
 		argv := "/usr/bin/true"
 		if fails == "child" {
 			argv = "/no/such"
 		}
-		exec(p, argv)
-		program := p.Lay()
+		execute(p, argv)
+		program := Lay(p)
 		var before, after [2]int
 		for i := range 40 {
 			if _, err := once(program); (err == nil) != (fails == "") {

@@ -1,33 +1,10 @@
-package plan
+package run
 
 import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// A Watch follows the child and what it starts by ptrace(2). A tracer learns of
-// stops by waiting, and of the child's end too, so the supervisor waits for
-// both and hands the stops on.
-type Watch struct {
-	// Stage is the stage that has asked for it.
-	Stage string
-	// Stopped is told of a thread that has stopped. It lets it go on, or, in a
-	// group-stop, stay: then it returns true.
-	Stopped func(tid int, status unix.WaitStatus) (group bool)
-	// Ended is called once when nothing is left to follow, or when the
-	// supervisor is told not to wait for that. notes are warnings.
-	Ended func() (notes []string, err error)
-}
-
-// Watch has w told of stops from now on. Preconditions: the plan has cloned,
-// and the calling thread is the one that supervises.
-func (a *At) Watch(w *Watch) {
-	if a.process == nil {
-		panic("plan: no supervisor without a clone")
-	}
-	a.process.Watch = w
-}
 
 // patience is how long, in milliseconds, a child that is watched may be stopped
 // by a signal before anyone looks. Most often it is not stopped at all before
@@ -47,7 +24,7 @@ func (c *Process) stops() {
 	}
 	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG|unix.WALL, nil)
 	if err == nil && info.pid != 0 {
-		c.Watch.Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
+		c.Watcher.Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
 	}
 }
 
@@ -56,7 +33,7 @@ func (c *Process) stops() {
 func (c *Process) reap() (status unix.WaitStatus) {
 	for {
 		who := c.PID
-		if c.Watch != nil {
+		if c.Watcher != nil {
 			who = -1
 		}
 		pid, err := unix.Wait4(who, &status, unix.WALL, nil)
@@ -65,7 +42,7 @@ func (c *Process) reap() (status unix.WaitStatus) {
 		case err != nil || pid == c.PID && !status.Stopped():
 			return status
 		case status.Stopped():
-			c.Watch.Stopped(pid, status)
+			c.Watcher.Stopped(pid, status)
 		}
 	}
 }

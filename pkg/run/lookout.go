@@ -1,4 +1,4 @@
-package supervise
+package run
 
 import (
 	"os"
@@ -6,16 +6,8 @@ import (
 	"syscall"
 	"unsafe"
 
-	"hk/pkg/plan"
-
 	"golang.org/x/sys/unix"
 )
-
-//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
-func runtimeBeforeFork()
-
-//go:linkname runtimeAfterFork syscall.runtime_AfterFork
-func runtimeAfterFork()
 
 // A lookout is a process that looks at the payload while we are stopped, and has
 // us go on when the payload does, or ends. Where what is followed waits for us, it
@@ -44,7 +36,7 @@ func (s *Supervisor) lookout() *lookout {
 	}
 	defer unix.Close(stat)
 	w := &lookout{self: uintptr(os.Getpid()), stat: uintptr(stat), pause: unix.Timespec{Nsec: 50e6},
-		follow: s.Process.Watch != nil}
+		follow: s.Process.Watcher != nil}
 	if w.follow {
 		defer w.closeThreads()
 		if !w.openThreads() {
@@ -119,7 +111,7 @@ func (w *lookout) look() {
 		}
 		syscall.RawSyscall(unix.SYS_KILL, w.self, uintptr(unix.SIGCONT), 0)
 	}
-	plan.Exit(0)
+	Exit(0)
 }
 
 // read fills buf from the start of a file of procfs.

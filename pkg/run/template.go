@@ -1,7 +1,9 @@
-package plan
+package run
 
 import (
 	"unsafe"
+
+	"hk/pkg/plan"
 )
 
 // An offset is a place in an arena.
@@ -14,7 +16,8 @@ func roundUp(n int) int { return (n + align - 1) &^ (align - 1) }
 // A template is what all runs of a plan have in common: the plan in memory, in which
 // each address is an offset still.
 type template struct {
-	plan *Plan
+	plan  *plan.Plan
+	items []plan.Item
 	// size is that of the arena, in bytes.
 	size int
 	// pointers are the places of words to which the address of the arena is added.
@@ -25,6 +28,8 @@ type template struct {
 	index []int
 	// child is the first record of the child.
 	child int
+	// places are where the plan's buffers lie, by their numbers; 0 if they do not.
+	places []offset
 
 	arena []byte // while it is filled in
 	used  int
@@ -36,16 +41,17 @@ type use struct {
 	size        uint8
 }
 
-func newTemplate(p *Plan) *template {
-	t := &template{plan: p, index: make([]int, 0, len(p.items)), uses: make([][]use, p.results)}
+func newTemplate(p *plan.Plan) *template {
+	items := p.Items()
+	t := &template{plan: p, items: items, index: make([]int, 0, len(items)),
+		uses: make([][]use, p.Results()), places: make([]offset, p.Buffers()+1)}
 	n := roundUp(int(unsafe.Sizeof(header{}))) + logSize + pageSize
-	for _, it := range p.items {
+	for _, it := range items {
 		// Each item takes a record, and each argument may be a result's place.
 		n += int(unsafe.Sizeof(record{})) + 6*int(unsafe.Sizeof(store{})) + align
-		for _, a := range it.op.Args {
-			if m := a.mem(); m != nil {
-				m.at = 0
-				n += m.need()
+		for _, a := range it.Op.Args {
+			if b := a.Buffer(); b != nil {
+				n += need(b)
 			}
 		}
 	}
@@ -53,13 +59,12 @@ func newTemplate(p *Plan) *template {
 	return t
 }
 
-// need is how many bytes m and what it points to take at the most.
-func (m *Mem) need() int {
-	n := roundUp(m.length()) + len(m.refs)*int(unsafe.Sizeof(store{}))
-	for _, r := range m.refs {
-		if r.mem != nil {
-			r.mem.at = 0
-			n += r.mem.need()
+// need is how many bytes a buffer and what it points to take at the most.
+func need(b *plan.Buffer) int {
+	n := roundUp(b.Len()) + len(b.References())*int(unsafe.Sizeof(store{}))
+	for _, r := range b.References() {
+		if r.Buffer != nil {
+			n += need(r.Buffer)
 		}
 	}
 	return n
@@ -85,8 +90,8 @@ func (t *template) point(at, to offset) {
 // fillIn writes the plan into an arena, which is zero.
 func (t *template) fillIn(arena []byte) {
 	t.arena = arena
-	for i, it := range t.plan.items {
-		if it.step == nil {
+	for i, it := range t.items {
+		if it.Step == nil {
 			t.index = append(t.index, i)
 		}
 	}
@@ -98,44 +103,46 @@ func (t *template) fillIn(arena []byte) {
 	t.point(offset(unsafe.Offsetof(head.records)), records)
 	head.count = uintptr(len(t.index))
 	for k := range t.index {
-		t.op(k, records+offset(k)*offset(unsafe.Sizeof(record{})))
+		t.write(k, records+offset(k)*offset(unsafe.Sizeof(record{})))
 	}
 	t.actors(head)
 	for k, i := range t.index {
-		if gives := t.plan.items[i].op.gives; gives != nil {
+		if gives := t.items[i].Op.Result; gives != nil {
 			t.stores(gives, records+offset(k)*offset(unsafe.Sizeof(record{})))
 		}
 	}
 	t.arena = nil
 }
 
-// op writes record k.
-func (t *template) op(k int, at offset) {
-	op := t.plan.items[t.index[k]].op
+// op is that of record k.
+func (t *template) op(k int) *plan.Op { return t.items[t.index[k]].Op }
+
+// write writes record k.
+func (t *template) write(k int, at offset) {
+	op := t.op(k)
 	r := (*record)(t.at(at))
-	r.nr = op.nr
-	for j, e := range op.except {
-		r.except[j] = uint16(e)
+	r.nr = op.Number
+	for j, e := range op.Tolerated {
+		r.tolerated[j] = uint16(e)
 	}
-	if op.logs {
+	if op.Is(plan.Logs) {
 		r.logs = 1
 	}
-	if op.again {
+	if op.Is(plan.Retries) {
 		r.again = 10000
 	}
-	if op.exact {
-		r.exact, r.want = 1, uintptr(op.want)
+	if op.Exact {
+		r.exact, r.want = 1, uintptr(op.Want)
 	}
 	needs := at + offset(unsafe.Offsetof(r.needs))
 	for j, a := range op.Args {
 		place := at + offset(unsafe.Offsetof(r.args)) + offset(j)*8
-		switch is := a.is.(type) {
-		case *Result:
-			t.use(is, place, needs, 8)
-		case *Mem:
-			t.point(place, t.place(is, needs))
-		default:
-			r.args[j] = uintptr(a.val)
+		if result, buffer := a.Result(), a.Buffer(); result != nil {
+			t.use(result, place, needs, 8)
+		} else if buffer != nil {
+			t.point(place, t.place(buffer, needs))
+		} else {
+			r.args[j] = uintptr(a.Number())
 		}
 	}
 }
@@ -144,17 +151,17 @@ func (t *template) op(k int, at offset) {
 func (t *template) actors(head *header) {
 	forks := 0
 	for k, i := range t.index {
-		it := t.plan.items[i]
-		if it.op.clone {
+		it := t.items[i]
+		if it.Op.Is(plan.Clones) {
 			forks++
 			if forks == 2 {
 				head.fork = uintptr(k)
 			}
 		}
 		switch {
-		case head.between == 0 && (it.who == Init || it.who == Joiner):
+		case head.between == 0 && (it.Actor == plan.Init || it.Actor == plan.Joiner):
 			head.between = uintptr(k)
-		case head.child == 0 && it.who == Child:
+		case head.child == 0 && it.Actor == plan.Child:
 			head.child = uintptr(k)
 		}
 	}
@@ -162,14 +169,14 @@ func (t *template) actors(head *header) {
 }
 
 // use has a result stored at a place before the record that needs it is performed.
-func (t *template) use(res *Result, addr, needs offset, size uint8) {
+func (t *template) use(res *plan.Result, addr, needs offset, size uint8) {
 	*(*uintptr)(t.at(needs))++
-	t.uses[res.id] = append(t.uses[res.id], use{addr, needs, size})
+	t.uses[res.Number()] = append(t.uses[res.Number()], use{addr, needs, size})
 }
 
 // stores gives the record at a place the list of where its result is used.
-func (t *template) stores(res *Result, at offset) {
-	uses := t.uses[res.id]
+func (t *template) stores(res *plan.Result, at offset) {
+	uses := t.uses[res.Number()]
 	if len(uses) == 0 {
 		return
 	}
@@ -186,55 +193,23 @@ func (t *template) stores(res *Result, at offset) {
 	t.point(at+offset(unsafe.Offsetof(r.stores)), list)
 }
 
-// place copies m, which a record needs first, into the arena, once, and returns where
-// it is.
-func (t *template) place(m *Mem, needs offset) offset {
-	if m.at != 0 {
-		return m.at
+// place copies a buffer, which a record needs first, into the arena, once, and
+// returns where it is.
+func (t *template) place(b *plan.Buffer, needs offset) offset {
+	at := &t.places[b.Number()]
+	if *at != 0 {
+		return *at
 	}
-	o := t.take(m.length())
-	m.at = o
-	to := t.arena[o:]
-	copy(to, m.str)
-	copy(to, m.bytes)
-	for _, ref := range m.refs {
-		where := o + offset(ref.off)
-		if ref.mem != nil {
-			t.point(where, t.place(ref.mem, needs))
+	o := t.take(b.Len())
+	*at = o
+	b.CopyTo(t.arena[o:])
+	for _, ref := range b.References() {
+		where := o + offset(ref.Offset)
+		if ref.Buffer != nil {
+			t.point(where, t.place(ref.Buffer, needs))
 		} else {
-			t.use(ref.res, where, needs, uint8(ref.size))
+			t.use(ref.Result, where, needs, uint8(ref.Size))
 		}
 	}
 	return o
-}
-
-// A Program is a plan that is laid out: it can be performed many times, by many
-// threads at once. The plan must not be changed meanwhile, and its functions (Warn,
-// LeftOut, the steps) are called by all of them.
-type Program struct {
-	template *template
-	bytes    []byte
-}
-
-// Lay lays the plan out.
-func (p *Plan) Lay() *Program {
-	t := newTemplate(p)
-	r := &Program{t, make([]byte, t.size)}
-	t.fillIn(r.bytes)
-	r.bytes = r.bytes[:t.used]
-	return r
-}
-
-// Start is [Plan.Start].
-func (r *Program) Start() (*Process, error) {
-	p := r.template.plan
-	if !p.Cloned() {
-		panic("plan: Start is for plans with a clone")
-	}
-	arena, err := p.arena(r.template.size)
-	if err != nil {
-		return nil, err
-	}
-	copy(arena, r.bytes)
-	return p.start(r.template.start(arena))
 }

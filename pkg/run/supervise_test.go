@@ -1,4 +1,4 @@
-package supervise
+package run
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		ownDescriptors()
 		return
 	}
-	s, err := New(0, 0)
+	s, err := NewSupervisor(0, 0)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -54,7 +54,7 @@ func listening(s *Supervisor, what string) {
 	case "ended":
 		err = adoptEnded()
 	case "exit":
-		Exit(unix.WaitStatus(unix.SIGQUIT), 0)
+		ExitAs(unix.WaitStatus(unix.SIGQUIT), 0)
 	case "fault":
 		var p *int
 		fmt.Println(*p)

@@ -1,4 +1,4 @@
-package plan
+package run
 
 import (
 	"fmt"
@@ -69,10 +69,10 @@ func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 func (c *Process) receive() (message, error) {
 	for {
 		timeout := -1
-		if c.Watch != nil {
+		if c.Watcher != nil {
 			timeout = patience
 		}
-		readable, err := c.plan.Interrupt.wait(c.sock, timeout)
+		readable, err := c.layout.attr.Interrupt.wait(c.sock, timeout)
 		switch {
 		case err != nil && c.hungUp(time.Second):
 			// The payload has been executed meanwhile: it decides.
@@ -81,7 +81,7 @@ func (c *Process) receive() (message, error) {
 			return message{}, err
 		case readable:
 			return receive(c.sock)
-		case c.Watch != nil:
+		case c.Watcher != nil:
 			c.stops()
 		}
 	}
@@ -101,16 +101,13 @@ func (c *Process) hungUp(most time.Duration) bool {
 		if c.Direct() || !c.atExec() || time.Now().After(end) {
 			return false
 		}
-		if c.Watch != nil {
+		if c.Watcher != nil {
 			c.stops()
 		}
 	}
 }
 
-// Read is read(2) of what a helper writes to fd. It fails when a signal has the
-// start given up, and with os.ErrDeadlineExceeded at end; the zero time is no
-// end.
-func (a *At) Read(fd int, b []byte, end time.Time) (int, error) {
+func (a *stepContext) Read(fd int, b []byte, end time.Time) (int, error) {
 	for {
 		timeout := -1
 		if !end.IsZero() {
@@ -120,7 +117,7 @@ func (a *At) Read(fd int, b []byte, end time.Time) (int, error) {
 			}
 			timeout = int(left/time.Millisecond) + 1
 		}
-		readable, err := a.plan.Interrupt.wait(fd, timeout)
+		readable, err := a.layout.attr.Interrupt.wait(fd, timeout)
 		if err != nil {
 			return 0, err
 		}

@@ -1,8 +1,10 @@
-package plan
+package run
 
 import (
 	"syscall"
 	"unsafe"
+
+	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,8 +41,8 @@ func perform(h *header, from, to uintptr) bool {
 		r.done = 1
 		if e != 0 {
 			ok := false
-			for j := 0; j < maxExcept; j++ {
-				if *(*uint16)(unsafe.Add(unsafe.Pointer(&r.except), uintptr(j)*2)) == uint16(e) {
+			for j := 0; j < plan.MaxTolerated; j++ {
+				if *(*uint16)(unsafe.Add(unsafe.Pointer(&r.tolerated), uintptr(j)*2)) == uint16(e) {
 					ok = true
 				}
 			}

@@ -1,4 +1,4 @@
-package plan
+package run
 
 import (
 	"runtime"
@@ -16,7 +16,7 @@ type teller struct {
 
 // newTeller starts the thread. It ends with the process, or by the execve(2) of
 // the other one.
-func newTeller(p *Plan, l *layout) *teller {
+func newTeller(l *layout) *teller {
 	// The other thread will be of no help to the runtime: it keeps a processor,
 	// and a collection would wait for it.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
@@ -30,9 +30,9 @@ func newTeller(p *Plan, l *layout) *teller {
 			time.Sleep(time.Millisecond)
 		}
 		if t.err == nil {
-			t.err = p.failure(l, int(l.head.failed)-1)
+			t.err = l.failure(int(l.head.failed) - 1)
 		}
-		p.Failed(t.err)
+		l.attr.Failed(t.err)
 	}()
 	<-started
 	return t

@@ -1,11 +1,11 @@
-package plan
+package run
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"unsafe"
+
+	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,13 +20,12 @@ type Process struct {
 	// Payload is the payload's PID, seen from here. It is PID if that process
 	// is the payload.
 	Payload int
-	// Watch is what follows the child, or nil.
-	Watch *Watch
+	// Watcher is what follows the child, or nil.
+	Watcher *plan.Watcher
 
-	plan   *Plan
 	layout *layout
 	sock   int
-	// rest is our end of the socket that the rest of the chain keeps, or -1.
+	// rest is the end of the supervisor of the socket that the rest of the chain keeps, or -1.
 	rest int
 	ends []func()
 }
@@ -45,11 +44,11 @@ func (c *Process) Close() {
 		return
 	}
 	for k, i := range c.layout.index {
-		it := c.plan.items[i]
-		if it.who != Caller {
+		it := c.layout.items[i]
+		if it.Actor != plan.Caller {
 			break
 		}
-		if r := c.layout.record(k); it.op.opens && r.done != 0 && int(r.result) >= 0 && !c.plan.callerCloses(it.op.gives) {
+		if r := c.layout.record(k); it.Op.Is(plan.Opens) && r.done != 0 && int(r.result) >= 0 && !c.layout.callerCloses(it.Op.Result) {
 			unix.Close(int(r.result))
 		}
 	}
@@ -58,16 +57,16 @@ func (c *Process) Close() {
 }
 
 // callerCloses reports whether an op of the caller's closes a descriptor.
-func (p *Plan) callerCloses(r *Result) bool {
-	for _, it := range p.items {
-		if it.who == Caller && it.op.closes == r {
+func (t *template) callerCloses(r *plan.Result) bool {
+	for _, it := range t.items {
+		if it.Actor == plan.Caller && it.Op.Closes == r {
 			return true
 		}
 	}
 	return false
 }
 
-// Setup does the outside steps as the child comes to them and returns when the
+// Setup does the steps as the child comes to them and returns when the
 // payload has been executed, or with the reason why it was not; the child is
 // then gone.
 func (c *Process) Setup() error {
@@ -84,27 +83,27 @@ func (c *Process) Setup() error {
 	if c.layout.head.failed == 0 && c.atExec() {
 		return nil
 	}
-	status := c.wait()
+	status := c.waitPayload()
 	c.End()
 	if f := c.layout.head.failed; f != 0 && int(f) <= len(c.layout.index) {
-		return c.plan.failure(c.layout, int(f)-1)
+		return c.layout.failure(int(f) - 1)
 	}
-	op := c.plan.items[c.layout.index[c.reached()]].op
+	op := c.layout.op(c.reached())
 	if status.Signaled() {
 		// Who has sent it to the process group has sent it to this one too.
-		if given := c.plan.Interrupt.soon(); given != nil {
+		if given := c.layout.attr.Interrupt.soon(); given != nil {
 			return given
 		}
-		return &Killed{Stage: op.Stage, Op: op.String(), For: op.cause, Signal: status.Signal()}
+		return &plan.Killed{Stage: op.Stage, Op: op.String(), For: op.Cause, Signal: status.Signal()}
 	}
-	return &StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
+	return &plan.StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
 }
 
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
-	at := &At{PID: c.PID, plan: c.plan, layout: c.layout, sock: c.sock, process: c, warn: c.plan.Warn, ends: &c.ends}
-	for i, it := range c.plan.items {
-		if it.who == Caller || it.who == Beyond || !it.op.tells {
+	at := &stepContext{pid: c.PID, layout: c.layout, sock: c.sock, process: c}
+	for i, it := range c.layout.items {
+		if it.Step != nil || it.Actor == plan.Caller || !it.Op.Is(plan.Tells) {
 			continue
 		}
 		m, err := c.receive()
@@ -112,9 +111,9 @@ func (c *Process) steps() error {
 			return err
 		}
 		if m.pid > 0 {
-			c.Payload, at.PID = m.pid, m.pid
+			c.Payload, at.pid = m.pid, m.pid
 		}
-		step := c.plan.items[i+1].step
+		step := c.layout.items[i+1].Step
 		if step == nil {
 			continue
 		}
@@ -126,7 +125,7 @@ func (c *Process) steps() error {
 			unix.Close(fd)
 		}
 		if err != nil {
-			if given := c.plan.Interrupt.err(); given != nil {
+			if given := c.layout.attr.Interrupt.err(); given != nil {
 				err = given // of which a helper may have ended too
 			}
 			return err
@@ -151,11 +150,11 @@ type message struct {
 }
 
 // give lets the step have the descriptors that it takes.
-func (m *message) give(at *At, step *Outside) error {
+func (m *message) give(at *stepContext, step *plan.Step) error {
 	if len(m.fds) != len(step.Takes) {
 		return fmt.Errorf("the child sent %d descriptors, the step takes %d", len(m.fds), len(step.Takes))
 	}
-	at.fds = map[*Result]int{}
+	at.fds = map[*plan.Result]int{}
 	for i, r := range step.Takes {
 		at.fds[r] = m.fds[i]
 	}
@@ -209,19 +208,19 @@ func (c *Process) reached() int {
 
 // atExec reports whether all that is left of the plan is executing the payload.
 func (c *Process) atExec() bool {
-	return c.plan.items[c.layout.index[c.reached()]].op.exec
+	return c.layout.op(c.reached()).Is(plan.Executes)
 }
 
 // kill ends the child and reaps it. What it had started in namespaces of its
 // own has a parent-death signal.
 func (c *Process) kill() {
 	unix.Kill(c.PID, unix.SIGKILL) // the number is its own until it has been reaped
-	c.wait()
+	c.waitPayload()
 	c.End()
 }
 
-// End ends what outside steps have left running for the payload, see
-// [At.AtEnd]. It belongs after the payload's end; when [Process.Setup] fails it
+// End ends what steps have left running for the payload, see
+// [plan.Context.AtEnd]. It belongs after the payload's end; when [Process.Setup] fails it
 // has been done.
 func (c *Process) End() {
 	for _, end := range c.ends {
@@ -230,8 +229,8 @@ func (c *Process) End() {
 	c.ends = nil
 }
 
-// wait reaps the child and returns the status of what was to be the payload.
-func (c *Process) wait() unix.WaitStatus {
+// waitPayload reaps the child and returns the status of what was to be the payload.
+func (c *Process) waitPayload() unix.WaitStatus {
 	status := c.reap()
 	if of, ok := c.PayloadStatus(); ok {
 		return of
@@ -248,35 +247,12 @@ func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
 
 // IsPID1 reports whether the payload is PID 1 of a PID namespace, whose signals
 // do nothing unless it handles them.
-func (c *Process) IsPID1() bool { return c.plan.pid1 }
+func (c *Process) IsPID1() bool { return c.layout.plan.PayloadIsPID1() }
 
 // Direct reports whether the process that was cloned is the payload; else an
 // init or a joiner stands between.
-func (c *Process) Direct() bool { return c.plan.between == Caller }
+func (c *Process) Direct() bool { return c.layout.plan.Direct() }
 
 // Rest is the supervisor's end of a socket on which the rest of the chain tells
-// what it comes to ([Tell]), or -1 if the payload is what the plan executes.
+// what it comes to ([plan.Tell]), or -1 if the payload is what the plan executes.
 func (c *Process) Rest() int { return c.rest }
-
-// Trace writes each op that was done, and its result.
-func (c *Process) Trace(w io.Writer) {
-	var b strings.Builder
-	k, failed := 0, c.layout.head.failed != 0
-	for _, it := range c.plan.items {
-		if it.step != nil {
-			writeStep(&b, it.step)
-			continue
-		}
-		r := c.layout.record(k)
-		k++
-		switch {
-		case r.done != 0:
-			writeOp(&b, it, r)
-		case it.op.exec && !failed:
-			// It has replaced the child: nobody is there to tell the result.
-			writeOp(&b, it, nil)
-			failed = true
-		}
-	}
-	io.WriteString(w, b.String())
-}

@@ -1,4 +1,4 @@
-package supervise
+package run
 
 import (
 	"fmt"
@@ -55,7 +55,7 @@ func (s *Supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, err
 			timeout = int(tellAfter / time.Millisecond)
 		default:
 			s.told = true
-			warn(s.Process.Watch.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
+			warn(s.Process.Watcher.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
 		}
 		if err := s.await(timeout); err != nil {
 			return 0, err
@@ -91,7 +91,7 @@ func (s *Supervisor) stops() (more bool, err error) {
 			s.ended(pid, status)
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
 			s.due = true // what stands between is not followed any more
-		case s.Process.Watch.Stopped(pid, status):
+		case s.Process.Watcher.Stopped(pid, status):
 			// The threads of a process stop all together. Of a payload that is no
 			// child of ours nobody tells us if it is not followed.
 			s.due = s.due || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()

@@ -1,4 +1,4 @@
-package supervise
+package run
 
 import (
 	"time"
@@ -89,7 +89,7 @@ func (s *Supervisor) spared(sig unix.Signal) bool {
 // act does the default action of a signal to the payload.
 func (s *Supervisor) act(sig unix.Signal) {
 	switch {
-	case isStop(sig) && s.Process.Watch != nil:
+	case isStop(sig) && s.Process.Watcher != nil:
 		// It stops only if its tracer, we, lets it.
 		s.sendGroup(unix.SIGSTOP)
 		s.stopping = true

@@ -1,4 +1,4 @@
-package plan
+package run
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 )
 
 // self is a place before a clone: the process is this one.
-func self() *At { return &At{PID: os.Getpid(), sock: -1} }
+func self() *stepContext { return &stepContext{pid: os.Getpid(), sock: -1, layout: &layout{}} }
 
 // TestOpen opens files of a process in procfs. None of them is a link to what
 // somebody else has chosen, and no program that is run meanwhile inherits one.
@@ -70,7 +70,7 @@ func TestOpenCovered(t *testing.T) {
 	if err := open(); err != nil {
 		t.Fatal("the control:", err)
 	}
-	name := fmt.Sprintf("/proc/%d/uid_map", a.PID)
+	name := fmt.Sprintf("/proc/%d/uid_map", a.PID())
 	for _, err := range []error{
 		unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount(cover, name, "", unix.MS_BIND, ""),
@@ -84,7 +84,7 @@ func TestOpenCovered(t *testing.T) {
 	}
 	for _, err := range []error{
 		unix.Mount("none", "/proc", "tmpfs", 0, ""),
-		os.MkdirAll(fmt.Sprintf("/proc/%d", a.PID), 0o755),
+		os.MkdirAll(fmt.Sprintf("/proc/%d", a.PID()), 0o755),
 		os.WriteFile(name, nil, 0o644),
 	} {
 		if err != nil {
@@ -104,7 +104,7 @@ func TestOpenReused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(pair[0])
-	a := &At{PID: os.Getpid(), sock: pair[0]}
+	a := &stepContext{pid: os.Getpid(), sock: pair[0]}
 	fd, err := a.Open("status", unix.O_RDONLY)
 	if err != nil {
 		t.Fatal("the control:", err)

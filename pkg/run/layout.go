@@ -1,34 +1,34 @@
-package plan
+package run
 
 import (
 	"fmt"
 	"unsafe"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
 const (
-	maxExcept = 8
-	stackSize = 64 << 10
-	pageSize  = 4096
+	pageSize = 4096
 	// logSize is enough for what a file system context holds: eight messages.
 	logSize = 4096
 )
 
 // A record is an op as the performing loop reads it.
 type record struct {
-	nr     uintptr
-	args   [6]uintptr
-	except [maxExcept]uint16
-	stores unsafe.Pointer // to nstores stores
-	count  uintptr
-	exact  uintptr // 1: the result must be want
-	want   uintptr
-	needs  uintptr // results that are not there yet
-	result uintptr // what the kernel returned, -errno for a failure
-	done   uintptr // 1 once it has been performed
-	logs   uintptr // 1: what the kernel says to a failure is read from args[0]
-	again  uintptr // how often it is done again while the kernel says EAGAIN
+	nr        uintptr
+	args      [6]uintptr
+	tolerated [plan.MaxTolerated]uint16
+	stores    unsafe.Pointer // to nstores stores
+	count     uintptr
+	exact     uintptr // 1: the result must be want
+	want      uintptr
+	needs     uintptr // results that are not there yet
+	result    uintptr // what the kernel returned, -errno for a failure
+	done      uintptr // 1 once it has been performed
+	logs      uintptr // 1: what the kernel says to a failure is read from args[0]
+	again     uintptr // how often it is done again while the kernel says EAGAIN
 }
 
 // A store puts a result where it is used, which is one thing less that a record
@@ -70,6 +70,7 @@ type header struct {
 // caller and that lies outside of the Go heap: the child touches nothing else.
 type layout struct {
 	*template
+	attr  Attr
 	arena []byte
 	head  *header
 	// records are the header's, which is not trusted once the payload runs.
@@ -79,8 +80,8 @@ type layout struct {
 func (l *layout) at(o offset) unsafe.Pointer { return unsafe.Pointer(&l.arena[o]) }
 
 // start puts what the template lacks into an arena that holds it: addresses.
-func (t *template) start(arena []byte) *layout {
-	l := &layout{template: t, arena: arena}
+func (t *template) start(arena []byte, attr Attr) *layout {
+	l := &layout{template: t, attr: attr, arena: arena}
 	base := uintptr(unsafe.Pointer(&arena[0]))
 	for _, o := range t.pointers {
 		*(*uintptr)(l.at(o)) += base
@@ -90,21 +91,21 @@ func (t *template) start(arena []byte) *layout {
 	return l
 }
 
-// lay makes a run of the plan. The caller unmaps it with free.
-func (p *Plan) lay() (*layout, error) {
+// lay makes the one run of a plan, in place. The caller unmaps it with free.
+func lay(p *plan.Plan, attr Attr) (*layout, error) {
 	t := newTemplate(p)
-	arena, err := p.arena(t.size)
+	arena, err := newArena(p, t.size)
 	if err != nil {
 		return nil, err
 	}
 	t.fillIn(arena)
-	return t.start(arena), nil
+	return t.start(arena, attr), nil
 }
 
-// arena is memory for a run.
-func (p *Plan) arena(size int) ([]byte, error) {
+// newArena is memory for a run.
+func newArena(p *plan.Plan, size int) ([]byte, error) {
 	share := unix.MAP_PRIVATE // the child has the same memory
-	if p.copies {
+	if p.OwnMemory() {
 		share = unix.MAP_SHARED
 	}
 	arena, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, share|unix.MAP_ANONYMOUS)
@@ -121,17 +122,17 @@ func (l *layout) record(k int) *record {
 }
 
 // set gives a value to the ops that use r.
-func (l *layout) set(r *Result, v uint64) {
-	for _, u := range l.uses[r.id] {
+func (l *layout) set(r *plan.Result, v uint64) {
+	for _, u := range l.uses[r.Number()] {
 		store{l.at(u.addr), uintptr(u.size), l.at(u.needs)}.put(v)
 	}
 }
 
-func (l *layout) fill(m *Mem, b []byte) {
-	if len(b) > m.size {
-		panic("plan: more bytes than were reserved")
+func (l *layout) fill(b *plan.Buffer, bytes []byte) {
+	if len(bytes) > b.Len() {
+		panic("run: more bytes than were reserved")
 	}
-	if m.at != 0 {
-		copy(l.arena[m.at:int(m.at)+m.size], b)
+	if at := l.places[b.Number()]; b.Number() > 0 && at != 0 {
+		copy(l.arena[at:int(at)+b.Len()], bytes)
 	}
 }

@@ -1,4 +1,4 @@
-package supervise
+package run
 
 import (
 	"fmt"
@@ -29,12 +29,12 @@ func adopted(s *Supervisor, between, session bool, argv ...string) error {
 	} else {
 		p.Clone("test", 0, false)
 	}
-	p.Alive("test")
+	p.CheckSupervisor("test")
 	if session {
 		p.Add("test", plan.Setsid())
 	}
 	p.Add("test", plan.Sigmask(0), plan.Execve(argv[0], plan.NewImage(argv, []string{"PATH=/usr/bin:/bin"})))
-	child, err := p.Start()
+	child, err := Start(p, Attr{})
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func TestSpared(t *testing.T) {
 }
 
 func spared() {
-	s, err := New(bit(unix.SIGTERM)|bit(unix.SIGHUP), 0)
+	s, err := NewSupervisor(bit(unix.SIGTERM)|bit(unix.SIGHUP), 0)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -184,7 +184,7 @@ func TestOwnDescriptors(t *testing.T) {
 
 func ownDescriptors() {
 	before, found := descriptors(), false
-	if _, err := New(0, 0); err != nil {
+	if _, err := NewSupervisor(0, 0); err != nil {
 		fmt.Println(err)
 	}
 	for _, fd := range descriptors() {

@@ -1,6 +1,4 @@
-// Package supervise stays above a payload that runs in namespaces of its own:
-// it passes signals on and ends as the payload ends.
-package supervise
+package run
 
 import (
 	"fmt"
@@ -14,7 +12,7 @@ import (
 
 // A Supervisor is this process, above one payload.
 type Supervisor struct {
-	*plan.Process
+	*Process
 	queue
 	terminal int
 	payload  int // pidfd
@@ -31,11 +29,11 @@ type Supervisor struct {
 	lookouts [4]int
 }
 
-// New has the signals that come from now on kept for the payload. It belongs
+// NewSupervisor has the signals that come from now on kept for the payload. It belongs
 // before the clone: what comes before it is not passed on. spared are the signals
 // that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the descriptor
 // of a socket to the supervisor of an earlier stage of the chain, or 0.
-func New(spared uint64, aboveFD int) (*Supervisor, error) {
+func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 	s := &Supervisor{terminal: foreground(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
 	if err := s.listen(); err != nil {
 		return nil, err
@@ -46,13 +44,13 @@ func New(spared uint64, aboveFD int) (*Supervisor, error) {
 
 // Interrupt has a start given up for a signal that asks for the end. The start
 // then fails with an [Ended].
-func (s *Supervisor) Interrupt() *plan.Interrupt {
-	return &plan.Interrupt{FD: s.pipe, Err: s.asked}
+func (s *Supervisor) Interrupt() *Interrupt {
+	return &Interrupt{FD: s.pipe, Err: s.asked}
 }
 
 // Adopt takes the payload over, which has been executed. It belongs before
 // anyone is told of that.
-func (s *Supervisor) Adopt(p *plan.Process) error {
+func (s *Supervisor) Adopt(p *Process) error {
 	s.Process = p
 	s.payload = p.PidFD
 	s.rest.told, s.rest.begun = p.Rest(), p.Rest() >= 0
@@ -77,14 +75,14 @@ func (s *Supervisor) Adopt(p *plan.Process) error {
 // here. When the terminal stops us, or the payload stops, both stop and go on
 // together.
 //
-// A payload that is followed ([plan.Watch]) has ended when all that it has started
+// A payload that is followed ([plan.Watcher]) has ended when all that it has started
 // has. If that takes long, warn is told so.
 func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error) {
 	defer s.giveBack()
 	if status, ended, err := s.awaitPayload(); err != nil || ended {
 		return status, err
 	}
-	if s.Process.Watch != nil {
+	if s.Process.Watcher != nil {
 		return s.follow(warn)
 	}
 	s.stopAsTold() // it may have asked already
@@ -167,10 +165,11 @@ func (s *Supervisor) end(status unix.WaitStatus) unix.WaitStatus {
 	return s.atRest(status)
 }
 
-// Exit ends this process as another one has ended. aboveFD is as for [New].
-func Exit(status unix.WaitStatus, aboveFD int) {
+// ExitAs ends this process as another one has ended. aboveFD is as for
+// [NewSupervisor].
+func ExitAs(status unix.WaitStatus, aboveFD int) {
 	if !status.Signaled() {
-		plan.Exit(status.ExitStatus())
+		Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
 	// The core is the payload's to leave, not ours. Of a limit a program that gets
@@ -179,5 +178,5 @@ func Exit(status unix.WaitStatus, aboveFD int) {
 	dieOf(sig)
 	// PID 1 of a PID namespace does not die of its own signals.
 	(&above{fd: aboveFD}).tell(plan.TellDies, byte(sig))
-	plan.Exit(128 + int(sig))
+	Exit(128 + int(sig))
 }

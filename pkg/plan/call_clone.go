@@ -1,0 +1,37 @@
+package plan
+
+import "golang.org/x/sys/unix"
+
+// stackSize is that of a process that clone3(2) makes, until it executes a program.
+const stackSize = 64 << 10
+
+// cloneOp is clone3(2) with a stack for the child.
+func (p *Plan) cloneOp(flags uint64) *Op {
+	if !p.copies {
+		flags |= unix.CLONE_VM
+	}
+	flags |= unix.CLONE_CLEAR_SIGHAND
+	pidfd := Reserve("", 8)
+	stack := Reserve("", stackSize)
+	s := (&structure{}).u64(flags)
+	if flags&unix.CLONE_PIDFD != 0 {
+		s.pointer(pidfd)
+		p.pidfd = pidfd
+	} else {
+		s.u64(0)
+	}
+	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
+	s.u64(0).u64(0).u64(0).u64(0)
+	forbidden := "making namespaces is forbidden here; for an ordinary user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"
+	if flags&unix.CLONE_NEWUSER == 0 {
+		forbidden = "an ordinary user needs a user namespace for this: hk-unshare --user"
+	}
+	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
+	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
+		Hint(unix.EPERM, forbidden).
+		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
+		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup").
+		Hint(unix.ENOSYS, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces=")
+	op.Roles |= Clones
+	return op
+}

@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Result is a value that one op gives and later ones use: most often a file
+// descriptor. The zero value is not usable; [Plan.NewResult] makes one.
+type Result struct {
+	name string
+	// same is how many results before this one have that name.
+	same int
+	// number counts the results of a plan.
+	number int
+}
+
+func (r *Result) String() string {
+	if r.same > 0 {
+		return fmt.Sprint("$", r.name, r.same+1)
+	}
+	return "$" + r.name
+}
+
+// Number is that of the result in its plan, from 0 on.
+func (r *Result) Number() int { return r.number }
+
+// A Role is what an op is to who performs the plan.
+type Role uint8
+
+// An op may have several roles.
+const (
+	// Clones is for an op that makes a process, in which the plan goes on.
+	Clones Role = 1 << iota
+	// Executes is for an op that executes a program.
+	Executes
+	// Filters is for an op that loads a seccomp filter.
+	Filters
+	// Opens is for an op whose result is a descriptor.
+	Opens
+	// Tells is for an op that tells the supervisor where the child is.
+	Tells
+	// Logs is for an op of whose failure the kernel says more, in what can be read
+	// from its first argument: fsopen(2).
+	Logs
+	// Retries is for an op that is done again while the kernel says EAGAIN:
+	// openat2(2) of a path in a tree that somebody changes.
+	Retries
+)
+
+// An Op is one system call with its arguments. It belongs into one place of one
+// plan: the methods change it.
+type Op struct {
+	// Stage is the stage that asked for the op: "hk-mount".
+	Stage string
+	// Name is the system call's name in its manual page, and Number its number here.
+	Name   string
+	Number uintptr
+	// Args are the arguments, at most six.
+	Args []Arg
+	// Result is what the op gives, or nil.
+	Result *Result
+	// Tolerated are errnos that do not stop the plan, at most [MaxTolerated].
+	Tolerated []unix.Errno
+	// Want is the one return value that is success, if Exact is set.
+	Exact bool
+	Want  int64
+	Roles Role
+	// Closes is the descriptor that the op closes, or nil.
+	Closes *Result
+	// Cause is what asked for the op: [Op.For].
+	Cause string
+
+	hints []hint
+}
+
+// MaxTolerated is how many errnos of an op can be tolerated.
+const MaxTolerated = 8
+
+//go:noinline
+func call(name string, nr uintptr, args ...Arg) *Op {
+	return &Op{Name: name, Number: nr, Args: args}
+}
+
+// Is reports whether the op has a role.
+func (o *Op) Is(r Role) bool { return o.Roles&r != 0 }
+
+// Gives returns the op with its return value stored in r. If the op fails with
+// an errno that is tolerated, the value is -1.
+func (o *Op) Gives(r *Result) *Op {
+	o.Result = r
+	return o
+}
+
+// Tolerate returns the op with errnos that do not stop the plan: the state that
+// the op was to bring about is there, or the next op is an alternative to it.
+func (o *Op) Tolerate(errnos ...unix.Errno) *Op {
+	if len(errnos) > MaxTolerated {
+		panic("plan: too many tolerated errnos")
+	}
+	o.Tolerated = errnos
+	return o
+}
+
+// Tolerates reports whether the plan goes on when the op fails with e.
+func (o *Op) Tolerates(e unix.Errno) bool { return slices.Contains(o.Tolerated, e) }
+
+// Exactly returns the op with the one return value that is success, as for a
+// write that must not be short.
+func (o *Op) Exactly(n int) *Op {
+	o.Exact, o.Want = true, int64(n)
+	return o
+}
+
+// For returns the op with what asked for it, a flag with its value or a line of a
+// file, for an error to name. "" is nothing. It goes before [Plan.For].
+func (o *Op) For(cause string) *Op {
+	o.Cause = cause
+	return o
+}
+
+// Hint returns the op with a sentence for the user, for the case that it fails
+// with errno and that errno has one likely cause. 0 is for a result that is not
+// the wanted one.
+func (o *Op) Hint(errno unix.Errno, text string) *Op {
+	o.hints = append(o.hints, hint{errno, text})
+	return o
+}
+
+// A hint is what to say to a failure. Of several for one errno the last counts.
+type hint struct {
+	errno unix.Errno
+	text  string
+}
+
+// HintFor is what there is to say to a failure with errno, or "".
+func (o *Op) HintFor(errno unix.Errno) string {
+	text := ""
+	for _, h := range o.hints {
+		if h.errno == errno {
+			text = h.text
+		}
+	}
+	return text
+}

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Step is done by the supervisor while the child waits, or, where no clone was
+// made yet, by the calling thread at the same place.
+type Step struct {
+	Stage string
+	// Text says what is done, in the imperative, for --explain.
+	Text string
+	// Gives are the values that Do sets through [Context.Set].
+	Gives []*Result
+	// For is what asked for the step, a flag with its value; "" is [Plan.For].
+	For string
+	// Takes are descriptors that Do works with, by [Context.FD]. A child sends them
+	// along: to take them from it would need the right to attach to it.
+	Takes []*Result
+	// Do does the step. It changes nothing when it fails. It may be called by several
+	// threads at once, each time for another run.
+	Do func(Context) error
+}
+
+// A Context is where a step is done: a run of the plan, at that place.
+type Context interface {
+	// PID is the process in which the plan goes on, seen from the supervisor's
+	// PID namespace. Before a clone it is the calling process.
+	//
+	// Below an init or a joiner it may have ended, and another may have its number:
+	// a step uses Open, and asks CheckAlive where it can not.
+	PID() int
+	// CheckAlive is nil as long as the process is there, and so PID is its number.
+	CheckAlive() error
+	// Open opens a file of the process's directory in procfs, as "uid_map". It
+	// fails if the process is gone, and with EXDEV if something is mounted over the
+	// file.
+	Open(name string, flags int) (fd int, err error)
+	// Write writes a file of the process's directory in procfs with one call, as
+	// uid_map needs it. It fails as Open does.
+	Write(name, text string) error
+
+	// Result is what the op that gives r has returned; below 0 it is -errno, of an
+	// errno that the op tolerates. The op must come before the step.
+	Result(r *Result) int64
+	// FD is the descriptor that r, one of the step's Takes, is in this process. It
+	// is open until the step is done.
+	FD(r *Result) int
+	// Set gives a value to the ops that use r.
+	Set(r *Result, v uint64)
+	// Fill puts bytes into memory made by [Reserve], if an op uses that. It panics
+	// when they do not fit: the step checks that first.
+	Fill(b *Buffer, bytes []byte)
+
+	// Read is read(2) of what a helper writes to fd. It fails when the start is
+	// given up, and with os.ErrDeadlineExceeded at end; the zero time is no end.
+	Read(fd int, b []byte, end time.Time) (int, error)
+	// AtEnd has f called when the payload has ended, or when the plan fails. It
+	// panics before a clone, where nobody is left to call it.
+	AtEnd(f func())
+	// Watch has w told of what becomes of the child from now on. Preconditions: the
+	// plan has cloned, and the calling thread is the one that supervises.
+	Watch(w *Watcher)
+
+	// LeftOut tells that something was asked for only if possible, and is not
+	// there.
+	LeftOut(what string)
+	// Warn tells the user of something that is no failure.
+	Warn(stage, text string)
+}
+
+// A Watcher follows the child and what it starts by ptrace(2). A tracer learns of
+// stops by waiting, and of the child's end too, so the supervisor waits for
+// both and hands the stops on.
+type Watcher struct {
+	// Stage is the stage that has asked for it.
+	Stage string
+	// Stopped is told of a thread that has stopped. It lets it go on, or, in a
+	// group-stop, stay: then it returns true.
+	Stopped func(tid int, status unix.WaitStatus) (group bool)
+	// Ended is called once when nothing is left to follow, or when the
+	// supervisor is told not to wait for that. notes are warnings.
+	Ended func() (notes []string, err error)
+}

@@ -1,0 +1,155 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A stepContext is [plan.Context].
+type stepContext struct {
+	pid    int
+	layout *layout
+	// stage is that of the step, and fds what it takes from a child.
+	stage string
+	fds   map[*plan.Result]int
+	// sock is the supervisor's end of the socket to the child, or -1 before a clone.
+	sock int
+	// process is the child, or what is to be one; nil in a plan without a clone.
+	process *Process
+}
+
+// do does a step here.
+func (a *stepContext) do(step *plan.Step) error {
+	a.stage = step.Stage
+	if err := step.Do(a); err != nil {
+		return &plan.StepError{Stage: step.Stage, For: step.For, Err: err}
+	}
+	return nil
+}
+
+func (a *stepContext) PID() int { return a.pid }
+
+func (a *stepContext) Set(r *plan.Result, v uint64) { a.layout.set(r, v) }
+
+func (a *stepContext) Fill(b *plan.Buffer, bytes []byte) { a.layout.fill(b, bytes) }
+
+func (a *stepContext) Result(r *plan.Result) int64 {
+	for k := range a.layout.index {
+		if a.layout.op(k).Result == r {
+			return int64(a.layout.record(k).result)
+		}
+	}
+	panic("run: no op gives " + r.String())
+}
+
+func (a *stepContext) FD(r *plan.Result) int {
+	if fd, ok := a.fds[r]; ok {
+		return fd
+	}
+	return int(a.Result(r))
+}
+
+func (a *stepContext) LeftOut(what string) {
+	if tell := a.layout.attr.LeftOut; tell != nil {
+		tell(a.stage, what)
+	}
+}
+
+func (a *stepContext) Warn(stage, text string) {
+	if tell := a.layout.attr.Warn; tell != nil {
+		tell(stage, text)
+	}
+}
+
+func (a *stepContext) AtEnd(f func()) {
+	if a.process == nil {
+		panic("run: nobody is left at the end of a plan without a clone")
+	}
+	a.process.ends = append(a.process.ends, f)
+}
+
+func (a *stepContext) Watch(w *plan.Watcher) {
+	if a.process == nil || a.sock < 0 {
+		panic("run: there is no child to watch before the clone")
+	}
+	a.process.Watcher = w
+}
+
+func (a *stepContext) CheckAlive() error {
+	if a.sock < 0 {
+		return nil
+	}
+	// Only the process still has the other end. It waits, and so sends nothing.
+	_, _, err := unix.Recvfrom(a.sock, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err == unix.EAGAIN {
+		return nil
+	}
+	return fmt.Errorf("process %d: %w", a.pid, unix.ESRCH)
+}
+
+func (a *stepContext) Open(name string, flags int) (int, error) {
+	dir, err := a.dir()
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return -1, &os.PathError{Op: "openat2", Path: fmt.Sprintf("/proc/%d/%s", a.pid, name), Err: err}
+	}
+	return fd, nil
+}
+
+func (a *stepContext) Write(name, text string) error {
+	fd, err := a.Open(name, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// These files take a text whole or not at all.
+	if _, err := unix.Write(fd, []byte(text)); err != nil {
+		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", a.pid, name), Err: err}
+	}
+	return nil
+}
+
+// dir opens the process's directory in procfs. The descriptor is bound to the
+// process, not to its number.
+func (a *stepContext) dir() (int, error) {
+	proc, err := openDir(unix.AT_FDCWD, "/proc", "/proc")
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(proc)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(proc, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		return -1, fmt.Errorf("/proc is no procfs")
+	}
+	pid := strconv.Itoa(a.pid)
+	dir, err := openDir(proc, pid, "/proc/"+pid)
+	if err != nil {
+		return -1, err
+	}
+	// If it is there now, it was when the directory was opened.
+	if err := a.CheckAlive(); err != nil {
+		unix.Close(dir)
+		return -1, err
+	}
+	return dir, nil
+}
+
+func openDir(at int, name, path string) (int, error) {
+	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}

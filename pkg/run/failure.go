@@ -1,0 +1,58 @@
+package run
+
+import (
+	"strings"
+	"unsafe"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// failure makes the error for record k, whose result says why.
+func (l *layout) failure(k int) error {
+	op := l.op(k)
+	got := int64(l.record(k).result)
+	e := &plan.Error{Stage: op.Stage, Op: op.String(), Got: got, For: op.Cause}
+	if got >= 0 || got < -4095 {
+		e.Hint = op.HintFor(0)
+		return e
+	}
+	e.Errno = unix.Errno(-got)
+	e.Exec = op.Is(plan.Executes)
+	if op.Is(plan.Logs) {
+		e.Log = l.log()
+	}
+	if op.Is(plan.Executes) {
+		// As execvp(3): a file that was found but could not be executed says
+		// more than the names after it, at which there was none.
+		for j := k - 1; j >= 0 && l.op(j).Is(plan.Executes); j-- {
+			if r := int64(l.record(j).result); e.Errno == unix.ENOENT && r == -int64(unix.EACCES) {
+				e.Errno = unix.EACCES
+				e.Op = l.op(j).String()
+			}
+		}
+	}
+	e.Hint = op.HintFor(e.Errno)
+	if e.Hint == "" && e.Errno == unix.EOVERFLOW {
+		e.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
+	}
+	return e
+}
+
+// log is what was read of the kernel's messages. Each is a letter for how bad it
+// is, a space, the text and a newline; they may quote what a user has written.
+func (l *layout) log() string {
+	text := strings.Clone(unsafe.String((*byte)(l.head.log), min(l.head.logged, logSize)))
+	var messages []string
+	for message := range strings.SplitSeq(text, "\x00") {
+		message = strings.TrimSuffix(message, "\n")
+		if len(message) > 2 && message[1] == ' ' {
+			message = message[2:]
+		}
+		if message != "" {
+			messages = append(messages, plan.Visible(message))
+		}
+	}
+	return strings.Join(messages, "; ")
+}

@@ -1,0 +1,115 @@
+// Package run performs plans: [Exec] by the calling thread, which becomes the
+// payload, [Start] by a cloned child. A [Program] is a plan that is laid out once and
+// started many times.
+//
+// What a plan does is in package plan. This package makes no decisions: the only
+// calls of a run that no plan prints are those between the supervisor and its child.
+package run
+
+import (
+	"io"
+
+	"hk/pkg/plan"
+)
+
+// An Attr is what a run tells, and to whom. The zero value tells nothing.
+type Attr struct {
+	// Warn gets what steps find that is no failure.
+	Warn func(stage, text string)
+	// LeftOut gets what steps find missing of what was asked for only if possible.
+	LeftOut func(stage, what string)
+	// Failed is called by another thread if Exec fails where a filter may deny the
+	// thread that performs the plan what it takes to return: [plan.Plan.Mute]. It
+	// must not return. Without it Exec returns in any case.
+	Failed func(error)
+	// Interrupt can have a start given up; nil leaves it alone.
+	Interrupt *Interrupt
+	// Trace gets each op that Exec performs, with its result. What follows a filter
+	// that may forbid writing is written before, as what nobody sees. Of a child
+	// [Process.Trace] tells.
+	Trace io.Writer
+}
+
+// A Program is a plan that is laid out: it can be performed many times, by many
+// threads at once. The plan must not be changed meanwhile, and its steps are called by
+// all of them.
+type Program struct {
+	template *template
+	bytes    []byte
+}
+
+// Lay lays a plan out.
+func Lay(p *plan.Plan) *Program {
+	t := newTemplate(p)
+	r := &Program{t, make([]byte, t.size)}
+	t.fillIn(r.bytes)
+	r.bytes = r.bytes[:t.used]
+	return r
+}
+
+// Start is [Start] of the plan.
+func (r *Program) Start(attr Attr) (*Process, error) {
+	mustClone(r.template.plan, true)
+	l, err := r.lay(attr)
+	if err != nil {
+		return nil, err
+	}
+	return start(l)
+}
+
+// Exec is [Exec] of the plan.
+func (r *Program) Exec(attr Attr) error {
+	mustClone(r.template.plan, false)
+	l, err := r.lay(attr)
+	if err != nil {
+		return err
+	}
+	defer l.free()
+	return l.exec()
+}
+
+// lay makes a run.
+func (r *Program) lay(attr Attr) (*layout, error) {
+	arena, err := newArena(r.template.plan, r.template.size)
+	if err != nil {
+		return nil, err
+	}
+	copy(arena, r.bytes)
+	return r.template.start(arena, attr), nil
+}
+
+// Start performs the caller's ops of a plan and clones. The child goes on by itself
+// up to its first step. Preconditions: as for [Exec]; the thread must live as long as
+// the child, since it is the thread whose end a parent-death signal reports. Two
+// starts of one plan at a time take a [Program].
+func Start(p *plan.Plan, attr Attr) (*Process, error) {
+	mustClone(p, true)
+	l, err := lay(p, attr)
+	if err != nil {
+		return nil, err
+	}
+	return start(l)
+}
+
+// Exec performs a plan that has no clone in the calling thread, which becomes
+// the payload. It returns only when an op or a step fails; the process is then
+// in no state to do anything but report that and exit.
+//
+// Preconditions: the calling goroutine is locked to its thread. Namespaces,
+// credentials, Landlock domains and filters that the ops make are the thread's
+// until the last op, execve(2), makes it the only one.
+func Exec(p *plan.Plan, attr Attr) error {
+	mustClone(p, false)
+	l, err := lay(p, attr)
+	if err != nil {
+		return err
+	}
+	defer l.free()
+	return l.exec()
+}
+
+func mustClone(p *plan.Plan, clones bool) {
+	if p.Cloned() != clones {
+		panic("run: Start is for plans with a clone, Exec for those without")
+	}
+}

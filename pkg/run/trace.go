@@ -1,0 +1,103 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// Trace writes each op of the child that was done, and its result.
+func (c *Process) Trace(w io.Writer) {
+	var b strings.Builder
+	k, failed := 0, c.layout.head.failed != 0
+	for _, it := range c.layout.items {
+		if it.Step != nil {
+			writeStep(&b, it.Step)
+			continue
+		}
+		r := c.layout.record(k)
+		k++
+		switch {
+		case r.done != 0:
+			writeOp(&b, it, r)
+		case it.Op.Is(plan.Executes) && !failed:
+			// It has replaced the child: nobody is there to tell the result.
+			writeOp(&b, it, nil)
+			failed = true
+		}
+	}
+	io.WriteString(w, b.String())
+}
+
+// traced performs record k and writes it with its result. That of a program which
+// is executed nobody can write: it is written before, and if it fails that is too.
+func (l *layout) traced(k int, trace io.Writer) (done bool) {
+	it, r := l.items[l.index[k]], l.record(k)
+	if it.Op.Is(plan.Executes) {
+		writeOp(trace, it, nil)
+		done = perform(l.head, uintptr(k), uintptr(k+1))
+		writeResult(trace, it, r)
+		return done
+	}
+	if done = perform(l.head, uintptr(k), uintptr(k+1)); done {
+		writeOp(trace, it, r)
+	}
+	return done
+}
+
+// foretell writes what is left of the plan, before it is done, as it is explained:
+// which of several programs is executed is not known.
+func (l *layout) foretell(k int, trace io.Writer) {
+	for _, it := range l.items[l.index[k]:] {
+		if it.Step != nil {
+			writeStep(trace, it.Step)
+			continue
+		}
+		writeUnseen(trace, it)
+		if it.Op.Is(plan.Executes) && it.Op.Tolerated == nil {
+			return
+		}
+	}
+}
+
+// writeOp writes an op with its result, as strace does. r is nil if there is no
+// result to be had.
+func writeOp(w io.Writer, it plan.Item, r *record) {
+	result := ""
+	if r != nil {
+		result = r.text(it.Op)
+	}
+	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s%s", it.Op.Stage, it.Actor, it.Op, result))+"\n")
+}
+
+// writeResult writes the result of an op that was written before it was done.
+func writeResult(w io.Writer, it plan.Item, r *record) {
+	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s(...)%s", it.Op.Stage, it.Actor, it.Op.Name, r.text(it.Op)))+"\n")
+}
+
+// writeUnseen writes an op of which nothing can be told once it is done.
+func writeUnseen(w io.Writer, it plan.Item) {
+	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: not seen: %s", it.Op.Stage, it.Actor, it.Text()))+"\n")
+}
+
+func writeStep(w io.Writer, s *plan.Step) {
+	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s", s.Stage, plan.Supervisor, s.Text))+"\n")
+}
+
+// text is the result of an op.
+func (r *record) text(o *plan.Op) string {
+	n := int64(r.result)
+	text := fmt.Sprintf(" = %d", n)
+	if n < 0 && n >= -4095 {
+		e := unix.Errno(-n)
+		text = fmt.Sprintf(" = -1 %s (%v)", unix.ErrnoName(e), e)
+	}
+	if o.Result != nil {
+		text += " " + o.Result.String()
+	}
+	return text
+}
