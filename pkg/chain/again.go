@@ -94,7 +94,7 @@ func (t *tail) traces(links []Link) bool {
 			return false
 		}
 	}
-	return s.Cred.SetCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
+	return s.SetCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
 }
 
 // program is that of this process. Without a procfs it cannot be copied.

@@ -80,12 +80,12 @@ func fakeHost(uid uint32) *host.Host {
 			}
 			return "", unix.ENOENT
 		},
-		UserNS:      func() bool { return false },
-		MachineRoot: func() (uint32, bool) { return 0, true },
-		OwnNet:      func() bool { return false },
-		Mapped:      func() bool { return true },
-		NoSetgroups: func() bool { return false },
-		ExecGains:   func() bool { return true }, SuidDumpable: func() int { return 0 }, FilterByPrctl: func() bool { return false }, KeepsNoNewPrivs: func() bool { return false },
+		UserNS:       func() bool { return false },
+		MachineRoot:  func() (uint32, bool) { return 0, true },
+		OwnNet:       func() bool { return false },
+		Mapped:       func() bool { return true },
+		NoSetgroups:  func() bool { return false },
+		SuidDumpable: func() int { return 0 }, FilterByPrctl: func() bool { return false }, KeepsNoNewPrivs: func() bool { return false },
 		UIDMap: func(pid int) (string, error) {
 			switch pid {
 			case 42:

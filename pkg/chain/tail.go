@@ -70,8 +70,7 @@ func (t *tail) begin(links []Link) error {
 		return err
 	}
 	if t.Host.Handover.Ambient && !t.Next.Stage {
-		t.Add(plan.Capset(t.Cred.Permitted, t.Cred.Permitted, 0))
-		t.Cred.Ambient = 0
+		t.Capset(t.Cred.Permitted, t.Cred.Permitted, 0)
 	}
 	return nil
 }
@@ -119,9 +118,11 @@ func (t *tail) hand() {
 		Net:    t.NS.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
 		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0}
 	switch {
-	case t.Cred.SetCaps:
-	case made && !t.Cred.Root && !t.Cred.ChangedIDs:
-		t.Add(plan.KeepCaps(t.Cred.Permitted, t.Host.LastCap)...)
+	case t.SetCaps:
+	case made && !t.Cred.RootGains() && !t.ChangedIDs:
+		cred := t.Cred
+		t.MakeAmbient(cred.Permitted)
+		t.Cred = cred // the last stage drops them again: no payload has them
 		h.Ambient = true
 	case t.Host.Handover.Ambient:
 		h.Ambient = true

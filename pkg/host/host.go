@@ -31,8 +31,13 @@ type Host struct {
 	// the kernel sends when that ends, or 0.
 	Parent            int
 	ParentDeathSignal unix.Signal
-	// Bounding, Ambient and Permitted are the caller's capability sets.
-	Bounding, Ambient, Permitted uint64
+	// Permitted, Inheritable, Bounding and Ambient are the capability sets that this
+	// process has got by its execve(2), by which what is permitted is effective.
+	Permitted, Inheritable, Bounding, Ambient uint64
+	// Securebits are SECBIT_* of securebits(7), and NoNewPrivs is the no_new_privs
+	// attribute; 0 and false where that cannot be told.
+	Securebits uint32
+	NoNewPrivs bool
 	// DropsGroups is set if the caller has supplementary groups and may drop
 	// them.
 	DropsGroups bool
@@ -103,9 +108,6 @@ type Host struct {
 	// SuidDumpable is the sysctl fs.suid_dumpable, and so whether a process is
 	// dumpable after a change of its user ID: 0 and 2 say that it is not.
 	SuidDumpable func() int
-	// ExecGains reports whether execve(2) may give user ID 0 capabilities: the
-	// caller has neither the no_new_privs attribute nor SECBIT_NOROOT.
-	ExecGains func() bool
 	// Mapped reports whether the caller's user namespace has a uid map.
 	Mapped func() bool
 	// OwnNet reports whether the caller's network namespace is known not to be

@@ -64,11 +64,6 @@ func This() *Host {
 			}
 			return 0
 		},
-		ExecGains: func() bool {
-			set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-			bits, e := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
-			return err != nil || e != nil || set == 0 && bits&1 == 0
-		},
 		Mapped: func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" },
 	}
 	var given Handover
@@ -113,13 +108,15 @@ func (h *Host) rlimit(resource int) (soft, hard uint64) {
 	return r.Cur, r.Max
 }
 
+// AllCaps is every capability that the kernel knows, as bits.
+func (h *Host) AllCaps() uint64 { return ^uint64(0) >> (63 - h.LastCap) }
+
 func (h *Host) capabilities() {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	inheritable := uint64(0)
 	if unix.Capget(&head, &data[0]) == nil {
 		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
-		inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
+		h.Inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
 	}
 	for c := 0; c < 64; c++ {
 		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
@@ -129,9 +126,15 @@ func (h *Host) capabilities() {
 		h.LastCap = c
 		h.Bounding |= uint64(set&1) << c
 	}
+	if bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0); err == nil {
+		h.Securebits = uint32(bits)
+	}
+	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
+		h.NoNewPrivs = set != 0
+	}
 	// An ambient capability is a permitted and an inheritable one.
 	for c := 0; c <= h.LastCap; c++ {
-		if h.Permitted&inheritable>>c&1 == 0 {
+		if h.Permitted&h.Inheritable>>c&1 == 0 {
 			continue
 		}
 		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0); err == nil {

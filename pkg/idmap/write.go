@@ -41,7 +41,7 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 		return fmt.Errorf("--pid: the user namespace of process %d has its id maps already", m.PID)
 	}
 	both := caps(uid.cap, gid.cap)
-	privileged := s.Cred.Permitted&both == both
+	privileged := s.Cred.Effective&both == both
 	setgroups, err := m.setgroups(uid.single() && gid.single(), privileged, gid)
 	if err != nil {
 		return err

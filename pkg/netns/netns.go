@@ -38,7 +38,7 @@ func (n *Network) Plan(s *stage.State) error {
 		return errors.New("nothing is asked for: see hk-net(1)")
 	case !s.OwnNet():
 		return errors.New("this is the machine's network namespace, as far as can be told: hk-unshare --net comes first")
-	case s.Cred.Permitted>>unix.CAP_NET_ADMIN&1 == 0:
+	case !s.Cred.Has(unix.CAP_NET_ADMIN):
 		return errors.New("CAP_NET_ADMIN is needed: hk-net comes before hk-setuser, and an ordinary user needs hk-unshare --user")
 	}
 	if n.Loopback {

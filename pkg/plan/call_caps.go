@@ -54,16 +54,3 @@ func RaiseAmbient(c int) *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
 		Const("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
 }
-
-// KeepCaps lets a thread that holds the capabilities in set keep them when it
-// executes a program. last is the highest capability there is.
-func KeepCaps(set uint64, last int) []*Op {
-	set &= ^uint64(0) >> (63 - last)
-	ops := []*Op{Capset(set, set, set)}
-	for c := 0; c <= last; c++ {
-		if set>>c&1 != 0 {
-			ops = append(ops, RaiseAmbient(c))
-		}
-	}
-	return ops
-}

@@ -78,7 +78,7 @@ func (f *Filter) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if !f.AllowNewPrivs && !s.Cred.NoNewPrivs {
+	if !f.AllowNewPrivs && !s.NoNewPrivs {
 		s.SetNoNewPrivs()
 	}
 	s.Note(fl.notes...)

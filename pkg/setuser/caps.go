@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hk/pkg/plan"
+	"hk/pkg/stage"
 )
 
 // ParseCaps reads none, all, or a list of words of which each is none, all,
@@ -53,15 +54,12 @@ func parseCap(name string, last int) (int, error) {
 	return 0, fmt.Errorf("unknown capability %q", name)
 }
 
-// secbitNoRoot is SECBIT_NOROOT: execve(2) gives user ID 0 nothing.
-const secbitNoRoot = 1 << 0
-
 var securebits = []struct {
 	name string
 	bit  uint32
 }{
-	{"noroot", secbitNoRoot}, {"noroot-locked", 1 << 1},
-	{"no-setuid-fixup", 1 << 2}, {"no-setuid-fixup-locked", 1 << 3},
+	{"noroot", stage.SecbitNoRoot}, {"noroot-locked", 1 << 1},
+	{"no-setuid-fixup", stage.SecbitNoSetuidFixup}, {"no-setuid-fixup-locked", 1 << 3},
 	{"keep-caps-locked", 1 << 5},
 	{"no-cap-ambient-raise", 1 << 6}, {"no-cap-ambient-raise-locked", 1 << 7},
 }

@@ -47,7 +47,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	var caps *uint64
 	if c.Caps != "" {
-		set, err := ParseCaps(c.Caps, s.Cred.Permitted&(^uint64(0)>>(63-s.Host.LastCap)), s.Host.LastCap)
+		set, err := ParseCaps(c.Caps, s.Cred.Permitted, s.Host.LastCap)
 		if err != nil {
 			return fmt.Errorf("--caps: %w", err)
 		}
@@ -72,13 +72,10 @@ func (c *Credentials) Plan(s *stage.State) error {
 	if bits != 0 {
 		s.For("--securebits " + c.Securebits)
 		planSecurebits(s, bits, caps, c.User != nil)
-		if bits&secbitNoRoot != 0 {
-			s.Cred.Root = false
-		}
 	}
 	if caps != nil {
 		s.For("--caps " + c.Caps)
-		planCaps(s, *caps)
+		s.MakeAmbient(*caps)
 	}
 	if c.NoNewPrivs {
 		s.For("--no-new-privs")
@@ -89,8 +86,8 @@ func (c *Credentials) Plan(s *stage.State) error {
 		s.Add(plan.Umask(plan.Octal(*c.Umask)))
 	}
 	s.For("")
-	s.Cred.ChangedIDs = s.Cred.ChangedIDs || ids
-	s.Cred.SetCaps = s.Cred.SetCaps || caps != nil
+	s.ChangedIDs = s.ChangedIDs || ids
+	s.SetCaps = s.SetCaps || caps != nil
 	if ids || caps != nil {
 		s.DieWithSupervisor()
 	}
@@ -113,20 +110,9 @@ func (c *Credentials) idsFlag() string {
 func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 	for cap := 0; cap <= s.Host.LastCap; cap++ {
 		if keep>>cap&1 == 0 {
-			s.Add(plan.DropBounding(cap))
+			s.DropBounding(cap)
 		}
 	}
-}
-
-// planCaps makes permitted, effective, inheritable and ambient the same set.
-func planCaps(s *stage.State, set uint64) {
-	s.Add(plan.Capset(set, set, set))
-	for cap := 0; cap <= s.Host.LastCap; cap++ {
-		if set>>cap&1 != 0 {
-			s.Add(plan.RaiseAmbient(cap))
-		}
-	}
-	s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = set, s.Cred.Bounding&set, set
 }
 
 // planSecurebits sets the bits after the ids have changed, for which they must
@@ -137,12 +123,13 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 		if caps != nil {
 			hold |= *caps
 		}
-		s.Add(plan.Capset(hold, hold, 0))
+		s.Capset(hold, hold, 0)
 	}
 	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Value(uint64(bits), securebitsText)).
 		Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
+	s.Cred = s.Cred.SetSecurebits(bits)
 	if changed && !s.Cred.Root && caps == nil {
-		s.Add(plan.Capset(0, 0, 0))
+		s.Capset(0, 0, 0)
 	}
 }
 
@@ -178,21 +165,20 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		return false, err
 	}
 	if keepCaps {
-		s.Add(plan.Prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, plan.Int(1)))
+		s.KeepCaps()
 	}
 	s.Add(setgroups...)
-	s.Add(plan.Setresgid(gid), plan.Setresuid(uid))
+	s.Add(plan.Setresgid(gid))
+	s.Setresuid(uid, c.User.isRoot())
 	if s.Host.SuidDumpable() == 1 {
 		if !s.Plan.Cloned() {
 			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, and so the new user could attach to a process whose other threads are still the caller: set it to 0 or 2, or have a supervisor, as hk-unshare --setsid has")
 		}
 		s.Add(plan.Dumpable(false))
 	}
-	s.Cred.Root, s.Cred.ChangedUser = c.User.isRoot(), true
 	if !s.Cred.Root && !keepCaps {
 		// The kernel does that only for who leaves user ID 0.
-		s.Add(plan.Capset(0, 0, 0))
-		s.Cred.Permitted, s.Cred.Ambient = 0, 0
+		s.Capset(0, 0, 0)
 	}
 	return true, nil
 }

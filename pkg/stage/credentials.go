@@ -1,59 +1,173 @@
 package stage
 
-import "hk/pkg/plan"
+import (
+	"hk/pkg/host"
+	"hk/pkg/plan"
 
-// AllCaps is every capability, as bits, that this source knows or will know.
-const AllCaps = ^uint64(0)
+	"golang.org/x/sys/unix"
+)
 
-// Credentials are those of the thread that performs the plan: capabilities(7). Sets
-// are bits by capability number.
+// Credentials are those of the thread that performs the plan, as capabilities(7) has
+// them. Sets are bits by capability number. What system calls make of them is in the
+// methods, each of which returns what is there after a call that has not failed.
 type Credentials struct {
-	// Root is set if the payload will have user ID 0, to which execve(2) gives
-	// capabilities.
+	// Root is set if the user IDs of the thread, real, effective and saved, are 0 in
+	// its user namespace.
 	Root bool
-	// Permitted are the capabilities that the thread has while it performs the plan.
-	Permitted uint64
-	// Bounding are the capabilities that a payload with user ID 0 will have.
-	Bounding uint64
-	// Ambient are the capabilities that another payload will have.
-	Ambient uint64
-	// NoNewPrivs is set once the no_new_privs attribute is.
-	NoNewPrivs bool
 
-	// ChangedIDs is set once an op has changed user, group or supplementary ids,
-	// ChangedUser once one has changed the user ID, and SetCaps once one has set the
-	// capability sets.
-	ChangedIDs, ChangedUser, SetCaps bool
+	Permitted, Effective, Inheritable, Bounding, Ambient uint64
+
+	// Securebits are SECBIT_* of securebits(7).
+	Securebits uint32
+	// NoNewPrivs is the no_new_privs attribute.
+	NoNewPrivs bool
 }
 
-// PayloadCaps is what the payload will be able to hold, at the most.
-func (s *State) PayloadCaps() uint64 {
-	if s.Cred.Root {
-		return s.Cred.Bounding
+// Securebits of linux/securebits.h that the transitions depend on.
+const (
+	SecbitNoRoot        = 1 << 0
+	SecbitNoSetuidFixup = 1 << 2
+	SecbitKeepCaps      = 1 << 4
+)
+
+// credentialsOf are those of the caller.
+func credentialsOf(h *host.Host) Credentials {
+	all := h.AllCaps()
+	return Credentials{
+		Root:      h.UID == 0 && !h.Handover.Unmapped,
+		Permitted: h.Permitted & all, Effective: h.Permitted & all, Inheritable: h.Inheritable & all,
+		Bounding: h.Bounding & all, Ambient: h.Ambient & all,
+		Securebits: h.Securebits, NoNewPrivs: h.NoNewPrivs,
 	}
-	return s.Cred.Ambient
+}
+
+// Has reports whether a capability is effective.
+func (c Credentials) Has(capability int) bool { return c.Effective>>capability&1 != 0 }
+
+// RootGains reports whether execve(2) gives capabilities to user ID 0, and that is the
+// thread's.
+func (c Credentials) RootGains() bool { return c.Root && c.Securebits&SecbitNoRoot == 0 }
+
+// Execve is execve(2) of a program that is neither set-user-ID nor has file
+// capabilities.
+func (c Credentials) Execve() Credentials {
+	permitted, effective := c.Ambient, c.Ambient
+	if c.RootGains() {
+		permitted = c.Bounding | c.Inheritable | c.Ambient
+		if c.NoNewPrivs {
+			permitted &= c.Permitted
+		}
+		effective = permitted
+	}
+	c.Permitted, c.Effective = permitted, effective
+	c.Securebits &^= SecbitKeepCaps
+	return c
+}
+
+// Setresuid is setresuid(2) to one user ID in all three places; root says that it is 0.
+func (c Credentials) Setresuid(root bool) Credentials {
+	was := c.Root
+	c.Root = root
+	switch {
+	case was == root || c.Securebits&SecbitNoSetuidFixup != 0:
+	case root:
+		c.Effective = c.Permitted
+	default:
+		c.Effective, c.Ambient = 0, 0
+		if c.Securebits&SecbitKeepCaps == 0 {
+			c.Permitted = 0
+		}
+	}
+	return c
+}
+
+// Capset is capset(2). Preconditions: permitted is part of what is permitted, effective
+// of that, and inheritable of the permitted and inheritable sets.
+func (c Credentials) Capset(effective, permitted, inheritable uint64) Credentials {
+	c.Effective, c.Permitted, c.Inheritable = effective, permitted, inheritable
+	c.Ambient &= permitted & inheritable
+	return c
+}
+
+// DropBounding is PR_CAPBSET_DROP of prctl(2). What is held stays so until execve(2).
+// Preconditions: CAP_SETPCAP is effective.
+func (c Credentials) DropBounding(capability int) Credentials {
+	c.Bounding &^= 1 << capability
+	return c
+}
+
+// RaiseAmbient is PR_CAP_AMBIENT_RAISE of prctl(2), for each capability of a set.
+// Preconditions: they are permitted and inheritable.
+func (c Credentials) RaiseAmbient(set uint64) Credentials {
+	c.Ambient |= set
+	return c
+}
+
+// SetSecurebits is PR_SET_SECUREBITS of prctl(2). Preconditions: CAP_SETPCAP is
+// effective.
+func (c Credentials) SetSecurebits(bits uint32) Credentials {
+	c.Securebits = bits
+	return c
+}
+
+// EnterUserNS is clone(2), unshare(2) or setns(2) into another user namespace. all is
+// every capability that the kernel knows. Root is not set: whether user ID 0 is the
+// thread's there, a map says.
+func (c Credentials) EnterUserNS(all uint64) Credentials {
+	return Credentials{Permitted: all, Effective: all, Bounding: all, NoNewPrivs: c.NoNewPrivs}
+}
+
+// PayloadCaps is what the payload will be able to hold, at the most, if no later stage
+// takes more.
+func (s *State) PayloadCaps() uint64 { return s.Cred.Execve().Permitted }
+
+// Gains are the capabilities that the payload gets by execve(2) and the process
+// before does not hold.
+func (s *State) Gains() uint64 { return s.Cred.Execve().Permitted &^ s.Cred.Permitted }
+
+// Capset appends capset(2).
+func (s *State) Capset(effective, permitted, inheritable uint64) {
+	s.Add(plan.Capset(effective, permitted, inheritable))
+	s.Cred = s.Cred.Capset(effective, permitted, inheritable)
+}
+
+// DropBounding appends what takes a capability out of the bounding set.
+func (s *State) DropBounding(capability int) {
+	s.Add(plan.DropBounding(capability))
+	s.Cred = s.Cred.DropBounding(capability)
+}
+
+// MakeAmbient appends what has the thread hold a set, and keep it when it executes a
+// program. Preconditions: the set is permitted.
+func (s *State) MakeAmbient(set uint64) {
+	s.Capset(set, set, set)
+	for c := range s.Host.LastCap + 1 {
+		if set>>c&1 != 0 {
+			s.Add(plan.RaiseAmbient(c))
+		}
+	}
+	s.Cred = s.Cred.RaiseAmbient(set)
+}
+
+// KeepCaps appends what keeps the permitted set over a change of the user ID.
+func (s *State) KeepCaps() {
+	s.Add(plan.Prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, plan.Int(1)))
+	s.Cred = s.Cred.SetSecurebits(s.Cred.Securebits | SecbitKeepCaps)
+}
+
+// Setresuid appends setresuid(2); root says that the user ID is 0.
+func (s *State) Setresuid(uid plan.Arg, root bool) {
+	s.Add(plan.Setresuid(uid))
+	s.Cred = s.Cred.Setresuid(root)
+	s.ChangedIDs, s.ChangedUser = true, true
 }
 
 // SetNoNewPrivs appends what sets the no_new_privs attribute, unless that was done
 // and a filter may deny it now.
 func (s *State) SetNoNewPrivs() {
-	if s.Cred.NoNewPrivs && len(s.Filters) > 0 || s.Host.KeepsNoNewPrivs() {
-		s.Cred.NoNewPrivs = true
-		return
+	done := s.NoNewPrivs && len(s.Filters) > 0 || s.Host.KeepsNoNewPrivs()
+	s.NoNewPrivs, s.Cred.NoNewPrivs = true, true
+	if !done {
+		s.Add(plan.NoNewPrivs())
 	}
-	s.Cred.NoNewPrivs = true
-	s.Add(plan.NoNewPrivs())
-}
-
-// Gains are the capabilities that the payload gets by execve(2) and the process
-// before does not hold.
-func (s *State) Gains() uint64 {
-	if !s.Cred.Root || s.Cred.NoNewPrivs {
-		return 0
-	}
-	gains := s.Cred.Bounding &^ s.Cred.Permitted & (^uint64(0) >> (63 - s.Host.LastCap))
-	if gains != 0 && !s.Host.ExecGains() {
-		return 0
-	}
-	return gains
 }

@@ -27,23 +27,21 @@ func (s *State) NotDumpable() {
 // and after what joins a user namespace.
 func (s *State) ShieldSupervisor() {
 	const trace = uint64(1) << unix.CAP_SYS_PTRACE
-	if s.Child.MayTrace || !s.Plan.Cloned() || (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0 || (s.Cred.Bounding|s.Cred.Permitted)&trace == 0 {
+	if s.Child.MayTrace || !s.Plan.Cloned() || (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0 || (s.Cred.Bounding|s.Cred.Permitted|s.Cred.Inheritable)&trace == 0 {
 		return
 	}
+	left, ambient := s.Cred.Permitted&^trace, s.Cred.Ambient&^trace
 	switch {
 	case s.Cred.Bounding&trace == 0:
-	case s.Cred.Permitted>>unix.CAP_SETPCAP&1 != 0:
-		s.Add(plan.DropBounding(unix.CAP_SYS_PTRACE))
-		s.Cred.Bounding &^= trace
-	case s.Cred.Root && !s.Cred.NoNewPrivs && s.Host.ExecGains():
+	case s.Cred.Has(unix.CAP_SETPCAP):
+		s.DropBounding(unix.CAP_SYS_PTRACE)
+	case s.Cred.Capset(left, left, ambient).Execve().Permitted&trace != 0:
 		// Without CAP_SETPCAP only this keeps execve(2) from giving it back.
 		s.SetNoNewPrivs()
 		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps CAP_SYS_PTRACE, and so the supervisor, from the payload")
 	}
-	if s.Cred.Permitted&trace != 0 {
-		s.Cred.Permitted, s.Cred.Ambient = s.Cred.Permitted&^trace, s.Cred.Ambient&^trace
-		left := s.Cred.Permitted & (^uint64(0) >> (63 - s.Host.LastCap))
-		s.Add(plan.Capset(left, left, s.Cred.Ambient))
+	if (s.Cred.Permitted|s.Cred.Inheritable)&trace != 0 {
+		s.Capset(left, left, ambient)
 	}
 }
 

@@ -21,7 +21,7 @@ func (s *State) MachineRoot() bool {
 		return true
 	case root == host.NoID:
 		return false
-	case !entered || s.Host.UID == root && !s.Cred.ChangedUser || s.NS.MapsUser == nil:
+	case !entered || s.Host.UID == root && !s.ChangedUser || s.NS.MapsUser == nil:
 		return true
 	}
 	return s.NS.MapsUser(root)

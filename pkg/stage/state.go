@@ -26,6 +26,13 @@ type State struct {
 	Next   Next
 	Report Report
 
+	// ChangedIDs is set once an op has changed user, group or supplementary ids,
+	// ChangedUser once one has changed the user ID, and SetCaps once a stage has set
+	// the capability sets, which are to be so for the payload.
+	ChangedIDs, ChangedUser, SetCaps bool
+	// NoNewPrivs is set once an op has set the no_new_privs attribute.
+	NoNewPrivs bool
+
 	// Filters are the seccomp filters that are loaded so far.
 	Filters [][]unix.SockFilter
 	// Unheard is set once a filter may stop what a stage that is executed after it
@@ -54,8 +61,7 @@ type check struct {
 
 // NewState returns the state before the first stage.
 func NewState(h *host.Host) *State {
-	s := &State{Plan: plan.New(), Host: h, Cred: Credentials{Root: h.UID == 0 && !h.Handover.Unmapped,
-		Permitted: h.Permitted, Bounding: h.Bounding, Ambient: h.Ambient}}
+	s := &State{Plan: plan.New(), Host: h, Cred: credentialsOf(h)}
 	s.Next.FD = -1
 	s.Child.Attach = func() error { return nil }
 	s.dies, s.parent = h.ParentDeathSignal, h.Parent

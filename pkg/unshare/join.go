@@ -251,7 +251,7 @@ func (all *joining) enter(s *stage.State) error {
 			ordered = append(ordered, m)
 		}
 	}
-	if s.Cred.Permitted>>unix.CAP_SYS_ADMIN&1 != 0 {
+	if s.Cred.Has(unix.CAP_SYS_ADMIN) {
 		ordered = append(ordered, user...)
 	} else {
 		ordered = append(user, ordered...)
@@ -295,8 +295,8 @@ func (n *Namespaces) note(s *stage.State) error {
 	if flags&unix.CLONE_NEWUSER == 0 {
 		return nil
 	}
-	s.NS.Mapped, s.Cred.Root, s.NS.MapsUser = true, false, nil
-	s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = stage.AllCaps, stage.AllCaps, 0
+	s.NS.Mapped, s.NS.MapsUser = true, nil
+	s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	for _, j := range n.Join {
 		if j.Namespaces&unix.CLONE_NEWUSER == 0 || strings.Contains(j.Target, "/") {
 			continue

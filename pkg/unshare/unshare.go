@@ -168,8 +168,8 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.ShieldSupervisor()
 	}
 	if f&unix.CLONE_NEWUSER != 0 {
-		s.NS.Mapped, s.Cred.Root = false, false
-		s.Cred.Permitted, s.Cred.Bounding, s.Cred.Ambient = stage.AllCaps, stage.AllCaps, 0
+		s.NS.Mapped = false
+		s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	}
 	n.planWithin(s)
 	if proc != nil {
@@ -269,8 +269,7 @@ func (n *Namespaces) planLast(s *stage.State) error {
 	}
 	if n.KeepCaps {
 		s.For("--keep-caps")
-		s.Add(plan.KeepCaps(s.Cred.Permitted, s.Host.LastCap)...)
-		s.Cred.Ambient = s.Cred.Permitted
+		s.MakeAmbient(s.Cred.Permitted)
 	}
 	if n.CloseFDs {
 		s.For("--close-fds")
@@ -354,10 +353,10 @@ func planNoNested(s *stage.State) error {
 		return err
 	}
 	s.ProcWrite(proc, "sys/user/max_user_namespaces", "0", "")
-	const raise = uint64(1) << unix.CAP_SYS_RESOURCE
-	s.Cred.Permitted, s.Cred.Bounding = s.Cred.Permitted&^raise, s.Cred.Bounding&^raise
-	left := s.Cred.Permitted & (^uint64(0) >> (63 - s.Host.LastCap))
-	s.Add(plan.Close(proc), plan.DropBounding(unix.CAP_SYS_RESOURCE), plan.Capset(left, left, 0))
+	s.Add(plan.Close(proc))
+	s.DropBounding(unix.CAP_SYS_RESOURCE)
+	left := s.Cred.Permitted &^ (1 << unix.CAP_SYS_RESOURCE)
+	s.Capset(left, left, 0)
 	return nil
 }
 
