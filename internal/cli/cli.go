@@ -187,20 +187,11 @@ func supervise(name string, state *stage.State, attr run.Attr, verbose bool, sta
 		return failed(name, state.Host.Handover.Supervisor, status, err)
 	}
 	status.write(event{Event: "started", PID: child.Payload})
-	ended, err := above.Wait(attr.Warn)
-	child.End()
+	end, err := above.Wait()
 	if err != nil {
 		return report(name, status, err)
 	}
-	if child.Watcher != nil {
-		notes, err := child.Watcher.Ended()
-		for _, n := range notes {
-			attr.Warn(child.Watcher.Stage, n)
-		}
-		if err != nil {
-			return report(name, status, err)
-		}
-	}
+	ended := end.Status
 	if p.MayKill != "" && ended.Signaled() && ended.Signal() == unix.SIGSYS {
 		attr.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
 	}
@@ -212,7 +203,7 @@ func supervise(name string, state *stage.State, attr run.Attr, verbose bool, sta
 // failed is report for a start, which a signal may have ended: then so ends the
 // process.
 func failed(name string, above int, status *status, err error) int {
-	var ended *run.Ended
+	var ended *run.Interrupted
 	if !errors.As(err, &ended) {
 		return report(name, status, err)
 	}

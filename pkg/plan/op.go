@@ -70,6 +70,8 @@ type Op struct {
 	Roles Role
 	// Closes is the descriptor that the op closes, or nil.
 	Closes *Result
+	// Asks is the step that the supervisor is told to do, or nil.
+	Asks *Step
 	// Cause is what asked for the op: [Op.For].
 	Cause string
 

@@ -188,7 +188,7 @@ func (p *Plan) AddStep(step Step) {
 		p.items = append(p.items, it)
 		return
 	}
-	p.send(step.Stage, step.Takes...)
+	p.send(step.Stage, &step)
 	p.items = append(p.items, it)
 	p.Add(step.Stage, Read(p.sockets.Supervisor, 1).Exactly(1))
 }
@@ -249,7 +249,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.Add(stage, Chdir("/"))
 	p.fork(stage, p.cloneOp(0))
 	p.Add(stage, Fchdir(cwd), Close(cwd))
-	p.send(stage)
+	p.send(stage, nil)
 }
 
 // CloneJoiner appends the clone of a process that enters namespaces of others:
@@ -265,7 +265,7 @@ func (p *Plan) CloneChild(stage string, flags uint64) {
 	p.pid1 = flags&unix.CLONE_NEWPID != 0
 	p.fork(stage, p.cloneOp(flags).
 		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone"))
-	p.send(stage)
+	p.send(stage, nil)
 }
 
 func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
@@ -315,12 +315,14 @@ func (p *Plan) KeepSupervisor(stage string, fd int) {
 
 // send appends the op that tells the supervisor that the child is there. It
 // also tells who the child is, which with an init only the kernel knows.
-func (p *Plan) send(stage string, fds ...*Result) {
+// If there is a step the supervisor does that then.
+func (p *Plan) send(stage string, step *Step) {
 	op := Sendto(p.sockets.Supervisor)
-	if len(fds) > 0 {
-		op = SendFDs(p.sockets.Supervisor, fds...)
+	if step != nil && len(step.Takes) > 0 {
+		op = SendFDs(p.sockets.Supervisor, step.Takes...)
 	}
 	op.Roles |= Tells
+	op.Asks = step
 	p.Add(stage, op)
 }
 

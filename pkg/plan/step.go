@@ -71,16 +71,32 @@ type Context interface {
 	Warn(stage, text string)
 }
 
-// A Watcher follows the child and what it starts by ptrace(2). A tracer learns of
-// stops by waiting, and of the child's end too, so the supervisor waits for
-// both and hands the stops on.
+// A Watcher is told of what becomes of the child, by the thread that supervises.
+// Each of its functions may be nil.
 type Watcher struct {
 	// Stage is the stage that has asked for it.
 	Stage string
-	// Stopped is told of a thread that has stopped. It lets it go on, or, in a
-	// group-stop, stay: then it returns true.
+	// Stopped makes it a tracer, of which a process has one: it follows the child and
+	// what that starts by ptrace(2), and is told of a thread that has stopped. It lets
+	// it go on, or, in a group-stop, stay: then it returns true. A tracer learns of
+	// stops by waiting, and of the child's end too, so the supervisor waits for both.
+	// The payload of a child that is traced has ended when all that it has started
+	// has, or when a signal says not to wait for that.
 	Stopped func(tid int, status unix.WaitStatus) (group bool)
-	// Ended is called once when nothing is left to follow, or when the
-	// supervisor is told not to wait for that. notes are warnings.
-	Ended func() (notes []string, err error)
+	// Due is called once when Deadline has come and the payload has not ended. signal
+	// sends the payload a signal; by SIGKILL the process that was cloned ends, and with
+	// it a new PID namespace.
+	Deadline time.Time
+	Due      func(signal func(unix.Signal))
+	// Ended is called once the payload has ended and nothing is left to follow. notes
+	// are warnings.
+	Ended func(End) (notes []string, err error)
+}
+
+// An End is how a payload has ended.
+type End struct {
+	Status unix.WaitStatus
+	// Rusage is what the payload has used with what it has waited for; below an init
+	// or a joiner with those: getrusage(2), RUSAGE_CHILDREN.
+	Rusage unix.Rusage
 }

@@ -77,7 +77,10 @@ func (a *stepContext) Watch(w *plan.Watcher) {
 	if a.process == nil || a.sock < 0 {
 		panic("run: there is no child to watch before the clone")
 	}
-	a.process.Watcher = w
+	if w.Stopped != nil && a.process.tracer() != nil {
+		panic("run: a process has one tracer")
+	}
+	a.process.Watchers = append(a.process.Watchers, w)
 }
 
 func (a *stepContext) CheckAlive() error {

@@ -1,9 +1,10 @@
 package run
 
 import (
-	"fmt"
 	"slices"
 	"time"
+
+	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,9 +24,8 @@ const (
 // A following is what the supervisor knows of a payload that it follows, and of
 // what that has started.
 type following struct {
-	// left is when the payload ended, with status.
-	left   time.Time
-	status unix.WaitStatus
+	// left is when the payload ended.
+	left time.Time
 	// told is set once it was said what is being waited for, and leave once a
 	// signal has said not to.
 	told, leave bool
@@ -35,42 +35,14 @@ type following struct {
 	due bool
 }
 
-// follow is Wait for a payload that is followed: it returns when all that was
-// followed has ended.
-func (s *Supervisor) follow(warn func(stage, text string)) (unix.WaitStatus, error) {
-	for {
-		more, err := s.stops()
-		if err == unix.ECHILD || s.leave {
-			return s.status, nil
-		}
-		if err != nil {
-			return 0, fmt.Errorf("wait4: %w", err)
-		}
-		timeout := -1
-		switch {
-		case more:
-			timeout = 0
-		case s.left.IsZero() || s.told:
-		case time.Since(s.left) < tellAfter:
-			timeout = int(tellAfter / time.Millisecond)
-		default:
-			s.told = true
-			warn(s.Process.Watcher.Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
-		}
-		if err := s.await(timeout); err != nil {
-			return 0, err
-		}
-		s.handleAll()
-	}
-}
-
 // stops looks at what has stopped or ended, without waiting. more says that
 // there may be more of it.
 func (s *Supervisor) stops() (more bool, err error) {
 	turns := 0
 	for range burst {
 		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, nil)
+		var usage unix.Rusage
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, &usage)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
@@ -88,10 +60,10 @@ func (s *Supervisor) stops() (more bool, err error) {
 			s.due = !slices.ContainsFunc(s.list, s.wakes) && s.stop()
 			return true, nil
 		case !status.Stopped():
-			s.ended(pid, status)
+			s.ended(pid, plan.End{Status: status, Rusage: usage})
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
 			s.due = true // what stands between is not followed any more
-		case s.Process.Watcher.Stopped(pid, status):
+		case s.tracer().Stopped(pid, status):
 			// The threads of a process stop all together. Of a payload that is no
 			// child of ours nobody tells us if it is not followed.
 			s.due = s.due || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()
@@ -102,7 +74,7 @@ func (s *Supervisor) stops() (more bool, err error) {
 	return true, nil
 }
 
-func (s *Supervisor) ended(pid int, status unix.WaitStatus) {
+func (s *Supervisor) ended(pid int, end plan.End) {
 	switch {
 	case !s.left.IsZero():
 		return // another one may have its number by now
@@ -110,7 +82,8 @@ func (s *Supervisor) ended(pid int, status unix.WaitStatus) {
 	case pid != s.Payload || !s.Direct():
 		return
 	}
-	s.status, s.left = s.end(status), time.Now()
+	s.end(end)
+	s.left = time.Now()
 	// What was started for the payload is a child of ours too, and is not waited
 	// for.
 	s.End()

@@ -69,7 +69,7 @@ func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 func (c *Process) receive() (message, error) {
 	for {
 		timeout := -1
-		if c.Watcher != nil {
+		if c.tracer() != nil {
 			timeout = patience
 		}
 		readable, err := c.layout.attr.Interrupt.wait(c.sock, timeout)
@@ -81,7 +81,7 @@ func (c *Process) receive() (message, error) {
 			return message{}, err
 		case readable:
 			return receive(c.sock)
-		case c.Watcher != nil:
+		case c.tracer() != nil:
 			c.stops()
 		}
 	}
@@ -101,7 +101,7 @@ func (c *Process) hungUp(most time.Duration) bool {
 		if c.Direct() || !c.atExec() || time.Now().After(end) {
 			return false
 		}
-		if c.Watcher != nil {
+		if c.tracer() != nil {
 			c.stops()
 		}
 	}

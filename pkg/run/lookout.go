@@ -36,7 +36,7 @@ func (s *Supervisor) lookout() *lookout {
 	}
 	defer unix.Close(stat)
 	w := &lookout{self: uintptr(os.Getpid()), stat: uintptr(stat), pause: unix.Timespec{Nsec: 50e6},
-		follow: s.Process.Watcher != nil}
+		follow: s.tracer() != nil}
 	if w.follow {
 		defer w.closeThreads()
 		if !w.openThreads() {

@@ -89,7 +89,7 @@ func (s *Supervisor) spared(sig unix.Signal) bool {
 // act does the default action of a signal to the payload.
 func (s *Supervisor) act(sig unix.Signal) {
 	switch {
-	case isStop(sig) && s.Process.Watcher != nil:
+	case isStop(sig) && s.tracer() != nil:
 		// It stops only if its tracer, we, lets it.
 		s.sendGroup(unix.SIGSTOP)
 		s.stopping = true
@@ -107,12 +107,12 @@ func (s *Supervisor) act(sig unix.Signal) {
 // timeout is in milliseconds, and -1 for ever.
 func (s *Supervisor) await(timeout int) error {
 	if s.doubtful == 0 {
-		return s.wait(timeout, s.rest.told)
+		return s.wait(timeout, s.rest.told, s.leader())
 	}
 	if pause := int(s.pause / time.Millisecond); timeout < 0 || timeout > pause {
 		timeout = pause
 	}
-	err := s.wait(timeout, s.rest.told)
+	err := s.wait(timeout, s.rest.told, s.leader())
 	s.settle()
 	s.pause = min(2*s.pause, time.Second)
 	return err

@@ -55,9 +55,9 @@ func passing(s *Supervisor, info siginfo, session bool) error {
 	}
 	s.handle(info)
 	s.send(unix.SIGSYS)
-	status, err := s.Wait(nil)
-	if err == nil && status != 0 {
-		err = fmt.Errorf("status %#x", status)
+	end, err := s.Wait()
+	if err == nil && end.Status != 0 {
+		err = fmt.Errorf("status %#x", end.Status)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"os"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -20,8 +21,8 @@ type Process struct {
 	// Payload is the payload's PID, seen from here. It is PID if that process
 	// is the payload.
 	Payload int
-	// Watcher is what follows the child, or nil.
-	Watcher *plan.Watcher
+	// Watchers are told of what becomes of the child: [plan.Context.Watch].
+	Watchers []*plan.Watcher
 
 	layout *layout
 	sock   int
@@ -66,6 +67,46 @@ func (t *template) callerCloses(r *plan.Result) bool {
 	return false
 }
 
+// Signal sends the payload a signal. With SIGKILL what was cloned for it ends too: an
+// init, a joiner, and with it a new PID namespace. It is os.ErrProcessDone if that has
+// ended. Preconditions: Close was not called.
+func (c *Process) Signal(sig unix.Signal) error {
+	to := c.payloadFD()
+	err := unix.PidfdSendSignal(to, sig, nil, 0)
+	if to != c.PidFD {
+		unix.Close(to)
+	}
+	if sig == unix.SIGKILL && to != c.PidFD {
+		err = unix.PidfdSendSignal(c.PidFD, sig, nil, 0)
+	}
+	return doneIf(err)
+}
+
+// payloadFD is a pidfd of the payload; that of the process above it if it is about to
+// end, or has. The caller closes one that is not c.PidFD.
+func (c *Process) payloadFD() int {
+	if c.Direct() {
+		return c.PidFD
+	}
+	fd, err := unix.PidfdOpen(c.Payload, 0)
+	if err != nil {
+		return c.PidFD
+	}
+	// If its parent has not reaped it by now, the number is the payload's.
+	if _, ended := c.PayloadStatus(); ended {
+		unix.Close(fd)
+		return c.PidFD
+	}
+	return fd
+}
+
+func doneIf(err error) error {
+	if err == unix.ESRCH {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
 // Setup does the steps as the child comes to them and returns when the
 // payload has been executed, or with the reason why it was not; the child is
 // then gone.
@@ -102,7 +143,7 @@ func (c *Process) Setup() error {
 // steps answers the child until it closes its end of the socket.
 func (c *Process) steps() error {
 	at := &stepContext{pid: c.PID, layout: c.layout, sock: c.sock, process: c}
-	for i, it := range c.layout.items {
+	for _, it := range c.layout.items {
 		if it.Step != nil || it.Actor == plan.Caller || !it.Op.Is(plan.Tells) {
 			continue
 		}
@@ -113,7 +154,7 @@ func (c *Process) steps() error {
 		if m.pid > 0 {
 			c.Payload, at.pid = m.pid, m.pid
 		}
-		step := c.layout.items[i+1].Step
+		step := it.Op.Asks
 		if step == nil {
 			continue
 		}

@@ -28,7 +28,7 @@ func (i siginfo) sentBy(pid int) bool { return i.code <= siUser && int(i.pid) ==
 
 // A queue is the signals that have come and are not looked at yet.
 type queue struct {
-	pipe int
+	pipe int // -1 if signals are not passed on
 	list []siginfo
 	// spared are those of which the payload would not end at its start, for the
 	// caller blocks or ignores them.
@@ -70,6 +70,9 @@ func (q *queue) listenToAll() error {
 
 // drain moves what the handler has written to the list.
 func (q *queue) drain() error {
+	if q.pipe < 0 {
+		return nil
+	}
 	var infos [16]siginfo
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&infos)), unsafe.Sizeof(infos))
 	for {
@@ -101,19 +104,22 @@ func (q *queue) take() (info siginfo, ok bool) {
 	return info, true
 }
 
-// wait waits until a signal has come, or something can be read from also, if that is
-// not -1; timeout is in milliseconds, and -1 for ever.
-func (q *queue) wait(timeout, also int) error {
+// wait waits until a signal has come, or one of the descriptors also can be read; those
+// of -1 are none. timeout is in milliseconds, and -1 for ever.
+func (q *queue) wait(timeout int, also ...int) error {
 	if err := q.drain(); err != nil || len(q.list) > 0 {
 		return err
 	}
-	return q.poll(timeout, also)
+	return q.poll(timeout, also...)
 }
 
-// poll waits until a signal comes, or something can be read from also, if that is not
-// -1; timeout is as for wait.
-func (q *queue) poll(timeout, also int) error {
-	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}, {Fd: int32(also), Events: unix.POLLIN}}
+// poll waits until a signal comes, or one of the descriptors also can be read; timeout
+// is as for wait.
+func (q *queue) poll(timeout int, also ...int) error {
+	fds := make([]unix.PollFd, 0, 3)
+	for _, fd := range append([]int{q.pipe}, also...) {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
 	if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR {
 		return fmt.Errorf("poll: %w", err)
 	}
@@ -129,15 +135,15 @@ func (q *queue) more() bool {
 	return q.drain() == nil && len(q.list) > n
 }
 
-// An Ended is a signal of which the start of a payload has ended: who sent it
-// would have ended the payload too, had it been there.
-type Ended struct{ Signal unix.Signal }
+// Interrupted is a signal of which the start of a payload has ended: it would have
+// ended the payload too, had that been there.
+type Interrupted struct{ Signal unix.Signal }
 
-func (e *Ended) Error() string {
+func (e *Interrupted) Error() string {
 	return unix.SignalName(e.Signal) + " before the payload was executed"
 }
 
-// asked is an [Ended] if a signal has come that asks for the end.
+// asked is an [Interrupted] if a signal has come that asks for the end.
 func (q *queue) asked() error {
 	if err := q.drain(); err != nil {
 		return err
@@ -146,7 +152,7 @@ func (q *queue) asked() error {
 		switch sig := info.signal(); sig {
 		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
 			if q.spared&bit(sig) == 0 {
-				return &Ended{sig}
+				return &Interrupted{sig}
 			}
 		}
 	}

@@ -57,32 +57,32 @@ func (r *rest) hear() {
 }
 
 // awaitPayload waits until the rest of the chain has executed the payload, or has a
-// supervisor itself, or has ended: then it returns the status. A signal that asks for
+// supervisor itself, or has ended. A signal that asks for
 // the end ends that too, as it does before the first program is executed; others are
 // kept for the payload.
-func (s *Supervisor) awaitPayload() (status unix.WaitStatus, ended bool, err error) {
+func (s *Supervisor) awaitPayload() (ended bool, err error) {
 	for s.rest.told >= 0 {
-		if status, ended, err = s.reap(); err != nil || ended {
-			return status, ended, err
+		if ended, err = s.reap(); err != nil || ended {
+			return ended, err
 		}
-		var given *Ended
+		var given *Interrupted
 		err := s.asked()
 		// The payload may have been there before the signal came.
 		if s.rest.hear(); s.rest.told < 0 || s.rest.there {
-			return 0, false, nil
+			return false, nil
 		}
 		switch {
 		case errors.As(err, &given) && s.killed == 0:
 			s.killed = given.Signal
 			s.send(unix.SIGKILL)
 		case err != nil && given == nil:
-			return 0, false, err
+			return false, err
 		}
-		if err := s.poll(-1, s.rest.told); err != nil {
-			return 0, false, err
+		if err := s.poll(-1, s.rest.told, s.leader()); err != nil {
+			return false, err
 		}
 	}
-	return 0, false, nil
+	return false, nil
 }
 
 // stopAsTold stops this process if the rest of the chain asks for that. A child of
@@ -119,7 +119,7 @@ func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 		return status
 	}
 	s.more()
-	var given *Ended
+	var given *Interrupted
 	switch {
 	case s.killed != 0:
 		return unix.WaitStatus(s.killed)

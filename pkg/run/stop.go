@@ -51,7 +51,7 @@ func (s *Supervisor) stopSelf() bool {
 		return unix.Kill(os.Getpid(), unix.SIGSTOP) == nil
 	}
 	for told && !slices.ContainsFunc(s.list, isCont) {
-		told = s.poll(-1, -1) == nil
+		told = s.poll(-1) == nil
 	}
 	return told
 }
@@ -76,7 +76,7 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	}
 	// A thread that has taken the SIGCONT may be slow to say so.
 	for n := 0; n < 20 && !slices.ContainsFunc(s.list, isCont); n++ {
-		if s.poll(10, -1) != nil {
+		if s.poll(10) != nil {
 			return true
 		}
 	}

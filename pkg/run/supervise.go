@@ -22,6 +22,8 @@ type Supervisor struct {
 	// pause is the time until they are looked at.
 	doubtful uint64
 	pause    time.Duration
+	// over is how the payload has ended.
+	over plan.End
 	following
 	rest  rest
 	above above
@@ -43,7 +45,7 @@ func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 }
 
 // Interrupt has a start given up for a signal that asks for the end. The start
-// then fails with an [Ended].
+// then fails with an [Interrupted].
 func (s *Supervisor) Interrupt() *Interrupt {
 	return &Interrupt{FD: s.pipe, Err: s.asked}
 }
@@ -52,52 +54,9 @@ func (s *Supervisor) Interrupt() *Interrupt {
 // anyone is told of that.
 func (s *Supervisor) Adopt(p *Process) error {
 	s.Process = p
-	s.payload = p.PidFD
+	s.payload = p.payloadFD()
 	s.rest.told, s.rest.begun = p.Rest(), p.Rest() >= 0
-	if !p.Direct() {
-		// If its parent has not reaped it by now, the PID is the payload's; else
-		// the parent is about to end.
-		if fd, err := unix.PidfdOpen(p.Payload, 0); err == nil {
-			if _, ended := p.PayloadStatus(); !ended {
-				s.payload = fd
-			}
-		}
-	}
 	return s.listenToAll()
-}
-
-// Wait passes signals to the payload and returns its wait status when it has
-// ended.
-//
-// A signal that a process sent is passed on. One that the kernel sent for the
-// terminal is not, if the payload is in our process group: then it has it
-// already. What the kernel spares the payload, as it does a PID 1, it gets from
-// here. When the terminal stops us, or the payload stops, both stop and go on
-// together.
-//
-// A payload that is followed ([plan.Watcher]) has ended when all that it has started
-// has. If that takes long, warn is told so.
-func (s *Supervisor) Wait(warn func(stage, text string)) (unix.WaitStatus, error) {
-	defer s.giveBack()
-	if status, ended, err := s.awaitPayload(); err != nil || ended {
-		return status, err
-	}
-	if s.Process.Watcher != nil {
-		return s.follow(warn)
-	}
-	s.stopAsTold() // it may have asked already
-	for {
-		// A signal may have come before the payload did.
-		status, ended, err := s.reap()
-		if err != nil || ended {
-			return status, err
-		}
-		if err := s.await(-1); err != nil {
-			return 0, err
-		}
-		s.handleAll()
-		s.stopAsTold()
-	}
 }
 
 func (s *Supervisor) handleAll() {
@@ -129,40 +88,46 @@ func (s *Supervisor) handle(info siginfo) {
 }
 
 // reap looks at the child's state without waiting.
-func (s *Supervisor) reap() (status unix.WaitStatus, ended bool, err error) {
+func (s *Supervisor) reap() (ended bool, err error) {
+	options := unix.WNOHANG | unix.WALL
+	if s.pipe >= 0 {
+		options |= unix.WUNTRACED
+	}
 	for {
-		pid, err := unix.Wait4(s.PID, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, nil)
+		var end plan.End
+		pid, err := unix.Wait4(s.PID, &end.Status, options, &end.Rusage)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return 0, false, fmt.Errorf("wait4: %w", err)
+			return false, fmt.Errorf("wait4: %w", err)
 		case pid == 0:
-			return 0, false, nil
-		case status.Stopped():
+			return false, nil
+		case end.Status.Stopped():
 			if s.Direct() {
 				s.stop()
 			}
 			continue
 		}
-		return s.end(status), true, nil
+		s.end(end)
+		return true, nil
 	}
 }
 
-// end is the status of the payload, when the process that was cloned has ended
-// with status.
-func (s *Supervisor) end(status unix.WaitStatus) unix.WaitStatus {
+// end notes how the payload has ended, when the process that was cloned has.
+func (s *Supervisor) end(end plan.End) {
 	if !s.Direct() {
 		if of, ok := s.PayloadStatus(); ok {
-			status = of
+			end.Status = of
 		} else {
 			s.send(unix.SIGKILL) // its parent was killed
 		}
 	}
-	if s.killed != 0 && status.Signaled() && status.Signal() == unix.SIGKILL {
-		status = unix.WaitStatus(s.killed)
+	if s.killed != 0 && end.Status.Signaled() && end.Status.Signal() == unix.SIGKILL {
+		end.Status = unix.WaitStatus(s.killed)
 	}
-	return s.atRest(status)
+	end.Status = s.atRest(end.Status)
+	s.over = end
 }
 
 // ExitAs ends this process as another one has ended. aboveFD is as for

@@ -3,8 +3,20 @@ package run
 import (
 	"unsafe"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
+
+// tracer is the watcher that traces the child, or nil.
+func (c *Process) tracer() *plan.Watcher {
+	for _, w := range c.Watchers {
+		if w.Stopped != nil {
+			return w
+		}
+	}
+	return nil
+}
 
 // patience is how long, in milliseconds, a child that is watched may be stopped
 // by a signal before anyone looks. Most often it is not stopped at all before
@@ -24,7 +36,7 @@ func (c *Process) stops() {
 	}
 	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG|unix.WALL, nil)
 	if err == nil && info.pid != 0 {
-		c.Watcher.Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
+		c.tracer().Stopped(int(info.pid), unix.WaitStatus(uint32(info.status)<<8|0x7f))
 	}
 }
 
@@ -33,7 +45,7 @@ func (c *Process) stops() {
 func (c *Process) reap() (status unix.WaitStatus) {
 	for {
 		who := c.PID
-		if c.Watcher != nil {
+		if c.tracer() != nil {
 			who = -1
 		}
 		pid, err := unix.Wait4(who, &status, unix.WALL, nil)
@@ -42,7 +54,7 @@ func (c *Process) reap() (status unix.WaitStatus) {
 		case err != nil || pid == c.PID && !status.Stopped():
 			return status
 		case status.Stopped():
-			c.Watcher.Stopped(pid, status)
+			c.tracer().Stopped(pid, status)
 		}
 	}
 }

@@ -274,7 +274,7 @@ func (l *learner) create(mode fs.FileMode) (*os.File, error) {
 }
 
 // write is plan.Watcher.Ended. The file is there as a whole or not at all.
-func (l *learner) write() (notes []string, err error) {
+func (l *learner) write(plan.End) (notes []string, err error) {
 	for _, n := range l.recording.Notes() {
 		notes = append(notes, "--learn: "+n)
 	}

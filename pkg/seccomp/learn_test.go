@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"hk/pkg/plan"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -270,7 +272,7 @@ func TestLearnFile(t *testing.T) {
 		}
 		defer l.dir.Close()
 		l.recording.Call(X86_64.Audit, nr, [6]uint64{})
-		if _, err := l.write(); err != nil {
+		if _, err := l.write(plan.End{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -320,7 +322,7 @@ func TestLearnTogether(t *testing.T) {
 			if err == nil {
 				defer l.dir.Close()
 				l.recording.add(X86_64, c.name, 0)
-				_, err = l.write()
+				_, err = l.write(plan.End{})
 			}
 			errs <- err
 		}()

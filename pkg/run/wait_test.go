@@ -1,0 +1,115 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// begin starts a shell in each kind of clone, with what watch adds.
+func begin(t *testing.T, p *plan.Plan, script string, watch ...*plan.Watcher) *Process {
+	t.Helper()
+	p.AddStep(plan.Step{Stage: "test", Text: "watch", Do: func(at plan.Context) error {
+		for _, w := range watch {
+			at.Watch(w)
+		}
+		return nil
+	}})
+	execute(p, "/bin/sh", "-c", script)
+	c, err := Start(p, Attr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Setup(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestWait(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
+		var told plan.End
+		w := &plan.Watcher{Stage: "test", Ended: func(end plan.End) ([]string, error) {
+			told = end
+			return nil, os.ErrClosed
+		}}
+		c := begin(t, p, "i=0; while test $i -lt 20000; do i=$((i+1)); done; exit 7", w)
+		end, err := c.Wait()
+		if end.Status.ExitStatus() != 7 || !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Wait() = status %d, %v; want 7, and the error of the watcher", end.Status.ExitStatus(), err)
+		}
+		if told != end || end.Rusage.Utime.Nano() == 0 {
+			t.Errorf("Ended was given %+v; Wait() = %+v; want the same, and some time", told, end)
+		}
+		if err := c.Signal(unix.SIGTERM); err != os.ErrProcessDone {
+			t.Errorf("Signal() of a payload that has ended = %v; want %v", err, os.ErrProcessDone)
+		}
+	})
+}
+
+func TestSignal(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
+		c := begin(t, p, "trap 'exit 3' USR1; kill -STOP $$; while :; do sleep 0.01; done")
+		// The handler is there once it has stopped, which Wait does not mind.
+		for {
+			if b, err := readProc(pidfdOf(t, c), "stat"); err == nil && isStopped(b) {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for _, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGCONT} {
+			if err := c.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if end, err := c.Wait(); err != nil || end.Status.ExitStatus() != 3 {
+			t.Errorf("Wait() = status %#x, %v; want exit 3", end.Status, err)
+		}
+	})
+}
+
+func pidfdOf(t *testing.T, c *Process) int {
+	fd, err := unix.PidfdOpen(c.Payload, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// TestDeadlines has two watchers with deadlines: the earlier one is told first, and
+// once.
+func TestDeadlines(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
+		var order []string
+		late := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(120 * time.Millisecond), Due: func(signal func(unix.Signal)) {
+			order = append(order, "late")
+			signal(unix.SIGKILL)
+		}}
+		soon := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(50 * time.Millisecond), Due: func(signal func(unix.Signal)) {
+			order = append(order, "soon")
+			signal(unix.SIGTERM)
+		}}
+		c := begin(t, p, "trap '' TERM; exec sleep 1000", late, soon)
+		end, err := c.Wait()
+		if err != nil || !end.Status.Signaled() || end.Status.Signal() != unix.SIGKILL {
+			t.Errorf("Wait() = status %#x, %v; want SIGKILL", end.Status, err)
+		}
+		if len(order) != 2 || order[0] != "soon" {
+			t.Errorf("deadlines %q; want soon, late", order)
+		}
+	})
+}
