@@ -2,8 +2,6 @@ package chain
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"hk/pkg/getopt"
@@ -120,12 +118,11 @@ func (l *Link) flags(fs *getopt.Flags) {
 		return nil
 	})
 	fs.String("status-fd", "", func(v string) error {
-		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil || n > math.MaxInt32 {
-			return fmt.Errorf("%q is no file descriptor", v)
+		fd, err := getopt.ParseFD(v)
+		if err == nil {
+			l.Common.StatusFD = fd
 		}
-		l.Common.StatusFD = int(n)
-		return nil
+		return err
 	})
 }
 

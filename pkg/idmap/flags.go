@@ -3,8 +3,6 @@ package idmap
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
@@ -49,13 +47,9 @@ func (m *Maps) Flags(fs *getopt.Flags) {
 		m.Setgroups = v
 		return nil
 	})
-	fs.String("pid", "", func(v string) error {
-		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil || n == 0 || n > math.MaxInt32 {
-			return fmt.Errorf("%q is no process ID", v)
-		}
-		m.PID = int(n)
-		return nil
+	fs.String("pid", "", func(v string) (err error) {
+		m.PID, err = getopt.ParsePID(v)
+		return err
 	})
 }
 

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+
+	"hk/pkg/getopt"
 )
 
 // maxID is the number of ids: 4294967295 is none, it stands for "no change".
@@ -15,12 +16,13 @@ const maxLines = 340
 
 // ParseRange reads INSIDE[:OUTSIDE[:COUNT]].
 func ParseRange(s string) (Range, error) {
-	fields := strings.Split(s, ":")
+	fields := getopt.Value(s).Split(':')
 	if len(fields) > 3 {
 		return Range{}, errors.New("a range is INSIDE[:OUTSIDE[:COUNT]]")
 	}
 	var n [3]uint32
-	for i, f := range fields {
+	for i, field := range fields {
+		f := field.Text()
 		v, err := strconv.ParseUint(f, 10, 32)
 		if err != nil || f[0] == '+' {
 			return Range{}, fmt.Errorf("%q is no id from 0 to %d", f, uint64(maxID-1))

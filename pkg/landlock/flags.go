@@ -39,11 +39,11 @@ In a path a comma is written \, and, with --allow, a colon \:
 func (r *Ruleset) Flags(fs *getopt.Flags) {
 	for _, class := range classes {
 		fs.String(class.name, "", func(v string) error {
-			for _, p := range split(v, ',') {
+			for _, p := range getopt.List(v) {
 				if p == "" {
 					return errors.New("an empty path")
 				}
-				r.Rules = append(r.Rules, Rule{Flag: class.name, Path: unescape(p, `,\`)})
+				r.Rules = append(r.Rules, Rule{Flag: class.name, Path: p})
 			}
 			return nil
 		})
@@ -60,7 +60,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 		fs.String(l.flag, "", l.add)
 	}
 	fs.String("scope", "", func(v string) error {
-		for _, w := range strings.Split(v, ",") {
+		for _, w := range getopt.List(v) {
 			bit, err := parseRight(w, scopes)
 			if err != nil {
 				return fmt.Errorf("unknown scope %q", w)
@@ -70,7 +70,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 		return nil
 	})
 	fs.String("restrict", "", func(v string) error {
-		for _, w := range strings.Split(v, ",") {
+		for _, w := range getopt.List(v) {
 			if err := r.restrict(w); err != nil {
 				return err
 			}
@@ -99,7 +99,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 
 // add reads a list of ports.
 func (l portList) add(v string) error {
-	for _, w := range strings.Split(v, ",") {
+	for _, w := range getopt.List(v) {
 		n, err := strconv.ParseUint(w, 10, 16)
 		if err != nil {
 			return fmt.Errorf("%q is no port from 0 to 65535", w)
@@ -111,19 +111,19 @@ func (l portList) add(v string) error {
 
 // allow reads PATH:RIGHT+RIGHT, and more of them behind commas.
 func (r *Ruleset) allow(v string) error {
-	for _, w := range split(v, ',') {
-		f := split(w, ':')
+	for _, w := range getopt.Value(v).Split(',') {
+		f := w.Split(':')
 		if len(f) != 2 {
 			return fmt.Errorf("%q is not PATH:RIGHT+RIGHT", w)
 		}
 		if f[0] == "" {
 			return errors.New("an empty path")
 		}
-		access, err := ParseAccess(f[1])
+		access, err := ParseAccess(f[1].Text())
 		if err != nil {
 			return err
 		}
-		r.Rules = append(r.Rules, Rule{"allow", unescape(f[0], `,:\`), access})
+		r.Rules = append(r.Rules, Rule{"allow", f[0].Text(), access})
 	}
 	return nil
 }
@@ -147,53 +147,14 @@ func (r *Ruleset) restrict(what string) error {
 	return nil
 }
 
-// split cuts at separators that have no backslash before them.
-func split(s string, sep byte) []string {
-	var fields []string
-	start := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case sep:
-			fields = append(fields, s[start:i])
-			start = i + 1
-		}
-	}
-	return append(fields, s[start:])
-}
-
-// unescape takes away the backslashes before these bytes.
-func unescape(s, these string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte(these, s[i+1]) >= 0 {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func escape(s, these string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if strings.IndexByte(these, s[i]) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
 // Args prints r as flags.
 func (r *Ruleset) Args() []string {
 	var args []string
 	for _, rule := range r.Rules {
 		if rule.Flag == "allow" {
-			args = append(args, "--allow="+escape(rule.Path, `,:\`)+":"+rule.Access.names())
+			args = append(args, "--allow="+string(getopt.Escape(rule.Path, ",:"))+":"+rule.Access.names())
 		} else {
-			args = append(args, "--"+rule.Flag+"="+escape(rule.Path, `,\`))
+			args = append(args, "--"+rule.Flag+"="+string(getopt.Escape(rule.Path, ",")))
 		}
 	}
 	for _, c := range r.Closures {

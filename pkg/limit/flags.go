@@ -69,7 +69,8 @@ func format(v uint64) string {
 
 func parse(resource string, u unit, v string) (Limit, error) {
 	lim := Limit{Resource: resource}
-	soft, hard, two := strings.Cut(v, ":")
+	first, second, two := getopt.Value(v).Cut(':')
+	soft, hard := first.Text(), second.Text()
 	if soft == "" && hard == "" {
 		return lim, errors.New("a limit is SOFT[:HARD]")
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -280,7 +281,7 @@ func parseAttrs(options string, set uint64) (plan.MountAttr, []string, error) {
 		return attrs, nil, nil
 	}
 option:
-	for _, o := range strings.Split(options, ",") {
+	for _, o := range getopt.List(options) {
 		if o == "" {
 			return attrs, nil, errors.New("an empty option")
 		}

@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hk/pkg/getopt"
@@ -35,7 +36,7 @@ Files, in this order
  --dir DST[:MODE]            --symlink TARGET:DST
  --file DST=TEXT             --file-from DST=HOSTFILE|-
  --chdir DIR                 default: the same directory if it is there, else /
-A colon in a path is written \:
+A colon in a path is written \:, and an equals sign in a DST=... \=
 `,
 }
 
@@ -143,13 +144,13 @@ func parsePlainTarget(v string) (Entry, error) {
 }
 
 func parseFileSystem(v string) (Entry, error) {
-	f := splitColons(v)
-	if len(f) < 3 || len(f) > 4 || f[0] == "" {
+	f := getopt.Value(v).Fields(4)
+	if len(f) < 3 || f[0] == "" || strings.Contains(f[0].Text(), ":") {
 		return Entry{}, errors.New("a file system is TYPE:SRC:DST[:OPTS]")
 	}
-	e := Entry{Source: f[0] + ":" + f[1], Target: f[2]}
+	e := Entry{Source: f[0].Text() + ":" + f[1].Text(), Target: f[2].Text()}
 	if len(f) == 4 {
-		e.Options = f[3]
+		e.Options = string(f[3])
 	}
 	return e, checkTarget(e.Target)
 }
@@ -157,35 +158,13 @@ func parseFileSystem(v string) (Entry, error) {
 // pair parses SRC:DST; form is the error of what is not that.
 func pair(form string) func(string) (Entry, error) {
 	return func(v string) (Entry, error) {
-		f := splitColons(v)
+		f := getopt.Value(v).Split(':')
 		if len(f) != 2 || f[0] == "" {
 			return Entry{}, errors.New(form)
 		}
-		return Entry{Source: f[0], Target: f[1]}, checkTarget(f[1])
+		e := Entry{Source: f[0].Text(), Target: f[1].Text()}
+		return e, checkTarget(e.Target)
 	}
-}
-
-// splitColons cuts at colons that have no backslash before them.
-func splitColons(s string) []string {
-	var fields []string
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '\\'):
-			i++
-			b.WriteByte(s[i])
-		case s[i] == ':':
-			fields = append(fields, b.String())
-			b.Reset()
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return append(fields, b.String())
-}
-
-func escape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(s)
 }
 
 func checkTarget(t string) error {
@@ -196,56 +175,49 @@ func checkTarget(t string) error {
 }
 
 func parseBind(v string) (Entry, error) {
-	f := splitColons(v)
-	if len(f) > 3 && strings.Contains(f[2], "idmap=") { // a map has colons
-		f = append(f[:2], strings.Join(f[2:], ":"))
+	f := getopt.Value(v).Fields(3)
+	e := Entry{Source: f[0].Text()}
+	if len(f) > 2 {
+		e.Options = string(f[2])
 	}
-	if len(f) > 3 || f[0] == "" {
+	// Of the options only a map has colons: another one is a path's.
+	more := slices.ContainsFunc(getopt.Value(e.Options).Split(','), func(o getopt.Value) bool {
+		return len(o.Split(':')) > 1 && !strings.HasPrefix(string(o), "idmap=")
+	})
+	if more || f[0] == "" {
 		return Entry{}, errors.New("a bind is SRC[:DST[:OPTS]]")
 	}
-	e := Entry{Source: f[0]}
 	if len(f) > 1 && f[1] != "" {
-		e.Target = f[1]
-		if err := checkTarget(e.Target); err != nil {
-			return e, err
-		}
-	}
-	if len(f) > 2 {
-		e.Options = f[2]
+		e.Target = f[1].Text()
+		return e, checkTarget(e.Target)
 	}
 	return e, nil
 }
 
 func parseTarget(v string) (Entry, error) {
-	f := splitColons(v)
-	if len(f) > 2 {
-		return Entry{}, errors.New("more than one colon")
-	}
-	e := Entry{Target: f[0]}
-	if len(f) > 1 {
-		e.Options = f[1]
-	}
+	target, options, _ := getopt.Value(v).Cut(':')
+	e := Entry{Target: target.Text(), Options: string(options)}
 	return e, checkTarget(e.Target)
 }
 
 func parseOverlay(v string) (Entry, error) {
-	f := splitAt(v, ':')
-	if len(f) < 2 {
-		return Entry{}, errors.New("an overlay is DST:lower=...")
+	e, err := parseTarget(v)
+	if err == nil && e.Options == "" {
+		err = errors.New("an overlay is DST:lower=...")
 	}
-	e := Entry{Target: unescape(f[0]), Options: strings.Join(f[1:], ":")}
-	if _, err := parseLayers(e.Options); err != nil {
-		return e, err
+	if err == nil {
+		_, err = parseLayers(e.Options)
 	}
-	return e, checkTarget(e.Target)
+	return e, err
 }
 
 func parseFile(v string) (Entry, error) {
-	target, text, ok := strings.Cut(v, "=")
+	target, text, ok := getopt.Value(v).Cut('=')
 	if !ok {
 		return Entry{}, errors.New("a file is DST=...")
 	}
-	return Entry{Source: text, Target: target}, checkTarget(target)
+	e := Entry{Source: string(text), Target: target.Text()}
+	return e, checkTarget(e.Target)
 }
 
 // Args prints m as flags.
@@ -281,31 +253,24 @@ func (e Entry) value() string {
 	case RootFS, Fstab:
 		return e.Source
 	case File, FileFrom:
-		return e.Target + "=" + e.Source
+		return string(getopt.Escape(e.Target, "=")) + "=" + e.Source
+	}
+	v := string(getopt.Escape(e.Target, ":"))
+	switch e.Kind {
 	case Symlink, TmpOverlay:
-		return escape(e.Source) + ":" + escape(e.Target)
+		v = string(getopt.Escape(e.Source, ":")) + ":" + v
 	case FileSystem:
 		fstype, source, _ := strings.Cut(e.Source, ":")
-		v := escape(fstype) + ":" + escape(source) + ":" + escape(e.Target)
-		if e.Options != "" {
-			v += ":" + escape(e.Options)
-		}
-		return v
-	case Overlay, ReadOnlyOverlay:
-		return escape(e.Target) + ":" + e.Options
+		v = string(getopt.Escape(fstype, ":")+":"+getopt.Escape(source, ":")) + ":" + v
 	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
-		v := escape(e.Source)
-		if e.Target != "" || e.Options != "" {
-			v += ":" + escape(e.Target)
+		if source := string(getopt.Escape(e.Source, ":")); e.Target != "" || e.Options != "" {
+			v = source + ":" + v
+		} else {
+			v = source
 		}
-		if e.Options != "" {
-			v += ":" + escape(e.Options)
-		}
-		return v
 	}
-	v := escape(e.Target)
 	if e.Options != "" {
-		v += ":" + escape(e.Options)
+		v += ":" + e.Options
 	}
 	return v
 }

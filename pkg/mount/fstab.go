@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hk/pkg/getopt"
 )
 
 // A fstabLine is a line of an fstab(5) file: its six fields, decoded.
@@ -94,7 +96,8 @@ type fstabOptions struct {
 
 // options takes out what mount(8) reads itself.
 func (l fstabLine) options() (o fstabOptions, err error) {
-	for _, w := range splitAt(l.mntopts, ',') {
+	for _, option := range getopt.Value(l.mntopts).Split(',') {
+		w := string(option)
 		key, value, given := strings.Cut(w, "=")
 		switch w {
 		case "":
@@ -152,7 +155,7 @@ func (b *builder) fstab(file string) error {
 
 func (b *builder) fstabLine(l fstabLine) error {
 	o, err := l.options()
-	options := strings.Join(o.rest, ",")
+	options := getopt.JoinList(o.rest) // to others than an overlay a backslash is itself
 	var over layers
 	needs := []string{l.spec} // what must exist
 	switch {
@@ -195,7 +198,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 		}
 		return b.bind(Entry{Kind: Bind, Source: l.spec, Target: l.file, Options: options})
 	case kind == "overlay":
-		attrs, rest, err := parseAttrs(strings.Join(o.rest, ","), nosuidNodev)
+		attrs, rest, err := parseAttrs(getopt.JoinList(o.rest), nosuidNodev)
 		if err != nil {
 			return err
 		}

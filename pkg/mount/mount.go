@@ -45,7 +45,7 @@ type Entry struct {
 	Kind   EntryKind
 	Source string
 	Target string
-	// Options are as after the last colon on the command line.
+	// Options are a list as on the command line, with its backslashes.
 	Options string
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -17,53 +18,31 @@ type layers struct {
 	upper, work string
 }
 
-// parseLayers reads lower=A:B,upper=U,work=W. A colon or comma in a path has a
-// backslash before it.
+// parseLayers reads lower=A:B,upper=U,work=W.
 func parseLayers(s string) (layers, error) {
 	var l layers
-	for _, o := range splitAt(s, ',') {
-		key, value, ok := strings.Cut(o, "=")
+	for _, o := range getopt.Value(s).Split(',') {
+		key, value, ok := o.Cut('=')
 		if !ok || value == "" {
 			return l, fmt.Errorf("option %q is not lower=, upper= or work=", o)
 		}
 		switch {
 		case key == "lower" && l.lower == nil:
-			l.lower = splitAt(value, ':')
+			for _, dir := range value.Split(':') {
+				l.lower = append(l.lower, dir.Text())
+			}
 		case key == "upper" && l.upper == "":
-			l.upper = unescape(value)
+			l.upper = value.Text()
 		case key == "work" && l.work == "":
-			l.work = unescape(value)
+			l.work = value.Text()
 		default:
 			return l, fmt.Errorf("option %s is unknown or repeated", key)
 		}
 	}
-	for i, dir := range l.lower {
-		if l.lower[i] = unescape(dir); l.lower[i] == "" {
-			return l, errors.New("an empty path in lower")
-		}
+	if slices.Contains(l.lower, "") {
+		return l, errors.New("an empty path in lower")
 	}
 	return l, nil
-}
-
-// splitAt cuts at a character that has no backslash before it, and leaves the
-// backslashes.
-func splitAt(s string, sep byte) []string {
-	var fields []string
-	from := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case sep:
-			fields = append(fields, s[from:i])
-			from = i + 1
-		}
-	}
-	return append(fields, s[from:])
-}
-
-func unescape(s string) string {
-	return strings.NewReplacer(`\\`, `\`, `\:`, ":", `\,`, ",").Replace(s)
 }
 
 // overlay mounts an overlay of directories of the host.
@@ -181,7 +160,8 @@ func (b *builder) overTmpfs(src source, tmpfs *plan.Result) *plan.Result {
 func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, more ...[2]string) *plan.Result {
 	escaped := make([]string, len(lower))
 	for i, dir := range lower {
-		escaped[i] = escape(dir)
+		// The kernel takes colons in a path as flags do.
+		escaped[i] = string(getopt.Escape(dir, ":"))
 	}
 	params := [][2]string{{"lowerdir", strings.Join(escaped, ":")}}
 	if upper != "" {

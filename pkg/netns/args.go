@@ -5,50 +5,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hk/pkg/getopt"
 )
 
-// parseArgs cuts a list at its commas. A backslash takes the meaning from a
-// comma or a backslash behind it.
+// parseArgs reads a list of arguments for pasta.
 func parseArgs(list string) ([]string, error) {
 	if list == "" {
 		return nil, nil
 	}
-	var args []string
-	var arg strings.Builder
-	end := func() error {
-		if arg.Len() == 0 {
-			return errors.New("an empty argument")
-		}
-		args = append(args, arg.String())
-		arg.Reset()
-		return nil
-	}
-	for i := 0; i < len(list); i++ {
-		switch c := list[i]; {
-		case c == '\\' && i+1 < len(list) && (list[i+1] == ',' || list[i+1] == '\\'):
-			i++
-			arg.WriteByte(list[i])
-		case c == ',':
-			if err := end(); err != nil {
-				return nil, err
-			}
-		default:
-			arg.WriteByte(c)
-		}
-	}
-	if err := end(); err != nil {
-		return nil, err
+	args := getopt.List(list)
+	if slices.Contains(args, "") {
+		return nil, errors.New("an empty argument")
 	}
 	return args, checkArgs(args)
-}
-
-func printArgs(args []string) string {
-	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
-	words := make([]string, len(args))
-	for i, a := range args {
-		words[i] = escape.Replace(a)
-	}
-	return strings.Join(words, ",")
 }
 
 // ours are the options by which pasta is told where it belongs and asked to

@@ -38,7 +38,7 @@ func (n *Network) Args() []string {
 	}
 	switch {
 	case n.Pasta && len(n.PastaArgs) > 0:
-		args = append(args, "--pasta="+printArgs(n.PastaArgs))
+		args = append(args, "--pasta="+getopt.JoinList(n.PastaArgs))
 	case n.Pasta:
 		args = append(args, "--pasta")
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hk/pkg/getopt"
 )
 
 func TestOptions(t *testing.T) {
@@ -45,9 +47,9 @@ func FuzzArgs(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parseArgs(printArgs(args))
+		again, err := parseArgs(getopt.JoinList(args))
 		if err != nil || !slices.Equal(args, again) {
-			t.Errorf("parseArgs(%q) = %q, which prints as %q and reads as %q, %v", in, args, printArgs(args), again, err)
+			t.Errorf("parseArgs(%q) = %q, which prints as %q and reads as %q, %v", in, args, getopt.JoinList(args), again, err)
 		}
 	})
 }

@@ -72,7 +72,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 // setArches reads a list of architectures, each of which counts once.
 func (f *Filter) setArches(v string) error {
 	f.Arches = nil
-	for _, name := range strings.Split(v, ",") {
+	for _, name := range getopt.List(v) {
 		a, err := parseArch(name)
 		if err != nil {
 			return err

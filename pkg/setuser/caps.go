@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 )
@@ -14,7 +15,7 @@ import (
 // capability that the kernel knows.
 func ParseCaps(s string, all uint64, last int) (uint64, error) {
 	set := uint64(0)
-	for i, w := range strings.Split(s, ",") {
+	for i, w := range getopt.List(s) {
 		switch {
 		case w == "none":
 			set = 0
@@ -70,7 +71,7 @@ func parseSecurebits(s string) (uint32, error) {
 		return 0, nil
 	}
 word:
-	for _, w := range strings.Split(s, ",") {
+	for _, w := range getopt.List(s) {
 		for _, b := range securebits {
 			if b.name == strings.ReplaceAll(strings.ToLower(w), "_", "-") {
 				bits |= b.bit

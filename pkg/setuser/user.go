@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 )
@@ -18,18 +19,18 @@ type User struct {
 
 // ParseUser reads USER[:GROUP[:G1,G2...]].
 func ParseUser(s string) (*User, error) {
-	fields := strings.Split(s, ":")
+	fields := getopt.Value(s).Split(':')
 	if len(fields) > 3 {
 		return nil, errors.New("a user is USER[:GROUP[:G1,G2...]]")
 	}
-	u := &User{Name: fields[0]}
+	u := &User{Name: fields[0].Text()}
 	words := []string{u.Name}
 	if len(fields) > 1 {
-		u.Group = fields[1]
+		u.Group = fields[1].Text()
 		words = append(words, u.Group)
 	}
 	if len(fields) > 2 && fields[2] != "" {
-		u.Groups = strings.Split(fields[2], ",")
+		u.Groups = getopt.List(string(fields[2]))
 		words = append(words, u.Groups...)
 	}
 	for _, w := range words {
@@ -41,14 +42,14 @@ func ParseUser(s string) (*User, error) {
 }
 
 func (u *User) String() string {
-	s := u.Name
+	s := getopt.Escape(u.Name, ":")
 	if u.Group != "" {
-		s += ":" + u.Group
+		s += ":" + getopt.Escape(u.Group, ":")
 	}
 	if len(u.Groups) > 0 {
-		s += ":" + strings.Join(u.Groups, ",")
+		s += getopt.Value(":" + getopt.JoinList(u.Groups))
 	}
-	return s
+	return string(s)
 }
 
 func (u *User) isRoot() bool { return u.Name == "root" || u.Name == "0" }
@@ -123,7 +124,7 @@ func (c *Credentials) groupList() (list []uint32, names []string, err error) {
 	if c.Groups == "" || c.Groups == "none" || c.Groups == "keep" {
 		return nil, nil, nil
 	}
-	words := strings.Split(c.Groups, ",")
+	words := getopt.List(c.Groups)
 	for _, w := range words {
 		if err := checkName(w); err != nil {
 			return nil, nil, fmt.Errorf("--groups: %w", err)

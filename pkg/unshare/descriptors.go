@@ -14,14 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func parseFD(v string) (int, error) {
-	fd, err := strconv.ParseUint(v, 10, 31)
-	if err != nil {
-		return 0, fmt.Errorf("%q is no file descriptor", v)
-	}
-	return int(fd), nil
-}
-
 // hold has the supervisor keep descriptors.
 func (n *Namespaces) hold(s *stage.State) error {
 	for _, fd := range n.Held {

@@ -82,7 +82,7 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	}
 	fs.Bool("all", "a", &n.All)
 	fs.String("share", "", func(v string) error {
-		for name := range strings.SplitSeq(v, ",") {
+		for _, name := range getopt.List(v) {
 			if name == "keyring" {
 				n.ShareKeyring = true
 				continue
@@ -115,20 +115,15 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	fs.Bool("setsid", "", &n.Setsid)
 	fs.Bool("keyring", "", &n.Keyring)
 	fs.Bool("outlive", "", &n.Outlive)
-	fs.Optional("die-with-parent", "", func(v string) error {
+	fs.Optional("die-with-parent", "", func(v string) (err error) {
 		n.DieWithParent, n.Parent = true, 0
-		if v == "" {
-			return nil
+		if v != "" {
+			n.Parent, err = getopt.ParsePID(v)
 		}
-		pid, err := strconv.ParseUint(v, 10, 31)
-		if err != nil || pid == 0 {
-			return fmt.Errorf("%q is no PID", v)
-		}
-		n.Parent = int(pid)
-		return nil
+		return err
 	})
 	fs.String("keep-fd", "", func(v string) error {
-		fd, err := parseFD(v)
+		fd, err := getopt.ParseFD(v)
 		if err == nil && !slices.Contains(n.Held, fd) {
 			n.Held = append(n.Held, fd)
 		}
@@ -142,8 +137,8 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 		if v == "" {
 			return nil
 		}
-		for _, w := range strings.Split(v, ",") {
-			fd, err := parseFD(w)
+		for _, w := range getopt.List(v) {
+			fd, err := getopt.ParseFD(w)
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -24,12 +25,13 @@ type Join struct {
 }
 
 func parseJoin(v string) (Join, error) {
-	list, target, ok := strings.Cut(v, "=")
+	list, rest, ok := getopt.Value(v).Cut('=')
+	target := string(rest)
 	j := Join{Target: target}
 	if !ok {
 		return j, errors.New("a join is NS=PATH, NS,...=PID or NS,...=pidfd:FD")
 	}
-	for _, name := range strings.Split(list, ",") {
+	for _, name := range getopt.List(string(list)) {
 		flag, err := parseNamespace(name)
 		if err != nil {
 			return j, err
@@ -46,12 +48,10 @@ func parseJoin(v string) (Join, error) {
 		}
 		return j, nil
 	case strings.HasPrefix(target, "pidfd:"):
-		if _, err := strconv.ParseUint(target[len("pidfd:"):], 10, 31); err != nil {
-			return j, fmt.Errorf("%q is no file descriptor", target[len("pidfd:"):])
-		}
-		return j, nil
+		_, err := getopt.ParseFD(target[len("pidfd:"):])
+		return j, err
 	}
-	if n, err := strconv.ParseUint(target, 10, 31); err != nil || n == 0 {
+	if _, err := getopt.ParsePID(target); err != nil {
 		return j, fmt.Errorf("%q is no path with a slash, no PID and no pidfd:FD", target)
 	}
 	return j, nil
