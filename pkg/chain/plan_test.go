@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"hk/pkg/host"
+	"hk/pkg/plan"
+	"hk/pkg/run"
 
 	"golang.org/x/sys/unix"
 )
@@ -257,6 +259,7 @@ func planned(t *testing.T, dir, line string) string {
 	if err := s.Plan.Text(&b); err != nil {
 		t.Fatal(err)
 	}
+	fromFile(t, s.Plan)
 	return strings.ReplaceAll(b.String(), dir, "/usr/local/bin")
 }
 
@@ -314,4 +317,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// fromFile lays a plan out, writes that and reads it, and compares the plans.
+func fromFile(t *testing.T, p *plan.Plan) {
+	var program run.Program
+	b, err := run.Lay(p).MarshalBinary()
+	if err != nil {
+		if !slices.ContainsFunc(p.Items(), func(it plan.Item) bool { return it.Step != nil }) {
+			t.Error(err)
+		}
+		return
+	}
+	if err := program.UnmarshalBinary(b); err != nil {
+		t.Error(err)
+		return
+	}
+	again, err := program.MarshalBinary()
+	if err != nil || !bytes.Equal(b, again) {
+		t.Errorf("%d bytes read and written are %d, %v; want the same", len(b), len(again), err)
+	}
+	var want, got bytes.Buffer
+	p.Text(&want)
+	program.Plan().Text(&got)
+	if got.String() != want.String() {
+		t.Errorf("the plan from a file is\n%s; want\n%s", &got, &want)
+	}
 }

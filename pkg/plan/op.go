@@ -76,6 +76,8 @@ type Op struct {
 	Cause string
 
 	hints []hint
+	// text is the op as it is printed, if its arguments are not here: [Written].
+	text string
 }
 
 // MaxTolerated is how many errnos of an op can be tolerated.

@@ -12,6 +12,9 @@ import (
 
 // String is the op in strace's notation, with results of earlier ops by name.
 func (o *Op) String() string {
+	if o.text != "" {
+		return o.text
+	}
 	args := make([]string, len(o.Args))
 	for i, a := range o.Args {
 		args[i] = a.String()

@@ -47,6 +47,9 @@ func Lay(p *plan.Plan) *Program {
 	return r
 }
 
+// Plan is the plan that was laid out. It is not to be changed.
+func (r *Program) Plan() *plan.Plan { return r.template.plan }
+
 // Start is [Start] of the plan.
 func (r *Program) Start(attr Attr) (*Process, error) {
 	mustClone(r.template.plan, true)

@@ -20,9 +20,13 @@ func TestMain(m *testing.M) {
 	if !ok {
 		os.Exit(m.Run())
 	}
-	switch what { // before there is a supervisor
+	word, arg, _ := strings.Cut(what, " ")
+	switch word { // before there is a supervisor
 	case "inherited":
 		inherited()
+		return
+	case "program":
+		program(arg)
 		return
 	case "spared":
 		spared()

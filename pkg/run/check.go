@@ -1,0 +1,124 @@
+package run
+
+import (
+	"errors"
+	"unsafe"
+
+	"hk/pkg/plan"
+)
+
+// maxArena is more than any plan takes: what one execve(2) can give to a program is 6 MiB
+// at the most.
+const maxArena = 64 << 20
+
+// check looks whether a template that was read from a file, with its bytes, stays in
+// its arena when it is performed.
+func (t *template) check(bytes []byte) error {
+	if t.size > maxArena || t.size%pageSize != 0 || t.used > t.size || t.used < int(unsafe.Sizeof(header{})) {
+		return errors.New("the size of the arena is wrong")
+	}
+	if len(t.places) != t.plan.Buffers()+1 || len(t.uses) != t.plan.Results() {
+		return errors.New("it has other buffers or results than the plan")
+	}
+	t.arena = bytes
+	defer func() { t.arena = nil }()
+	pointers := make(map[offset]bool, len(t.pointers))
+	for _, o := range t.pointers {
+		if !t.holds(o, 8) || pointers[o] || !t.holds(offset(*(*uintptr)(t.at(o))), 1) || *(*uintptr)(t.at(o)) > maxArena {
+			return errors.New("an address is outside of the arena")
+		}
+		pointers[o] = true
+	}
+	for _, uses := range t.uses {
+		for _, u := range uses {
+			if !t.holds(u.addr, 8) || !t.holds(u.needs, 8) || u.size != 4 && u.size != 8 {
+				return errors.New("a result is used outside of the arena")
+			}
+		}
+	}
+	for _, o := range t.places {
+		if o != 0 && !t.holds(o, 1) {
+			return errors.New("a buffer is outside of the arena")
+		}
+	}
+	if err := t.checkIndex(); err != nil {
+		return err
+	}
+	return t.checkRecords(pointers)
+}
+
+// holds reports whether n bytes from an offset on are in the arena; a word is at its
+// place.
+func (t *template) holds(o offset, n int) bool {
+	return int(o) <= t.used-n && (n < 8 || o%4 == 0)
+}
+
+// checkIndex looks whether the records are those of the items, in order, and the
+// clone is the last op of the caller's.
+func (t *template) checkIndex() error {
+	if len(t.index) != len(t.items) || len(t.index) == 0 {
+		return errors.New("it has other ops than the plan")
+	}
+	clones, before := 0, plan.Caller
+	for k, i := range t.index {
+		if i != k || t.items[k].Actor < before {
+			return errors.New("the ops are in another order than in the plan")
+		}
+		it := t.items[k]
+		before = it.Actor
+		if it.Op.Is(plan.Clones) {
+			clones++
+		}
+	}
+	want := 0
+	if t.plan.Cloned() {
+		want = 1
+		if !t.plan.Direct() {
+			want = 2
+		}
+	}
+	if clones != want {
+		return errors.New("it has other clones than the plan")
+	}
+	return nil
+}
+
+// checkRecords looks at what the performing loop reads.
+func (t *template) checkRecords(pointers map[offset]bool) error {
+	wrong := errors.New("a record leads outside of the arena")
+	head := (*header)(t.at(0))
+	records := offset(uintptr(head.records))
+	size := int(unsafe.Sizeof(record{}))
+	if !pointers[offset(unsafe.Offsetof(head.records))] || !pointers[offset(unsafe.Offsetof(head.log))] ||
+		int(head.count) != len(t.index) || !t.holds(records, size*len(t.index)) || records%align != 0 ||
+		!t.holds(offset(uintptr(head.log)), logSize) || head.logged != 0 || head.failed != 0 || head.status != 0 {
+		return wrong
+	}
+	actors := header{}
+	child := t.child
+	t.actors(&actors)
+	if child != t.child || actors.child != head.child || actors.between != head.between || actors.fork != head.fork {
+		return errors.New("it begins elsewhere than the plan")
+	}
+	for k := range t.index {
+		at := records + offset(k*size)
+		r := (*record)(t.at(at))
+		if r.count == 0 {
+			continue
+		}
+		list := offset(uintptr(r.stores))
+		each := int(unsafe.Sizeof(store{}))
+		if !pointers[at+offset(unsafe.Offsetof(r.stores))] || r.count > maxArena || !t.holds(list, int(r.count)*each) || list%align != 0 {
+			return wrong
+		}
+		for i := range int(r.count) {
+			o := list + offset(i*each)
+			s := (*store)(t.at(o))
+			if !pointers[o] || !pointers[o+offset(unsafe.Offsetof(s.needs))] || s.size != 4 && s.size != 8 ||
+				!t.holds(offset(uintptr(s.addr)), 8) || !t.holds(offset(uintptr(s.needs)), 8) {
+				return wrong
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package run
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"runtime"
+	"unsafe"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// form says what a file of this version of the program holds: the layout of records
+// is not the same for all.
+var form = fmt.Sprintf("hk program 1 %s %d %d %d\n", runtime.GOARCH,
+	unsafe.Sizeof(header{}), unsafe.Sizeof(record{}), unsafe.Sizeof(store{}))
+
+// ErrForm is what [Program.UnmarshalBinary] fails with if the bytes are those of no
+// program, or of one for another architecture or version of this package.
+var ErrForm = errors.New("not a laid out program of this version and architecture")
+
+// MarshalBinary is the program as bytes for a file: encoding.BinaryMarshaler. Nothing
+// in it depends on the process that made it. It fails if the plan has steps of the
+// supervisor, which are functions.
+func (r *Program) MarshalBinary() ([]byte, error) {
+	written, err := r.template.plan.Write()
+	if err != nil {
+		return nil, err
+	}
+	e := &encoder{b: []byte(form)}
+	e.plan(written)
+	e.template(r.template)
+	e.memory(r.bytes)
+	return binary.LittleEndian.AppendUint32(e.b, crc32.ChecksumIEEE(e.b)), nil
+}
+
+// UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler.
+// It checks that what is read can be performed without harm to this program, and not
+// what that does: a file of a program is to be trusted as a program is.
+func (r *Program) UnmarshalBinary(b []byte) error {
+	n := len(b) - 4
+	if n < len(form) || string(b[:len(form)]) != form {
+		return ErrForm
+	}
+	if binary.LittleEndian.Uint32(b[n:]) != crc32.ChecksumIEEE(b[:n]) {
+		return errors.New("the checksum is wrong")
+	}
+	d := &decoder{b: b[len(form):n]}
+	written := d.plan()
+	t := d.template()
+	bytes := d.memory(t.used)
+	if d.err == nil && len(d.b) > 0 {
+		d.fail("there is more than a program")
+	}
+	if d.err != nil {
+		return d.err
+	}
+	p, err := written.Plan()
+	if err != nil {
+		return err
+	}
+	t.plan, t.items = p, p.Items()
+	if err := t.check(bytes); err != nil {
+		return err
+	}
+	r.template, r.bytes = t, bytes
+	return nil
+}
+
+func (e *encoder) plan(w *plan.Written) {
+	e.number(len(w.Items))
+	for _, it := range w.Items {
+		e.number(int(it.Actor), int(it.Roles), int(it.Want), it.Number, it.Closes, len(it.Tolerated), len(it.Hints))
+		e.flag(it.Exact)
+		e.text(it.Stage, it.Name, it.Text, it.Cause, it.Result)
+		for _, errno := range it.Tolerated {
+			e.number(int(errno))
+		}
+		for _, h := range it.Hints {
+			e.number(int(h.Errno))
+			e.text(h.Text)
+		}
+	}
+	e.number(w.Results, w.Buffers, int(w.Between), w.Supervisor, w.Own, w.Rest, w.PidFD)
+	e.flag(w.Cloned, w.PayloadIsPID1, w.OwnMemory, w.Mute)
+	e.text(w.MayKill)
+	e.numbers(w.Keep)
+}
+
+func (d *decoder) plan() *plan.Written {
+	w := &plan.Written{Items: make([]plan.WrittenItem, d.count())}
+	for i := range w.Items {
+		it := &w.Items[i]
+		it.Actor, it.Roles, it.Want = plan.Actor(d.small(255)), plan.Role(d.small(255)), int64(d.number())
+		it.Number, it.Closes = d.number(), d.number()
+		it.Tolerated, it.Hints = make([]unix.Errno, d.count()), make([]plan.WrittenHint, d.count())
+		it.Exact = d.flag()
+		for _, s := range []*string{&it.Stage, &it.Name, &it.Text, &it.Cause, &it.Result} {
+			*s = d.text()
+		}
+		for j := range it.Tolerated {
+			it.Tolerated[j] = unix.Errno(d.small(4095))
+		}
+		for j := range it.Hints {
+			it.Hints[j] = plan.WrittenHint{Errno: unix.Errno(d.small(4095)), Text: d.text()}
+		}
+	}
+	w.Results, w.Buffers, w.Between = d.number(), d.number(), plan.Actor(d.small(255))
+	w.Supervisor, w.Own, w.Rest, w.PidFD = d.number(), d.number(), d.number(), d.number()
+	w.Cloned, w.PayloadIsPID1, w.OwnMemory, w.Mute = d.flag(), d.flag(), d.flag(), d.flag()
+	w.MayKill = d.text()
+	w.Keep = d.numbers()
+	return w
+}
+
+func (e *encoder) template(t *template) {
+	e.number(t.size, t.used, t.child)
+	e.numbers(t.index)
+	e.offsets(t.pointers)
+	e.offsets(t.places)
+	e.number(len(t.uses))
+	for _, uses := range t.uses {
+		e.number(len(uses))
+		for _, u := range uses {
+			e.number(int(u.addr), int(u.needs), int(u.size))
+		}
+	}
+}
+
+func (d *decoder) template() *template {
+	t := &template{size: d.small(maxArena), used: d.small(maxArena), child: d.number()}
+	t.index = d.numbers()
+	t.pointers = d.offsets()
+	t.places = d.offsets()
+	t.uses = make([][]use, d.count())
+	for i := range t.uses {
+		t.uses[i] = make([]use, d.count())
+		for j := range t.uses[i] {
+			t.uses[i][j] = use{offset(d.small(maxArena)), offset(d.small(maxArena)), uint8(d.small(8))}
+		}
+	}
+	return t
+}
