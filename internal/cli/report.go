@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"hk/internal/vis"
 	"hk/pkg/chain"
 	"hk/pkg/plan"
 
@@ -13,7 +14,7 @@ import (
 
 // say writes a line to standard error.
 func say(stage, text string) {
-	os.Stderr.WriteString(plan.Visible(stage+": "+text) + "\n")
+	os.Stderr.WriteString(vis.Text(stage+": "+text) + "\n")
 }
 
 // complain writes the one line that an error is, and a hint if there is one.

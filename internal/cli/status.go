@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"hk/pkg/plan"
+	"hk/internal/vis"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +55,7 @@ func (s *status) write(e event) {
 	}
 	line, err := json.Marshal(e)
 	if err == nil {
-		s.file.Write(append(plan.VisibleJSON(line), '\n'))
+		s.file.Write(append(vis.JSON(line), '\n'))
 	}
 }
 

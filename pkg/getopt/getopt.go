@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"hk/internal/vis"
 )
 
 // Flags are the flags that a command line may have. The zero value has none.
@@ -110,9 +112,9 @@ func (f *Flags) long(text string, words []string) ([]string, error) {
 	switch {
 	case name == "" || fl == nil:
 		if f.Foreign != nil && f.Foreign(name) != "" {
-			return nil, fmt.Errorf("unknown flag --%s: here it is %s", printable(name), f.Foreign(name))
+			return nil, fmt.Errorf("unknown flag --%s: here it is %s", vis.Text(name), f.Foreign(name))
 		}
-		return nil, fmt.Errorf("unknown flag --%s", printable(name))
+		return nil, fmt.Errorf("unknown flag --%s", vis.Text(name))
 	case given:
 	case fl.optional:
 		value = fl.missing
@@ -131,7 +133,7 @@ func (f *Flags) shorts(letters string, words []string) ([]string, error) {
 		letter := letters[i : i+1]
 		fl := f.find(func(fl *flag) bool { return fl.short == letter })
 		if fl == nil {
-			return nil, fmt.Errorf("unknown flag -%s", printable(letters[i:]))
+			return nil, fmt.Errorf("unknown flag -%s", vis.Text(letters[i:]))
 		}
 		value, last := letters[i+1:], false
 		switch {
@@ -172,7 +174,7 @@ func (fl *flag) take(as, value string) (err error) {
 		err = fl.set(value)
 	}
 	if err != nil {
-		return fmt.Errorf("%s=%s: %w", as, printable(value), err)
+		return fmt.Errorf("%s=%s: %w", as, vis.Text(value), err)
 	}
 	return nil
 }
@@ -183,12 +185,4 @@ func parseBool(v string) (bool, error) {
 		return false, errors.New("neither true nor false")
 	}
 	return on, nil
-}
-
-// printable is a word as it is, or quoted if it is not to be printed as it is.
-func printable(w string) string {
-	if q := strconv.Quote(w); q[1:len(q)-1] != w {
-		return q
-	}
-	return w
 }

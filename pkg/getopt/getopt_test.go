@@ -60,14 +60,14 @@ func TestParse(t *testing.T) {
 		{"-Ux", "user true", "", "unknown flag -x"},
 		{"-é", "", "", "unknown flag -é"},
 		{"-=", "", "", "unknown flag -="},
-		{"--no\x1b[2J", "", "", `unknown flag --"no\x1b[2J"`},
+		{"--no\x1b[2J", "", "", `unknown flag --no\x1b[2J`},
 		{"--source", "", "", "--source needs a value"},
 		{"-Us", "user true", "", "-s needs a value"},
 		{"--source bad", "", "", "--source=bad: not good"},
 		{"-s bad", "", "", "-s=bad: not good"},
 		{"--quiet=bad", "", "", "--quiet=bad: neither true nor false"},
 		{"-U=", "", "", "-U=: neither true nor false"},
-		{"--quiet=a\tb", "", "", `--quiet="a\tb": neither true nor false`},
+		{"--quiet=a\tb", "", "", `--quiet=a\tb: neither true nor false`},
 	} {
 		var got taken
 		rest, err := got.flags().Parse(strings.FieldsFunc(c.line, func(r rune) bool { return r == ' ' }))

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"hk/internal/vis"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -58,7 +60,7 @@ func (p *Plan) Text(w io.Writer) error {
 			stage = s
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
-		fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, Visible(it.Text()))
+		fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, vis.Text(it.Text()))
 		if i+1 < len(p.items) && (it.Actor == Init || it.Actor == Joiner) && p.items[i+1].Actor == Child {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(reap with wait4(-1, ...) until the payload has ended)")
 		}
@@ -124,6 +126,6 @@ func (p *Plan) JSON(w io.Writer) error {
 	if err := enc.Encode(p.Explain()); err != nil {
 		return err
 	}
-	_, err := w.Write(VisibleJSON(b.Bytes()))
+	_, err := w.Write(vis.JSON(b.Bytes()))
 	return err
 }

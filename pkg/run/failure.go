@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"hk/internal/vis"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +52,7 @@ func (l *layout) log() string {
 			message = message[2:]
 		}
 		if message != "" {
-			messages = append(messages, plan.Visible(message))
+			messages = append(messages, vis.Text(message))
 		}
 	}
 	return strings.Join(messages, "; ")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/internal/vis"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -71,21 +72,21 @@ func writeOp(w io.Writer, it plan.Item, r *record) {
 	if r != nil {
 		result = r.text(it.Op)
 	}
-	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s%s", it.Op.Stage, it.Actor, it.Op, result))+"\n")
+	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: %s%s", it.Op.Stage, it.Actor, it.Op, result))+"\n")
 }
 
 // writeResult writes the result of an op that was written before it was done.
 func writeResult(w io.Writer, it plan.Item, r *record) {
-	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s(...)%s", it.Op.Stage, it.Actor, it.Op.Name, r.text(it.Op)))+"\n")
+	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: %s(...)%s", it.Op.Stage, it.Actor, it.Op.Name, r.text(it.Op)))+"\n")
 }
 
 // writeUnseen writes an op of which nothing can be told once it is done.
 func writeUnseen(w io.Writer, it plan.Item) {
-	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: not seen: %s", it.Op.Stage, it.Actor, it.Text()))+"\n")
+	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: not seen: %s", it.Op.Stage, it.Actor, it.Text()))+"\n")
 }
 
 func writeStep(w io.Writer, s *plan.Step) {
-	io.WriteString(w, plan.Visible(fmt.Sprintf("%s: %s: %s", s.Stage, plan.Supervisor, s.Text))+"\n")
+	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: %s", s.Stage, plan.Supervisor, s.Text))+"\n")
 }
 
 // text is the result of an op.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/internal/vis"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -155,7 +156,7 @@ func (f *Filter) Print(s *stage.State, w io.Writer) error {
 		if out, err = MarshalProfile(fl.policy); err != nil {
 			return fmt.Errorf("--dump json: %w", err)
 		}
-		out = plan.VisibleJSON(out)
+		out = vis.JSON(out)
 	}
 	_, err = w.Write(out)
 	return err

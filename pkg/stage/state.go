@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/internal/vis"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 
@@ -101,7 +102,7 @@ func (s *State) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, lines := range s.Report.Comments {
 		for _, c := range lines() {
-			b.WriteString(strings.TrimRight("# "+plan.Visible(c), " ") + "\n")
+			b.WriteString(strings.TrimRight("# "+vis.Text(c), " ") + "\n")
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {

@@ -1,4 +1,6 @@
-package plan
+// Package vis makes text of others safe to print, as vis(3) does: what a terminal
+// would obey or turn around is escaped.
+package vis
 
 import (
 	"fmt"
@@ -7,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible is text on one line of a terminal. What it quotes, of names and of what
+// Text is text on one line of a terminal. What it quotes, of names and of what
 // is in files, somebody else may have written: what is not printable, and so what
 // a terminal would obey or turn around, is escaped as in Go.
-func Visible(text string) string {
+func Text(text string) string {
 	if printable(text) {
 		return text
 	}
@@ -40,9 +42,9 @@ func printable(text string) bool {
 	return true
 }
 
-// VisibleJSON is JSON in which what is not printable is escaped too where JSON
+// JSON is JSON in which what is not printable is escaped too where JSON
 // does not ask for it.
-func VisibleJSON(text []byte) []byte {
+func JSON(text []byte) []byte {
 	var b []byte
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])

@@ -1,4 +1,4 @@
-package plan
+package vis
 
 import (
 	"encoding/json"
@@ -6,35 +6,35 @@ import (
 	"testing"
 )
 
-func TestVisible(t *testing.T) {
+func TestText(t *testing.T) {
 	for text, want := range map[string]string{
 		"/bin/x y\\": "/bin/x y\\", "ä\"": "ä\"", "/bin/sh\r": `/bin/sh\r`, "\x1b]0;x\a\n": `\x1b]0;x\a\n`,
 		"\xff\u202e\u009b\x7f": `\xff\u202e\u009b\x7f`, "日本": "日本",
 	} {
-		if got := Visible(text); got != want {
-			t.Errorf("Visible(%q) = %s; want %s", text, got, want)
+		if got := Text(text); got != want {
+			t.Errorf("Text(%q) = %s; want %s", text, got, want)
 		}
 	}
 }
 
-// FuzzVisible checks that nothing is left that a terminal would obey, and that
+// FuzzText checks that nothing is left that a terminal would obey, and that
 // JSON means the same.
-func FuzzVisible(f *testing.F) {
+func FuzzText(f *testing.F) {
 	f.Add("\x1b]0;x\a\n\xff\u202e\u009b\U000e0041ä")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, r := range Visible(text) {
+		for _, r := range Text(text) {
 			if !strconv.IsPrint(r) {
-				t.Errorf("Visible(%q) has %q", text, r)
+				t.Errorf("Text(%q) has %q", text, r)
 			}
 		}
 		b, err := json.Marshal(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := VisibleJSON(b)
+		out := JSON(b)
 		for _, r := range string(out) {
 			if !strconv.IsPrint(r) {
-				t.Errorf("VisibleJSON(%q) has %q", b, r)
+				t.Errorf("JSON(%q) has %q", b, r)
 			}
 		}
 		var before, after string
