@@ -13,36 +13,31 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"hk/pkg/host"
 )
 
 // kernelAtLeast reports whether the kernel is of a version, or newer.
 func kernelAtLeast(version string) bool {
-	var u unix.Utsname
-	unix.Uname(&u)
-	var has, want [2]int
-	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &has[0], &has[1])
-	if n, _ := fmt.Sscanf(version, "%d.%d", &want[0], &want[1]); n != 2 {
-		panic(version + " is no version of Linux")
+	want, ok := host.ParseVersion(version)
+	if !ok {
+		panic(version + " is not a version of Linux")
 	}
-	return has[0] > want[0] || has[0] == want[0] && has[1] >= want[1]
+	v, _, ok := host.Kernel()
+	return ok && v.AtLeast(want)
 }
 
 // landlockABI is 0 where there is no Landlock.
 func landlockABI() int {
-	abi, _, err := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if err != 0 {
-		return 0
+	abi := 0
+	for abi < host.NewestLandlockABI && host.Landlock(abi+1).Check() == nil {
+		abi++
 	}
-	return int(abi)
+	return abi
 }
-
-// landlockSince has the version of Linux that brought each ABI, from 1 on.
-var landlockSince = []string{"5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6.15", "7.0", "7.1", "7.2", "7.3"}
 
 // kernelHasLandlock reports whether a kernel of this version can have an ABI.
 func kernelHasLandlock(abi int) bool {
-	return abi <= len(landlockSince) && kernelAtLeast(landlockSince[abi-1])
+	return abi <= host.NewestLandlockABI && kernelAtLeast(host.Landlock(abi).Since().String())
 }
 
 // landlockLine is a command line with as much of Landlock as the kernel has,
@@ -117,7 +112,7 @@ func refused(t *testing.T, want string, words ...string) {
 // says so of itself.
 func TestKernelFloor(t *testing.T) {
 	var old []string
-	if kernelAtLeast("5.14") {
+	if host.CheckFloor() == nil {
 		old = []string{"setarch", "--uname-2.6"}
 	}
 	lines := []string{"hk-unshare --all hk-idmap --root hk-mount --rootfs / hk-limit --core 0"}
@@ -128,13 +123,13 @@ func TestKernelFloor(t *testing.T) {
 	}
 	for _, line := range lines {
 		words := strings.Fields(line)
-		refused(t, words[0]+": needs Linux 5.14; this is ", append(old, words...)...)
+		refused(t, fmt.Sprintf("%s: needs Linux %v; this is ", words[0], host.Floor), append(old, words...)...)
 	}
 }
 
 // TestNoLandlock asks for Landlock where there is none.
 func TestNoLandlock(t *testing.T) {
-	if landlockABI() > 0 || !kernelAtLeast("5.14") {
+	if landlockABI() > 0 || host.CheckFloor() != nil {
 		t.Skip("this kernel has Landlock")
 	}
 	const want = "hk-landlock: this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line\n"
@@ -143,5 +138,41 @@ func TestNoLandlock(t *testing.T) {
 		"hk-unshare --user hk-idmap --root hk-landlock --rwx /", "hk-limit --core 0 hk-landlock --rwx / hk-seccomp",
 	} {
 		refused(t, want, strings.Fields(line)...)
+	}
+}
+
+// TestDocumentedKernels holds what is written of versions against the table.
+func TestDocumentedKernels(t *testing.T) {
+	read := func(path string) string {
+		b, err := os.ReadFile("../" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if want := fmt.Sprintf("Linux %v is the oldest kernel", host.Floor); !strings.Contains(read("docs/man/hk-chain.7"), want) {
+		t.Errorf("hk-chain(7) does not say %q", want)
+	}
+	if want := fmt.Sprintf("Linux %v", host.Floor); !strings.Contains(read("README.md"), want) {
+		t.Errorf("the README does not say %q", want)
+	}
+	said := map[int]bool{}
+	for _, path := range append(sources(t), "docs/man/hk-landlock.1", "docs/man/hk-chain.7", "README.md") {
+		for _, m := range regexp.MustCompile(`ABI (\d+)(?:, |\s\(|\n)Linux (\d+\.\d+)|\band (\d+) \(Linux (\d+\.\d+)\)`).FindAllStringSubmatch(read(path), -1) {
+			abi, _ := strconv.Atoi(m[1] + m[3])
+			if abi < 1 || abi > host.NewestLandlockABI || host.Landlock(abi).Since().String() != m[2]+m[4] {
+				t.Errorf("%s: %q is not in the table", path, m[0])
+			}
+			said[abi] = true
+		}
+	}
+	if len(said) != host.NewestLandlockABI {
+		t.Errorf("%d ABIs of Landlock are documented; want %d", len(said), host.NewestLandlockABI)
+	}
+	if want := fmt.Sprintf("tmpfs from Linux %v on", host.TmpfsIdmap.Since()); !strings.Contains(read("docs/man/hk-mount.1"), want) {
+		t.Errorf("hk-mount(1) does not say %q", want)
+	}
+	if want := fmt.Sprintf("Before Linux %v the machine's network and mount namespace", host.InitialInodes.Since()); !strings.Contains(read("docs/man/hk-unshare.1"), want) {
+		t.Errorf("hk-unshare(1) does not say %q", want)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"hk/pkg/host"
+
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 )
@@ -91,7 +93,7 @@ func condition(t *testing.T, name string) (bool, error) {
 		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC:
 			ok = true
 		case unix.TMPFS_MAGIC:
-			ok = kernelAtLeast("6.3")
+			ok = host.TmpfsIdmap.Check() == nil
 		}
 	case "needs-pasta":
 		ok = hasPasta()

@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"hk/internal/entry"
 	"hk/pkg/chain"
@@ -64,7 +62,7 @@ func execute(kind *stage.Kind) int {
 	if err != nil {
 		return report(kind.Name, nil, err)
 	}
-	if err := kernelFloor(); err != nil {
+	if err := host.CheckFloor(); err != nil {
 		return report(kind.Name, status, err)
 	}
 	if len(c.Payload) > 0 && !c.Rest && find.Beside(c.Payload[0]) {
@@ -223,24 +221,4 @@ func finder(h *host.Host) *chain.Finder {
 		f.Dir = filepath.Dir(exe) // there is no procfs
 	}
 	return f
-}
-
-// kernelFloor is an error on a kernel that lacks what every plan may use.
-func kernelFloor() error {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return fmt.Errorf("uname: %w", err)
-	}
-	release := unix.ByteSliceToString(u.Release[:])
-	major, rest, _ := strings.Cut(release, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	a, err := strconv.Atoi(major)
-	if err != nil {
-		return nil // no release of Linux; what it lacks will show
-	}
-	b, _ := strconv.Atoi(strings.TrimRight(minor, "-+abcdefghijklmnopqrstuvwxyz"))
-	if a < 5 || a == 5 && b < 14 {
-		return fmt.Errorf("needs Linux 5.14; this is %s", release)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"hk/internal/vis"
 	"hk/pkg/chain"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -57,7 +58,7 @@ func report(stage string, status *status, err error) int {
 		ev.Stage = step.Stage
 	}
 	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
-		ev.Hint = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+		ev.Hint = host.Hidden(ev.Op)
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
 		var limit unix.Rlimit

@@ -77,8 +77,7 @@ func (t *tail) copyNext(path string) error {
 
 // sealedCopy is a file in memory that closes when a program is executed.
 func (t *tail) sealedCopy(from plan.Arg, size int64) *plan.Result {
-	_, err := t.Host.Stat("/proc/sys/vm/memfd_noexec")
-	sealed := t.Open("copy", plan.MemfdCreate(t.Name, err == nil))
+	sealed := t.Open("copy", plan.MemfdCreate(t.Name, t.Host.Has(host.MemfdExec)))
 	t.Add(plan.Sendfile(sealed, from, size).
 		Hint(unix.EFBIG, fmt.Sprintf("--fsize of an earlier stage limits files in memory too: it belongs after %s", t.Name)).
 		Hint(unix.EBADF, "the program was executed by a descriptor that cannot be read"),

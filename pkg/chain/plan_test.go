@@ -57,13 +57,13 @@ func fakeHost(uid uint32) *host.Host {
 			m, err := follow(p)
 			return host.Found{IsDir: m.IsDir(), Path: p, Loose: strings.HasPrefix(p, "/loose")}, err
 		},
-		StatIn:      func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
-		Readlink:    func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
-		ReadDir:     func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
-		Root:        func() (int, error) { return unix.Open("testdata/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
-		SpareFD:     func() int { return 1023 },
-		Rlimit:      func(int) (uint64, uint64) { return 1000, 2000 },
-		LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
+		StatIn:   func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
+		Readlink: func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
+		ReadDir:  func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
+		Root:     func() (int, error) { return unix.Open("testdata/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
+		SpareFD:  func() int { return 1023 },
+		Rlimit:   func(int) (uint64, uint64) { return 1000, 2000 },
+		Has:      func(f host.Feature) bool { return f != host.MemfdExec }, LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
 		Helper: func(name string) string { return "/usr/bin/" + name },
 		Procfs: func() error { return nil },
 		Program: func() (host.Program, error) {

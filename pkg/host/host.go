@@ -46,6 +46,8 @@ type Host struct {
 	// SelfFD is the descriptor by which this program was executed, or -1.
 	SelfFD int
 
+	// Has reports whether the kernel has a feature, as [Feature.Check] tells.
+	Has func(Feature) bool
 	// TTY is the name of the terminal among the standard descriptors, or "".
 	TTY func() string
 	// Stat tells a file's type, following symbolic links, or why it cannot.

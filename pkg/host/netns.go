@@ -1,21 +1,31 @@
 package host
 
-import (
-	"os"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// initialUserNS is what /proc/PID/ns/user of the first user namespace says, on
-// every machine (PROC_USER_INIT_INO, Linux 3.8).
-const initialUserNS = "user:[4026531837]"
-
-// Inode numbers of the first PID namespace (PROC_PID_INIT_INO, Linux 3.8), and of
-// the first network namespace since Linux 6.18; before, any other.
-const (
-	initialPIDNS = 0xEFFFFFFC
-	initialNetNS = 0xEFFFFFF9
-)
+// InitialInode is the inode number in procfs of the initial namespace of a kind, which
+// is a CLONE_NEW* flag. Those of network and mount namespaces have these numbers since
+// [InitialInodes] only, and any other before.
+func InitialInode(flag uint64) uint64 {
+	switch flag {
+	case unix.CLONE_NEWIPC:
+		return 0xEFFFFFFF
+	case unix.CLONE_NEWUTS:
+		return 0xEFFFFFFE
+	case unix.CLONE_NEWUSER:
+		return 0xEFFFFFFD
+	case unix.CLONE_NEWPID:
+		return 0xEFFFFFFC
+	case unix.CLONE_NEWCGROUP:
+		return 0xEFFFFFFB
+	case unix.CLONE_NEWTIME:
+		return 0xEFFFFFFA
+	case unix.CLONE_NEWNET:
+		return 0xEFFFFFF9
+	case unix.CLONE_NEWNS:
+		return 0xEFFFFFF8
+	}
+	panic("host: not a namespace")
+}
 
 // nsGetUserNS is NS_GET_USERNS of ioctl_nsfs(2) (Linux 4.9).
 const nsGetUserNS = 0xb701
@@ -32,7 +42,8 @@ func ownNet() bool {
 		return true
 	}
 	// That it is PID 1's too says nothing: that may be a PID namespace's first.
-	if user, err := os.Readlink("/proc/self/ns/user"); err != nil || user == initialUserNS {
+	var user unix.Stat_t
+	if unix.Stat("/proc/self/ns/user", &user) != nil || user.Ino == InitialInode(unix.CLONE_NEWUSER) {
 		return false
 	}
 	fd, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -57,6 +68,6 @@ func machineNet() bool {
 	if unix.Stat("/proc/self/ns/net", &own) != nil {
 		return false
 	}
-	return own.Ino == initialNetNS || unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initialPIDNS &&
+	return own.Ino == InitialInode(unix.CLONE_NEWNET) || unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == InitialInode(unix.CLONE_NEWPID) &&
 		unix.Stat("/proc/1/ns/net", &first) == nil && own.Dev == first.Dev && own.Ino == first.Ino
 }

@@ -27,6 +27,7 @@ func This() *Host {
 	h := &Host{
 		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
 		SelfFD:   selfFD(),
+		Has:      func(f Feature) bool { return f.Check() == nil },
 		Stat:     func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
 		StatIn:   statIn,
 		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },

@@ -72,14 +72,6 @@ const (
 	logSubdomainsOff = unix.LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF
 )
 
-// kernels is the Linux version that has an ABI. 8 and 11 brought no right: what
-// they have (TSYNC, NO_NEW_PRIVS) a plan does by other calls.
-var kernels = []string{1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12",
-	7: "6.15", 8: "7.0", 9: "7.1", 10: "7.2", 11: "7.3"}
-
-// newestABI is the newest that this table knows.
-var newestABI = len(kernels) - 1
-
 const (
 	execute  = unix.LANDLOCK_ACCESS_FS_EXECUTE
 	readFile = unix.LANDLOCK_ACCESS_FS_READ_FILE

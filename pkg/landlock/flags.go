@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/stage"
 )
 
@@ -79,8 +80,8 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	})
 	fs.String("abi", "", func(v string) error {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > newestABI {
-			return fmt.Errorf("%q is no ABI from 1 to %d", v, newestABI)
+		if err != nil || n < 1 || n > host.NewestLandlockABI {
+			return fmt.Errorf("%q is no ABI from 1 to %d", v, host.NewestLandlockABI)
 		}
 		r.ABI = n
 		return nil

@@ -34,7 +34,9 @@ func (d *domain) parts() []part {
 	}
 }
 
-const noLandlock = "this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line"
+// noLandlock says why there is none. A kernel that hk runs on is not too old for the
+// first ABI.
+func noLandlock() string { return "this kernel has no Landlock: " + host.LandlockABI1.Advice() }
 
 // enforce is what of a domain the kernel can enforce. What it cannot is an
 // error, or, with best effort, left out and told.
@@ -42,14 +44,14 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 	abi := s.Host.LandlockABI()
 	switch {
 	case abi == 0 && r.BestEffort:
-		s.Skip("everything: " + noLandlock)
+		s.Skip("everything: " + noLandlock())
 		return domain{}, nil
 	case abi == 0:
-		return domain{}, errors.New(noLandlock)
+		return domain{}, host.NotSupported(errors.New(noLandlock()))
 	case r.ABI > abi:
-		err := fmt.Sprintf("--abi %d: not supported (needs Linux %s; this kernel has ABI %d)", r.ABI, kernels[r.ABI], abi)
+		err := fmt.Sprintf("--abi %d: not supported (needs Linux %v; this kernel has ABI %d)", r.ABI, host.Landlock(r.ABI).Since(), abi)
 		if !r.BestEffort {
-			return domain{}, errors.New(err)
+			return domain{}, host.NotSupported(errors.New(err))
 		}
 		s.Skip(err)
 	}
@@ -64,7 +66,7 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 				if r.ABI == 0 && p.set == &d.fs && right.bit&r.namedFS() == 0 {
 					err += fmt.Sprintf("; --abi %d restricts what it has", abi)
 				}
-				return domain{}, errors.New(err)
+				return domain{}, host.NotSupported(errors.New(err))
 			}
 			if right.bit == refer && p.set == &d.fs {
 				err += ", and always denies it"
@@ -78,8 +80,8 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 
 // missing says what a right needs and the kernel does not have.
 func (r right) missing(what string, abi int) string {
-	return fmt.Sprintf("%s %s: not supported (needs Landlock ABI %d, Linux %s; this kernel has ABI %d)",
-		what, r.name, r.abi, kernels[r.abi], abi)
+	return fmt.Sprintf("%s %s: not supported (needs Landlock ABI %d, Linux %v; this kernel has ABI %d)",
+		what, r.name, r.abi, host.Landlock(r.abi).Since(), abi)
 }
 
 // errata are Landlock's known faults, each with the sets that it is about.
@@ -115,8 +117,8 @@ func table(h *host.Host, asked, enforced domain) []string {
 	head := "no Landlock in this kernel"
 	if abi > 0 {
 		head = fmt.Sprintf("Landlock ABI %d in this kernel", abi)
-		if abi <= newestABI {
-			head += ", as in Linux " + kernels[abi]
+		if abi <= host.NewestLandlockABI {
+			head += ", as in Linux " + host.Landlock(abi).Since().String()
 		}
 		head += "; errata mended: " + bits(h.LandlockErrata())
 	}
@@ -137,7 +139,7 @@ func table(h *host.Host, asked, enforced domain) []string {
 			if r.bit == refer && p.set == &asked.fs && !in && has[i].set != nil && *has[i].set != 0 {
 				enforced = "denied" // by every domain for files that does not handle it
 			}
-			list = append(list, row(r.name, fmt.Sprint(r.abi), kernels[r.abi], yesNo(abi >= r.abi), yesNo(*p.set&r.bit != 0), enforced))
+			list = append(list, row(r.name, fmt.Sprint(r.abi), host.Landlock(r.abi).Since().String(), yesNo(abi >= r.abi), yesNo(*p.set&r.bit != 0), enforced))
 		}
 	}
 	return list

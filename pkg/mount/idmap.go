@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/run"
 
@@ -174,7 +175,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		}
 		err := unix.MountSetattr(at.FD(tree), "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
 		if errno, ok := err.(unix.Errno); ok {
-			return &plan.Error{Stage: name, Op: text, Errno: errno, Hint: idmapHint(errno)}
+			return idmapError(&plan.Error{Stage: name, Op: text, Errno: errno}, at.FD(tree))
 		}
 		return err
 	}})
@@ -198,14 +199,20 @@ func (b *builder) mayIdmap(own bool) error {
 	return nil
 }
 
-func idmapHint(errno unix.Errno) string {
-	switch errno {
+// idmapError adds to an error what it may come from. tree is what was to be mapped.
+func idmapError(e *plan.Error, tree int) error {
+	var fs unix.Statfs_t
+	switch e.Errno {
 	case unix.EPERM:
-		return "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice"
+		e.Hint = "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice"
 	case unix.EINVAL:
-		return "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first"
+		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {
+			e.Hint = "a tmpfs cannot be id-mapped: " + host.TmpfsIdmap.Advice()
+			return host.NotSupported(e)
+		}
+		e.Hint = "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first"
 	}
-	return ""
+	return e
 }
 
 // elsewhere has f run on another thread, which is there from now on. The one

@@ -30,8 +30,7 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
 		Hint(unix.EPERM, forbidden).
 		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
-		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup").
-		Hint(unix.ENOSYS, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces=")
+		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup")
 	op.Roles |= Clones
 	return op
 }

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"hk/pkg/host"
 	"hk/pkg/seccomp"
 
 	docker "github.com/moby/profiles/seccomp"
@@ -66,10 +67,10 @@ func main() {
 	write("zprofiles.go", src.Bytes())
 }
 
-// floor is the oldest kernel that hk runs on. A filter that is compiled here
-// must be right for all from there on.
+// floor reports what is so on the oldest kernel that hk runs on. A filter that is
+// compiled here must be right for all from there on.
 func floor(major, minor uint64) bool {
-	if major > 5 || major == 5 && minor > 14 {
+	if !host.Floor.AtLeast(host.Version{Major: int(major), Minor: int(minor)}) {
 		log.Fatalf("a profile has a rule for Linux %d.%d and later: it cannot be compiled ahead", major, minor)
 	}
 	return true

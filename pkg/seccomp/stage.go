@@ -354,20 +354,11 @@ func thisTarget(caps uint64) Target {
 			}
 			return false
 		},
-		Kernel: kernelAtLeast,
+		Kernel: func(major, minor uint64) bool {
+			v, _, ok := host.Kernel()
+			return ok && v.AtLeast(host.Version{Major: int(major), Minor: int(minor)})
+		},
 	}
-}
-
-func kernelAtLeast(major, minor uint64) bool {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return false
-	}
-	var a, b uint64
-	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b); n != 2 {
-		return false
-	}
-	return a > major || a == major && b >= minor
 }
 
 // exists reports whether a name is or was one of a call.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -21,31 +22,6 @@ func fileName(flag uint64) string {
 		}
 	}
 	return ""
-}
-
-// initial is the inode number of the namespace of a kind that the machine starts
-// with. Those of network and mount namespaces are fixed since Linux 6.18 only;
-// before, PID 1 is asked.
-func initial(flag uint64) uint64 {
-	switch flag {
-	case unix.CLONE_NEWIPC:
-		return 0xEFFFFFFF
-	case unix.CLONE_NEWUTS:
-		return 0xEFFFFFFE
-	case unix.CLONE_NEWUSER:
-		return 0xEFFFFFFD
-	case unix.CLONE_NEWPID:
-		return 0xEFFFFFFC
-	case unix.CLONE_NEWCGROUP:
-		return 0xEFFFFFFB
-	case unix.CLONE_NEWTIME:
-		return 0xEFFFFFFA
-	case unix.CLONE_NEWNET:
-		return 0xEFFFFFF9
-	case unix.CLONE_NEWNS:
-		return 0xEFFFFFF8
-	}
-	panic("unshare: no namespace")
 }
 
 // look is the step that refuses what is no namespace of the kind that was asked
@@ -136,7 +112,7 @@ func (m member) isolates(at plan.Context) error {
 	switch {
 	case it.Dev == own.Dev && it.Ino == own.Ino:
 		return fmt.Errorf("that %s namespace is the caller's own: to join it isolates from nothing", m.name)
-	case it.Ino == initial(m.flag) || m.ofFirst(it):
+	case it.Ino == host.InitialInode(m.flag) || m.ofFirst(it):
 		return fmt.Errorf("that %s namespace is the machine's: to join it isolates from nothing", m.name)
 	}
 	return nil
@@ -146,7 +122,7 @@ func (m member) isolates(at plan.Context) error {
 // far as the caller may look at that. PID 1 of another PID namespace is no such.
 func (m member) ofFirst(it unix.Stat_t) bool {
 	var pids, first unix.Stat_t
-	return unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initial(unix.CLONE_NEWPID) &&
+	return unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == host.InitialInode(unix.CLONE_NEWPID) &&
 		unix.Stat("/proc/1/ns/"+m.name, &first) == nil && first.Dev == it.Dev && first.Ino == it.Ino
 }
 

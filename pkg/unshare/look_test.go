@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 
+	"hk/pkg/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -11,7 +13,7 @@ import (
 // the machine's first process.
 func TestOfFirst(t *testing.T) {
 	var pids unix.Stat_t
-	machine := unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == initial(unix.CLONE_NEWPID)
+	machine := unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == host.InitialInode(unix.CLONE_NEWPID)
 	for _, name := range []string{"net", "mnt"} {
 		var it unix.Stat_t
 		if unix.Stat("/proc/1/ns/"+name, &it) != nil {

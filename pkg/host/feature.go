@@ -1,0 +1,207 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNotSupported is what a kernel lacks that is too old or built without it, or that a
+// filter hides: an error of this package, and an op that fails with ENOSYS or
+// EOPNOTSUPP.
+var ErrNotSupported = errors.ErrUnsupported
+
+// NotSupported is err, and an [ErrNotSupported].
+func NotSupported(err error) error { return notSupported{err} }
+
+type notSupported struct{ error }
+
+func (notSupported) Is(target error) bool { return target == ErrNotSupported }
+func (e notSupported) Unwrap() error      { return e.error }
+
+// A Feature is something of the kernel that a plan may use and that not every kernel
+// has: by its age, or by how it was built and started.
+type Feature int
+
+// The features, in the order of [Features].
+const (
+	CgroupNamespaces Feature = iota
+	IPCNamespaces
+	MountNamespaces
+	NetNamespaces
+	PIDNamespaces
+	TimeNamespaces
+	UserNamespaces
+	UTSNamespaces
+	InitialInodes
+	Clone3
+	PidfdOpen
+	PidfdSendSignal
+	PidfdSignalGroup
+	CloseRange
+	CloseRangeCloexec
+	Openat2
+	Faccessat2
+	MemfdExec
+	MountCalls
+	MountSetattr
+	MountNoSymfollow
+	MountIdmap
+	TmpfsIdmap
+	OverlayInUserNS
+	SeccompFilter
+	SyscallInfo
+	Keyrings
+	LandlockABI1
+	LandlockABI2
+	LandlockABI3
+	LandlockABI4
+	LandlockABI5
+	LandlockABI6
+	LandlockABI7
+	LandlockABI8
+	LandlockABI9
+	LandlockABI10
+	LandlockABI11
+	LandlockErrata
+	features
+)
+
+// NewestLandlockABI is the newest that the table knows.
+const NewestLandlockABI = int(LandlockABI11-LandlockABI1) + 1
+
+// Landlock is the feature that an ABI of Landlock is, from 1 on.
+func Landlock(abi int) Feature { return LandlockABI1 + Feature(abi-1) }
+
+// What a user can do about a feature that the kernel should have by its age.
+const (
+	notBuilt = "it is not built into the kernel: "
+	hidden   = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+	noLSM    = "it is not built in, or not among the lsm= of the kernel command line"
+	newer    = "a newer kernel has it"
+)
+
+// table has the features. A probe is nil where only the version tells.
+var table = [features]struct {
+	name   string
+	since  Version
+	probe  func(f Feature, name string) error
+	advice string
+}{
+	CgroupNamespaces: {"cgroup namespaces", Version{4, 6}, probeNamespace, notBuilt + "CONFIG_CGROUPS"},
+	IPCNamespaces:    {"ipc namespaces", Version{2, 6}, probeNamespace, notBuilt + "CONFIG_IPC_NS"},
+	MountNamespaces:  {"mnt namespaces", Version{2, 4}, probeNamespace, newer},
+	NetNamespaces:    {"net namespaces", Version{2, 6}, probeNamespace, notBuilt + "CONFIG_NET_NS"},
+	PIDNamespaces:    {"pid namespaces", Version{2, 6}, probeNamespace, notBuilt + "CONFIG_PID_NS"},
+	TimeNamespaces:   {"time namespaces", Version{5, 6}, probeNamespace, notBuilt + "CONFIG_TIME_NS"},
+	UserNamespaces:   {"user namespaces", Version{3, 8}, probeNamespace, notBuilt + "CONFIG_USER_NS"},
+	UTSNamespaces:    {"uts namespaces", Version{2, 6}, probeNamespace, notBuilt + "CONFIG_UTS_NS"},
+	InitialInodes:    {"known numbers of the initial net and mnt namespaces", Version{6, 18}, nil, newer},
+
+	// CLONE_CLEAR_SIGHAND came with 5.5.
+	Clone3:            {"clone3(2)", Version{5, 5}, probeClone3, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces="},
+	PidfdOpen:         {"pidfd_open(2)", Version{5, 3}, probePidfdOpen, hidden},
+	PidfdSendSignal:   {"pidfd_send_signal(2)", Version{5, 1}, probePidfdSendSignal, hidden},
+	PidfdSignalGroup:  {"PIDFD_SIGNAL_PROCESS_GROUP", Version{6, 9}, probePidfdSignalGroup, newer},
+	CloseRange:        {"close_range(2)", Version{5, 9}, probeCloseRange, hidden},
+	CloseRangeCloexec: {"CLOSE_RANGE_CLOEXEC", Version{5, 11}, probeCloseRangeCloexec, newer},
+	Openat2:           {"openat2(2)", Version{5, 6}, probeOpenat2, hidden},
+	Faccessat2:        {"faccessat2(2)", Version{5, 8}, probeFaccessat2, hidden},
+	MemfdExec:         {"MFD_EXEC", Version{6, 3}, probeMemfdExec, newer},
+
+	MountCalls:       {"open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2)", Version{5, 2}, probeMountCalls, hidden},
+	MountSetattr:     {"mount_setattr(2)", Version{5, 12}, probeMountSetattr, hidden},
+	MountNoSymfollow: {"MOUNT_ATTR_NOSYMFOLLOW", Version{5, 14}, probeMountNoSymfollow, newer},
+	MountIdmap:       {"MOUNT_ATTR_IDMAP", Version{5, 12}, nil, newer},
+	TmpfsIdmap:       {"id-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
+	OverlayInUserNS:  {"overlays in a user namespace", Version{5, 11}, nil, newer},
+
+	// SECCOMP_RET_LOG and SECCOMP_RET_KILL_PROCESS came with 4.14.
+	SeccompFilter: {"seccomp filters", Version{4, 14}, probeSeccompFilter, notBuilt + "CONFIG_SECCOMP_FILTER"},
+	SyscallInfo:   {"PTRACE_GET_SYSCALL_INFO", Version{5, 3}, nil, newer},
+	Keyrings:      {"keyrings", Version{2, 6}, probeKeyrings, notBuilt + "CONFIG_KEYS"},
+
+	LandlockABI1:   {"Landlock ABI 1", Version{5, 13}, probeLandlock, noLSM},
+	LandlockABI2:   {"Landlock ABI 2", Version{5, 19}, probeLandlock, noLSM},
+	LandlockABI3:   {"Landlock ABI 3", Version{6, 2}, probeLandlock, noLSM},
+	LandlockABI4:   {"Landlock ABI 4", Version{6, 7}, probeLandlock, noLSM},
+	LandlockABI5:   {"Landlock ABI 5", Version{6, 10}, probeLandlock, noLSM},
+	LandlockABI6:   {"Landlock ABI 6", Version{6, 12}, probeLandlock, noLSM},
+	LandlockABI7:   {"Landlock ABI 7", Version{6, 15}, probeLandlock, noLSM},
+	LandlockABI8:   {"Landlock ABI 8", Version{7, 0}, probeLandlock, noLSM},
+	LandlockABI9:   {"Landlock ABI 9", Version{7, 1}, probeLandlock, noLSM},
+	LandlockABI10:  {"Landlock ABI 10", Version{7, 2}, probeLandlock, noLSM},
+	LandlockABI11:  {"Landlock ABI 11", Version{7, 3}, probeLandlock, noLSM},
+	LandlockErrata: {"errata of Landlock", Version{6, 15}, probeLandlockErrata, newer},
+}
+
+// Features lists all.
+func Features() []Feature {
+	list := make([]Feature, features)
+	for i := range list {
+		list[i] = Feature(i)
+	}
+	return list
+}
+
+// String is the name, as manual pages have it.
+func (f Feature) String() string { return table[f].name }
+
+// Since is the version of Linux from which on hk can use it.
+func (f Feature) Since() Version { return table[f].since }
+
+// Advice is what to tell who lacks it: one sentence, without an end. On a kernel that is
+// too old it names the version.
+func (f Feature) Advice() string {
+	if v, release, ok := Kernel(); ok && !v.AtLeast(f.Since()) {
+		return fmt.Sprintf("needs Linux %v; this is %s", f.Since(), release)
+	}
+	return table[f].advice
+}
+
+// Check asks the kernel, by calls that change nothing. It returns nil if the kernel has
+// the feature, as far as this process can see; an [ErrNotSupported] if it has not; and
+// another error if it does not tell. Of a feature that cannot be asked for, the version
+// is the answer.
+//
+// That the kernel has it does not say that this process may use it: a sysctl, a limit,
+// a missing capability or another security module can be in the way. And what it lacks
+// may be there: a seccomp filter, as that of a container, can hide a call; and one that
+// kills for a call kills for its probe.
+func (f Feature) Check() error {
+	var err error
+	if probe := table[f].probe; probe != nil {
+		err = probe(f, f.String())
+	} else if v, _, ok := Kernel(); !ok {
+		err = errors.New("the kernel does not tell its version")
+	} else if !v.AtLeast(f.Since()) {
+		err = ErrNotSupported
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrNotSupported):
+		return NotSupported(&unsupported{f, err})
+	}
+	return fmt.Errorf("%v: %w", f, err)
+}
+
+// unsupported is a feature that is not there, and what has told.
+type unsupported struct {
+	f   Feature
+	err error
+}
+
+func (e *unsupported) Error() string { return fmt.Sprintf("%v: not supported: %s", e.f, e.f.Advice()) }
+func (e *unsupported) Unwrap() error { return e.err }
+
+// Hidden is the advice for a call, as strace prints it, that has failed with ENOSYS.
+func Hidden(call string) string {
+	name, _, _ := strings.Cut(call, "(")
+	for i := range table {
+		if strings.HasPrefix(table[i].name, name+"(2)") {
+			return Feature(i).Advice()
+		}
+	}
+	return hidden
+}
