@@ -22,7 +22,7 @@ func Sendfile(to *Result, from Arg, n int64) *Op {
 	return call("sendfile", unix.SYS_SENDFILE, Ref(to), from, Null(), Int(n)).Exactly(int(n))
 }
 
-// Seal is fcntl(F_ADD_SEALS): from then on nobody can change the file.
+// Seal is fcntl(F_ADD_SEALS): from then on the file cannot be changed.
 func Seal(fd *Result) *Op {
 	return call("fcntl", unix.SYS_FCNTL, Ref(fd), Const("F_ADD_SEALS", unix.F_ADD_SEALS),
 		flagArg(unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE, []bit{

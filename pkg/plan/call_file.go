@@ -62,7 +62,7 @@ func Write(fd *Result, b []byte) *Op {
 	return call("write", unix.SYS_WRITE, Ref(fd), Bytes(b), Int(int64(len(b)))).Exactly(len(b))
 }
 
-// Read is read(2) of n bytes that nobody looks at: the wait for the supervisor.
+// Read is read(2) of n bytes whose values do not matter: it waits for the supervisor.
 func Read(fd *Result, n int) *Op {
 	m := Reserve(`"\1"`, n)
 	return call("read", unix.SYS_READ, Ref(fd), Ptr(m), Int(int64(n)))

@@ -21,7 +21,7 @@ func SetInterfaceFlags(socket *Result, name string, flags uint16) *Op {
 	s := &structure{}
 	s.bytes = make([]byte, unix.IFNAMSIZ, sizeofIfreq)
 	copy(s.bytes, name)
-	s.u32(uint32(flags)) // ifr_flags is a short, and what comes behind it is not read
+	s.u32(uint32(flags)) // ifr_flags is a short, and what follows it is not read
 	s.bytes = s.bytes[:sizeofIfreq]
 	m := s.is(func() string {
 		return "{ifr_name=" + quote(name) + ", ifr_flags=" + flagText(uint64(flags), interfaceFlags) + "}"

@@ -27,7 +27,7 @@ func (r *Result) String() string {
 // Number is that of the result in its plan, from 0 on.
 func (r *Result) Number() int { return r.number }
 
-// A Role is what an op is to who performs the plan.
+// A Role says what package run has to know of an op besides its arguments.
 type Role uint8
 
 // An op may have several roles.
@@ -42,16 +42,16 @@ const (
 	Opens
 	// Tells is for an op that tells the supervisor where the child is.
 	Tells
-	// Logs is for an op of whose failure the kernel says more, in what can be read
-	// from its first argument: fsopen(2).
+	// Logs is for an op whose failure the kernel explains in messages that can be read
+	// from the descriptor in its first argument: fsopen(2).
 	Logs
-	// Retries is for an op that is done again while the kernel says EAGAIN:
-	// openat2(2) of a path in a tree that somebody changes.
+	// Retries is for an op that is repeated while it fails with EAGAIN: openat2(2) of a
+	// path in a tree that is being changed.
 	Retries
 )
 
-// An Op is one system call with its arguments. It belongs into one place of one
-// plan: the methods change it.
+// An Op is one system call with its arguments. It can be added to one plan, once: the
+// methods change it.
 type Op struct {
 	// Stage is the stage that asked for the op: "hk-mount".
 	Stage string

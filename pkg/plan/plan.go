@@ -8,7 +8,7 @@
 //
 // There are no branches and no loops in a plan. What a sandbox needs instead:
 // a value that an earlier op returned ([Result]), as an argument or stored into
-// memory that an argument points to; an errno that is no failure ([Op.Tolerate]);
+// memory that an argument points to; an errno that is not a failure ([Op.Tolerate]);
 // and a result that must be exactly so ([Op.Exactly]).
 //
 // Nothing here decides what a sandbox should be. Stages do (package stage).
@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Actor says who performs an item of a plan.
+// An Actor is a process that performs items of a plan.
 type Actor uint8
 
 const (
@@ -29,9 +29,9 @@ const (
 	Caller Actor = iota
 	// Init is PID 1 of a new PID namespace whose only task is to reap.
 	Init
-	// Joiner enters the namespaces of others and makes the child in them: who
-	// joins a PID namespace is not in it, its children are. It waits for the
-	// child.
+	// Joiner enters existing namespaces and makes the child in them: a process that
+	// joins a PID namespace does not become a member of it, but its children do. It
+	// waits for the child.
 	Joiner
 	// Child is the clone that becomes the payload.
 	Child
@@ -68,10 +68,10 @@ type Plan struct {
 	// results and buffers are how many there are.
 	results, buffers int
 
-	// who performs what is added next.
+	// who performs the items that are added next.
 	who Actor
-	// between is the process between the caller and the child, Init or Joiner;
-	// Caller if there is none.
+	// between is the process between the caller and the child: Init, Joiner, or, if the
+	// child is the caller's own, Caller.
 	between Actor
 	pid1    bool
 	copies  bool
@@ -228,8 +228,8 @@ func (p *Plan) Direct() bool { return p.between == Caller }
 func (p *Plan) InJoiner() bool { return p.who == Joiner }
 
 // Clone appends the clone after which the rest of the plan is performed by a
-// child. flags are CLONE_NEW* flags, of which CLONE_NEWTIME is none: a time
-// namespace is entered by unshare(2) and setns(2).
+// child. flags are CLONE_NEW* flags without CLONE_NEWTIME: a time namespace
+// is entered by unshare(2) and setns(2).
 //
 // copies says that the child must have memory of its own until it executes the
 // payload; it is needed where something in the new namespaces could attach to
@@ -243,8 +243,8 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) {
 func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.clone(stage, flags, true, Init)
 	p.Add(stage, before...)
-	// The reaper may not stay in a directory that the child leaves behind:
-	// pivot_root(2) takes along only what is at the root.
+	// Init must not keep the old root in use: pivot_root(2) moves only processes whose
+	// root or working directory is the old root itself.
 	cwd := p.Open(stage, "cwd", Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	p.Add(stage, Chdir("/"))
 	p.fork(stage, p.cloneOp(0))
@@ -252,7 +252,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.send(stage, nil)
 }
 
-// CloneJoiner appends the clone of a process that enters namespaces of others:
+// CloneJoiner appends the clone of a process that enters existing namespaces:
 // it performs what is added next, up to [Plan.CloneChild].
 func (p *Plan) CloneJoiner(stage string) { p.clone(stage, 0, true, Joiner) }
 
@@ -281,8 +281,8 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
 	} else {
 		p.between = who
 	}
-	// While any process but the supervisor has its end, nobody can tell that
-	// the supervisor is gone.
+	// The end of the supervisor is seen only once no other process has its end of the
+	// socket open.
 	p.Add(stage, Close(p.sockets.Own))
 }
 
@@ -313,9 +313,9 @@ func (p *Plan) KeepSupervisor(stage string, fd int) {
 	p.Add(stage, Dup3(p.sockets.Rest, fd, true))
 }
 
-// send appends the op that tells the supervisor that the child is there. It
-// also tells who the child is, which with an init only the kernel knows.
-// If there is a step the supervisor does that then.
+// send appends the op that tells the supervisor that the child has come to this
+// place, and asks for a step if there is one. The message carries the child's PID, which
+// below an init only the kernel knows.
 func (p *Plan) send(stage string, step *Step) {
 	op := Sendto(p.sockets.Supervisor)
 	if step != nil && len(step.Takes) > 0 {

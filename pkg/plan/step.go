@@ -55,10 +55,10 @@ type Context interface {
 	Fill(b *Buffer, bytes []byte)
 
 	// Read is read(2) of what a helper writes to fd. It fails when the start is
-	// given up, and with os.ErrDeadlineExceeded at end; the zero time is no end.
+	// given up, and with os.ErrDeadlineExceeded when end has come; the zero time means that there is no deadline.
 	Read(fd int, b []byte, end time.Time) (int, error)
 	// AtEnd has f called when the payload has ended, or when the plan fails. It
-	// panics before a clone, where nobody is left to call it.
+	// panics in a plan without a clone, which has no process left to call it.
 	AtEnd(f func())
 	// Watch has w told of what becomes of the child from now on. Preconditions: the
 	// plan has cloned, and the calling thread is the one that supervises.
@@ -67,7 +67,7 @@ type Context interface {
 	// LeftOut tells that something was asked for only if possible, and is not
 	// there.
 	LeftOut(what string)
-	// Warn tells the user of something that is no failure.
+	// Warn tells the user of something that is not a failure.
 	Warn(stage, text string)
 }
 

@@ -19,7 +19,7 @@ type Written struct {
 	Cloned                   bool
 	Between                  Actor
 	PayloadIsPID1, OwnMemory bool
-	// Supervisor, Own and Rest are the numbers of [Sockets]; Rest is -1 if there is none.
+	// Supervisor, Own and Rest are the numbers of [Sockets]; Rest is -1 if there is no such socket.
 	Supervisor, Own, Rest int
 	// PidFD is the number of [Plan.PidFD].
 	PidFD int

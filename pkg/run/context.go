@@ -68,14 +68,14 @@ func (a *stepContext) Warn(stage, text string) {
 
 func (a *stepContext) AtEnd(f func()) {
 	if a.process == nil {
-		panic("run: nobody is left at the end of a plan without a clone")
+		panic("run: AtEnd in a plan without a clone")
 	}
 	a.process.ends = append(a.process.ends, f)
 }
 
 func (a *stepContext) Watch(w *plan.Watcher) {
 	if a.process == nil || a.sock < 0 {
-		panic("run: there is no child to watch before the clone")
+		panic("run: Watch before the clone")
 	}
 	if w.Stopped != nil && a.process.tracer() != nil {
 		panic("run: a process has one tracer")
@@ -134,7 +134,7 @@ func (a *stepContext) dir() (int, error) {
 	defer unix.Close(proc)
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(proc, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
-		return -1, fmt.Errorf("/proc is no procfs")
+		return -1, fmt.Errorf("/proc is not procfs")
 	}
 	pid := strconv.Itoa(a.pid)
 	dir, err := openDir(proc, pid, "/proc/"+pid)

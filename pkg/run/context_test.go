@@ -92,7 +92,7 @@ func TestOpenCovered(t *testing.T) {
 		}
 	}
 	if err := open(); err == nil || !strings.Contains(err.Error(), "no procfs") {
-		t.Errorf("a /proc that is no procfs: %v", err)
+		t.Errorf("a /proc that is not procfs: %v", err)
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 // CloseInherited closes the descriptors above 2 that this process got from the
-// one that started it, but for keep: they are the payload's, and who waits for
-// the other end of one waits until all have closed it. Our own are closed by
-// execve(2), which tells them from those.
+// one that started it, but for keep: they are the payload's, and a reader of
+// the other end of a pipe sees its end only when all have closed it. The program's own
+// descriptors are close-on-exec, which tells them from those.
 func CloseInherited(keep []int) {
 	for _, fd := range descriptors() {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -38,7 +38,7 @@ func (i *Interrupt) soon() error {
 }
 
 // wait waits until fd is readable, and tells why the start is to be given up if
-// that comes first. timeout is in milliseconds; -1 is none.
+// that comes first. timeout is in milliseconds; -1 waits for ever.
 func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
 	if i != nil {

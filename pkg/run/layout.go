@@ -24,15 +24,15 @@ type record struct {
 	count     uintptr
 	exact     uintptr // 1: the result must be want
 	want      uintptr
-	needs     uintptr // results that are not there yet
+	needs     uintptr // how many results it uses are missing yet
 	result    uintptr // what the kernel returned, -errno for a failure
 	done      uintptr // 1 once it has been performed
 	logs      uintptr // 1: what the kernel says to a failure is read from args[0]
 	again     uintptr // how often it is done again while the kernel says EAGAIN
 }
 
-// A store puts a result where it is used, which is one thing less that a record
-// needs: an op does not happen before it has all that it uses.
+// A store puts a result where it is used, and decrements the count of missing results
+// of the record that uses it: an op is not performed before that is 0.
 type store struct {
 	addr  unsafe.Pointer
 	size  uintptr
@@ -56,7 +56,7 @@ type header struct {
 	records unsafe.Pointer
 	child   uintptr // index of the first op of the child
 	between uintptr // index of the first op of init or of the joiner
-	fork    uintptr // index of its clone; 0: there is none
+	fork    uintptr // index of its clone, or 0
 	count   uintptr
 	failed  uintptr        // index of the op that failed, plus one
 	payload uintptr        // the payload's PID as its parent sees it

@@ -16,7 +16,7 @@ const maxLooks = 5
 
 // action is what the payload does on sig. Where that cannot be seen, for there is
 // no procfs, it is the default action: it is better to end what would have gone
-// on than to have a job that nobody can stop.
+// on than to have a job that cannot be stopped.
 //
 // A process that waits in rt_sigtimedwait(2) seems to have no use for the
 // signals that it waits for: they are not blocked meanwhile.

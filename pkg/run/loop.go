@@ -13,7 +13,7 @@ import (
 // Wait waits until the payload has ended, and reaps it. No signals are passed on:
 // that is what a [Supervisor] is for. It is called once, by any thread.
 //
-// Preconditions: [Process.Setup] has returned nil, and nobody else waits for the
+// Preconditions: [Process.Setup] has returned nil, and no other part of the program waits for the
 // process.
 func (c *Process) Wait() (plan.End, error) {
 	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: -1, payload: c.payloadFD(), rest: rest{told: -1}}
@@ -25,11 +25,11 @@ func (c *Process) Wait() (plan.End, error) {
 
 // Wait returns when the payload has ended; signals are passed to it meanwhile.
 //
-// A signal that a process sent is passed on. One that the kernel sent for the
-// terminal is not, if the payload is in our process group: then it has it
-// already. What the kernel spares the payload, as it does a PID 1, it gets from
-// here. When the terminal stops us, or the payload stops, both stop and go on
-// together.
+// A signal that a process has sent is passed on. One that the kernel has sent for the
+// terminal is not if the payload is in the process group of the supervisor, for then it
+// has got it already. A default action that the kernel spares the payload, as it does a
+// PID 1, is done by the supervisor. When the terminal stops the supervisor, or when the
+// payload stops, both stop and continue together.
 func (s *Supervisor) Wait() (plan.End, error) {
 	err := s.loop()
 	s.giveBack()
@@ -76,12 +76,12 @@ func (s *Supervisor) look() (more, ended bool, err error) {
 	if s.tracer() == nil {
 		ended, err = s.reap()
 		if !ended && err == nil && s.pipe < 0 && isReadable(s.PidFD) {
-			time.Sleep(10 * time.Millisecond) // somebody traces it, who has yet to look
+			time.Sleep(10 * time.Millisecond) // its tracer has yet to reap it
 		}
 		return false, ended, err
 	}
 	more, err = s.stops()
-	if err == unix.ECHILD || s.leave {
+	if err == unix.ECHILD || s.detach {
 		return false, true, nil
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Supervisor) timeout(more bool) int {
 	if more {
 		return 0
 	}
-	next := s.tellLeft()
+	next := s.noticeDue()
 	for _, w := range s.Watchers {
 		if w.Due != nil && !w.Deadline.IsZero() && (next.IsZero() || w.Deadline.Before(next)) {
 			next = w.Deadline
@@ -118,19 +118,19 @@ func (s *Supervisor) watch() {
 			w.Due(s.signal)
 		}
 	}
-	if at := s.tellLeft(); !at.IsZero() && !time.Now().Before(at) {
-		s.told = true
-		s.warn(s.tracer().Stage, "--learn: the payload has ended; what it left behind is still followed: SIGINT or SIGTERM ends that")
+	if at := s.noticeDue(); !at.IsZero() && !time.Now().Before(at) {
+		s.noticed = true
+		s.warn(s.tracer().Stage, "--learn: the payload has ended; processes that it has left are still traced: SIGINT or SIGTERM ends that")
 	}
 }
 
-// tellLeft is when to say that what the payload has left behind is waited for; zero
-// is never.
-func (s *Supervisor) tellLeft() time.Time {
-	if s.left.IsZero() || s.told {
+// noticeDue is when to say that processes which outlive the payload are waited for;
+// zero is never.
+func (s *Supervisor) noticeDue() time.Time {
+	if s.left.IsZero() || s.noticed {
 		return time.Time{}
 	}
-	return s.left.Add(tellAfter)
+	return s.left.Add(noticeAfter)
 }
 
 // signal sends the payload a signal, and SIGKILL to the process that was cloned: with

@@ -120,7 +120,7 @@ func (s *Supervisor) await(timeout int) error {
 
 // settle looks at what has become of signals that the payload had blocked. The
 // kernel drops one for which there is nothing but the default action, and one that
-// is pending is not dropped: whoever has come to wait for it does not block it.
+// is pending is not dropped: a thread that waits for it does not block it.
 func (s *Supervisor) settle() {
 	sets, err := signalsOf(s.payload)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
@@ -149,16 +149,16 @@ func (s *Supervisor) settle() {
 }
 
 // stopsUnseen reports whether the payload does not stop of a signal though that
-// is its default action, or nobody tells us that it does. The kernel spares a
-// PID 1 and a process group without a parent in the same session, and who waits
-// for the child of an init is that.
+// is its default action, or whether the supervisor is not told. The kernel
+// spares a PID 1 and an orphaned process group, and a stop of the child of an init is
+// reported to the init.
 func (s *Supervisor) stopsUnseen() bool {
 	return s.IsPID1() || !s.Direct() || !s.sharesSession()
 }
 
 // send sends a signal to the payload. A filter that the supervisor was started under
-// may lack pidfd_send_signal(2), which is not older than Linux 5.1; a number is the
-// payload's as long as nobody has waited for it.
+// may lack pidfd_send_signal(2), which is not older than Linux 5.1; a PID stays the payload's
+// until that has been reaped.
 func (s *Supervisor) send(sig unix.Signal) {
 	err := unix.PidfdSendSignal(s.payload, sig, nil, 0)
 	if err == nil || err == unix.ESRCH {
@@ -179,8 +179,7 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 		if unix.PidfdSendSignal(s.payload, sig, nil, processGroup) == nil {
 			return
 		}
-		// The number of a process that is there, or that nobody has waited for, is
-		// its own.
+		// A PID is not reused before the process has been reaped.
 		if (s.Direct() || unix.PidfdSendSignal(s.payload, 0, nil, 0) == nil) && unix.Kill(-pgid, sig) == nil {
 			return
 		}

@@ -15,7 +15,7 @@ const noResult = ^uintptr(unix.ENODATA) + 1
 // perform does the ops [from, to) and reports whether all succeeded. A failure
 // is left in the header.
 //
-// It runs in a clone that may share the Go runtime's memory but is none of its
+// It runs in a clone that may share the Go runtime's memory but is not one of its
 // threads: no allocation, no growing stack, no write barrier, no preemption.
 //
 //go:nosplit
@@ -72,8 +72,8 @@ func perform(h *header, from, to uintptr) bool {
 }
 
 // readLog reads what the kernel has to say on a file system context, a message
-// at a time: fsopen(2). A null byte stays behind each. Nobody else can read it:
-// the descriptor ends with the process.
+// at a time: fsopen(2). Each is followed by a null byte. No other process can read them:
+// the descriptor is closed when this one ends.
 //
 //go:nosplit
 //go:norace
@@ -113,7 +113,7 @@ func end() {
 	fault()
 }
 
-// fault executes an instruction that is none, which takes no system call. A child
+// fault executes an undefined instruction, which takes no system call. A child
 // has no handlers.
 //
 //go:noescape

@@ -131,7 +131,7 @@ func (c *Process) Setup() error {
 	}
 	op := c.layout.op(c.reached())
 	if status.Signaled() {
-		// Who has sent it to the process group has sent it to this one too.
+		// A signal for the process group has come to this process too.
 		if given := c.layout.attr.Interrupt.soon(); given != nil {
 			return given
 		}
@@ -182,7 +182,7 @@ func (c *Process) steps() error {
 	return err
 }
 
-// A message is what the child has sent: who it is, and descriptors. open is
+// A message is what the child has sent: its PID, and descriptors. open is
 // false at end of file.
 type message struct {
 	pid  int

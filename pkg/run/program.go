@@ -14,7 +14,7 @@ import (
 
 // An Attr is what a run tells, and to whom. The zero value tells nothing.
 type Attr struct {
-	// Warn gets what steps find that is no failure.
+	// Warn gets what steps find that is not a failure.
 	Warn func(stage, text string)
 	// LeftOut gets what steps find missing of what was asked for only if possible.
 	LeftOut func(stage, what string)
@@ -25,7 +25,7 @@ type Attr struct {
 	// Interrupt can have a start given up; nil leaves it alone.
 	Interrupt *Interrupt
 	// Trace gets each op that Exec performs, with its result. What follows a filter
-	// that may forbid writing is written before, as what nobody sees. Of a child
+	// that may forbid writing is written before, as what is not seen. Of a child
 	// [Process.Trace] tells.
 	Trace io.Writer
 }

@@ -104,8 +104,8 @@ func (q *queue) take() (info siginfo, ok bool) {
 	return info, true
 }
 
-// wait waits until a signal has come, or one of the descriptors also can be read; those
-// of -1 are none. timeout is in milliseconds, and -1 for ever.
+// wait waits until a signal has come, or one of the descriptors also can be read; -1 is
+// skipped. timeout is in milliseconds, and -1 for ever.
 func (q *queue) wait(timeout int, also ...int) error {
 	if err := q.drain(); err != nil || len(q.list) > 0 {
 		return err

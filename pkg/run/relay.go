@@ -24,7 +24,7 @@ const numSignals = 64
 // handlerPC and restorerPC are the addresses of the two functions in assembly.
 //
 // handler is a signal handler that writes the siginfo_t to relayFD: the Go
-// runtime's handlers tell no one who has sent a signal. restorer returns from
+// runtime's handlers do not tell which process has sent a signal. restorer returns from
 // it.
 var handlerPC, restorerPC uintptr
 

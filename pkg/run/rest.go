@@ -85,8 +85,8 @@ func (s *Supervisor) awaitPayload() (ended bool, err error) {
 	return false, nil
 }
 
-// stopAsTold stops this process if the rest of the chain asks for that. A child of
-// ours that can stop itself does.
+// stopAsTold stops this process if the rest of the chain asks for that. A direct
+// child that can stop itself does so.
 func (s *Supervisor) stopAsTold() {
 	s.rest.hear()
 	if !s.rest.stops {

@@ -13,8 +13,8 @@ import (
 // stop stops this process, which the payload has done, and goes on when either
 // does.
 //
-// Nothing wakes a stopped process but a signal, and nobody sends us one when the
-// payload goes on: so a process is left to look.
+// Only a signal wakes a stopped process, and none is sent when the payload
+// continues: so a process is left running that looks.
 //
 // still says that there is something to do first, and that the payload has not gone
 // on: then this process is to stop again.
@@ -89,7 +89,7 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 }
 
 // stopPayload stops the payload, and comes back when it has stopped, most often at
-// once: who controls the job may use the terminal when we have stopped.
+// once: the shell that controls the job may use the terminal once this process has stopped.
 func (s *Supervisor) stopPayload() {
 	s.sendGroup(unix.SIGSTOP)
 	for range 1000 {

@@ -24,7 +24,7 @@ type Supervisor struct {
 	pause    time.Duration
 	// over is how the payload has ended.
 	over plan.End
-	following
+	tracing
 	rest  rest
 	above above
 	// lookouts are the PIDs of the last ones, and zeroes.
@@ -76,9 +76,9 @@ func (s *Supervisor) handle(info siginfo) {
 		// closed pipe gives SIGPIPE.
 	case sig == unix.SIGXCPU && info.code == siKernel:
 		// It is our own time that is up. The payload has its own.
-	case s.leaves(sig):
+	case s.detaches(sig):
 	case s.wakes(info):
-		s.due = false
+		s.stopDue = false
 		s.pass(info)
 	case sig == unix.SIGCONT:
 		// A thread has taken that of a lookout, and was slow to say so.
@@ -137,8 +137,8 @@ func ExitAs(status unix.WaitStatus, aboveFD int) {
 		Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
-	// The core is the payload's to leave, not ours. Of a limit a program that gets
-	// cores by a pipe knows nothing: core(5).
+	// Only the payload is to leave a core. RLIMIT_CORE would not do: a program that gets
+	// cores by a pipe ignores it, core(5).
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	dieOf(sig)
 	// PID 1 of a PID namespace does not die of its own signals.

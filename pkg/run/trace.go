@@ -26,7 +26,7 @@ func (c *Process) Trace(w io.Writer) {
 		case r.done != 0:
 			writeOp(&b, it, r)
 		case it.Op.Is(plan.Executes) && !failed:
-			// It has replaced the child: nobody is there to tell the result.
+			// It has replaced the child, which could have told the result.
 			writeOp(&b, it, nil)
 			failed = true
 		}
@@ -34,8 +34,8 @@ func (c *Process) Trace(w io.Writer) {
 	io.WriteString(w, b.String())
 }
 
-// traced performs record k and writes it with its result. That of a program which
-// is executed nobody can write: it is written before, and if it fails that is too.
+// traced performs record k and writes it with its result. An op that executes a program
+// is written before, since it does not return; if it fails the result is written too.
 func (l *layout) traced(k int, trace io.Writer) (done bool) {
 	it, r := l.items[l.index[k]], l.record(k)
 	if it.Op.Is(plan.Executes) {

@@ -40,8 +40,8 @@ func (c *Process) stops() {
 	}
 }
 
-// reap waits for the cloned process. Of one that is traced nobody else can reap
-// anything before its tracer has, init neither.
+// reap waits for the cloned process. A traced process can be reaped
+// by its parent only after its tracer has reaped it, also where the parent is an init.
 func (c *Process) reap() (status unix.WaitStatus) {
 	for {
 		who := c.PID

@@ -1,0 +1,104 @@
+package run
+
+import (
+	"slices"
+	"time"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxStops is how many stops are handled before signals are: the traced processes
+	// could keep the supervisor busy for ever.
+	maxStops = 100
+	// settling is how often signals are waited for before the supervisor stops. A
+	// SIGCONT that comes later has it go on.
+	settling = 20
+	// noticeAfter is how long the supervisor waits for processes that outlive the
+	// payload before it says so.
+	noticeAfter = time.Second
+)
+
+// A tracing is what the supervisor knows of a payload that it traces, and of its
+// descendants.
+type tracing struct {
+	// left is when the payload ended.
+	left time.Time
+	// noticed is set once the notice about processes that outlive the payload was
+	// given, and detach once a signal says not to wait for them.
+	noticed, detach bool
+	// stopping is set once the payload was told to stop, which then stops the
+	// supervisor too, even if the payload is not its child.
+	stopping bool
+	// stopDue is set once the payload has stopped and the supervisor has yet to.
+	stopDue bool
+}
+
+// stops looks at what has stopped or ended, without waiting. more says that
+// there may be more of it.
+func (s *Supervisor) stops() (more bool, err error) {
+	turns := 0
+	for range maxStops {
+		var status unix.WaitStatus
+		var usage unix.Rusage
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, &usage)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false, err
+		case pid == 0:
+			switch {
+			case !s.stopDue:
+				return false, nil
+			case turns < settling && s.more():
+				turns++
+				continue
+			}
+			s.stopping = false
+			// After a SIGCONT that has come already the supervisor must not stop.
+			s.stopDue = !slices.ContainsFunc(s.list, s.wakes) && s.stop()
+			return true, nil
+		case !status.Stopped():
+			s.ended(pid, plan.End{Status: status, Rusage: usage})
+		case pid == s.PID && !s.Direct() && s.left.IsZero():
+			s.stopDue = true // the process between is not traced any more
+		case s.tracer().Stopped(pid, status):
+			// All threads of a process stop together. The kernel does not report a stop
+			// of a payload that is neither a child nor traced.
+			s.stopDue = s.stopDue || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()
+		case pid == s.Payload:
+			s.stopDue = false // it goes on
+		}
+	}
+	return true, nil
+}
+
+func (s *Supervisor) ended(pid int, end plan.End) {
+	switch {
+	case !s.left.IsZero():
+		return // another one may have its number by now
+	case pid == s.PID && !s.Direct():
+	case pid != s.Payload || !s.Direct():
+		return
+	}
+	s.end(end)
+	s.left = time.Now()
+	// Helpers that were started for the payload are children of this process too. They
+	// are not waited for.
+	s.End()
+}
+
+// detaches reports whether a signal means that nothing is to be traced any more:
+// there is no payload left that it could be passed to.
+func (s *Supervisor) detaches(sig unix.Signal) bool {
+	if s.left.IsZero() {
+		return false
+	}
+	switch sig {
+	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+		s.detach = true
+	}
+	return true
+}
