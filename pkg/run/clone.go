@@ -43,7 +43,7 @@ func (c *Process) connect() (childs []int, err error) {
 	childs = append(childs, end)
 	l.set(sockets.Supervisor, uint64(end))
 	l.set(sockets.Own, uint64(c.sock))
-	// The child's messages carry its PID, translated into our namespace.
+	// The child's messages carry its PID, translated into the namespace of this process.
 	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return childs, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
 	}

@@ -91,7 +91,7 @@ func TestOpenCovered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := open(); err == nil || !strings.Contains(err.Error(), "no procfs") {
+	if err := open(); err == nil || !strings.Contains(err.Error(), "not procfs") {
 		t.Errorf("a /proc that is not procfs: %v", err)
 	}
 }

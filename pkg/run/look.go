@@ -143,8 +143,8 @@ func readProc(pidfd int, name string) ([]byte, error) {
 	return b[:max(n, 0)], err
 }
 
-// openProc opens it. The procfs need not be the one of our PID namespace, in which
-// the process has the number that we know: a new PID namespace may be without.
+// openProc opens it. The procfs need not be that of the PID namespace of this
+// process: a new PID namespace may be without one.
 func openProc(pidfd int, name string) (int, error) {
 	pid, err := procPID(pidfd)
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A lookout is a process that looks at the payload while we are stopped, and has
-// us go on when the payload does, or ends. Where what is followed waits for us, it
-// has us go on for that.
+// A lookout is a process that looks at the payload while the supervisor is stopped,
+// and continues it when the payload continues or ends, or when a traced process waits
+// for the supervisor.
 type lookout struct {
 	pid  int
 	self uintptr
 	stat uintptr // /proc/PID/stat of the payload
 	// pause is the time between two looks.
 	pause unix.Timespec
-	// follow is set if signals for us are looked at: pipe has those that the
+	// follow is set if it looks for signals to the supervisor: pipe has those that the
 	// handler has written, and status are the first of /proc/PID/task/*/status of
-	// our threads.
+	// the threads of the supervisor.
 	follow  bool
 	pipe    [1]unix.PollFd
 	status  [16]uintptr
@@ -54,7 +54,7 @@ func (s *Supervisor) lookout() *lookout {
 	return w
 }
 
-// openThreads opens what procfs tells of our threads, of which there are some six.
+// openThreads opens what procfs tells of the threads of this process, about six.
 func (w *lookout) openThreads() bool {
 	threads, _ := filepath.Glob("/proc/self/task/*/status")
 	for _, t := range threads {
@@ -94,7 +94,7 @@ func (w *lookout) fork() int {
 // look is what the lookout does. It is a copy of this process with one thread,
 // none of the runtime's: no allocation, no growing stack.
 //
-// It has us go on until it is killed: we may be about to stop.
+// It sends SIGCONT until it is killed: the supervisor may be about to stop.
 //
 //go:nosplit
 //go:norace
@@ -126,7 +126,7 @@ func (w *lookout) read(fd uintptr) uintptr {
 	return n
 }
 
-// awaited reports whether a signal has come for us since we looked, one that tells of
+// awaited reports whether a signal has come to the supervisor since it looked, one that tells of
 // a child. It may be in the pipe, or pending; or a thread has taken it, and was stopped
 // on the way to the handler: then that thread blocks all signals.
 //

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An action is what a process does on a signal, as far as we can see.
+// An action is what a process does on a signal, as far as can be seen.
 type action int
 
 const (
@@ -20,7 +20,7 @@ const (
 
 // isTerminal reports whether the kernel sends sig to a process group for its
 // terminal. Whatever else it sends is for this process: a timer that the caller
-// has set before it executed us.
+// has set before it executed this program.
 func isTerminal(sig unix.Signal) bool {
 	switch sig {
 	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGWINCH, unix.SIGCONT:
@@ -90,7 +90,7 @@ func (s *Supervisor) spared(sig unix.Signal) bool {
 func (s *Supervisor) act(sig unix.Signal) {
 	switch {
 	case isStop(sig) && s.tracer() != nil:
-		// It stops only if its tracer, we, lets it.
+		// It stops only if its tracer, the supervisor, lets it.
 		s.sendGroup(unix.SIGSTOP)
 		s.stopping = true
 		return
@@ -136,8 +136,8 @@ func (s *Supervisor) settle() {
 		default:
 			does = s.action(sig)
 		}
-		// The terminal may have sent it before the payload blocked it, and we look after
-		// that.
+		// The terminal may have sent it before the payload blocked it, and the look came
+		// after that.
 		if does == blocked && s.pause < time.Second {
 			continue
 		}
@@ -194,7 +194,7 @@ func leads() bool {
 	return err == nil && sid == unix.Getpid()
 }
 
-// sharesGroup reports whether what the terminal sends to our process group goes
+// sharesGroup reports whether what the terminal sends to this process group goes
 // to the payload as well.
 func (s *Supervisor) sharesGroup() bool {
 	a, err := unix.Getpgid(s.Payload)

@@ -67,8 +67,8 @@ func (s *Supervisor) wakes(info siginfo) bool {
 
 func isCont(info siginfo) bool { return info.signal() == unix.SIGCONT }
 
-// resumed takes the signals from the list that a SIGCONT makes void, those of our
-// own, and the end of the lookout, and reports whether someone else than a lookout has
+// resumed takes the signals from the list that a SIGCONT makes void, those that this
+// process has sent itself, and the end of the lookout, and reports whether someone else than a lookout has
 // sent it.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	if s.drain() != nil {

@@ -75,7 +75,7 @@ func (s *Supervisor) handle(info siginfo) {
 		// The Go runtime interrupts its threads with SIGURG, and a write to a
 		// closed pipe gives SIGPIPE.
 	case sig == unix.SIGXCPU && info.code == siKernel:
-		// It is our own time that is up. The payload has its own.
+		// RLIMIT_CPU of the supervisor is reached. The payload has its own.
 	case s.detaches(sig):
 	case s.wakes(info):
 		s.stopDue = false

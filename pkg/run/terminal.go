@@ -2,7 +2,7 @@ package run
 
 import "golang.org/x/sys/unix"
 
-// foreground is a descriptor of the terminal if our process group is the one in
+// foreground is a descriptor of the terminal if this process group is the one in
 // its foreground, or -1.
 func foreground() int {
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -16,7 +16,7 @@ func foreground() int {
 	return fd
 }
 
-// giveBack puts our process group into the foreground again if the one that is
+// giveBack puts this process group into the foreground again if the one that is
 // there has no member any more. An interactive shell puts itself there, and
 // cannot give it back to a group outside of its PID namespace.
 //
