@@ -2,11 +2,10 @@ package seccomp
 
 import (
 	"errors"
-	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
+	"hk/pkg/filter"
 	"hk/pkg/getopt"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +20,15 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		return nil
 	}
 	fs.String("profile", "", func(v string) error {
-		if _, ok := builtins(v); !ok && v != "audit" && v != "none" && v != "-" && !strings.HasSuffix(v, ".json") && !strings.Contains(v, "/") {
+		if !filter.IsBuiltin(v) && v != "audit" && v != "none" && v != "-" && !strings.HasSuffix(v, ".json") && !strings.Contains(v, "/") {
 			return errors.New("not podman, docker, audit, none or a file, whose name ends in .json or has a slash")
 		}
 		f.Profile = v
 		return alone(false)
 	})
-	for name, act := range map[string]Action{"allow": Allow, "deny": Errno(unix.EPERM), "kill": KillProcess, "log": Log} {
-		fs.String(name, "", func(v string) error {
-			r, err := parseRule(v, act)
+	for _, act := range [...]filter.Action{filter.Allow, filter.Errno(unix.EPERM), filter.KillProcess, filter.Log} {
+		fs.String(act.Word(), "", func(v string) error {
+			r, err := filter.ParseOverride(act, v)
 			if err != nil {
 				return err
 			}
@@ -38,7 +37,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		})
 	}
 	fs.String("default", "", func(v string) error {
-		act, err := ParseAction(v)
+		act, err := filter.ParseAction(v)
 		if err != nil {
 			return err
 		}
@@ -73,7 +72,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 func (f *Filter) setArches(v string) error {
 	f.Arches = nil
 	for _, name := range getopt.List(v) {
-		a, err := parseArch(name)
+		a, err := filter.ParseArch(name)
 		if err != nil {
 			return err
 		}
@@ -84,58 +83,16 @@ func (f *Filter) setArches(v string) error {
 	return nil
 }
 
-// parseRule reads the value of a flag that gives an action to calls. Behind those
-// of --deny may come an errno.
-func parseRule(text string, act Action) (FlagRule, error) {
-	if act == Errno(unix.EPERM) {
-		if i := strings.LastIndexByte(text, ':'); i >= 0 {
-			e, err := parseErrno(text[i+1:])
-			if err != nil {
-				return FlagRule{}, err
-			}
-			text, act = text[:i], Errno(e)
-		}
-	}
-	list, err := ParseSelections(text)
-	if err != nil {
-		return FlagRule{}, err
-	}
-	for _, s := range list {
-		if s.Name[0] != '@' && !exists(s.Name) {
-			return FlagRule{}, fmt.Errorf("there is no system call %q", s.Name)
-		}
-	}
-	return FlagRule{act, list}, nil
-}
+// ruleFlag is a rule as a flag.
+func ruleFlag(r filter.Override) string { return "--" + r.String() }
 
-// parseArch reads a name of libseccomp, or one that systemd has besides.
-func parseArch(name string) (*Arch, error) {
-	switch name {
-	case "native":
-		if a := Native(runtime.GOARCH); a != nil {
-			return a, nil
-		}
-	case "x86-64":
-		return X86_64, nil
-	case "arm64":
-		return AArch64, nil
+// archText is a list of architectures as --arch takes it.
+func archText(list []*filter.Arch) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name
 	}
-	for _, a := range arches {
-		if a.Name == name {
-			return a, nil
-		}
-	}
-	return nil, fmt.Errorf("%q is not x86_64, x86, x32, aarch64, arm or native", name)
-}
-
-// String is the rule as a flag.
-func (r FlagRule) String() string {
-	flag, errno, _ := strings.Cut(flagText(r.Action), ":")
-	list := selectionsText(r.Selections)
-	if errno != "" {
-		list += ":" + errno
-	}
-	return "--" + flag + "=" + list
+	return strings.Join(names, ",")
 }
 
 // Args prints f as flags.
@@ -148,10 +105,10 @@ func (f *Filter) Args() []string {
 	}
 	add("profile", f.Profile)
 	for _, r := range f.Rules {
-		args = append(args, r.String())
+		args = append(args, ruleFlag(r))
 	}
 	if f.Default != nil {
-		add("default", flagText(*f.Default))
+		add("default", f.Default.Word())
 	}
 	add("arch", archText(f.Arches))
 	add("bpf", f.BPF)

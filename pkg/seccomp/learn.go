@@ -28,15 +28,9 @@ package seccomp
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"runtime"
-	sys "syscall"
-	"time"
 
+	"hk/pkg/filter"
 	"hk/pkg/getopt"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -92,147 +86,25 @@ func (f *Filter) planLearn(s *stage.State) {
 	}
 }
 
-// A learner is a recording to be written to a file.
-type learner struct {
-	path string
-	// dir is the directory of the file, and base its name there, from before
-	// the payload starts: what it does to names on the way leads nowhere else.
-	dir  *os.Root
-	base string
-	// tmp is the name under which it is written. A process number would not do:
-	// another run can have it in another PID namespace.
-	tmp string
-	tracer
-	also []string
-	// joiner is set if the plan attaches to the joiner.
-	joiner bool
-}
-
 // learner checks the settings, and what can be known of the file in advance.
 func (f *Filter) learner() (*learner, error) {
 	if f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0 || f.BPF != "" {
 		return nil, errLearnAlone
 	}
-	native := Native(runtime.GOARCH)
+	native := filter.Native(runtime.GOARCH)
 	if native == nil {
 		return nil, errors.New("--learn: there is no system call table for this architecture")
 	}
 	l := &learner{path: f.Learn}
-	l.recording = &Recording{}
+	l.recording = &filter.Recording{}
 	if err := l.open(); err != nil {
 		return nil, l.error(err)
 	}
 	defer l.dir.Close()
-	if _, err := l.existing(&Recording{}); err != nil {
+	if _, err := l.existing(&filter.Recording{}); err != nil {
 		return nil, l.error(err)
 	}
 	return l, nil
-}
-
-func (l *learner) error(err error) error { return fmt.Errorf("--learn %s: %w", l.path, err) }
-
-// open opens the directory of the file, or of what it is a symbolic link to.
-func (l *learner) open() error {
-	path := l.path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	dir := filepath.Dir(path)
-	err := unix.Access(dir, unix.W_OK|unix.X_OK)
-	if err == nil {
-		l.dir, err = os.OpenRoot(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, bare(err))
-	}
-	l.base = filepath.Base(path)
-	l.tmp = fmt.Sprintf(".%s.%08x", l.base, rand.Uint32())
-	return nil
-}
-
-// existing merges the file that is there, if there is one, into a recording.
-func (l *learner) existing(into *Recording) (fs.FileInfo, error) {
-	fi, err := l.dir.Lstat(l.base)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, bare(err)
-	case fi.Mode()&fs.ModeSymlink != 0:
-		return nil, errors.New("it is a symbolic link that leads nowhere, or has come since the start")
-	case !fi.Mode().IsRegular():
-		return nil, errNotRegular
-	case fi.Size() == 0: // as mktemp(1) leaves it
-		return fi, nil
-	}
-	// It may be another one by now, and a FIFO nobody writes to.
-	f, err := l.dir.OpenFile(l.base, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, bare(err)
-	}
-	defer f.Close()
-	if fi, err = f.Stat(); err != nil {
-		return nil, bare(err)
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, errNotRegular
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
-	if err != nil {
-		return nil, bare(err)
-	}
-	if len(data) > maxProfile {
-		return nil, errNotLearned
-	}
-	return fi, into.Merge(data)
-}
-
-// maxProfile is more bytes than a profile has that allows all that there is to
-// tell apart.
-const maxProfile = 1 << 20
-
-// patience is how long another run that writes is waited for. That takes it no
-// time; but anyone may hold the lock.
-const patience = 10 * time.Second
-
-// lock keeps other runs from writing between here and unlock.
-func (l *learner) lock() (unlock func(), err error) {
-	d, err := l.dir.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { d.Close() }, nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(end) {
-			d.Close()
-			return nil, fmt.Errorf("flock of its directory: %w", err)
-		}
-	}
-}
-
-// keep gives a new file the owner, if the caller may, and the mode of another.
-func keep(f *os.File, old fs.FileInfo) error {
-	if st, ok := old.Sys().(*sys.Stat_t); ok {
-		_ = f.Chown(int(st.Uid), int(st.Gid))
-	}
-	return f.Chmod(old.Mode().Perm())
-}
-
-var errNotRegular = errors.New("it is no regular file")
-
-func bare(err error) error {
-	var pe *fs.PathError
-	var le *os.LinkError
-	switch {
-	case errors.As(err, &pe):
-		return pe.Err
-	case errors.As(err, &le):
-		return le.Err
-	}
-	return err
 }
 
 // attach is the outside step. That the file can be made is found out before
@@ -260,64 +132,6 @@ func (l *learner) attach(at plan.Context) error {
 	if l.joiner {
 		l.between = at.PID()
 	}
-	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped, Ended: l.write})
+	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped, Ended: func(plan.End) ([]string, error) { return l.write() }})
 	return nil
-}
-
-// create makes a file beside the one that is to be written.
-func (l *learner) create(mode fs.FileMode) (*os.File, error) {
-	f, err := l.dir.OpenFile(l.tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.tmp, bare(err))
-	}
-	return f, nil
-}
-
-// write is plan.Watcher.Ended. The file is there as a whole or not at all.
-func (l *learner) write(plan.End) (notes []string, err error) {
-	for _, n := range l.recording.Notes() {
-		notes = append(notes, "--learn: "+n)
-	}
-	native := Native(runtime.GOARCH)
-	for _, name := range l.also {
-		l.recording.add(native, name, 0)
-	}
-	// Another run may have written it meanwhile, or be about to.
-	if unlock, err := l.lock(); err == nil {
-		defer unlock()
-	} else {
-		notes = append(notes, fmt.Sprintf("--learn %s: %v: what another run learns at the same time may be lost", l.path, bare(err)))
-	}
-	old, err := l.existing(l.recording)
-	if err != nil {
-		return notes, l.error(err)
-	}
-	data, err := l.recording.Profile(native)
-	if err != nil {
-		return notes, l.error(err)
-	}
-	tmp, err := l.create(0o644)
-	if err != nil {
-		return notes, l.error(err)
-	}
-	if old != nil {
-		err = keep(tmp, old)
-	}
-	if err == nil {
-		_, err = tmp.Write(data)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = l.dir.Rename(l.tmp, l.base)
-	}
-	if err != nil {
-		l.dir.Remove(l.tmp)
-		return notes, l.error(bare(err))
-	}
-	return notes, nil
 }

@@ -1,227 +1,191 @@
-// Package seccomp compiles policies to filters of system calls: seccomp(2).
-//
-// A [Policy] is a list of rules, of which the first that matches says what
-// happens. [Compile] makes classic BPF of it: a binary search over the system
-// call numbers of each architecture, then the tests of arguments. Profiles of
-// the Open Container Initiative are read by [ReadProfile].
 package seccomp
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+
+	"hk/pkg/filter"
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
 
-// An Action is what the kernel does with a call, with its data: SECCOMP_RET_*
-// of seccomp(2).
-type Action uint32
+// A loaded filter is a program, and the policy that it was made of, if that was
+// needed or is wanted.
+type loaded struct {
+	code   []unix.SockFilter // nil if none is to be loaded
+	policy *filter.Policy
+	notes  []string
+}
 
-// Errno fails the call with an errno.
-func Errno(e unix.Errno) Action { return Action(unix.SECCOMP_RET_ERRNO | uint32(e)&0xffff) }
-
-const (
-	Allow       = Action(unix.SECCOMP_RET_ALLOW)
-	Log         = Action(unix.SECCOMP_RET_LOG)
-	Trap        = Action(unix.SECCOMP_RET_TRAP)
-	Trace       = Action(unix.SECCOMP_RET_TRACE)
-	KillThread  = Action(unix.SECCOMP_RET_KILL_THREAD)
-	KillProcess = Action(unix.SECCOMP_RET_KILL_PROCESS)
-)
-
-func (a Action) String() string {
-	data := uint32(a) & 0xffff
-	switch a &^ 0xffff {
-	case Allow:
-		return "allow"
-	case Log:
-		return "log"
-	case Trap:
-		return fmt.Sprintf("trap(%d)", data)
-	case Trace:
-		return fmt.Sprintf("trace(%d)", data)
-	case KillThread:
-		return "kill-thread"
-	case KillProcess:
-		return "kill-process"
+// flags are those with which to load it.
+func (fl loaded) flags() uint64 {
+	if fl.policy == nil {
+		return 0
 	}
-	if a&^unix.SECCOMP_RET_DATA != errnoAction { // of which the kernel makes kill-process, or notifies
-		return fmt.Sprintf("action(%#x)", uint32(a))
+	return fl.policy.Flags
+}
+
+// filter is what is to be loaded for a payload with the capabilities.
+func (f *Filter) filter(caps uint64) (fl loaded, err error) {
+	if filter.Native(runtime.GOARCH) == nil {
+		return fl, errors.New("there is no system call table for this architecture")
 	}
-	return "errno(" + errnoText(unix.Errno(data)) + ")"
-}
-
-// denies reports whether the action keeps a call from being made.
-func (a Action) denies() bool { return a != Allow && a != Log }
-
-// A Policy says what happens with each call.
-type Policy struct {
-	// Default is for calls that no rule matches.
-	Default Action
-	// Newer is for calls whose number is above all that the policy names on
-	// their architecture, ARM's private ones aside: they are newer than the
-	// policy. Programs take ENOSYS for that, and fall back.
-	Newer Action
-	// Arches are the architectures whose calls are looked at. A call by
-	// another kills the process.
-	Arches []*Arch
-	Rules  []Rule
-	// Flags are SECCOMP_FILTER_FLAG_* of seccomp(2), with which to load the filter.
-	Flags uint64
-}
-
-// A Rule is an action for the named calls, if all conditions hold.
-type Rule struct {
-	Names  []string
-	Action Action
-	Conds  []Cond
-	// Origin is what the rule was made of.
-	Origin Origin
-}
-
-// An Origin is where a rule was written: the entry of a profile, from 1 on, or
-// below 0 the flag of hk-seccomp(1). The zero value is that of a rule that
-// nobody has written.
-type Origin int
-
-// A Cond compares an argument, numbered from 0, as an unsigned number, and of it
-// the bits that the kernel looks at: see takes. Where it is not known what those
-// are, a condition of a rule that denies holds if it does for what they can be, and
-// one of a rule that allows only if it does for all.
-type Cond struct {
-	Arg   int
-	Op    Op
-	Value uint64
-	// Mask is for MaskedEQ: the argument and Mask is Value.
-	Mask uint64
-}
-
-// An Op is a comparison.
-type Op uint8
-
-const (
-	EQ Op = iota
-	NE
-	LT
-	LE
-	GT
-	GE
-	MaskedEQ
-)
-
-// holds is the meaning of a condition for a number of so many bytes, in plain Go.
-// The compiler is tested against it.
-func (c Cond) holds(n uint64, bytes int) bool {
-	c = c.fit(bytes)
-	switch c.Op {
-	case EQ:
-		return n == c.Value
-	case NE:
-		return n != c.Value
-	case LT:
-		return n < c.Value
-	case LE:
-		return n <= c.Value
-	case GT:
-		return n > c.Value
-	case GE:
-		return n >= c.Value
+	if f.BPF != "" {
+		return f.ready()
 	}
-	return n&c.Mask == c.Value
+	name := f.profile()
+	asIs := len(f.Rules) == 0 && f.Default == nil && len(f.Arches) == 0
+	t := thisTarget(caps)
+	if filter.IsBuiltin(name) && asIs && !f.Prints() {
+		fl.code, err = filter.BuiltinFilter(name, t)
+		return fl, err
+	}
+	if name == "none" && asIs {
+		return fl, nil
+	}
+	if t.Arches, err = f.arches(t.Arch); err != nil {
+		return fl, err
+	}
+	if fl.policy, fl.notes, err = f.base(t); err == nil {
+		err = fl.policy.Check()
+	}
+	if err != nil {
+		return fl, fmt.Errorf("--profile %s: %w", name, err)
+	}
+	for i, n := range fl.notes {
+		fl.notes[i] = fmt.Sprintf("--profile %s: %s", name, n)
+	}
+	if err := f.amend(fl.policy); err != nil {
+		return fl, err
+	}
+	remarks, err := f.remarks(fl.policy)
+	if err != nil {
+		return fl, err
+	}
+	fl.notes = append(fl.notes, remarks...)
+	fl.code, err = filter.Compile(fl.policy)
+	return fl, err
 }
 
-// fit is the condition for a number of so many bytes: if that can be negative and
-// is compared with a negative number, in 64 bits, these are its own bits.
-func (c Cond) fit(bytes int) Cond {
-	all := ones(bytes)
-	exact := c.Op == EQ || c.Op == NE || c.Op == MaskedEQ && c.Mask|all == ones(8)
-	if exact && c.Value|all == ones(8) && c.Value>>(8*bytes-1)&1 == 1 {
-		c.Value &= all
-		c.Mask &= all
+func (f *Filter) profile() string {
+	if f.Profile == "" {
+		return "podman"
 	}
-	return c
+	return f.Profile
 }
 
-// cut is the condition without what it says of bits that are masked out.
-func (c Cond) cut(w way) Cond {
-	c = c.fit(w.bytes)
-	c.Value &^= w.out
-	c.Mask &^= w.out
-	return c
+// thisTarget is this machine, for a payload with the capabilities.
+func thisTarget(caps uint64) filter.Target {
+	return filter.Target{Arch: filter.Native(runtime.GOARCH), Caps: caps, Kernel: kernelAtLeast}
 }
 
-// decides reports whether a condition holds for a call, in a rule that denies or in
-// one that does not.
-func (c Cond) decides(a *Arch, name string, args [6]uint64, denies bool) bool {
-	arg, ok := a.argument(name, c.Arg)
-	if !ok || arg.kind == unseen {
-		return denies
+// arches are those that are given, and the machine's; nil if none is given.
+func (f *Filter) arches(native *filter.Arch) ([]*filter.Arch, error) {
+	if len(f.Arches) == 0 {
+		return nil, nil
 	}
-	n := args[arg.low]
-	if arg.kind == 'l' {
-		n = n&ones(4) | args[arg.high]<<32
-	}
-	for _, w := range arg.ways() {
-		if c.cut(w).holds(n&ones(w.bytes)&^w.out, w.bytes) == denies {
-			return denies
+	list := []*filter.Arch{native}
+	for _, a := range f.Arches {
+		if !native.Runs(a) {
+			return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
+		}
+		if !slices.Contains(list, a) {
+			list = append(list, a)
 		}
 	}
-	return !denies
+	return list, nil
 }
 
-// Evaluate is the meaning of a policy, in plain Go: what happens with a call of
-// an architecture by its AUDIT_ARCH value.
-func (p *Policy) Evaluate(audit uint32, nr uint32, args [6]uint64) Action {
-	arch := p.arch(audit, nr)
-	if arch == nil {
-		return KillProcess
+// base is the policy of the profile.
+func (f *Filter) base(t filter.Target) (p *filter.Policy, notes []string, err error) {
+	t.Default = f.Default
+	switch name := f.profile(); name {
+	case "podman", "docker":
+		p, err = filter.Builtin(name, t)
+		return p, nil, err
+	case "audit":
+		p = filter.Audit(t.Arch)
+	case "none":
+		p = &filter.Policy{Default: filter.Allow, Newer: filter.Allow, Arches: []*filter.Arch{t.Arch}}
+	default:
+		data, err := host.ReadInput(f.Profile, maxProfile)
+		if err != nil {
+			return nil, nil, err
+		}
+		return filter.ReadProfile(data, t)
 	}
-	for _, r := range p.Rules {
-	name:
-		for _, name := range r.Names {
-			if n, ok := arch.Number(name); !ok || n != nr {
-				continue
-			}
-			for _, c := range r.Conds {
-				if !c.decides(arch, name, args, r.Action.denies()) {
-					continue name
-				}
-			}
-			return r.Action
+	if t.Arches != nil {
+		p.Arches = t.Arches
+	}
+	return p, nil, nil
+}
+
+// amend puts what the flags say on top of the policy of the profile.
+func (f *Filter) amend(p *filter.Policy) error {
+	err := p.Override(f.Rules, f.Default)
+	var of *filter.OverrideError
+	if errors.As(err, &of) {
+		return fmt.Errorf("%s: %w", ruleFlag(f.Rules[of.Index]), of.Err)
+	}
+	return err
+}
+
+// remarks tell what the rules of the flags, and of a file, leave. A rule that denies
+// nothing but calls which there are not here is an error: it does nothing.
+func (f *Filter) remarks(p *filter.Policy) (notes []string, err error) {
+	for _, r := range f.Rules {
+		absent := p.Absent(r)
+		for _, name := range absent {
+			notes = append(notes, fmt.Sprintf("%s: %s has no %s(2)", ruleFlag(r), archText(p.Arches), name))
+		}
+		if len(absent) > 0 && len(absent) == len(r.Calls) {
+			return nil, errors.New(notes[len(notes)-len(absent)])
 		}
 	}
-	return p.unnamed(arch, nr)
-}
-
-// unnamed is what happens with a call that no rule fits.
-func (p *Policy) unnamed(arch *Arch, nr uint32) Action {
-	if newest, ok := p.newest(arch); ok && nr > newest && nr != skipped && !arch.private(nr) {
-		return p.Newer
-	}
-	return p.Default
-}
-
-// newest is the highest number of an architecture that the policy names. ok is
-// false if it names none.
-func (p *Policy) newest(arch *Arch) (newest uint32, ok bool) {
-	for _, r := range p.Rules {
-		for _, name := range r.Names {
-			if n, has := arch.Number(name); has && !arch.private(n) {
-				newest, ok = max(newest, n), true
-			}
+	for _, m := range p.Remarks(func(o filter.Origin) bool {
+		_, entry := o.Entry()
+		return o != 0 && !(entry && filter.IsBuiltin(f.profile()))
+	}) {
+		if text := f.written(m.Origin) + ": " + m.Text; !slices.Contains(notes, text) {
+			notes = append(notes, text)
 		}
 	}
-	return newest, ok
+	return notes, nil
 }
 
-// skipped is the number of a call that a tracer has skipped.
-const skipped = ^uint32(0)
-
-func (p *Policy) arch(audit, nr uint32) *Arch {
-	x32 := audit == X86_64.Audit && nr >= x32Bit && nr != skipped
-	for _, a := range p.Arches {
-		if a.Audit == audit && (a == X32) == x32 {
-			return a
-		}
+// written says where a rule was.
+func (f *Filter) written(o filter.Origin) string {
+	if i, ok := o.Override(); ok {
+		return ruleFlag(f.Rules[i])
 	}
-	return nil
+	i, _ := o.Entry()
+	return fmt.Sprintf("--profile %s: syscalls[%d]", f.profile(), i)
+}
+
+// ready is the filter of a file. What its actions are is its author's concern,
+// but for one that nobody here could answer.
+func (f *Filter) ready() (fl loaded, err error) {
+	data, err := host.ReadInput(f.BPF, maxProfile)
+	if err == nil {
+		fl.code, err = filter.Decode(data)
+	}
+	if err != nil {
+		return fl, fmt.Errorf("--bpf %s: %w", f.BPF, err)
+	}
+	if pc, ok := filter.Notifies(fl.code); ok {
+		return fl, fmt.Errorf("--bpf %s: instruction %d: SECCOMP_RET_USER_NOTIF: there is no one to notify", f.BPF, pc)
+	}
+	if !filter.LooksAtArch(fl.code) {
+		fl.notes = []string{fmt.Sprintf("--bpf %s: the filter does not look at the architecture: calls by another one pass under the wrong names", f.BPF)}
+	}
+	return fl, nil
+}
+
+// kernelAtLeast compares the version of this kernel.
+func kernelAtLeast(major, minor uint64) bool {
+	v, _, ok := host.Kernel()
+	return ok && v.AtLeast(host.Version{Major: int(major), Minor: int(minor)})
 }

@@ -1,0 +1,107 @@
+package filter
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Action is what the kernel does with a call, with its data: SECCOMP_RET_*
+// of seccomp(2).
+type Action uint32
+
+// Errno fails the call with an errno.
+func Errno(e unix.Errno) Action { return Action(unix.SECCOMP_RET_ERRNO | uint32(e)&0xffff) }
+
+const (
+	Allow       = Action(unix.SECCOMP_RET_ALLOW)
+	Log         = Action(unix.SECCOMP_RET_LOG)
+	Trap        = Action(unix.SECCOMP_RET_TRAP)
+	Trace       = Action(unix.SECCOMP_RET_TRACE)
+	KillThread  = Action(unix.SECCOMP_RET_KILL_THREAD)
+	KillProcess = Action(unix.SECCOMP_RET_KILL_PROCESS)
+)
+
+func (a Action) String() string {
+	data := uint32(a) & 0xffff
+	switch a &^ 0xffff {
+	case Allow:
+		return "allow"
+	case Log:
+		return "log"
+	case Trap:
+		return fmt.Sprintf("trap(%d)", data)
+	case Trace:
+		return fmt.Sprintf("trace(%d)", data)
+	case KillThread:
+		return "kill-thread"
+	case KillProcess:
+		return "kill-process"
+	}
+	if a.kind() != errnoAction { // of which the kernel makes kill-process, or notifies
+		return fmt.Sprintf("action(%#x)", uint32(a))
+	}
+	return "errno(" + errnoText(unix.Errno(data)) + ")"
+}
+
+// kind is the action without its data.
+func (a Action) kind() Action { return a &^ unix.SECCOMP_RET_DATA }
+
+// Denies reports whether the action keeps a call from being made.
+func (a Action) Denies() bool { return a.kind() != Allow && a.kind() != Log }
+
+// Kills reports whether the call ends its process, or its thread, with SIGSYS, or is
+// left to a handler of that signal.
+func (a Action) Kills() bool {
+	_, fails := a.Errno()
+	return a.Denies() && !fails
+}
+
+// Errno is what the call fails with, where nobody traces it. ok is false if it does
+// not fail, or does not return.
+func (a Action) Errno() (e unix.Errno, ok bool) {
+	switch a.kind() {
+	case errnoAction:
+		return unix.Errno(min(a&unix.SECCOMP_RET_DATA, maxErrno)), true
+	case Trace:
+		return unix.ENOSYS, true
+	}
+	return 0, false
+}
+
+// ParseAction reads an action in the words of hk-seccomp(1): allow, log, kill,
+// deny or deny:ERRNO.
+func ParseAction(text string) (Action, error) {
+	word, errno, has := strings.Cut(text, ":")
+	switch {
+	case word == "deny" && has:
+		e, err := parseErrno(errno)
+		return Errno(e), err
+	case word == "deny":
+		return Errno(unix.EPERM), nil
+	case has:
+	case word == "allow":
+		return Allow, nil
+	case word == "log":
+		return Log, nil
+	case word == "kill":
+		return KillProcess, nil
+	}
+	return 0, fmt.Errorf("%q is not allow, log, kill, deny or deny:ERRNO", text)
+}
+
+// Word is an action as [ParseAction] reads it, if that has a word for it.
+func (a Action) Word() string {
+	switch a {
+	case Allow:
+		return "allow"
+	case Log:
+		return "log"
+	case KillProcess:
+		return "kill"
+	case Errno(unix.EPERM):
+		return "deny"
+	}
+	return "deny:" + errnoText(unix.Errno(a&0xffff))
+}

@@ -1,0 +1,247 @@
+package filter
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// settle gives rules of a profile the meaning that they have for runc(8), which
+// has libseccomp put them together: what they say does not depend on their
+// order. A rule that does by default what is done by default is none; of the
+// others for a call one without conditions counts alone, and the first of these.
+//
+// Rules with conditions, with different actions, for one and the same call get no
+// meaning here: what libseccomp makes of them depends on the numbers of the
+// arguments and on its version, and may be neither (seen with 2.5.4). notes tell of
+// denials that come to nothing.
+func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error) {
+	alone := make(map[string]int, 512)
+	for i, r := range rules {
+		if len(r.Conds) > 0 || r.Action == by {
+			continue
+		}
+		for _, name := range r.Names {
+			if _, ok := alone[name]; !ok {
+				alone[name] = i
+			}
+		}
+	}
+	some := map[string][]Rule{}
+	var none []Rule
+	for i, r := range rules {
+		for _, name := range r.Names {
+			if first, ok := alone[name]; ok && r.Action.Denies() && !rules[first].Action.Denies() {
+				notes = append(notes, fmt.Sprintf("syscalls[%d] does not deny %s: syscalls[%d] allows it, whatever its arguments", r.Origin-1, name, rules[first].Origin-1))
+			}
+		}
+		if r.Action == by {
+			none = append(none, r) // what it names is not newer than the profile
+			continue
+		}
+		elsewhere := func(name string) bool {
+			first, ok := alone[name]
+			return ok && first != i
+		}
+		if slices.ContainsFunc(r.Names, elsewhere) {
+			r.Names = slices.DeleteFunc(slices.Clone(r.Names), elsewhere)
+		}
+		for _, name := range r.Names {
+			if len(r.Conds) == 0 {
+				break
+			}
+			for _, other := range some[name] {
+				if other.Action != r.Action && overlap(name, other.Conds, r.Conds) {
+					return nil, nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
+				}
+			}
+			if some[name] = append(some[name], r); len(some[name]) > MaxInstructions/2 {
+				return nil, nil, fmt.Errorf("%s: more than %d rules, which are too many for a filter", name, MaxInstructions/2)
+			}
+		}
+		if len(r.Names) > 0 {
+			settled = append(settled, r)
+		}
+	}
+	return append(settled, none...), notes, nil
+}
+
+// closeWays keeps what the rules of a profile deny from being done by another
+// call: one without conditions holds for socketcall(2) and ipc(2) too, as
+// libseccomp has it; and where a call is denied for some of its arguments, one that
+// takes them in memory, where no filter looks, is denied as a whole.
+func (p *Policy) closeWays() (notes []string, err error) {
+	var before, after []Rule
+	named := p.named()
+	for m := range ways {
+		rules, others := named[m.name], named[m.by]
+		if len(rules) == 0 || !slices.ContainsFunc(p.Arches, func(a *Arch) bool { _, ok := m.on(a); return ok }) {
+			continue
+		}
+		switch {
+		case len(rules[0].Conds) > 0:
+			a := p.open(m)
+			if a == nil || m.number != 0 && p.meant(m, others) || m.meant && slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.allows(m.by) }) {
+				break // or the operation, or the call, is named as such, and so it is meant
+			}
+			act, origin := p.deniesSome(m, rules)
+			if !act.Denies() {
+				break
+			}
+			if m.number == 0 && m.special(a) {
+				return nil, fmt.Errorf("syscalls[%d]: %s: %w", origin-1, m.name, m.passed(a))
+			}
+			act = m.instead(act)
+			if r := m.rule(act, origin); !slices.ContainsFunc(before, r.like) {
+				before = append(before, r)
+			}
+			notes = append(notes, fmt.Sprintf("%s is denied for some arguments, and %s has them where no filter looks: %v", m.name, m, act))
+		case m.number == 0:
+		case rules[0].Action.Denies():
+			before = append(before, m.rule(rules[0].Action, rules[0].Origin))
+		case len(others) == 0 || len(others[0].Conds) > 0:
+			after = append(after, m.rule(rules[0].Action, rules[0].Origin))
+		}
+	}
+	// Last come those that do what is done by default: see settle.
+	end := len(p.Rules)
+	for end > 0 && p.Rules[end-1].Action == p.Default {
+		end--
+	}
+	p.Rules = slices.Concat(before, p.Rules[:end], after, p.Rules[end:])
+	return notes, nil
+}
+
+// rule is one for the other call.
+func (s sameAs) rule(act Action, origin Origin) Rule {
+	r := Rule{Names: []string{s.by}, Action: act, Origin: origin}
+	if s.number != 0 {
+		r.Conds = []Cond{s.cond()}
+	}
+	return r
+}
+
+// like reports whether two rules are for the same calls.
+func (r Rule) like(other Rule) bool {
+	return slices.Equal(r.Names, other.Names) && slices.Equal(r.Conds, other.Conds)
+}
+
+// instead is what the other call is denied with, which may be one that nobody
+// wants to deny: nothing that kills, and for a new call what programs take for an
+// older kernel.
+func (s sameAs) instead(act Action) Action {
+	switch {
+	case s.number == 0:
+		return Errno(unix.ENOSYS)
+	case act&^unix.SECCOMP_RET_DATA == errnoAction:
+		return act
+	}
+	return Errno(unix.EPERM)
+}
+
+// meant reports whether one of the rules for the other call allows the operation by
+// its number.
+func (p *Policy) meant(s sameAs, rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool {
+		byNumber := slices.ContainsFunc(r.Conds, func(c Cond) bool { return c.Arg == 0 })
+		return byNumber && !r.Action.Denies() && slices.ContainsFunc(p.Arches, func(a *Arch) bool {
+			_, on := s.on(a)
+			may, _ := s.fits(a, s.by, r)
+			return on && may
+		})
+	})
+}
+
+// named are the rules for calls that there may be another way for: that socketcall(2)
+// and ipc(2) make, or that some have conditions on; but for those that do what is
+// done by default. It is one without conditions, or some with.
+func (p *Policy) named() map[string][]Rule {
+	rules := make(map[string][]Rule, 64)
+	for _, m := range multiplexed {
+		rules[m.name], rules[m.by] = nil, nil
+	}
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			if len(r.Conds) > 0 {
+				rules[name] = nil
+			}
+		}
+	}
+	for _, r := range p.Rules {
+		for _, name := range r.Names {
+			if list, ok := rules[name]; ok && r.Action != p.Default {
+				rules[name] = append(list, r)
+			}
+		}
+	}
+	return rules
+}
+
+// deniesSome is what rules with conditions deny some calls with that the other call
+// stands in for, or the default does with those that fit none; else Allow.
+func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
+	for _, r := range rules {
+		if r.Action.Denies() && p.standsIn(s, r) && !auditSocket(s.name, r.Conds) {
+			return r.Action, r.Origin
+		}
+	}
+	if !p.Default.Denies() {
+		return Allow, 0
+	}
+	if len(s.only) == 0 && leavesSome(s.name, rules) {
+		return p.Default, rules[0].Origin
+	}
+	rest, ok := everyCall(), true
+	for _, r := range rules {
+		if rest, ok = rest.without(s.name, r.Conds); !ok {
+			break // some, as far as is known
+		}
+	}
+	if ok {
+		rest, _, ok = rest.split(s.name, s.only)
+	}
+	if ok && len(rest) == 0 {
+		return Allow, 0
+	}
+	return p.Default, rules[0].Origin
+}
+
+// leavesSome reports that there is a call which no rule fits, if it is one of those
+// that just miss a rule: to divide all calls takes longer.
+func leavesSome(name string, rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool {
+		var args [6]uint64
+		for _, c := range r.Conds {
+			args[c.Arg] = c.misses() & looked(name, c.Arg).all()
+		}
+		return !slices.ContainsFunc(rules, func(r Rule) bool {
+			return !slices.ContainsFunc(r.Conds, func(c Cond) bool {
+				w := looked(name, c.Arg)
+				return !c.cut(w).holds(args[c.Arg], w.bytes)
+			})
+		})
+	})
+}
+
+// misses is a number next to those for which a condition holds.
+func (c Cond) misses() uint64 {
+	switch c.Op {
+	case EQ, LE:
+		return c.Value + 1
+	case GE:
+		return c.Value - 1
+	case MaskedEQ:
+		return c.Value ^ c.Mask&-c.Mask
+	}
+	return c.Value
+}
+
+// auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman
+// has one, not to keep anybody from it: the kernel looks at capabilities there.
+// But programs take its EINVAL for a kernel without audit, and go on.
+func auditSocket(name string, conds []Cond) bool {
+	return name == "socket" && slices.Equal(conds, []Cond{
+		{Arg: 0, Op: EQ, Value: unix.AF_NETLINK}, {Arg: 2, Op: EQ, Value: unix.NETLINK_AUDIT},
+	})
+}
