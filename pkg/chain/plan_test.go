@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hk/pkg/host"
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/run"
 
@@ -101,8 +102,8 @@ func fakeHost(uid uint32) *host.Host {
 			}
 			return "0 0 4294967295\n", nil
 		},
-		SubIDs: func(string) ([]host.IDRange, error) {
-			return []host.IDRange{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
+		SubIDs: func(string) ([]ids.Range, error) {
+			return []ids.Range{{First: 100000, Count: 65536}, {First: 300000, Count: 1000}}, nil
 		},
 	}
 	if uid == 0 {

@@ -6,6 +6,8 @@ package host
 import (
 	"io/fs"
 
+	"hk/pkg/ids"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -77,7 +79,7 @@ type Host struct {
 	LandlockErrata func() int
 	// SubIDs lists the ids that subuid(5) or subgid(5) gives to the caller;
 	// kind is "uid" or "gid".
-	SubIDs func(kind string) ([]IDRange, error)
+	SubIDs func(kind string) ([]ids.Range, error)
 	// Helper is the path of a program that does an outside step, or "".
 	Helper func(name string) string
 	// Procfs is an error if /proc is not a procfs.
@@ -92,7 +94,7 @@ type Host struct {
 	// UserNS reports whether the caller is in a user namespace of its own.
 	UserNS func() bool
 	// MachineRoot is the ID that user 0 of the machine has in the caller's user
-	// namespace, or NoID if it has none there and the caller is not that user.
+	// namespace, or ids.None if it has none there and the caller is not that user.
 	// known is false if that cannot be told.
 	MachineRoot func() (id uint32, known bool)
 	// UIDMap is the uid map of the user namespace of a process, which must not

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/ids"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -205,5 +207,5 @@ func (h *Host) trusts(uid uint32) bool {
 		return true
 	}
 	root, known := h.MachineRoot()
-	return uid == root || (root == NoID || !known) && uid == overflowID
+	return uid == root || (root == ids.None || !known) && uid == overflowID
 }

@@ -1,18 +1,15 @@
 package host
 
 import (
-	"fmt"
 	"os"
-	"strings"
+
+	"hk/pkg/ids"
 
 	"golang.org/x/sys/unix"
 )
 
-// NoID is no user ID.
-const NoID = ^uint32(0)
-
 // machineRoot is the ID that user 0 of the machine has in the caller's user
-// namespace, or NoID. known is false if the caller may be that user without
+// namespace, or ids.None. known is false if the caller may be that user without
 // having an ID there, or if there is no procfs to tell.
 //
 // The root directory of a procfs belongs to that user. What stat(2) says of an
@@ -23,18 +20,18 @@ func machineRoot() (id uint32, known bool) {
 	var st unix.Stat_t
 	dir, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return NoID, false
+		return ids.None, false
 	}
 	defer unix.Close(dir)
 	if unix.Fstatfs(dir, &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC || unix.Fstat(dir, &st) != nil {
-		return NoID, false
+		return ids.None, false
 	}
 	if st.Uid == 0 {
 		return 0, true
 	}
 	maps, err := readAll("/proc/self/uid_map")
 	if err != nil {
-		return NoID, false
+		return ids.None, false
 	}
 	return rootIn(maps, st.Uid, uint32(os.Geteuid()))
 }
@@ -42,35 +39,11 @@ func machineRoot() (id uint32, known bool) {
 // rootIn finds the machine's root, which stat(2) calls owner, in the uid map of
 // a namespace in which the caller is self.
 func rootIn(maps string, owner, self uint32) (id uint32, known bool) {
-	for _, r := range ranges(maps) {
-		if r.inside == owner {
+	for _, r := range ids.ParseMap(maps) {
+		if r.Inside == owner {
 			return owner, true
 		}
 	}
 	// Both may be without an ID.
-	return NoID, self != owner
-}
-
-// MapHas reports whether a map, as /proc/PID/uid_map has it, has an ID for one
-// outside of the namespace.
-func MapHas(maps string, outside uint32) bool {
-	for _, r := range ranges(maps) {
-		if outside >= r.outside && outside-r.outside < r.count {
-			return true
-		}
-	}
-	return false
-}
-
-type idRange struct{ inside, outside, count uint32 }
-
-func ranges(maps string) []idRange {
-	var list []idRange
-	for line := range strings.SplitSeq(maps, "\n") {
-		var r idRange
-		if n, _ := fmt.Sscan(line, &r.inside, &r.outside, &r.count); n == 3 {
-			list = append(list, r)
-		}
-	}
-	return list
+	return ids.None, self != owner
 }

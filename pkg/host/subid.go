@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"strconv"
 
+	"hk/pkg/ids"
+
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 )
-
-// An IDRange is Count ids from First on.
-type IDRange struct{ First, Count uint32 }
 
 // What the files of users may come to: they are those of the root in force,
 // which may be somebody's.
@@ -20,14 +19,14 @@ const (
 
 // subIDs reads what subuid(5) or subgid(5) gives to a user: all lines count, by
 // name and by number. kind is "uid" or "gid".
-func subIDs(uid uint32, kind string) ([]IDRange, error) {
+func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 	number := strconv.FormatUint(uint64(uid), 10)
 	name, err := userName(int(uid))
 	if err != nil {
 		return nil, fmt.Errorf("/etc/passwd: %w", err)
 	}
 	path := "/etc/sub" + kind
-	fail := func(err error) ([]IDRange, error) { return nil, fmt.Errorf("%s: %w", path, err) }
+	fail := func(err error) ([]ids.Range, error) { return nil, fmt.Errorf("%s: %w", path, err) }
 	f, err := OpenRegular(path)
 	if err == unix.ENOENT {
 		return nil, nil
@@ -54,12 +53,13 @@ func subIDs(uid uint32, kind string) ([]IDRange, error) {
 	if err != nil {
 		return fail(err)
 	}
-	var ranges []IDRange
+	var ranges []ids.Range
 	for _, s := range list {
-		if s.SubID < 0 || s.Count <= 0 || s.SubID+s.Count > 1<<32-1 {
+		r := ids.Range{First: uint32(s.SubID), Count: uint32(s.Count)}
+		if int64(r.First) != s.SubID || int64(r.Count) != s.Count || !r.Valid() {
 			return fail(fmt.Errorf("%d ids from %d on are out of range", s.Count, s.SubID))
 		}
-		ranges = append(ranges, IDRange{uint32(s.SubID), uint32(s.Count)})
+		ranges = append(ranges, r)
 	}
 	return ranges, nil
 }

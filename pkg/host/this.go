@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 
 	"hk/internal/entry"
+	"hk/pkg/ids"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +44,7 @@ func This() *Host {
 		Helper:         helper,
 		UserNS: func() bool {
 			b, err := readProc("/proc/self/uid_map")
-			return err != nil || strings.Join(strings.Fields(b), " ") != "0 0 4294967295"
+			return err != nil || !slices.Equal(ids.ParseMap(b), ids.Map{{Inside: 0, Outside: 0, Count: ids.Last + 1}})
 		},
 		MachineRoot: sync.OnceValues(machineRoot),
 		Procfs:      procfs,
@@ -69,7 +71,7 @@ func This() *Host {
 	}
 	var given Handover
 	h.Env, given = takeHandover(os.Environ())
-	h.SubIDs = func(kind string) ([]IDRange, error) { return subIDs(h.UID, kind) }
+	h.SubIDs = func(kind string) ([]ids.Range, error) { return subIDs(h.UID, kind) }
 	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
 		h.Dir, _ = os.Getwd()
 	}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"hk/pkg/host"
+	"hk/pkg/ids"
 	"hk/pkg/stage"
 
 	"github.com/moby/sys/capability"
@@ -42,50 +42,17 @@ type Maps struct {
 // Finishes reports whether the stage needs no next one.
 func (m *Maps) Finishes() bool { return m.PID != 0 }
 
-// A Range maps Count ids from Inside on to as many from Outside on.
-type Range struct {
-	Inside, Outside uint32
-	// Count is not 0.
-	Count uint32
-	// OutsideSet and CountSet say what was written down; unset, Outside is the
-	// caller's id and Count is 1.
-	OutsideSet, CountSet bool
-}
-
 // A direction is one of the two maps with what belongs to it.
 type direction struct {
 	name   string // "uid", "gid"
 	helper string
 	cap    capability.Cap
-	ranges []Range
+	ids    ids.Map
 	self   uint32
 }
 
 func (d direction) single() bool {
-	return len(d.ranges) == 1 && d.ranges[0].Count == 1 && d.ranges[0].Outside == d.self
-}
-
-// inside is the id inside of the namespace that one outside of it has.
-func (d direction) inside(outside uint32) (uint32, bool) {
-	for _, r := range d.ranges {
-		if outside >= r.Outside && outside-r.Outside < r.Count {
-			return r.Inside + (outside - r.Outside), true
-		}
-	}
-	return 0, false
-}
-
-func (d direction) maps(outside uint32) bool {
-	_, ok := d.inside(outside)
-	return ok
-}
-
-func (d direction) text() string {
-	var b strings.Builder
-	for _, r := range d.ranges {
-		fmt.Fprintf(&b, "%d %d %d\n", r.Inside, r.Outside, r.Count)
-	}
-	return b.String()
+	return len(d.ids) == 1 && d.ids[0].Count == 1 && d.ids[0].Outside == d.self
 }
 
 func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
@@ -97,46 +64,46 @@ func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
 	case (m.Self || m.Root || m.Auto) && len(m.UID)+len(m.GID) > 0:
 		return uid, gid, errors.New("--uid and --gid say the whole map: not with --root, --auto or --self")
 	case m.Root:
-		uid.ranges = []Range{{0, h.UID, 1, true, true}}
-		gid.ranges = []Range{{0, h.GID, 1, true, true}}
+		uid.ids = ids.Map{{Inside: 0, Outside: h.UID, Count: 1}}
+		gid.ids = ids.Map{{Inside: 0, Outside: h.GID, Count: 1}}
 	case m.Auto:
-		if uid.ranges, err = auto(h.UID, h.SubIDs, "uid"); err != nil {
+		if uid.ids, err = auto(h.UID, h.SubIDs, "uid"); err != nil {
 			return uid, gid, err
 		}
-		if gid.ranges, err = auto(h.GID, h.SubIDs, "gid"); err != nil {
+		if gid.ids, err = auto(h.GID, h.SubIDs, "gid"); err != nil {
 			return uid, gid, err
 		}
 	default:
-		uid.ranges = defaults(m.UID, h.UID)
-		gid.ranges = defaults(m.GID, h.GID)
+		uid.ids = defaults(m.UID, h.UID)
+		gid.ids = defaults(m.GID, h.GID)
 	}
 	for _, d := range []direction{uid, gid} {
-		if err := check(d.ranges); err != nil {
+		if err := d.ids.Check(); err != nil {
 			return uid, gid, fmt.Errorf("--%s: %w", d.name, err)
 		}
 	}
 	return uid, gid, nil
 }
 
-func defaults(list []Range, self uint32) []Range {
+func defaults(list []Range, self uint32) ids.Map {
 	if len(list) == 0 {
-		return []Range{{self, self, 1, true, true}}
+		return ids.Map{{Inside: self, Outside: self, Count: 1}}
 	}
-	out := make([]Range, len(list))
+	m := make(ids.Map, len(list))
 	for i, r := range list {
+		m[i] = r.Extent
 		if !r.OutsideSet {
-			r.Outside = self
+			m[i].Outside = self
 		}
 		if !r.CountSet {
-			r.Count = 1
+			m[i].Count = 1
 		}
-		out[i] = r
 	}
-	return out
+	return m
 }
 
 // auto is 0 for the caller and all its subordinate ids behind that.
-func auto(self uint32, subids func(kind string) ([]host.IDRange, error), kind string) ([]Range, error) {
+func auto(self uint32, subids func(kind string) ([]ids.Range, error), kind string) (ids.Map, error) {
 	list, err := subids(kind)
 	if err != nil {
 		return nil, err
@@ -144,16 +111,16 @@ func auto(self uint32, subids func(kind string) ([]host.IDRange, error), kind st
 	if len(list) == 0 {
 		return nil, fmt.Errorf("--auto: /etc/sub%s gives the caller no ids", kind)
 	}
-	ranges := []Range{{0, self, 1, true, true}}
+	m := ids.Map{{Inside: 0, Outside: self, Count: 1}}
 	next := uint64(1)
 	for _, s := range list {
-		if next+uint64(s.Count) > maxID {
+		if next+uint64(s.Count) > uint64(ids.Last)+1 {
 			return nil, fmt.Errorf("--auto: /etc/sub%s gives more ids than there are", kind)
 		}
-		ranges = append(ranges, Range{uint32(next), s.First, s.Count, true, true})
+		m = append(m, ids.Extent{Inside: uint32(next), Outside: s.First, Count: s.Count})
 		next += uint64(s.Count)
 	}
-	return ranges, nil
+	return m, nil
 }
 
 // flag is what asks for the maps, or "" if nothing does: the caller's ids map to
@@ -221,8 +188,8 @@ func (m *Maps) Plan(s *stage.State) error {
 		return err
 	}
 	s.NS.Mapped, s.NS.NoSetgroups = true, setgroups == "deny"
-	s.NS.MapsUser = uid.maps
-	id, ok := uid.inside(uid.self)
+	s.NS.MapsUser = uid.ids.Has
+	id, ok := uid.ids.Inside(uid.self)
 	s.Cred.Root = ok && id == 0
 	return nil
 }

@@ -16,13 +16,13 @@ import (
 
 // direct writes both maps from the supervisor, which has the capabilities.
 func direct(name string, uid, gid direction, setgroups string) plan.Step {
-	text := fmt.Sprintf("write %q to uid_map", strings.TrimSpace(uid.text()))
+	text := fmt.Sprintf("write %q to uid_map", strings.TrimSpace(uid.ids.String()))
 	if setgroups == "deny" {
 		text += `, "deny" to setgroups`
 	}
-	text += fmt.Sprintf(", %q to gid_map of the child", strings.TrimSpace(gid.text()))
+	text += fmt.Sprintf(", %q to gid_map of the child", strings.TrimSpace(gid.ids.String()))
 	return plan.Step{Stage: name, Text: text, Do: func(at plan.Context) error {
-		if err := at.Write("uid_map", uid.text()); err != nil {
+		if err := at.Write("uid_map", uid.ids.String()); err != nil {
 			return err
 		}
 		if setgroups == "deny" {
@@ -30,7 +30,7 @@ func direct(name string, uid, gid direction, setgroups string) plan.Step {
 				return err
 			}
 		}
-		return at.Write("gid_map", gid.text())
+		return at.Write("gid_map", gid.ids.String())
 	}}
 }
 
@@ -43,7 +43,7 @@ func helper(name, path string, d direction, pid int) (plan.Step, error) {
 		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
 			d.name, d.helper, strings.Join(host.HelperDirs, ", "))
 	}
-	args := strings.Fields(d.text())
+	args := strings.Fields(d.ids.String())
 	who := "$child"
 	if pid != 0 {
 		who = strconv.Itoa(pid)

@@ -103,7 +103,7 @@ func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direc
 			s.ProcWrite(dir, prefix+"setgroups", "deny", "")
 		}
 		if pid < 0 || d.single() {
-			s.ProcWrite(dir, prefix+d.name+"_map", d.text(), hint)
+			s.ProcWrite(dir, prefix+d.name+"_map", d.ids.String(), hint)
 			continue
 		}
 		step, err := helper(s.Name, s.Host.Helper(d.helper), d, pid)

@@ -4,28 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 	"strings"
 
+	"hk/pkg/getopt"
 	"hk/pkg/host"
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/run"
 
 	"golang.org/x/sys/unix"
 )
 
-// An idMap says whose ids the files of an id-mapped mount have: the lines of a
-// uid_map and a gid_map, user_namespaces(7). Without lines it is the map of the
-// user namespace that the plan makes.
+// An idMap says whose ids the files of an id-mapped mount have: those on the disk
+// are inside, those that are seen outside. Without extents it is the map of the user
+// namespace that the plan makes.
 type idMap struct {
-	uid, gid []idRange
+	uid, gid ids.Map
 }
-
-// An idRange has count ids of the file system, from disk on, appear as those
-// from seen on, in the user namespace of the caller.
-type idRange struct{ disk, seen, count uint32 }
-
-func (r idRange) String() string { return fmt.Sprintf("%d %d %d", r.disk, r.seen, r.count) }
 
 // takeIDMap takes idmap out of options. Without one, the map is nil.
 func takeIDMap(options []string) (m *idMap, rest []string, err error) {
@@ -52,26 +47,14 @@ func takeIDMap(options []string) (m *idMap, rest []string, err error) {
 		return nil, nil, errors.New("option idmap: a map of users and one of groups: b: is for both")
 	}
 	if m != nil {
-		if err = disjoint(m.uid); err == nil {
-			err = disjoint(m.gid)
+		if err = m.uid.Check(); err == nil {
+			err = m.gid.Check()
+		}
+		if err != nil {
+			err = fmt.Errorf("option idmap: %w", err)
 		}
 	}
 	return m, rest, err
-}
-
-func disjoint(list []idRange) error {
-	for i, a := range list {
-		for _, b := range list[:i] {
-			if meet(a.disk, a.count, b.disk, b.count) || meet(a.seen, a.count, b.seen, b.count) {
-				return fmt.Errorf("option idmap: %v and %v overlap", b, a)
-			}
-		}
-	}
-	return nil
-}
-
-func meet(a, na, b, nb uint32) bool {
-	return uint64(a) < uint64(b)+uint64(nb) && uint64(b) < uint64(a)+uint64(na)
 }
 
 // add reads ranges as mount(8) does for X-mount.idmap=.
@@ -81,45 +64,28 @@ func (m *idMap) add(text string) error {
 		return errors.New("no map")
 	}
 	for _, w := range words {
-		f := strings.Split(w, ":")
+		var f []string
+		for _, field := range getopt.Value(w).Split(':') {
+			f = append(f, field.Text())
+		}
 		if len(f) == 3 {
 			f = append([]string{"b"}, f...)
 		}
 		if len(f) != 4 || f[0] != "b" && f[0] != "u" && f[0] != "g" {
 			return fmt.Errorf("%q is not [b:|u:|g:]DISK:SEEN:COUNT", w)
 		}
-		var n [3]uint32
-		for i, s := range f[1:] {
-			v, err := strconv.ParseUint(s, 10, 32)
-			if err != nil || s[0] == '+' {
-				return fmt.Errorf("%q is no id and no count", s)
-			}
-			n[i] = uint32(v)
-		}
-		r := idRange{n[0], n[1], n[2]}
-		const last = 1<<32 - 2
-		if r.count == 0 || uint64(r.disk)+uint64(r.count)-1 > last || uint64(r.seen)+uint64(r.count)-1 > last {
-			return fmt.Errorf("%q has no ids, or ids beyond the last, %d", w, uint32(last))
+		e, err := ids.ParseExtent(f[1], f[2], f[3])
+		if err != nil {
+			return err
 		}
 		if f[0] != "g" {
-			m.uid = append(m.uid, r)
+			m.uid = append(m.uid, e)
 		}
 		if f[0] != "u" {
-			m.gid = append(m.gid, r)
+			m.gid = append(m.gid, e)
 		}
 	}
 	return nil
-}
-
-func (m *idMap) text() (uid, gid string) {
-	lines := func(list []idRange) string {
-		var b strings.Builder
-		for _, r := range list {
-			b.WriteString(r.String() + "\n")
-		}
-		return b.String()
-	}
-	return lines(m.uid), lines(m.gid)
 }
 
 // idmap has a detached tree id-mapped (MOUNT_ATTR_IDMAP, Linux 5.12). That takes
@@ -137,7 +103,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	if flags&unix.AT_RECURSIVE != 0 {
 		all += "|AT_RECURSIVE"
 	}
-	uid, gid := m.text()
+	uid, gid := m.uid.String(), m.gid.String()
 	by := fmt.Sprintf("a user namespace with uid_map %q, gid_map %q", strings.TrimSpace(uid), strings.TrimSpace(gid))
 	var userns *plan.Result
 	if own {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hk/pkg/host"
+	"hk/pkg/ids"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,7 +63,7 @@ func (d *database) fits(line string) (name, id string, ok bool) {
 			id = f
 		}
 		if n >= 2 && n < 2+d.ids {
-			if _, err := parseID(f); err != nil {
+			if _, err := ids.Parse(f); err != nil {
 				return "", "", false
 			}
 		}
@@ -85,7 +86,7 @@ func (d *database) keep(name, id, line string) {
 	for list, more := line[strings.LastIndexByte(line, ':')+1:], true; more; {
 		var user string
 		if user, list, more = strings.Cut(list, ","); user == d.member {
-			gid, _ := parseID(id)
+			gid, _ := ids.Parse(id)
 			d.gids = append(d.gids, gid)
 			return
 		}
@@ -129,13 +130,13 @@ func (d database) find(w string) []string {
 
 func (d database) id(w string) (uint32, error) {
 	if isID(w) {
-		return parseID(w)
+		return ids.Parse(w)
 	}
 	f := d.find(w)
 	if f == nil {
 		return 0, fmt.Errorf("group %s is not in /%s of the root in force", w, d.path)
 	}
-	return parseID(f[2])
+	return ids.Parse(f[2])
 }
 
 // memberships are the groups that list the member, its own one first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -109,14 +110,14 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 	line := passwd.find(l.user)
 	switch {
 	case line != nil:
-		uid, _ = parseID(line[2])
-		gid, _ = parseID(line[3])
+		uid, _ = ids.Parse(line[2])
+		gid, _ = ids.Parse(line[3])
 	case !isID(l.user):
 		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force", l.user)
 	case l.group == "":
 		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
 	default:
-		uid, _ = parseID(l.user)
+		uid, _ = ids.Parse(l.user)
 	}
 	if root := (&User{Name: l.user}).isRoot(); root != (uid == 0) {
 		return 0, 0, rootError(l.user, uid)

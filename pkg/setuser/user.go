@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 )
@@ -64,21 +65,11 @@ func checkName(w string) error {
 		return fmt.Errorf("%q is no name", w)
 	}
 	if w[0] == '+' || w[0] == '-' || w[0] >= '0' && w[0] <= '9' {
-		if _, err := parseID(w); err != nil {
+		if _, err := ids.Parse(w); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// parseID reads a decimal id: no sign, no other base, not 4294967295, which
-// setresuid(2) takes for "leave it".
-func parseID(w string) (uint32, error) {
-	n, err := strconv.ParseUint(w, 10, 32)
-	if err != nil || n == 1<<32-1 || w[0] == '+' || len(w) > 1 && w[0] == '0' {
-		return 0, fmt.Errorf("%q is no id from 0 to 4294967294", w)
-	}
-	return uint32(n), nil
 }
 
 func isID(w string) bool { return w != "" && w[0] >= '0' && w[0] <= '9' }
@@ -93,11 +84,11 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 		return uid, gid, nil, err
 	}
 	if isID(u.Name) && isID(u.Group) && names == nil && (c.Groups != "" || allIDs(u.Groups)) {
-		n, _ := parseID(u.Name)
-		g, _ := parseID(u.Group)
+		n, _ := ids.Parse(u.Name)
+		g, _ := ids.Parse(u.Group)
 		uid, gid = plan.Int(int64(n)), plan.Int(int64(g))
 		if c.Groups == "" {
-			known = ids(u.Groups)
+			known = numbers(u.Groups)
 		}
 		if c.Groups != "keep" {
 			groups = append(groups, plan.Setgroups(known))
@@ -131,7 +122,7 @@ func (c *Credentials) groupList() (list []uint32, names []string, err error) {
 		}
 	}
 	if allIDs(words) {
-		return ids(words), nil, nil
+		return numbers(words), nil, nil
 	}
 	return nil, words, nil
 }
@@ -145,10 +136,10 @@ func allIDs(words []string) bool {
 	return true
 }
 
-func ids(words []string) []uint32 {
+func numbers(words []string) []uint32 {
 	var list []uint32
 	for _, w := range words {
-		n, _ := parseID(w)
+		n, _ := ids.Parse(w)
 		list = append(list, n)
 	}
 	return list

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"hk/pkg/host"
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +19,7 @@ func (s *State) MachineRoot() bool {
 	switch {
 	case !known:
 		return true
-	case root == host.NoID:
+	case root == ids.None:
 		return false
 	case !entered || s.Host.UID == root && !s.ChangedUser || s.NS.MapsUser == nil:
 		return true

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
-	"hk/pkg/host"
+	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -315,19 +315,9 @@ func (n *Namespaces) note(s *stage.State) error {
 		if strings.TrimSpace(maps) == "" {
 			return fmt.Errorf("--join %v: its user namespace has no ID map yet", j)
 		}
-		s.Cred.Root = isRoot(maps, s.Host.UID)
-		s.NS.MapsUser = func(uid uint32) bool { return host.MapHas(maps, uid) }
+		m := ids.ParseMap(maps)
+		id, ok := m.Inside(s.Host.UID)
+		s.Cred.Root, s.NS.MapsUser = ok && id == 0, m.Has
 	}
 	return nil
-}
-
-// isRoot reports whether the user ID of the caller is 0 by these maps.
-func isRoot(maps string, uid uint32) bool {
-	for _, line := range strings.Split(maps, "\n") {
-		var inside, outside, count uint32
-		if n, _ := fmt.Sscan(line, &inside, &outside, &count); n == 3 && inside == 0 && outside == uid && count > 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,56 @@
+// Package ids has the user and group IDs of credentials(7), ranges of them, and
+// the maps of user_namespaces(7).
+package ids
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// None is not an ID: setresuid(2) takes it for "leave it as it is".
+const None = ^uint32(0)
+
+// Last is the highest ID.
+const Last = None - 1
+
+// Parse reads a decimal ID, without a sign and without zeros before it, which
+// could be meant in another base.
+func Parse(s string) (uint32, error) {
+	n, err := number(s)
+	if err != nil || n > Last {
+		return 0, fmt.Errorf("%q is not an id from 0 to %d", s, Last)
+	}
+	return n, nil
+}
+
+// ParseCount reads how many IDs a range has: one at least.
+func ParseCount(s string) (uint32, error) {
+	n, err := number(s)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a count from 1 to %d", s, None)
+	}
+	return n, nil
+}
+
+func number(s string) (uint32, error) {
+	if len(s) > 1 && s[0] == '0' {
+		return 0, strconv.ErrSyntax
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
+}
+
+// A Range is Count IDs from First on.
+type Range struct{ First, Count uint32 }
+
+// Contains reports whether an ID is in the range.
+func (r Range) Contains(id uint32) bool { return id >= r.First && id-r.First < r.Count }
+
+// Overlaps reports whether two ranges have an ID in common.
+func (r Range) Overlaps(s Range) bool {
+	return uint64(r.First) < uint64(s.First)+uint64(s.Count) && uint64(s.First) < uint64(r.First)+uint64(r.Count)
+}
+
+// Valid reports whether the range has IDs, and nothing else: it does not reach
+// beyond Last.
+func (r Range) Valid() bool { return r.Count > 0 && uint64(r.First)+uint64(r.Count) <= uint64(Last)+1 }

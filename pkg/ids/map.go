@@ -1,0 +1,105 @@
+package ids
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An Extent is a line of a map: Count IDs from Inside on are those that outside
+// of the user namespace go from Outside on.
+type Extent struct{ Inside, Outside, Count uint32 }
+
+func (e Extent) String() string { return fmt.Sprintf("%d:%d:%d", e.Inside, e.Outside, e.Count) }
+
+func (e Extent) inside() Range  { return Range{e.Inside, e.Count} }
+func (e Extent) outside() Range { return Range{e.Outside, e.Count} }
+
+// ParseExtent reads the numbers of an extent. Outside and the count may be missing,
+// and are then 0 and 1.
+func ParseExtent(inside string, more ...string) (e Extent, err error) {
+	e.Count = 1
+	if e.Inside, err = Parse(inside); err == nil && len(more) > 0 {
+		e.Outside, err = Parse(more[0])
+	}
+	if err == nil && len(more) > 1 {
+		e.Count, err = ParseCount(more[1])
+	}
+	return e, err
+}
+
+// Valid reports whether both ranges are.
+func (e Extent) Valid() bool { return e.inside().Valid() && e.outside().Valid() }
+
+// A Map is what /proc/PID/uid_map or gid_map holds. Without an extent, nothing
+// has an ID in the namespace.
+type Map []Extent
+
+// maxExtents is how many the kernel takes (Linux 4.15).
+const maxExtents = 340
+
+// ParseMap reads a map as the kernel prints it. Anything else in it is left out.
+func ParseMap(text string) Map {
+	var m Map
+	for line := range strings.SplitSeq(text, "\n") {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			continue
+		}
+		inside, err1 := number(f[0])
+		outside, err2 := number(f[1])
+		count, err3 := number(f[2])
+		if err1 == nil && err2 == nil && err3 == nil {
+			m = append(m, Extent{inside, outside, count})
+		}
+	}
+	return m
+}
+
+// String is the map as it is written to the file.
+func (m Map) String() string {
+	var b strings.Builder
+	for _, e := range m {
+		fmt.Fprintf(&b, "%d %d %d\n", e.Inside, e.Outside, e.Count)
+	}
+	return b.String()
+}
+
+// Inside is the ID that one outside of the namespace has in it, if it has one.
+func (m Map) Inside(outside uint32) (id uint32, ok bool) {
+	for _, e := range m {
+		if e.outside().Contains(outside) {
+			return e.Inside + (outside - e.Outside), true
+		}
+	}
+	return None, false
+}
+
+// Has reports whether an ID outside of the namespace has one in it.
+func (m Map) Has(outside uint32) bool {
+	_, ok := m.Inside(outside)
+	return ok
+}
+
+// Check refuses what the kernel would, with a reason: it says EINVAL to all.
+func (m Map) Check() error {
+	if len(m) > maxExtents {
+		return fmt.Errorf("%d ranges: the kernel takes %d", len(m), maxExtents)
+	}
+	for i, e := range m {
+		switch {
+		case e.Count == 0:
+			return fmt.Errorf("%v has no ids", e)
+		case !e.Valid():
+			return fmt.Errorf("%v reaches beyond the last id, %d", e, Last)
+		}
+		for _, before := range m[:i] {
+			switch {
+			case e.inside().Overlaps(before.inside()):
+				return fmt.Errorf("%v and %v overlap inside", before, e)
+			case e.outside().Overlaps(before.outside()):
+				return fmt.Errorf("%v and %v overlap outside", before, e)
+			}
+		}
+	}
+	return nil
+}
