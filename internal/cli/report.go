@@ -60,6 +60,9 @@ func report(stage string, status *status, err error) int {
 	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
 		ev.Hint = host.Hidden(ev.Op)
 	}
+	if ev.Hint == "" && errors.Is(err, unix.EOVERFLOW) {
+		ev.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
+	}
 	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
 		var limit unix.Rlimit
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)

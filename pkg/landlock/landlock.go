@@ -192,7 +192,8 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	}
 	s.For("")
 	s.SetNoNewPrivs()
-	s.Add(rights.RestrictSelf(set, d.log), plan.Close(set))
+	s.Add(rights.RestrictSelf(set, d.log).
+		Hint(unix.E2BIG, "16 Landlock domains are stacked already, with those of the caller: put rules into one hk-landlock where you can"), plan.Close(set))
 	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
 	return nil
 }

@@ -116,7 +116,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 	}
 	if !m.InPlace && s.NS.New&unix.CLONE_NEWNS == 0 {
 		// pivot_root(2) in a mount namespace of others would change theirs.
-		s.Add(plan.Unshare(unix.CLONE_NEWNS),
+		s.Add(stage.Privileged(unix.CLONE_NEWNS, plan.Unshare(unix.CLONE_NEWNS)),
 			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}).
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
 		s.NS.New |= unix.CLONE_NEWNS

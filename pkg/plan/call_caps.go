@@ -45,7 +45,7 @@ func Capset(effective, permitted, inheritable uint64) *Op {
 // DropBounding removes a capability from the bounding set, for good.
 func DropBounding(c int) *Op {
 	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
-		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, as root has it and whoever made the user namespace (hk-unshare --user)")
+		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP")
 }
 
 // RaiseAmbient makes a capability ambient, which must be permitted and

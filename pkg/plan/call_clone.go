@@ -24,7 +24,7 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	s.u64(0).u64(0).u64(0).u64(0)
 	forbidden := "making namespaces is forbidden here; for an ordinary user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"
 	if flags&unix.CLONE_NEWUSER == 0 {
-		forbidden = "an ordinary user needs a user namespace for this: hk-unshare --user"
+		forbidden = "this needs CAP_SYS_ADMIN"
 	}
 	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
 	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).

@@ -12,18 +12,14 @@ import (
 // Setresuid is setresuid(2) with one id for all three.
 func Setresuid(uid Arg) *Op {
 	return call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).
-		Hint(unix.EINVAL, "the user id is not mapped in this user namespace: see hk-idmap(1)").
 		Hint(unix.EPERM, "changing ids needs CAP_SETUID")
 }
 
 // Setresgid is setresgid(2) with one id for all three.
 func Setresgid(gid Arg) *Op {
 	return call("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
-		Hint(unix.EINVAL, "the group id is not mapped in this user namespace: see hk-idmap(1)").
 		Hint(unix.EPERM, "changing ids needs CAP_SETGID")
 }
-
-const setgroupsHint = "setgroups(2) needs CAP_SETGID; --groups keep leaves the groups alone"
 
 // Setgroups is setgroups(2) of a list that is known.
 func Setgroups(gids []uint32) *Op {
@@ -41,11 +37,10 @@ func Setgroups(gids []uint32) *Op {
 	return SetgroupsFrom(Int(int64(len(gids))), m)
 }
 
-// SetgroupsFrom is setgroups(2) of a list that an outside step leaves in m.
+// SetgroupsFrom is setgroups(2) of a list that a supervisor step leaves in m.
 func SetgroupsFrom(n Arg, m *Buffer) *Op {
 	return call("setgroups", unix.SYS_SETGROUPS, n, Ptr(m)).
-		Hint(unix.EPERM, setgroupsHint).
-		Hint(unix.EINVAL, "a supplementary group is not mapped in this user namespace: see hk-idmap(1)")
+		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID")
 }
 
 // A SockFilter is one instruction of classic BPF.

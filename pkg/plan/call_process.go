@@ -43,7 +43,7 @@ func Dumpable(on bool) *Op {
 // Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
 func Unshare(flags uint64) *Op {
 	return call("unshare", unix.SYS_UNSHARE, flagArg(flags, cloneFlags)).
-		Hint(unix.EPERM, "an ordinary user needs a user namespace for this: hk-unshare --user").
+		Hint(unix.EPERM, "this needs CAP_SYS_ADMIN").
 		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached")
 }
 
@@ -65,8 +65,8 @@ func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 // without a name, which is empty: keyctl_join_session_keyring(3).
 func JoinSessionKeyring() *Op {
 	return call("keyctl", unix.SYS_KEYCTL, Const("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
-		Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
-		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each sandbox that runs; --share keyring makes none")
+		Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2)").
+		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each session keyring")
 }
 
 // Sethostname is sethostname(2).

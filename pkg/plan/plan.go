@@ -228,20 +228,20 @@ func (p *Plan) Direct() bool { return p.between == Caller }
 func (p *Plan) InJoiner() bool { return p.who == Joiner }
 
 // Clone appends the clone after which the rest of the plan is performed by a
-// child. flags are CLONE_NEW* flags without CLONE_NEWTIME: a time namespace
+// child, and returns it, for a hint. flags are CLONE_NEW* flags without CLONE_NEWTIME: a time namespace
 // is entered by unshare(2) and setns(2).
 //
 // copies says that the child must have memory of its own until it executes the
 // payload; it is needed where something in the new namespaces could attach to
 // the child, and for time namespaces.
-func (p *Plan) Clone(stage string, flags uint64, copies bool) {
-	p.clone(stage, flags, copies, Child)
+func (p *Plan) Clone(stage string, flags uint64, copies bool) *Op {
+	return p.clone(stage, flags, copies, Child)
 }
 
 // CloneInit is like Clone for a new PID namespace, with a process between: PID
 // 1 is hk's and reaps, and the plan goes on in its child.
-func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
-	p.clone(stage, flags, true, Init)
+func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) *Op {
+	op := p.clone(stage, flags, true, Init)
 	p.Add(stage, before...)
 	// Init must not keep the old root in use: pivot_root(2) moves only processes whose
 	// root or working directory is the old root itself.
@@ -250,6 +250,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) {
 	p.fork(stage, p.cloneOp(0))
 	p.Add(stage, Fchdir(cwd), Close(cwd))
 	p.send(stage, nil)
+	return op
 }
 
 // CloneJoiner appends the clone of a process that enters existing namespaces:
@@ -258,23 +259,26 @@ func (p *Plan) CloneJoiner(stage string) { p.clone(stage, 0, true, Joiner) }
 
 // CloneChild appends the joiner's clone of the child, in which the plan goes
 // on. flags are as for Clone.
-func (p *Plan) CloneChild(stage string, flags uint64) {
+func (p *Plan) CloneChild(stage string, flags uint64) *Op {
 	if p.who != Joiner {
 		panic("plan: CloneChild is for a joiner")
 	}
 	p.pid1 = flags&unix.CLONE_NEWPID != 0
-	p.fork(stage, p.cloneOp(flags).
-		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone"))
+	op := p.cloneOp(flags).
+		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone")
+	p.fork(stage, op)
 	p.send(stage, nil)
+	return op
 }
 
-func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
+func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 	if p.who != Caller {
 		panic("plan: a plan has one clone")
 	}
 	p.copies = copies
 	p.sockets = Sockets{Supervisor: p.NewResult("supervisor"), Own: p.NewResult("ours")}
-	p.Add(stage, p.cloneOp(flags|unix.CLONE_PIDFD))
+	op := p.cloneOp(flags | unix.CLONE_PIDFD)
+	p.Add(stage, op)
 	p.who = who
 	if who == Child {
 		p.pid1 = flags&unix.CLONE_NEWPID != 0
@@ -284,6 +288,7 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) {
 	// The end of the supervisor is seen only once no other process has its end of the
 	// socket open.
 	p.Add(stage, Close(p.sockets.Own))
+	return op
 }
 
 // fork appends the second clone, after which the process between only waits. It

@@ -83,6 +83,9 @@ type Watcher struct {
 	// The payload of a child that is traced has ended when all that it has started
 	// has, or when a signal says not to wait for that.
 	Stopped func(tid int, status unix.WaitStatus) (group bool)
+	// Lingering is what to warn of if processes are still traced a second after the
+	// payload has ended.
+	Lingering string
 	// Due is called once when Deadline has come and the payload has not ended. signal
 	// sends the payload a signal; by SIGKILL the process that was cloned ends, and with
 	// it a new PID namespace.

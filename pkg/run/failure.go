@@ -35,9 +35,6 @@ func (l *layout) failure(k int) error {
 		}
 	}
 	e.Hint = op.HintFor(e.Errno)
-	if e.Hint == "" && e.Errno == unix.EOVERFLOW {
-		e.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
-	}
 	return e
 }
 

@@ -120,7 +120,7 @@ func (s *Supervisor) watch() {
 	}
 	if at := s.noticeDue(); !at.IsZero() && !time.Now().Before(at) {
 		s.noticed = true
-		s.warn(s.tracer().Stage, "--learn: the payload has ended; processes that it has left are still traced: SIGINT or SIGTERM ends that")
+		s.warn(s.tracer().Stage, s.tracer().Lingering)
 	}
 }
 

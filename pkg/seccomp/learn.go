@@ -132,6 +132,8 @@ func (l *learner) attach(at plan.Context) error {
 	if l.joiner {
 		l.between = at.PID()
 	}
-	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped, Ended: func(plan.End) ([]string, error) { return l.write() }})
+	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped,
+		Lingering: "--learn: the payload has ended; processes that it has left are still traced: SIGINT or SIGTERM ends that",
+		Ended:     func(plan.End) ([]string, error) { return l.write() }})
 	return nil
 }

@@ -54,7 +54,15 @@ func (l *lookup) plan(s *stage.State) {
 	s.Add(plan.Close(l.root))
 }
 
-func (l *lookup) setgroups() *plan.Op { return plan.SetgroupsFrom(plan.Ref(l.count), l.list) }
+func (l *lookup) setgroups() *plan.Op {
+	return mayKeepGroups(plan.SetgroupsFrom(plan.Ref(l.count), l.list))
+}
+
+// mayKeepGroups adds hints to setgroups(2).
+func mayKeepGroups(op *plan.Op) *plan.Op {
+	return stage.Mapped("a supplementary group", op).
+		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID; --groups keep leaves the groups alone")
+}
 
 func (l *lookup) do(at plan.Context) error {
 	root := at.FD(l.root)

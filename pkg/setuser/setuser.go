@@ -152,7 +152,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 			return false, err
 		}
 		if names == nil {
-			s.Add(plan.Setgroups(list))
+			s.Add(mayKeepGroups(plan.Setgroups(list)))
 			return true, nil
 		}
 		l := newLookup(s, "", "", names)
@@ -168,7 +168,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		s.KeepCaps()
 	}
 	s.Add(setgroups...)
-	s.Add(plan.Setresgid(gid))
+	s.Add(stage.Mapped("the group ID", plan.Setresgid(gid)))
 	s.Setresuid(uid, c.User.isRoot())
 	if s.Host.SuidDumpable() == 1 {
 		if !s.Plan.Cloned() {

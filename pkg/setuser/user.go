@@ -91,7 +91,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 			known = numbers(u.Groups)
 		}
 		if c.Groups != "keep" {
-			groups = append(groups, plan.Setgroups(known))
+			groups = append(groups, mayKeepGroups(plan.Setgroups(known)))
 		}
 		return uid, gid, groups, nil
 	}

@@ -133,7 +133,8 @@ func (s *State) Capset(effective, permitted, inheritable uint64) {
 
 // DropBounding appends what takes a capability out of the bounding set.
 func (s *State) DropBounding(capability int) {
-	s.Add(plan.DropBounding(capability))
+	s.Add(plan.DropBounding(capability).
+		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, which root has, and in a new user namespace its creator: hk-unshare --user"))
 	s.Cred = s.Cred.DropBounding(capability)
 }
 
@@ -157,7 +158,7 @@ func (s *State) KeepCaps() {
 
 // Setresuid appends setresuid(2); root says that the user ID is 0.
 func (s *State) Setresuid(uid plan.Arg, root bool) {
-	s.Add(plan.Setresuid(uid))
+	s.Add(Mapped("the user ID", plan.Setresuid(uid)))
 	s.Cred = s.Cred.Setresuid(root)
 	s.ChangedIDs, s.ChangedUser = true, true
 }

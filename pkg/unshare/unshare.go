@@ -191,7 +191,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		}
 		// Init dies with the supervisor, and with it all that it is PID 1 of. If that
 		// was gone before, the child cannot tell it that it is there.
-		s.Plan.CloneInit(s.Name, now, dies...)
+		stage.Privileged(now, s.Plan.CloneInit(s.Name, now, dies...))
 		return nil
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
 		s.Child.Outlive = n.Outlive
@@ -203,7 +203,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		if joined&unix.CLONE_NEWUSER != 0 {
 			s.DieWithSupervisor()
 		}
-		s.Plan.CloneChild(s.Name, now)
+		stage.Privileged(now, s.Plan.CloneChild(s.Name, now))
 		s.DieWithSupervisor()
 		return nil
 	}
@@ -214,7 +214,8 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		} else {
 			made = 0 // what is new belongs to what is joined
 		}
-		s.Plan.Clone(s.Name, made, s.Child.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0)
+		own := s.Child.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0
+		stage.Privileged(made, s.Plan.Clone(s.Name, made, own))
 		s.Child.Outlive = n.Outlive
 		s.DieWithSupervisor()
 	}
@@ -225,7 +226,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		s.DieWithSupervisor()
 	}
 	if now != 0 {
-		s.Add(plan.Unshare(now))
+		s.Add(stage.Privileged(now, plan.Unshare(now)))
 	}
 	return nil
 }
@@ -240,7 +241,9 @@ func (n *Namespaces) planWithin(s *stage.State) {
 		s.Add(plan.Setsid())
 	}
 	if n.keyring() {
-		op := plan.JoinSessionKeyring()
+		op := plan.JoinSessionKeyring().
+			Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
+			Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each sandbox that runs; --share keyring makes none")
 		if n.Keyring {
 			s.For("--keyring")
 		} else {
@@ -322,7 +325,7 @@ func (n *Namespaces) planPropagation(s *stage.State) {
 // enters it. Kernels before 6.3 do not enter it by execve(2) alone.
 func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 	s.For("--time")
-	s.Add(plan.Unshare(unix.CLONE_NEWTIME))
+	s.Add(stage.Privileged(unix.CLONE_NEWTIME, plan.Unshare(unix.CLONE_NEWTIME)))
 	var offsets string
 	var flags []string
 	if n.Monotonic != nil {
