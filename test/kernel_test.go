@@ -143,6 +143,7 @@ func TestNoLandlock(t *testing.T) {
 
 // TestDocumentedKernels holds what is written of versions against the table.
 func TestDocumentedKernels(t *testing.T) {
+	sources(t)
 	read := func(path string) string {
 		b, err := os.ReadFile("../" + path)
 		if err != nil {
