@@ -3,8 +3,8 @@ package chain
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
+	"hk/pkg/execdeps"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +43,7 @@ func (f *Finder) Find(word string) (*stage.Kind, string) {
 	if f.Dir == "" {
 		return nil, ""
 	}
-	for _, path := range Candidates(word, f.Path) {
+	for _, path := range execdeps.Candidates(word, f.Path) {
 		if unix.Access(path, unix.X_OK) != nil {
 			continue
 		}
@@ -66,31 +66,13 @@ func (f *Finder) isOurs(dir string) bool {
 	return err == nil && f.ours != nil && os.SameFile(fi, f.ours)
 }
 
-// Candidates are the files that execvp(3) tries for a word, in order.
-func Candidates(word, path string) []string {
-	if strings.ContainsRune(word, '/') {
-		return []string{word}
-	}
-	if path == "" {
-		path = "/bin:/usr/bin"
-	}
-	var list []string
-	for _, dir := range strings.Split(path, ":") {
-		if dir == "" {
-			dir = "."
-		}
-		list = append(list, strings.TrimSuffix(dir, "/")+"/"+word)
-	}
-	return list
-}
-
 // Beside reports whether a word that PATH does not lead to would be a stage by
 // the directory of this program: a hint for who has forgotten to set PATH.
 func (f *Finder) Beside(word string) bool {
 	if ByName(word) == nil || f.ByFD || f.Dir == "" || unix.Access(filepath.Join(f.Dir, word), unix.X_OK) != nil {
 		return false
 	}
-	for _, path := range Candidates(word, f.Path) {
+	for _, path := range execdeps.Candidates(word, f.Path) {
 		if unix.Access(path, unix.X_OK) == nil {
 			return false
 		}

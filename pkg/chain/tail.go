@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/execdeps"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -172,14 +173,8 @@ func (t *tail) exec() error {
 		return nil
 	}
 	word := t.payload[0]
-	path := ""
-	for _, v := range t.Host.Env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = p
-			break
-		}
-	}
-	files := Candidates(word, path)
+	path := execdeps.EnvironmentOf(t.Host.Env).Path
+	files := execdeps.Candidates(word, path)
 	for i, file := range files {
 		op := plan.Execve(file, im)
 		if i < len(files)-1 {

@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"bytes"
@@ -83,8 +83,8 @@ func TestEndless(t *testing.T) {
 		files["/lib/"+name] = image{soname: name}.bytes()
 	}
 	files["/p"] = im.bytes()
-	f := finder{root: tree(t, files)}
-	if err := f.program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
+	f := Finder{Root: tree(t, files)}
+	if err := f.Program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
 		t.Errorf("many directories: %v", err)
 	}
 
@@ -95,29 +95,29 @@ func TestEndless(t *testing.T) {
 		files["/lib/"+name] = image{soname: name, runpath: strings.Repeat("/", maxPath-1)}.bytes()
 	}
 	files["/p"] = im.bytes()
-	f = finder{root: tree(t, files)}
-	if err := f.program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
+	f = Finder{Root: tree(t, files)}
+	if err := f.Program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
 		t.Errorf("many strings: %v", err)
 	}
 }
 
-// FuzzClosure has a program that is anything: what is found is regular files,
-// to be read and executed at most, and names no link.
-func FuzzClosure(f *testing.F) {
+// FuzzProgram has a program that is anything: what is found is regular files, whose
+// names have no link in them.
+func FuzzProgram(f *testing.F) {
 	f.Add(image{interp: loader, needed: []string{"libc.so.6"}, rpath: "$ORIGIN/../lib:$LIB::/", filter: "/lib/libc.so.6"}.bytes(), "/l:${ORIGIN}")
 	f.Add([]byte("#!/usr/bin/env -S PATH=/x:/ -- p\n"), "")
 	f.Add([]byte("#!/p\n"), ":")
 	f.Fuzz(func(t *testing.T, b []byte, libraries string) {
 		r := tree(t, map[string][]byte{"/p": b, "/etc/ld.so.cache": b, "/lib/libc.so.6": image{soname: "libc.so.6"}.bytes(),
 			"/lib64/ld-linux-x86-64.so.2": image{}.bytes(), "/l": []byte("->/lib"), "/usr/bin/env": image{interp: loader}.bytes()})
-		f := finder{root: r, path: "/:/usr/bin", libraries: libraries, dir: "/l"}
-		if f.program("p") != nil {
+		f := Finder{Root: r, Env: Environment{"/:/usr/bin", libraries, "/l"}}
+		if f.Program("p") != nil {
 			return
 		}
-		for _, g := range f.needs {
-			real, st, err := r.resolve(g.path)
-			if real != g.path || err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || g.access&^(execute|readFile) != 0 {
-				t.Errorf("%s %s: %s, %o, %v", g.path, g.access.names(), real, st.Mode, err)
+		for _, file := range f.Files() {
+			real, st, err := r.resolve(file.Path)
+			if real != file.Path || err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+				t.Errorf("resolve(%q) = %q, mode %o, %v; want a regular file of that name", file.Path, real, st.Mode, err)
 			}
 		}
 	})

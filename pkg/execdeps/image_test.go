@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"bytes"
@@ -106,7 +106,7 @@ func cacheOf(list ...cached) []byte {
 }
 
 // tree makes a root: a file that starts with "->" is a link.
-func tree(t *testing.T, files map[string][]byte) *root {
+func tree(t *testing.T, files map[string][]byte) *Root {
 	dir := t.TempDir()
 	for name, b := range files {
 		p := filepath.Join(dir, name)
@@ -128,7 +128,7 @@ func tree(t *testing.T, files map[string][]byte) *root {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	return &root{fd: fd}
+	return &Root{fd: fd}
 }
 
 func FuzzELF(f *testing.F) {

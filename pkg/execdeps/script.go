@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"errors"
@@ -101,18 +101,17 @@ func parseEnv(arg string) (envCall, error) {
 }
 
 // within calls look with the finder in the environment of the program.
-func (c envCall) within(f *finder, look func() error) error {
-	path, libraries, dir := f.path, f.libraries, f.dir
-	defer func() { f.path, f.libraries, f.dir = path, libraries, dir }()
+func (c envCall) within(f *Finder, look func() error) error {
+	defer func(env Environment) { f.Env = env }(f.Env)
 	if c.clear {
-		f.path, f.libraries = "", ""
+		f.Env.Path, f.Env.LibraryPath = "", ""
 	}
 	for _, v := range c.vars {
 		switch name, value, _ := strings.Cut(v, "="); name {
 		case "PATH":
-			f.path = value
+			f.Env.Path = value
 		case "LD_LIBRARY_PATH":
-			f.libraries = value
+			f.Env.LibraryPath = value
 		}
 	}
 	if c.dir != "" {
@@ -120,7 +119,7 @@ func (c envCall) within(f *finder, look func() error) error {
 		if !ok {
 			to = ""
 		}
-		f.dir = to
+		f.Env.Dir = to
 	}
 	return look()
 }

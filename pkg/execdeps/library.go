@@ -1,9 +1,8 @@
-package landlock
+package execdeps
 
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +10,7 @@ import (
 
 // A loading is a loader at work for one program, as ld.so(8) says, or musl.
 type loading struct {
-	*finder
+	*Finder
 	machine machine
 	kind    [4]byte
 	interp  string
@@ -71,7 +70,7 @@ type search struct {
 // paths looks where the environment and the objects say, in the loader's order,
 // until the library is found that every processor can take.
 func (s *search) paths() bool {
-	if s.musl && s.path(s.libraries, nil) {
+	if s.musl && s.path(s.Env.LibraryPath, nil) {
 		return true
 	}
 	if s.musl || !s.by.hasRunpath {
@@ -81,7 +80,7 @@ func (s *search) paths() bool {
 			}
 		}
 	}
-	return !s.musl && (s.path(s.libraries, nil) || s.path(s.by.runpath, s.by))
+	return !s.musl && (s.path(s.Env.LibraryPath, nil) || s.path(s.by.runpath, s.by))
 }
 
 // path looks into the directories of a search path: that of an object, or
@@ -145,7 +144,7 @@ func (l *loading) hasVariants(dir string) bool {
 	if !known {
 		name, ok := l.absolute(dir + "/" + variants)
 		if ok {
-			_, st, err := l.root.resolve(name)
+			_, st, err := l.Root.resolve(name)
 			has = err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
 		}
 		if l.variants == nil {
@@ -166,7 +165,7 @@ func (s *search) cached() bool {
 	}
 	if s.cache == nil {
 		s.cache = map[string][]cached{}
-		if b, err := s.root.readFile(cacheFile); err == nil {
+		if b, err := s.Root.readFile(cacheFile); err == nil {
 			for _, c := range parseCache(b) {
 				s.cache[c.name] = append(s.cache[c.name], c)
 			}
@@ -196,7 +195,7 @@ func (s *search) take(name string) bool {
 	if err != nil || o == nil || o.kind != s.kind {
 		return false
 	}
-	s.add(real, readFile)
+	s.add(real, false)
 	if o.soname != "" && !s.musl {
 		s.have[o.soname] = true
 	}
@@ -204,24 +203,16 @@ func (s *search) take(name string) bool {
 	return true
 }
 
-// absolute is a name from the working directory, if that is known.
-func (f *finder) absolute(name string) (string, bool) {
-	if path.IsAbs(name) {
-		return name, true
-	}
-	return f.dir + "/" + name, f.dir != ""
-}
-
 // dirOf is the directory of an absolute name, as it is written: behind a link,
 // .. is not what is before it.
 func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 1)] }
 
 // lastDirs are the directories that a loader looks into last.
-func (f *finder) lastDirs(m machine, interp string) []string {
+func (f *Finder) lastDirs(m machine, interp string) []string {
 	if !isMusl(interp) {
 		return m.defaults()
 	}
-	if b, err := f.root.readFile(muslPath(interp)); err == nil {
+	if b, err := f.Root.readFile(muslPath(interp)); err == nil {
 		return strings.FieldsFunc(string(b), func(r rune) bool { return r == ':' || r == '\n' })
 	}
 	return []string{"/lib", "/usr/local/lib", "/usr/lib"}

@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"errors"
@@ -10,14 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A root is a descriptor of a root directory in which names are looked up. It
-// may be somebody's who would like to have other files read: no link leads out
-// of it, nothing but regular files is opened, and the work is bounded.
-type root struct {
+// A Root is a root directory in which names are looked up. It may be somebody's who
+// would like to have other files read: no link leads out of it, nothing but regular
+// files is opened, and the work is bounded.
+type Root struct {
 	fd int
 	// lookups is how many names the kernel was asked for.
 	lookups int
 }
+
+// NewRoot makes a root of a descriptor of its directory, which stays the caller's, and
+// open for as long as the root is used.
+func NewRoot(fd int) *Root { return &Root{fd: fd} }
 
 // maxLookups is much more than what programs take: 300 libraries, each looked
 // for in 60 directories, are 100000.
@@ -31,7 +35,7 @@ const maxLinks = 40
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
 
 // openat opens a name that has no symbolic links in it.
-func (r *root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
+func (r *Root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
 	var st unix.Stat_t
 	if r.lookups++; r.lookups > maxLookups {
 		return -1, st, errEndless
@@ -55,7 +59,7 @@ func (r *root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
 }
 
 // resolve follows the symbolic links in an absolute name.
-func (r *root) resolve(name string) (string, unix.Stat_t, error) {
+func (r *Root) resolve(name string) (string, unix.Stat_t, error) {
 	var st unix.Stat_t
 	if len(name) >= unix.PathMax {
 		return "", st, unix.ENAMETOOLONG
@@ -108,10 +112,16 @@ func (r *root) resolve(name string) (string, unix.Stat_t, error) {
 	return "/" + strings.Join(done, "/"), st, nil
 }
 
-// executable is an error if who looks may not execute a file that resolve has
-// found.
-func (r *root) executable(name string) error {
-	fd, _, err := r.openat(name, unix.O_PATH)
+// executable is an error if a name does not lead to a file that who looks may execute.
+func (r *Root) executable(name string) error {
+	real, st, err := r.resolve(name)
+	if err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
+		return errors.New("not an executable file")
+	}
+	fd, _, err := r.openat(real, unix.O_PATH)
 	if err != nil {
 		return err
 	}
@@ -119,11 +129,25 @@ func (r *root) executable(name string) error {
 	return unix.Faccessat(fd, "", unix.X_OK, unix.AT_EMPTY_PATH|unix.AT_EACCESS)
 }
 
+// OpenPath opens a file that a [Finder] has found, by O_PATH. It is an error if by now
+// it is not a regular file.
+func (r *Root) OpenPath(name string) (fd int, err error) {
+	fd, st, err := r.openat(name, unix.O_PATH)
+	if err != nil {
+		return -1, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return -1, errors.New("not a regular file any more")
+	}
+	return fd, nil
+}
+
 // A regular is a regular file that is open to read.
 type regular int
 
 // open opens a file that resolve has found.
-func (r *root) open(name string) (regular, error) {
+func (r *Root) open(name string) (regular, error) {
 	// A device that has taken its place is opened without effect, as far as
 	// that goes, and then refused.
 	fd, st, err := r.openat(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
@@ -161,7 +185,7 @@ func (f regular) ReadAt(b []byte, off int64) (int, error) {
 const maxText = 4 << 20
 
 // readFile reads a file whole. It is an error if there is none.
-func (r *root) readFile(name string) ([]byte, error) {
+func (r *Root) readFile(name string) ([]byte, error) {
 	real, st, err := r.resolve(name)
 	if err != nil {
 		return nil, err

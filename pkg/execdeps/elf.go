@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package landlock
+package execdeps
 
 import (
 	"strings"
@@ -45,19 +45,19 @@ func TestShebang(t *testing.T) {
 		{"-ivS PATH=/a sh", "/a  /w"}, {"--split-string=sh", "/p /l /w"}, {"-S - sh", "  /w"}, {"-S -uPATH sh", " /l /w"},
 		{"-S -u LD_LIBRARY_PATH sh", "/p  /w"}, {"-S -C x sh", "/p /l /w/x"}, {"-S -C /x sh", "/p /l /x"},
 	} {
-		f := &finder{path: "/p", libraries: "/l", dir: "/w"}
+		f := &Finder{Env: Environment{"/p", "/l", "/w"}}
 		got, err := parseEnv(c.arg)
 		if err != nil {
 			t.Errorf("parseEnv(%q): %v", c.arg, err)
 		}
 		got.within(f, func() error {
-			if got := f.path + " " + f.libraries + " " + f.dir; got != c.want {
+			if got := f.Env.Path + " " + f.Env.LibraryPath + " " + f.Env.Dir; got != c.want {
 				t.Errorf("parseEnv(%q) makes %s; want %s", c.arg, got, c.want)
 			}
 			return nil
 		})
-		if f.path != "/p" || f.libraries != "/l" || f.dir != "/w" {
-			t.Errorf("parseEnv(%q) leaves %s, %s, %s", c.arg, f.path, f.libraries, f.dir)
+		if want := (Environment{"/p", "/l", "/w"}); f.Env != want {
+			t.Errorf("parseEnv(%q) leaves %v; want %v", c.arg, f.Env, want)
 		}
 	}
 }

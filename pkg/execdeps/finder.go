@@ -1,0 +1,174 @@
+package execdeps
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Finder finds what it takes to execute programs. It reads files, and runs none.
+type Finder struct {
+	Root *Root
+	// Env is what the programs are executed with.
+	Env Environment
+
+	// files are what was found, in order.
+	files []File
+	at    map[string]int // by path
+	cache map[string][]cached
+	// variants are the directories that have libraries for certain processors.
+	variants map[string]bool
+	size     int // bytes of strings of the objects that were read
+	envs     int // calls of env(1) that are being followed
+}
+
+// An Environment is what of an environment says where programs and libraries are.
+type Environment struct {
+	// Path and LibraryPath are PATH and LD_LIBRARY_PATH.
+	Path, LibraryPath string
+	// Dir is what a relative name starts from. If it is "", such a name of a program
+	// is an error, and one of a library is passed over.
+	Dir string
+}
+
+// EnvironmentOf reads variables as execve(2) takes them; of two with one name the first
+// counts.
+func EnvironmentOf(vars []string) (e Environment) {
+	e.Path, e.LibraryPath = variable(vars, "PATH"), variable(vars, "LD_LIBRARY_PATH")
+	return e
+}
+
+// variable is a variable of an environment, or "".
+func variable(vars []string, name string) string {
+	for _, v := range vars {
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// A File is one that was found, by a name without symbolic links in it. It is read, and
+// if Execute is set it is executed too: a program, an interpreter or a loader.
+type File struct {
+	Path    string
+	Execute bool
+}
+
+// ErrNotFound is the error for a program that is not there.
+var ErrNotFound = errors.New("no such program")
+
+// ErrRelative is the error for a relative name of a program where [Environment] has no
+// directory.
+var ErrRelative = errors.New("a relative path, and no directory to start from")
+
+// maxScripts is how many scripts the kernel follows to an interpreter. As many
+// calls of env(1) are followed.
+const maxScripts = 5
+
+// Files are what all programs take that were looked for, in the order in which it was
+// found, each file once.
+func (f *Finder) Files() []File { return f.files }
+
+// add notes a file that resolve has found.
+func (f *Finder) add(path string, execute bool) {
+	if i, ok := f.at[path]; ok {
+		f.files[i].Execute = f.files[i].Execute || execute
+		return
+	}
+	if f.at == nil {
+		f.at = map[string]int{}
+	}
+	f.at[path] = len(f.files)
+	f.files = append(f.files, File{path, execute})
+}
+
+// Program adds what it takes to execute a program, which is looked for in PATH if its
+// name has no slash. It is [ErrNotFound] if there is none.
+func (f *Finder) Program(word string) error {
+	name, err := f.lookup(word)
+	if err != nil {
+		return err
+	}
+	return f.execute(name, 0)
+}
+
+// lookup is as execvp(3): the first file that can be executed.
+func (f *Finder) lookup(word string) (string, error) {
+	if word == "" {
+		return "", ErrNotFound
+	}
+	names := Candidates(word, f.Env.Path)
+	found := error(ErrNotFound)
+	for _, name := range names {
+		name, ok := f.absolute(name)
+		if !ok {
+			if len(names) == 1 {
+				return "", ErrRelative
+			}
+			continue
+		}
+		switch err := f.Root.executable(name); {
+		case err == unix.ENOENT || err == unix.ENOTDIR:
+		case err != nil:
+			found = fmt.Errorf("%s: %w", name, err)
+		default:
+			return name, nil
+		}
+	}
+	return "", found
+}
+
+// absolute is a name from the working directory, if that is known.
+func (f *Finder) absolute(name string) (string, bool) {
+	if path.IsAbs(name) {
+		return name, true
+	}
+	return f.Env.Dir + "/" + name, f.Env.Dir != ""
+}
+
+// execute adds what it takes to execute a file, to which the kernel has come by
+// so many scripts.
+func (f *Finder) execute(name string, scripts int) error {
+	real, o, head, err := f.object(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if o != nil {
+		f.add(real, true)
+		return f.load(real, o)
+	}
+	interp, arg, ok, err := parseShebang(head)
+	if !ok && err == nil {
+		err = errors.New("neither a program in ELF nor a script that starts with #!")
+	}
+	if err == nil && (scripts == maxScripts || f.envs > maxScripts) {
+		err = fmt.Errorf("interpreters of interpreters, more than %d", maxScripts)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	f.add(real, true)
+	if err := f.execute(interp, scripts+1); err != nil {
+		return err
+	}
+	if path.Base(interp) != "env" {
+		return nil
+	}
+	call, err := parseEnv(arg)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	f.envs++
+	defer func() { f.envs-- }()
+	return call.within(f, func() error {
+		name, err := f.lookup(call.program)
+		if err != nil {
+			return fmt.Errorf("%s: %s of env: %w", real, call.program, err)
+		}
+		return f.execute(name, 0)
+	})
+}
