@@ -83,7 +83,7 @@ func execute(kind *stage.Kind) int {
 		say(stage, "left out: "+what)
 		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
-	if state.Again {
+	if state.ExecutesSealed {
 		return perform(kind.Name, state, run.Attr{}, settings.Verbose, status)
 	}
 	for _, s := range state.Report.Skipped {

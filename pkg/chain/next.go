@@ -12,7 +12,7 @@ import (
 
 // openNext opens the program that the plan executes for the rest of the chain,
 // if a stage puts it out of reach.
-func (t *tail) openNext(links []Link) error {
+func (t *translator) openNext(links []Link) error {
 	_, hidden := first(links, func(n stage.Needs) bool { return n.Hides })
 	path := t.path
 	if t.exposed {
@@ -38,7 +38,7 @@ func (t *tail) openNext(links []Link) error {
 // copyNext has the next stage be a sealed copy in memory, if it is not. A Landlock
 // domain restricts nothing there. To a file it would have to have a rule, and that
 // would be one for the payload too.
-func (t *tail) copyNext(path string) error {
+func (t *translator) copyNext(path string) error {
 	var p host.Program
 	var err error
 	switch {
@@ -76,7 +76,7 @@ func (t *tail) copyNext(path string) error {
 }
 
 // sealedCopy is a file in memory that closes when a program is executed.
-func (t *tail) sealedCopy(from plan.Arg, size int64) *plan.Result {
+func (t *translator) sealedCopy(from plan.Arg, size int64) *plan.Result {
 	sealed := t.Open("copy", plan.MemfdCreate(t.Name, t.Host.Has(host.MemfdExec)))
 	t.Add(plan.Sendfile(sealed, from, size).
 		Hint(unix.EFBIG, fmt.Sprintf("--fsize of an earlier stage limits files in memory too: it belongs after %s", t.Name)).

@@ -184,7 +184,7 @@ func (c *Chain) Settings() Common {
 			all.Explain = l.Common.Explain
 		}
 	}
-	links, _, _, _ := c.cut()
+	links, _, _, _ := c.firstPlan()
 	for _, l := range links {
 		all.Verbose = all.Verbose || l.Common.Verbose
 		if l.Common.StatusFD >= 0 {

@@ -20,7 +20,7 @@ import (
 // of its own, from the stage on that would clone. One for a stage that only needs
 // a supervisor comes first of all.
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
-	links, payload, rest, path := c.cut()
+	links, payload, rest, path := c.firstPlan()
 	s := stage.NewState(h)
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
@@ -32,16 +32,16 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		s.Child.CallerProc = s.Child.CallerProc || n.CallerProc
 	}
 	s.Next.Clones = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
-	t := tail{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
+	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
 	s.Child.MayTrace = clones(links) && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
-	if err := t.again(c, links); err != nil {
+	if err := t.executeSealed(c, links); err != nil {
 		return nil, err
 	}
-	if t.Again && c.Settings().Explain == "" {
+	if t.ExecutesSealed && c.Settings().Explain == "" {
 		return s, nil // the copy reads what there is to read, as standard input
 	}
-	if err := t.supervised(links); err != nil {
+	if err := t.addSupervisor(links); err != nil {
 		return nil, err
 	}
 	if err := t.begin(links); err != nil {
@@ -58,7 +58,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	case s.Plan.Cloned():
 		return nil, &UsageError{s.Name, fmt.Errorf("nothing to run: see %s --help", s.Name)}
 	default:
-		t.release()
+		t.restoreCaller()
 	}
 	if err := s.Complete(); err != nil {
 		return nil, &UsageError{s.Name, err}
@@ -70,11 +70,11 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 // others. Preconditions: c.Printer() is not nil.
 func (c *Chain) Print(h *host.Host, w io.Writer) error {
 	last := c.Links[len(c.Links)-1]
-	links, _, _, _ := c.cut()
+	links, _, _, _ := c.firstPlan()
 	if len(links) < len(c.Links) {
 		return &UsageError{last.Kind.Name, errors.New("it stands behind what is a plan of its own: print without those stages")}
 	}
-	t := tail{State: stage.NewState(h)}
+	t := translator{State: stage.NewState(h)}
 	before := links[:len(links)-1]
 	if err := t.begin(before); err != nil {
 		return err
@@ -90,11 +90,11 @@ func (c *Chain) Print(h *host.Host, w io.Writer) error {
 }
 
 // stages adds what the stages do.
-func (t *tail) stages(links []Link) error {
+func (t *translator) stages(links []Link) error {
 	for _, l := range links {
 		t.Name = l.Kind.Name
 		if l.Stage.Needs().Filters {
-			t.release()
+			t.restoreCaller()
 		}
 		if err := l.Stage.Plan(t.State); err != nil {
 			return &UsageError{t.Name, err}
@@ -111,14 +111,14 @@ func (t *tail) stages(links []Link) error {
 	return nil
 }
 
-// supervised adds a clone for a stage that needs a supervisor, if no stage makes
+// addSupervisor adds a clone for a stage that needs a supervisor, if no stage makes
 // one.
 //
 // Where somebody else chooses by the files of a root what is executed there must be
 // one too. The other threads of this process stay in the old root until execve(2)
 // ends them, and the names of the payload, its interpreter and its loader are looked
 // up before that: they may lead through /proc/self/task.
-func (t *tail) supervised(links []Link) error {
+func (t *translator) addSupervisor(links []Link) error {
 	l, ok := first(links, func(n stage.Needs) bool { return n.Supervisor })
 	if ok {
 		if t.attach = l.Stage.Needs().Attach; t.attach != nil {
@@ -165,7 +165,7 @@ func clones(links []Link) bool {
 }
 
 // attachNow adds what attaches to the child, once there is one.
-func (t *tail) attachNow() error {
+func (t *translator) attachNow() error {
 	if t.attach == nil || !t.Plan.Cloned() {
 		return nil
 	}
@@ -178,9 +178,9 @@ func (t *tail) attachNow() error {
 	return nil
 }
 
-// cut is the part of the chain that one plan can hold, and what it executes:
+// firstPlan is the part of the chain that one plan can hold, and what it executes:
 // whether that is a stage, and its path.
-func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
+func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path string) {
 	changed := false
 	for i, l := range c.Links {
 		n := l.Stage.Needs()
@@ -199,7 +199,7 @@ func (c *Chain) cut() (links []Link, payload []string, rest bool, path string) {
 // dieWithParent has this process die with its parent if a stage wants that. If the
 // kernel sees to it already, an earlier stage, or this program before it executed
 // itself again, has found the parent there.
-func (t *tail) dieWithParent(links []Link) {
+func (t *translator) dieWithParent(links []Link) {
 	for _, l := range links {
 		n := l.Stage.Needs()
 		if !n.DieWithParent || n.Parent == 0 && t.Host.ParentDeathSignal == unix.SIGKILL {

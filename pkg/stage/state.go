@@ -40,8 +40,8 @@ type State struct {
 	// needs to tell its supervisor something.
 	Unheard bool
 
-	// Again is set if the plan first executes this program again.
-	Again bool
+	// ExecutesSealed is set if the plan first executes a sealed copy of this program.
+	ExecutesSealed bool
 
 	// dies is the signal that this process gets when its parent ends, or 0.
 	dies   unix.Signal

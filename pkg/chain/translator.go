@@ -13,16 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tail is what comes around the stages: the signal mask, what stages that
-// execute one another leave for the next, and execve(2).
-type tail struct {
+// A translator makes the plan of a chain. Around the ops of the stages it adds those for
+// the signal mask, for what stages that execute one another leave for the next, and
+// execve(2).
+type translator struct {
 	*stage.State
 	payload []string
 	path    string // of the stage that the payload is, or ""
 	env     []string
-	// released is set once the thread has what the caller had, of the child if child is
+	// restored is set once the thread has what the caller had, of the child if child is
 	// set.
-	released, child bool
+	restored, child bool
 	// exposed is set if a stage lets others at this program.
 	exposed bool
 	// attach adds what attaches to the child, if that has yet to come, or nil; attacher
@@ -42,7 +43,7 @@ type tail struct {
 // keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
 // stage, which leaves the one above this process to what it executes. It belongs
 // before a limit on descriptors.
-func (t *tail) keepSupervisor() {
+func (t *translator) keepSupervisor() {
 	if t.kept || !t.Next.Stage || !t.Plan.Cloned() || t.Plan.InJoiner() {
 		return
 	}
@@ -58,7 +59,7 @@ func (t *tail) keepSupervisor() {
 	}
 }
 
-func (t *tail) begin(links []Link) error {
+func (t *translator) begin(links []Link) error {
 	t.env = slices.Clone(t.Host.Env)
 	if !t.Child.Planned {
 		// The Go runtime's handlers must not run while the thread changes, and
@@ -76,16 +77,16 @@ func (t *tail) begin(links []Link) error {
 	return nil
 }
 
-// release gives the thread what the caller had. It must come before a filter that
+// restoreCaller gives the thread what the caller had. It must come before a filter that
 // may forbid that.
-func (t *tail) release() {
-	if t.released && t.child == t.Plan.Cloned() {
+func (t *translator) restoreCaller() {
+	if t.restored && t.child == t.Plan.Cloned() {
 		return
 	}
-	first := !t.released
-	t.released, t.child = true, t.Plan.Cloned() // a child starts with all signals blocked
+	first := !t.restored
+	t.restored, t.child = true, t.Plan.Cloned() // a child starts with all signals blocked
 	t.Deferred()
-	t.hand()
+	t.writeHandover()
 	t.Plan.CloseOpen(t.Name, t.Next.Program)
 	if first && t.Host.SelfFD >= 0 && !t.Next.Stage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
@@ -93,12 +94,12 @@ func (t *tail) release() {
 	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.Next.Stage && !t.Plan.Cloned() {
 		t.Add(plan.Tell(fd, plan.TellExecutes))
 	}
-	t.restore()
+	t.restoreSignals()
 }
 
-// restore undoes for the next program what the start of this one has changed:
+// restoreSignals undoes for the next program what the start of this one has changed:
 // limits, signals that are ignored, and the mask.
-func (t *tail) restore() {
+func (t *translator) restoreSignals() {
 	t.RestoreLimits()
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		if t.Host.Ignored>>(sig-1)&1 != 0 {
@@ -108,9 +109,9 @@ func (t *tail) restore() {
 	t.Add(plan.Sigmask(t.Host.Sigmask))
 }
 
-// hand tells the next stage what it has to know, and lets it have the
+// writeHandover tells the next stage what it has to know, and lets it have the
 // capabilities that execve(2) takes from all but user ID 0.
-func (t *tail) hand() {
+func (t *translator) writeHandover() {
 	if !t.Next.Stage {
 		return
 	}
@@ -135,9 +136,9 @@ func (t *tail) hand() {
 	t.handover = h
 }
 
-// handed is the variable for the next stage, once all filters are known: what cannot
+// handoverVariable is the variable for the next stage, once all filters are known: what cannot
 // be heard is not left to it.
-func (t *tail) handed() string {
+func (t *translator) handoverVariable() string {
 	h := t.handover
 	if h.Unheard = t.Next.Stage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
 		h.Supervisor = 0
@@ -146,18 +147,18 @@ func (t *tail) handed() string {
 	return h.Variable()
 }
 
-func (t *tail) exec() error {
+func (t *translator) exec() error {
 	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Child.Outlive {
 		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
 			plan.CapSetText(gains))}
 	}
-	t.release()
+	t.restoreCaller()
 	t.Plan.CloseOpen(t.Name, t.Next.Program) // of stages after a filter
 	t.env = slices.DeleteFunc(t.env, func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains(t.Next.Unset, name)
 	})
-	if v := t.handed(); v != "" {
+	if v := t.handoverVariable(); v != "" {
 		t.env = append(t.env, v)
 	}
 	im := plan.NewImage(t.payload, t.env)
@@ -188,7 +189,7 @@ func (t *tail) exec() error {
 	return nil
 }
 
-func (t *tail) notFound(word, path string, n int) string {
+func (t *translator) notFound(word, path string, n int) string {
 	root := ""
 	if t.Root.New {
 		root = " in the new root"

@@ -16,14 +16,14 @@ import (
 // self is the program of this process, whatever its file's name leads to.
 const self = "/proc/self/exe"
 
-// again adds the ops by which this program executes itself from a sealed copy
+// executeSealed adds the ops by which this program executes itself from a sealed copy
 // in memory, if others can open it while the chain runs.
 //
 // Who can open a program through /proc/PID/exe, or controls what the chain executes
 // and so can make that a link to /proc/self/exe, can write its file once nobody
 // executes it. That needs no more than the user ID of the file's owner
 // (CVE-2019-5736). The copy does all that comes after these ops, and plans it anew.
-func (t *tail) again(c *Chain, links []Link) error {
+func (t *translator) executeSealed(c *Chain, links []Link) error {
 	by := t.exposedBy(links)
 	if by == "" {
 		return nil
@@ -49,7 +49,7 @@ func (t *tail) again(c *Chain, links []Link) error {
 // exposedBy is the stage by which others can open the programs of the chain, or "".
 // exposed is set if they choose what is executed; otherwise the file is in danger
 // only where the caller may write it.
-func (t *tail) exposedBy(links []Link) string {
+func (t *translator) exposedBy(links []Link) string {
 	given, chooses := "", "" // what gives something up, and what leads to another root
 	clones, other := false, false
 	for _, l := range links {
@@ -84,7 +84,7 @@ func (t *tail) exposedBy(links []Link) string {
 
 // traces reports whether stages ask that the payload have CAP_SYS_PTRACE: by a plan
 // of those alone that change credentials. An error is the whole plan's to tell.
-func (t *tail) traces(links []Link) bool {
+func (t *translator) traces(links []Link) bool {
 	if t.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0 {
 		return false
 	}
@@ -98,7 +98,7 @@ func (t *tail) traces(links []Link) bool {
 }
 
 // program is that of this process. Without a procfs it cannot be copied.
-func (t *tail) program() (host.Program, error) {
+func (t *translator) program() (host.Program, error) {
 	err := t.Host.Procfs()
 	if err == nil {
 		return t.Host.Program()
@@ -112,8 +112,8 @@ func (t *tail) program() (host.Program, error) {
 }
 
 // seal adds the ops that make the copy and execute it.
-func (t *tail) seal(c *Chain, links []Link, p host.Program) {
-	t.Again = true
+func (t *translator) seal(c *Chain, links []Link, p host.Program) {
+	t.ExecutesSealed = true
 	t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	exe := t.Open("exe", plan.Openat(plan.AtCwd(), self, unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	sealed := t.sealedCopy(plan.Ref(exe), p.Size)
@@ -142,7 +142,7 @@ func (t *tail) seal(c *Chain, links []Link, p host.Program) {
 			return w == "--explain" || strings.HasPrefix(w, "--explain=")
 		})
 	}
-	t.restore()
+	t.restoreSignals()
 	t.Add(plan.Fexecve(by, plan.NewImage(words, env)).
 		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; %s from a read-only mount needs no copy", t.Name)))
 }
