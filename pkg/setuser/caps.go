@@ -62,7 +62,7 @@ var securebits = []struct {
 	{"noroot", stage.SecbitNoRoot}, {"noroot-locked", 1 << 1},
 	{"no-setuid-fixup", stage.SecbitNoSetuidFixup}, {"no-setuid-fixup-locked", 1 << 3},
 	{"keep-caps-locked", 1 << 5},
-	{"no-cap-ambient-raise", 1 << 6}, {"no-cap-ambient-raise-locked", 1 << 7},
+	{"no-cap-ambient-raise", stage.SecbitNoAmbientRaise}, {"no-cap-ambient-raise-locked", 1 << 7},
 }
 
 func parseSecurebits(s string) (uint32, error) {

@@ -118,11 +118,16 @@ func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 // planSecurebits sets the bits after the ids have changed, for which they must
 // not hold yet. That needs CAP_SETPCAP, which was kept for it.
 func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
-	if changed && !s.Cred.Root {
-		hold := uint64(1) << unix.CAP_SETPCAP
-		if caps != nil {
-			hold |= *caps
-		}
+	hold := uint64(1) << unix.CAP_SETPCAP
+	if caps != nil {
+		hold |= *caps
+	}
+	switch {
+	case caps != nil && bits&stage.SecbitNoAmbientRaise != 0:
+		// The set has to be ambient before nothing can be raised.
+		s.Capset(hold, hold, *caps)
+		s.RaiseAmbient(*caps)
+	case changed && !s.Cred.Root:
 		s.Capset(hold, hold, 0)
 	}
 	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Value(uint64(bits), securebitsText)).

@@ -25,9 +25,10 @@ type Credentials struct {
 
 // Securebits of linux/securebits.h that the transitions depend on.
 const (
-	SecbitNoRoot        = 1 << 0
-	SecbitNoSetuidFixup = 1 << 2
-	SecbitKeepCaps      = 1 << 4
+	SecbitNoRoot         = 1 << 0
+	SecbitNoSetuidFixup  = 1 << 2
+	SecbitKeepCaps       = 1 << 4
+	SecbitNoAmbientRaise = 1 << 6
 )
 
 // credentialsOf are those of the caller.
@@ -142,9 +143,19 @@ func (s *State) DropBounding(capability int) {
 // program. Preconditions: the set is permitted.
 func (s *State) MakeAmbient(set uint64) {
 	s.Capset(set, set, set)
+	s.RaiseAmbient(set)
+}
+
+// RaiseAmbient appends what makes a set ambient: all of it that is not, if securebits
+// forbid to raise. Preconditions: the set is permitted and inheritable.
+func (s *State) RaiseAmbient(set uint64) {
+	raise := set
+	if s.Cred.Securebits&SecbitNoAmbientRaise != 0 {
+		raise &^= s.Cred.Ambient
+	}
 	for c := range s.Host.LastCap + 1 {
-		if set>>c&1 != 0 {
-			s.Add(plan.RaiseAmbient(c))
+		if raise>>c&1 != 0 {
+			s.Add(plan.RaiseAmbient(c).Hint(unix.EPERM, "SECBIT_NO_CAP_AMBIENT_RAISE of the caller forbids it"))
 		}
 	}
 	s.Cred = s.Cred.RaiseAmbient(set)
