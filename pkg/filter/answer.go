@@ -182,7 +182,8 @@ func taken(op uint16, a, b value) (yes, known bool) {
 	return a.n&b.n != 0, known || b.known && b.n == 0
 }
 
-// Denier is the first rule that denies a call, or may, or nil.
+// Denier is the first rule that denies a call, or may, by the first architecture of the
+// policy; or nil.
 func (p *Policy) Denier(c Call) *Rule {
 	native := p.Arches[0]
 	for i, r := range p.Rules {

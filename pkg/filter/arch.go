@@ -45,7 +45,7 @@ var (
 
 var arches = []*Arch{X86_64, X86, X32, AArch64, ARM}
 
-// Native is the architecture by GOARCH, or nil.
+// Native is the architecture by GOARCH: amd64 or arm64. For others it is nil.
 func Native(goarch string) *Arch {
 	switch goarch {
 	case "amd64":

@@ -56,7 +56,7 @@ func builtins(name string) (builtin, bool) {
 }
 
 // TerminalGuard denies what pushes input into a terminal that a caller shares
-// with the payload. The profiles of container engines do without: a container
+// with the program. The profiles of container engines do without: a container
 // has a terminal of its own.
 func TerminalGuard() []Rule {
 	return []Rule{

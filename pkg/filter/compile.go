@@ -31,14 +31,23 @@ func Compile(p *Policy) ([]unix.SockFilter, error) {
 	return a.code, nil
 }
 
-// Check is an error if a rule that denies fits no call, because its conditions exclude
-// one another or a call has no such argument, or if there is no architecture.
+// Check is an error if a rule that denies fits no call: there is none of the name, it
+// has no such argument, or conditions exclude one another. So it is if there is no
+// architecture.
 func (p *Policy) Check() error {
 	if len(p.Arches) == 0 {
 		return errors.New("a policy without an architecture")
 	}
 	for _, r := range p.Rules {
+		for _, c := range r.Conds {
+			if c.Op > MaskedEQ {
+				return fmt.Errorf("a comparison that there is not: %d", c.Op)
+			}
+		}
 		for _, name := range r.Names {
+			if r.Action.Denies() && !exists(name) {
+				return fmt.Errorf("there is no system call %q to deny", name)
+			}
 			if err := p.possible(name, r.Conds); err != nil && (r.Action.Denies() || errors.Is(err, errNoArgument)) {
 				err = fmt.Errorf("%s: %w", Selection{name, r.Conds}, err)
 				if r.Origin > 0 {

@@ -22,6 +22,7 @@ const (
 	LE
 	GT
 	GE
+	// MaskedEQ compares with the bits of Mask only.
 	MaskedEQ
 )
 

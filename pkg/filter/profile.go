@@ -47,6 +47,9 @@ type syscall struct {
 // Podman have it. notes tell of names in it that no Linux has; such a name in a
 // rule that denies is an error, as is a key that is not known.
 func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
+	if t.Arch == nil {
+		return nil, nil, errors.New("a target without an architecture")
+	}
 	var prof profile
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&prof); err != nil {

@@ -121,3 +121,21 @@ func TestLearnBig(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeError has what is said of a file that cannot be added to.
+func TestMergeError(t *testing.T) {
+	const head = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"architectures":["SCMP_ARCH_X86_64"],"syscalls":[`
+	for _, c := range []struct{ text, want string }{
+		{head + `{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}`, ""},
+		{head + `{"names":["nosuch"],"action":"SCMP_ACT_ALLOW"}]}`, `it is there, and there is no system call "nosuch": mend it, or remove it`},
+		{"text", errNotLearned.Error()},
+	} {
+		got := ""
+		if err := mergeError((&filter.Recording{}).Merge([]byte(c.text))); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("mergeError of Merge(%s) = %q; want %q", c.text, got, c.want)
+		}
+	}
+}
