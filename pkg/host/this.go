@@ -26,68 +26,16 @@ func RestoreNofile() {
 // This describes the machine and this process. Preconditions: the calling goroutine is
 // locked to the process's first thread, and has not changed anything yet.
 func This() *Host {
-	h := &Host{
-		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()),
-		SelfFD:   selfFD(),
-		Has:      func(f Feature) bool { return f.Check() == nil },
-		Stat:     func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) },
-		StatIn:   statIn,
-		Lstat:    func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) },
-		Readlink: os.Readlink,
-		ReadDir:  readDir,
-		Root: func() (int, error) {
-			return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		},
-		// The kernel is asked once.
-		LandlockABI:    sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) }),
-		LandlockErrata: sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) }),
-		Helper:         helper,
-		UserNS: func() bool {
-			b, err := readProc("/proc/self/uid_map")
-			return err != nil || !slices.Equal(ids.ParseMap(b), ids.Map{{Inside: 0, Outside: 0, Count: ids.Last + 1}})
-		},
-		MachineRoot: sync.OnceValues(machineRoot),
-		Procfs:      procfs,
-		Program:     program,
-		ProgramAt:   programAt,
-		FDInfo:      func(fd int) (string, error) { return readProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) },
-		OwnNet:      ownNet,
-		TTY:         terminal,
-		UIDMap:      func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) },
-		NoSetgroups: func() bool {
-			b, err := readProc("/proc/self/setgroups")
-			return err == nil && strings.TrimSpace(b) == "deny"
-		},
-		FilterByPrctl:   filterByPrctl,
-		KeepsNoNewPrivs: keepsNoNewPrivs,
-		SuidDumpable: func() int {
-			b, err := readProc("/proc/sys/fs/suid_dumpable")
-			if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
-				return n
-			}
-			return 0
-		},
-		Mapped: func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" },
-	}
+	h := &Host{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), SelfFD: selfFD(), Parent: os.Getppid()}
+	h.files()
+	h.kernel()
+	h.namespaces()
 	var given Handover
 	h.Env, given = takeHandover(os.Environ())
-	h.SubIDs = func(kind string) ([]ids.Range, error) { return subIDs(h.UID, kind) }
 	if dir, err := unix.Getcwd(make([]byte, unix.PathMax)); err == nil && dir > 0 {
 		h.Dir, _ = os.Getwd()
 	}
-	h.Sigmask, h.Ignored = entry.Blocked(), entry.Ignored()
-	h.Raises = entry.Kept()
-	for _, l := range entry.Changed() {
-		h.Raised = append(h.Raised, Rlimit(l))
-	}
-	h.Rlimit = h.rlimit
-	h.SpareFD = func() int { soft, _ := h.rlimit(unix.RLIMIT_NOFILE); return spareFD(soft) }
-	h.Look = h.look
-	h.Parent = os.Getppid()
-	var sig int32
-	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
-		h.ParentDeathSignal = unix.Signal(sig)
-	}
+	h.started()
 	h.capabilities()
 	if given != (Handover{}) {
 		if h.Handover = given.held(h); h.Handover.Unmapped && given.Unmapped {
@@ -96,6 +44,70 @@ func This() *Host {
 	}
 	h.DropsGroups = h.Permitted>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
 	return h
+}
+
+// files says how files are looked at.
+func (h *Host) files() {
+	h.Stat = func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) }
+	h.StatIn = statIn
+	h.Lstat = func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) }
+	h.Readlink = os.Readlink
+	h.ReadDir = readDir
+	h.Root = func() (int, error) {
+		return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	}
+	h.Look = h.look
+	h.Helper = helper
+	h.Program, h.ProgramAt = program, programAt
+	h.TTY = terminal
+	h.SubIDs = func(kind string) ([]ids.Range, error) { return subIDs(h.UID, kind) }
+}
+
+// kernel says how the kernel is asked what it can do: once.
+func (h *Host) kernel() {
+	h.Has = func(f Feature) bool { return f.Check() == nil }
+	h.LandlockABI = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) })
+	h.LandlockErrata = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) })
+	h.FilterByPrctl, h.KeepsNoNewPrivs = filterByPrctl, keepsNoNewPrivs
+	h.SuidDumpable = func() int {
+		b, err := readProc("/proc/sys/fs/suid_dumpable")
+		if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
+			return n
+		}
+		return 0
+	}
+}
+
+// namespaces says how procfs is asked for namespaces and processes.
+func (h *Host) namespaces() {
+	h.UserNS = func() bool {
+		b, err := readProc("/proc/self/uid_map")
+		return err != nil || !slices.Equal(ids.ParseMap(b), ids.Map{{Inside: 0, Outside: 0, Count: ids.Last + 1}})
+	}
+	h.Mapped = func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" }
+	h.NoSetgroups = func() bool {
+		b, err := readProc("/proc/self/setgroups")
+		return err == nil && strings.TrimSpace(b) == "deny"
+	}
+	h.MachineRoot = sync.OnceValues(machineRoot)
+	h.OwnNet = ownNet
+	h.Procfs = procfs
+	h.FDInfo = func(fd int) (string, error) { return readProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) }
+	h.UIDMap = func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) }
+}
+
+// started notes what this process had from its caller when it was started.
+func (h *Host) started() {
+	h.Sigmask, h.Ignored, h.Raises = entry.Blocked(), entry.Ignored(), entry.Kept()
+	for _, l := range entry.Changed() {
+		h.Raised = append(h.Raised, Rlimit(l))
+	}
+	h.Rlimit = h.rlimit
+	h.SpareFD = func() int { soft, _ := h.rlimit(unix.RLIMIT_NOFILE); return spareFD(soft) }
+	var sig int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(ptr(&sig)), 0, 0, 0) == nil {
+		h.ParentDeathSignal = unix.Signal(sig)
+	}
 }
 
 func (h *Host) rlimit(resource int) (soft, hard uint64) {

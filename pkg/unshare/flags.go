@@ -70,6 +70,12 @@ func foreignFlag(name string) string {
 // Flags binds n to the flags of hk-unshare(1).
 func (n *Namespaces) Flags(fs *getopt.Flags) {
 	fs.Foreign = foreignFlag
+	n.namespaceFlags(fs)
+	n.processFlags(fs)
+}
+
+// namespaceFlags binds what is made, joined and set in new namespaces.
+func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 	for _, ns := range names {
 		fs.BoolFunc(ns.name, ns.short, func(on bool) error {
 			if on {
@@ -111,6 +117,10 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 		n.Propagation = v
 		return nil
 	})
+}
+
+// processFlags binds what becomes of the processes and of what they inherit.
+func (n *Namespaces) processFlags(fs *getopt.Flags) {
 	fs.Bool("init", "", &n.Init)
 	fs.Bool("setsid", "", &n.Setsid)
 	fs.Bool("keyring", "", &n.Keyring)
@@ -131,88 +141,98 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	})
 	fs.Bool("keep-caps", "", &n.KeepCaps)
 	fs.Bool("no-nested-userns", "", &n.NoNested)
-	fs.Optional("close-fds", "", func(v string) error {
-		n.CloseFDs = true
-		v = strings.TrimSpace(v)
-		if v == "" {
-			return nil
-		}
-		for _, w := range getopt.List(v) {
-			fd, err := getopt.ParseFD(w)
-			if err != nil {
-				return err
-			}
-			n.KeepFDs = append(n.KeepFDs, fd)
-		}
-		slices.Sort(n.KeepFDs)
-		n.KeepFDs = slices.Compact(n.KeepFDs)
+	fs.Optional("close-fds", "", n.closeFDs)
+}
+
+// closeFDs reads the descriptors that are not closed.
+func (n *Namespaces) closeFDs(v string) error {
+	n.CloseFDs = true
+	v = strings.TrimSpace(v)
+	if v == "" {
 		return nil
-	})
+	}
+	for _, w := range getopt.List(v) {
+		fd, err := getopt.ParseFD(w)
+		if err != nil {
+			return err
+		}
+		n.KeepFDs = append(n.KeepFDs, fd)
+	}
+	slices.Sort(n.KeepFDs)
+	n.KeepFDs = slices.Compact(n.KeepFDs)
+	return nil
+}
+
+// arguments are flags as they are printed.
+type arguments []string
+
+func (a *arguments) flag(on bool, name string) {
+	if on {
+		*a = append(*a, "--"+name)
+	}
+}
+
+func (a *arguments) value(name, v string) {
+	if v != "" {
+		*a = append(*a, "--"+name+"="+v)
+	}
 }
 
 // Args prints n as flags.
 func (n *Namespaces) Args() []string {
-	var args []string
-	flag := func(on bool, name string) {
-		if on {
-			args = append(args, "--"+name)
-		}
-	}
-	value := func(name, v string) {
-		if v != "" {
-			args = append(args, "--"+name+"="+v)
-		}
-	}
+	var a arguments
 	for _, ns := range names {
-		flag(n.New&ns.flag != 0, ns.name)
+		a.flag(n.New&ns.flag != 0, ns.name)
 	}
-	flag(n.All, "all")
+	a.flag(n.All, "all")
 	for _, ns := range names {
 		if n.Share&ns.flag != 0 {
-			value("share", ns.name)
+			a.value("share", ns.name)
 		}
 	}
 	if n.ShareKeyring {
-		value("share", "keyring")
+		a.value("share", "keyring")
 	}
 	for _, j := range n.Join {
-		value("join", j.String())
+		a.value("join", j.String())
 	}
-	value("hostname", n.Hostname)
-	value("domainname", n.Domainname)
+	a.value("hostname", n.Hostname)
+	a.value("domainname", n.Domainname)
 	if n.Monotonic != nil {
-		value("monotonic", strconv.FormatInt(*n.Monotonic, 10))
+		a.value("monotonic", strconv.FormatInt(*n.Monotonic, 10))
 	}
 	if n.Boottime != nil {
-		value("boottime", strconv.FormatInt(*n.Boottime, 10))
+		a.value("boottime", strconv.FormatInt(*n.Boottime, 10))
 	}
-	value("propagation", n.Propagation)
-	flag(n.Init, "init")
-	flag(n.Setsid, "setsid")
-	flag(n.Keyring, "keyring")
-	flag(n.Outlive, "outlive")
+	a.value("propagation", n.Propagation)
+	n.processArgs(&a)
+	return a
+}
+
+// processArgs prints what [Namespaces.processFlags] binds.
+func (n *Namespaces) processArgs(a *arguments) {
+	a.flag(n.Init, "init")
+	a.flag(n.Setsid, "setsid")
+	a.flag(n.Keyring, "keyring")
+	a.flag(n.Outlive, "outlive")
 	if n.Parent != 0 {
-		value("die-with-parent", strconv.Itoa(n.Parent))
+		a.value("die-with-parent", strconv.Itoa(n.Parent))
 	} else {
-		flag(n.DieWithParent, "die-with-parent")
+		a.flag(n.DieWithParent, "die-with-parent")
 	}
 	for _, fd := range n.Held {
-		value("keep-fd", strconv.Itoa(fd))
+		a.value("keep-fd", strconv.Itoa(fd))
 	}
-	flag(n.KeepCaps, "keep-caps")
-	flag(n.NoNested, "no-nested-userns")
+	a.flag(n.KeepCaps, "keep-caps")
+	a.flag(n.NoNested, "no-nested-userns")
 	if n.CloseFDs {
 		var keep []string
 		for _, fd := range n.KeepFDs {
 			keep = append(keep, strconv.Itoa(fd))
 		}
-		if keep == nil {
-			flag(true, "close-fds")
-		} else {
-			value("close-fds", strings.Join(keep, ","))
-		}
+		a.flag(keep == nil, "close-fds")
+		a.value("close-fds", strings.Join(keep, ","))
 	}
-	return args
 }
 
 func setName(name *string, v string) error {
