@@ -1,0 +1,256 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"hk/pkg/getopt"
+	"hk/pkg/host"
+	"hk/pkg/ids"
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine has directories and files, and no machine's root in reach.
+func machine() *host.Host {
+	files := map[string]fs.FileMode{
+		"/": fs.ModeDir, "/srv": fs.ModeDir, "/srv/f": 0, "/srv/sub": fs.ModeDir, "/srv/sub/g": 0, "/etc": fs.ModeDir,
+		"/usr": fs.ModeDir, "/bin": fs.ModeSymlink, "/proc": fs.ModeDir, "/proc/kcore": 0, "/dev/null": fs.ModeDevice,
+	}
+	stat := func(p string) (fs.FileMode, error) {
+		m, ok := files[path.Clean(p)]
+		if !ok && strings.HasPrefix(p, "/dev/") {
+			return fs.ModeDevice, nil
+		}
+		if !ok {
+			return 0, unix.ENOENT
+		}
+		return m, nil
+	}
+	return &host.Host{
+		UID: 1000, GID: 1000, Dir: "/srv", Stat: stat, Lstat: stat,
+		StatIn: func(root, p string) (fs.FileMode, error) { return stat(path.Join(root, p)) },
+		Look: func(p string) (host.Found, error) {
+			m, err := stat(p)
+			return host.Found{IsDir: m.IsDir(), Path: p}, err
+		},
+		Readlink:    func(string) (string, error) { return "usr/bin", nil },
+		TTY:         func() string { return "" },
+		UserNS:      func() bool { return true },
+		MachineRoot: func() (uint32, bool) { return ids.None, true },
+		Procfs:      func() error { return nil },
+		Rlimit:      func(int) (soft, hard uint64) { return 1000, 1000 },
+	}
+}
+
+// draw lists what is where, one place a word: a directory that the plan has made
+// ends in a slash, and a mount whose content it does not know says what is there.
+func draw(n *node, at string) []string {
+	var words []string
+	switch n.kind {
+	case file:
+		return []string{at}
+	case link:
+		return []string{at + "->" + n.target}
+	case foreign:
+		words = append(words, at+"="+strings.ReplaceAll(n.what, " ", "_"))
+	case dir:
+		words = append(words, strings.TrimSuffix(at, "/")+"/")
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		words = append(words, draw(n.children[name], strings.TrimSuffix(at, "/")+"/"+name)...)
+	}
+	return words
+}
+
+// picture is the tree after flags, or the error at which that stops.
+func picture(t *testing.T, flags string) (string, error) {
+	t.Helper()
+	var set getopt.Flags
+	m := &Mounts{}
+	m.Flags(&set)
+	if _, err := set.Parse(strings.Fields(flags)); err != nil {
+		t.Fatalf("Parse(%q): %v", flags, err)
+	}
+	s := stage.NewState(machine())
+	s.NS.New, s.NS.Mapped = unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWIPC, true
+	b := &builder{State: s, inPlace: m.InPlace, attrs: map[*plan.Result]plan.MountAttr{}}
+	if err := m.begin(b); err != nil {
+		return "", err
+	}
+	for _, e := range m.Entries {
+		if err := b.entry(e); err != nil {
+			return "", fmt.Errorf("--%s %s: %w", e.Kind, e.name(), err)
+		}
+	}
+	return strings.Join(draw(b.tree, "/"), " "), nil
+}
+
+func TestTree(t *testing.T) {
+	for _, c := range []struct{ flags, want string }{
+		{"", "/"},
+		{"--dir /a/b", "/ /a/ /a/b/"},
+		{"--dir /a/../b//c/.", "/ /b/ /b/c/"},
+		{"--dir /../../a", "/ /a/"},
+		{"--dir /", "/"},
+		{"--dir /a --dir /a:700", "/ /a/"},
+		{"--file /a/f=x --symlink f:/a/l", "/ /a/ /a/f /a/l->f"},
+		{"--symlink f:/l --symlink f:/l", "/ /l->f"},
+
+		// Binds.
+		{"--ro /srv", "/ /srv=/srv"},
+		{"--ro sub:/x", "/ /x=/srv/sub"},
+		{"--ro /srv:/x/y", "/ /x/ /x/y=/srv"},
+		{"--ro /srv/f:/x/y", "/ /x/ /x/y"},
+		{"--try-ro /absent", "/"},
+		{"--rootfs /", "/ /bin->usr/bin /etc=/etc /usr=/usr"},
+		// What is covered is gone, and what is made on it is on top.
+		{"--dir /a/b --ro /srv:/a", "/ /a=/srv"},
+		{"--ro /srv:/a --tmpfs /a", "/ /a/"},
+		{"--ro /srv:/a --tmpfs /a --file /a/f=x", "/ /a/ /a/f"},
+		{"--tmpfs /a --file /a/f=x --tmpfs /a", "/ /a/"},
+		{"--ro /srv/f:/x --ro /srv/f:/x", "/ /x"},
+		// In a bind the plan knows the directories that it has mounted itself, until
+		// another mount there may cover them.
+		{"--ro /srv:/a --ro /srv/sub:/a/sub", "/ /a=/srv"},
+		{"--ro /srv:/a --tmpfs /a/sub --file /a/sub/f=x", "/ /a=/srv /a/sub/ /a/sub/f"},
+		{"--ro /srv:/a --tmpfs /a/sub --tmpfs /a/sub/deep/er", "/ /a=/srv /a/sub/ /a/sub/deep/ /a/sub/deep/er/"},
+		{"--ro /srv:/a --tmpfs /a/sub --ro /srv:/a/sub/x", "/ /a=/srv /a/sub/ /a/sub/x=/srv"},
+		{"--ro /srv:/a --tmpfs /a/sub --ro /srv/f:/a/f", "/ /a=/srv"},
+		{"--ro /srv:/a --tmpfs /a/sub --ro /srv:/a/sub", "/ /a=/srv"},
+		{"--ro /srv:/a --tmpfs /a/sub --tmpfs /a/sub", "/ /a=/srv /a/sub/"},
+		{"--ro /srv:/a --tmpfs /a/sub --tmpfs /a/other", "/ /a=/srv /a/other/"},
+		{"--ro /srv:/a --dir /a/sub", "/ /a=/srv"},
+
+		// Links of the plan are followed on the way, and at the end by mounts.
+		{"--symlink /a:/l --dir /l/x", "/ /a/ /a/x/ /l->/a"},
+		{"--symlink x:/d/l --dir /d/l/y --tmpfs /d/l", "/ /d/ /d/l->x /d/x/"},
+		{"--symlink ../../up:/d/l --dir /d/l/x", "/ /d/ /d/l->../../up /up/ /up/x/"},
+		{"--symlink /t:/l --tmpfs /l --file /l/f=x", "/ /l->/t /t/ /t/f"},
+		{"--symlink b:/a --symlink /c:/b --ro /srv:/a/x", "/ /a->b /b->/c /c/ /c/x=/srv"},
+		{"--ro /srv:/a --symlink a/sub:/l --tmpfs /l", "/ /a=/srv /a/sub/ /l->a/sub"},
+		{"--ro /srv:/a --tmpfs /a/sub --symlink /a/sub:/l --file /l/f=x", "/ /a=/srv /a/sub/ /a/sub/f /l->/a/sub"},
+
+		// File systems and what covers.
+		{"--proc --mqueue /q", "/ /proc=proc /q=mqueue"},
+		{"--tmpfs /t:ro", "/ /t=a_read-only_tmpfs"},
+		{"--fs ext4:/dev/sda:/t", "/ /t=ext4"},
+		{"--tmpfs /t --mask /t", "/ /t=/t,_which_is_masked"},
+		{"--file /f=x --mask /f", "/ /f"},
+		{"--ro /srv --mask /srv/sub --mask /srv/f", "/ /srv=/srv"},
+		{"--ro /srv --tmpfs /srv/sub --mask /srv/f", "/ /srv=/srv"},
+		{"--proc --mask /proc/kcore", "/ /proc=proc"},
+		{"--dir /d/e --read-only /d", "/ /d=/d,_which_is_read-only"},
+		{"--file /f=x --read-only /f", "/ /f"},
+		{"--ro /srv --tmpfs /srv/sub --read-only /srv/f", "/ /srv=/srv"},
+		{"--overlay /o:lower=/srv,upper=/etc,work=/usr", "/ /o=an_overlay"},
+		{"--tmp-overlay /srv:/o --dir /o/a/b --file /o/g=x --symlink f:/o/l", "/ /o=an_overlay_on_/srv"},
+		{"--tmp-overlay /srv:/o --tmpfs /o/new --file /o/new/f=x", "/ /o=an_overlay_on_/srv /o/new/ /o/new/f"},
+		{"--dev /dev", "/ /dev/ /dev/fd->/proc/self/fd /dev/full /dev/null /dev/ptmx->pts/ptmx /dev/pts=devpts /dev/random /dev/shm/ " +
+			"/dev/stderr->/proc/self/fd/2 /dev/stdin->/proc/self/fd/0 /dev/stdout->/proc/self/fd/1 /dev/tty /dev/urandom /dev/zero"},
+
+		// A directory as the root.
+		{"--root /srv", "/=/srv"},
+		{"--root /srv --tmpfs /sub --file /sub/f=x", "/=/srv /sub/ /sub/f"},
+		{"--root /srv --mask /sub", "/=/srv"},
+		{"--ephemeral /srv --dir /new --file /f=x", "/=/srv"},
+		{"--in-place --tmpfs /srv", "/=the_current_root /srv/"},
+		{"--in-place --tmpfs /srv --ro /etc", "/=the_current_root"},
+	} {
+		if got, err := picture(t, c.flags); got != c.want || err != nil {
+			t.Errorf("the tree after %q = %s, %v; want %s", c.flags, got, err, c.want)
+		}
+	}
+}
+
+func TestTreeRefuses(t *testing.T) {
+	const nothing = ", and nothing ever is: mount a --tmpfs there first"
+	for _, c := range []struct{ flags, want string }{
+		{"--ro /srv:/", "--ro /srv:/: the root itself: see --root and --rootfs"},
+		{"--ro /srv:/a/..", "--ro /srv:/a/..: the root itself: see --root and --rootfs"},
+		{"--symlink /:/l --tmpfs /l", "--tmpfs /l: the root itself: see --root and --rootfs"},
+		{"--root /srv --tmpfs /", "--tmpfs /: the root itself: see --root and --rootfs"},
+		{"--root /srv --file /..=x", "--file /..: the root itself"},
+		{"--root /srv/f", "--root /srv/f: not a directory"},
+		{"--root /absent", "--root /absent: no such file or directory"},
+		{"--ro /absent", "--ro /absent: no such file or directory"},
+		{"--try-ro /absent --ro /absent:/x", "--ro /absent:/x: no such file or directory"},
+
+		// Files and directories.
+		{"--dir /a --ro /srv/f:/a", "--ro /srv/f:/a: a file on a directory"},
+		{"--file /a=x --ro /srv:/a", "--ro /srv:/a: a directory on a file"},
+		{"--file /a=x --tmpfs /a", "--tmpfs /a: a directory on a file"},
+		{"--file /a=x --dir /a", "--dir /a: not a directory"},
+		{"--file /a=x --dir /a/b", "--dir /a/b: /a is a file"},
+		{"--ro /srv/f:/a --file /a/b=x", "--file /a/b: /a is a file"},
+		{"--file /a=x --file /a=x", "--file /a: file exists"},
+		{"--dir /a --file /a=x", "--file /a: file exists"},
+		{"--dir /a --symlink x:/a", "--symlink x:/a: file exists"},
+		{"--symlink x:/l --symlink y:/l", "--symlink y:/l: file exists"},
+		{"--symlink /t:/l --file /l=x", "--file /l: file exists"},
+		{"--file /f=x --mask /f --file /f=y", "--file /f: file exists"},
+
+		// Nothing is made in what is somebody's.
+		{"--ro /srv --file /srv/new=x", "--file /srv/new: it would be created in /srv" + nothing},
+		{"--rw /srv --symlink x:/srv/new", "--symlink x:/srv/new: it would be created in /srv" + nothing},
+		{"--root-rw /srv --file /new=x", "--file /new: it would be created in /srv" + nothing},
+		{"--in-place --file /new=x", "--file /new: it would be created in the current root" + nothing},
+		{"--ro /srv --dir /srv/sub:700", "--dir /srv/sub: it lies in /srv, of which no mode is ever changed"},
+		{"--symlink /srv:/l --ro /srv --file /l/new=x", "--file /l/new: it would be created in /srv" + nothing},
+		{"--tmpfs /t:ro --file /t/f=x", "--file /t/f: it would be created in a read-only tmpfs" + nothing},
+		{"--mqueue /q --file /q/f=x", "--file /q/f: it would be created in mqueue" + nothing},
+		{"--dir /d --read-only /d --file /d/f=x", "--file /d/f: it would be created in /d, which is read-only" + nothing},
+		{"--dir /d --mask /d --file /d/f=x", "--file /d/f: it would be created in /d, which is masked" + nothing},
+		{"--overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "--file /o/f: it would be created in an overlay" + nothing},
+		// What was known is not any more: a later mount may cover it.
+		{"--ro /srv --tmpfs /srv/sub --ro /etc:/srv/etc --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
+		{"--ro /srv --tmpfs /srv/sub --mask /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
+		{"--ro /srv --tmpfs /srv/sub --read-only /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
+
+		// Links.
+		{"--symlink b:/a --symlink a:/b --dir /a/x", "--dir /a/x: too many levels of symbolic links"},
+		{"--symlink b:/a --symlink a:/b --tmpfs /a", "--tmpfs /a: too many levels of symbolic links"},
+		{"--symlink a:/a --read-only /a", "--read-only /a: too many levels of symbolic links"},
+
+		// What is covered must be there.
+		{"--mask /", "--mask /: the root itself"},
+		{"--mask /absent", "--mask /absent: no such file or directory"},
+		{"--mask /absent/f", "--mask /absent/f: /absent: no such file or directory"},
+		{"--dir /a --mask /a/f", "--mask /a/f: no such file or directory"},
+		{"--ro /srv --mask /srv/absent", "--mask /srv/absent: no such file or directory"},
+		{"--symlink absent:/l --mask /l", "--mask /l: no such file or directory"},
+		{"--mqueue /q --mask /q/f", "--mask /q/f: what lies in mqueue cannot be known before"},
+		{"--read-only /", "--read-only /: the root itself is read-only without --writable-root"},
+		{"--read-only /absent", "--read-only /absent: no such file or directory"},
+	} {
+		if got, err := picture(t, c.flags); err == nil || err.Error() != c.want {
+			t.Errorf("the tree after %q = %s, %v; want %s", c.flags, got, err, c.want)
+		}
+	}
+}
+
+// TestTreeLinks checks that as many links are followed as by the kernel.
+func TestTreeLinks(t *testing.T) {
+	links := func(n int) (flags string) {
+		for i := range n {
+			flags += fmt.Sprintf("--symlink l%d:/l%d ", i+1, i)
+		}
+		return flags + "--dir "
+	}
+	for _, target := range []string{"/l0", "/l0/x"} {
+		if got, err := picture(t, links(40)+target); err != nil {
+			t.Errorf("the tree after 40 links and --dir %s = %s, %v; want a directory", target, got, err)
+		}
+		if got, err := picture(t, links(41)+target); !errors.Is(err, unix.ELOOP) {
+			t.Errorf("the tree after 41 links and --dir %s = %s, %v; want %v", target, got, err, unix.ELOOP)
+		}
+	}
+}
