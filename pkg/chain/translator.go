@@ -115,7 +115,7 @@ func (t *translator) writeHandover() {
 	if !t.Next.Stage {
 		return
 	}
-	made := (t.NS.New|t.NS.Joined)&unix.CLONE_NEWUSER != 0
+	made := t.NS.Entered(unix.CLONE_NEWUSER)
 	h := host.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
 		Net:    t.NS.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
 		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0}

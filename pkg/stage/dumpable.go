@@ -27,7 +27,7 @@ func (s *State) NotDumpable() {
 // and after what joins a user namespace.
 func (s *State) ShieldSupervisor() {
 	const trace = uint64(1) << unix.CAP_SYS_PTRACE
-	if s.Child.MayTrace || !s.Plan.Cloned() || (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0 || (s.Cred.Bounding|s.Cred.Permitted|s.Cred.Inheritable)&trace == 0 {
+	if s.Child.MayTrace || !s.Plan.Cloned() || s.NS.Entered(unix.CLONE_NEWUSER) || (s.Cred.Bounding|s.Cred.Permitted|s.Cred.Inheritable)&trace == 0 {
 		return
 	}
 	left, ambient := s.Cred.Permitted&^trace, s.Cred.Ambient&^trace

@@ -20,6 +20,10 @@ type Namespaces struct {
 	NoSetgroups bool
 }
 
+// Entered reports whether the plan makes or joins a namespace of a kind, which is a
+// CLONE_NEW* flag.
+func (n Namespaces) Entered(flag uint64) bool { return (n.New|n.Joined)&flag != 0 }
+
 // SetgroupsDenied reports whether setgroups(2) is denied in the user namespace
 // in force: by the map of its group ids, or in one around it.
 func (s *State) SetgroupsDenied() bool { return s.NS.NoSetgroups || s.Host.NoSetgroups() }
@@ -33,5 +37,5 @@ func (s *State) Unmapped() bool {
 // InUserNS reports whether the plan is in a user namespace that is not the
 // machine's.
 func (s *State) InUserNS() bool {
-	return (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0 || s.Host.UserNS()
+	return s.NS.Entered(unix.CLONE_NEWUSER) || s.Host.UserNS()
 }

@@ -15,7 +15,7 @@ import (
 // procfs and sysfs that act on all of the machine, whatever capabilities it has.
 func (s *State) MachineRoot() bool {
 	root, known := s.Host.MachineRoot()
-	entered := (s.NS.New|s.NS.Joined)&unix.CLONE_NEWUSER != 0
+	entered := s.NS.Entered(unix.CLONE_NEWUSER)
 	switch {
 	case !known:
 		return true
@@ -31,7 +31,7 @@ func (s *State) MachineRoot() bool {
 // other than the machine's: made or joined by it, made by a stage that executed
 // this one, or by whoever started it.
 func (s *State) OwnNet() bool {
-	return (s.NS.New|s.NS.Joined)&unix.CLONE_NEWNET != 0 || s.Host.Handover.Net || s.Host.OwnNet()
+	return s.NS.Entered(unix.CLONE_NEWNET) || s.Host.Handover.Net || s.Host.OwnNet()
 }
 
 // OpenPath is the op that opens a path. In the caller's root a link of a stranger's

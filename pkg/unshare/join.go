@@ -156,7 +156,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			all.members = append(all.members, m)
 			continue
 		}
-		if s.Plan.Cloned() && (s.NS.New|s.NS.Joined)&unix.CLONE_NEWPID != 0 {
+		if s.Plan.Cloned() && s.NS.Entered(unix.CLONE_NEWPID) {
 			return nil, fmt.Errorf("--join %v: in a PID namespace that the chain has entered the PIDs are others: join first, or by path", j)
 		}
 		pid, given, err := j.process(s)
