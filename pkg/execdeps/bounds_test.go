@@ -68,7 +68,7 @@ func TestBounds(t *testing.T) {
 	}
 	b = append(b, "/"+strings.Repeat("x", 4000)+"\x00"...)
 	if n := allocated(func() { parseCache(b) }); n > most {
-		t.Errorf("a cache of %d bytes takes %d", len(b), n)
+		t.Errorf("parseCache() of %d bytes takes %d; want %d at most", len(b), n, most)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestEndless(t *testing.T) {
 	files["/p"] = im.bytes()
 	f := Finder{Root: tree(t, files)}
 	if err := f.Program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
-		t.Errorf("many directories: %v", err)
+		t.Errorf("Program() with many directories = %v; want %v", err, errEndless)
 	}
 
 	im = image{interp: loader}
@@ -97,7 +97,7 @@ func TestEndless(t *testing.T) {
 	files["/p"] = im.bytes()
 	f = Finder{Root: tree(t, files)}
 	if err := f.Program("/p"); err == nil || !strings.Contains(err.Error(), errEndless.Error()) {
-		t.Errorf("many strings: %v", err)
+		t.Errorf("Program() with many strings = %v; want %v", err, errEndless)
 	}
 }
 

@@ -232,7 +232,7 @@ func TestAsLoader(t *testing.T) {
 			want[i], _ = filepath.EvalSymlinks(want[i])
 		}
 		if err := f.Program(p); err != nil {
-			t.Errorf("%s: %v", p, err)
+			t.Errorf("Program(%s) = %v; want no error", p, err)
 			continue
 		}
 		var got []string

@@ -136,10 +136,10 @@ func FuzzELF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := parseELF(bytes.NewReader(b))
 		if (o == nil) == (err == nil) {
-			t.Fatalf("%v, %v", o, err)
+			t.Fatalf("parseELF(%q) = %v, %v; want one of them", b, o, err)
 		}
 		if o != nil && o.size() > maxStrings+maxString {
-			t.Fatalf("%d bytes of strings", o.size())
+			t.Fatalf("parseELF() keeps %d bytes of strings; want %d at most", o.size(), maxStrings+maxString)
 		}
 	})
 }
@@ -152,7 +152,7 @@ func FuzzCache(f *testing.F) {
 		// Printed and read again it is the same.
 		list := parseCache(b)
 		if again := parseCache(cacheOf(list...)); !slices.Equal(list, again) {
-			t.Fatalf("%v, %v", list, again)
+			t.Fatalf("parseCache() = %v, and of that printed %v; want the same", list, again)
 		}
 	})
 }

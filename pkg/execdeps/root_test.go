@@ -29,7 +29,7 @@ func TestSwapped(t *testing.T) {
 	defer unix.Close(fd)
 	r := &Root{fd: fd}
 	if f, err := r.open("/file"); err != nil {
-		t.Errorf("open of a file: %v", err)
+		t.Errorf("open(/file) = %v; want no error", err)
 	} else {
 		f.close()
 	}
@@ -44,11 +44,11 @@ func TestSwapped(t *testing.T) {
 
 	// Names come from resolve, which has no such; nor would one lead out.
 	if _, _, err := r.openat("/..", unix.O_PATH); !errors.Is(err, unix.EXDEV) {
-		t.Errorf("openat of ..: %v; want %v", err, unix.EXDEV)
+		t.Errorf("openat(/..) = %v; want %v", err, unix.EXDEV)
 	}
 
 	if fd, err := r.OpenPath("/file"); err != nil {
-		t.Errorf("OpenPath of a file: %v", err)
+		t.Errorf("OpenPath(/file) = %v; want no error", err)
 	} else {
 		unix.Close(fd)
 	}

@@ -17,7 +17,7 @@ func TestShebang(t *testing.T) {
 	} {
 		interp, arg, ok, err := parseShebang([]byte(c.head))
 		if !ok || interp != c.interp || arg != c.arg && c.err == "" || (err != nil || c.err != "") && (err == nil || err.Error() != c.err) {
-			t.Errorf("parseShebang(%.20q) = %q, %q, %v, %v", c.head, interp, arg, ok, err)
+			t.Errorf("parseShebang(%.20q) = %q, %q, %v, %v; want %q, %q, error %q", c.head, interp, arg, ok, err, c.interp, c.arg, c.err)
 		}
 	}
 	// The last byte that the kernel reads can only end a word.
@@ -48,7 +48,7 @@ func TestShebang(t *testing.T) {
 		f := &Finder{Env: Environment{"/p", "/l", "/w"}}
 		got, err := parseEnv(c.arg)
 		if err != nil {
-			t.Errorf("parseEnv(%q): %v", c.arg, err)
+			t.Errorf("parseEnv(%q) = %v; want no error", c.arg, err)
 		}
 		got.within(f, func() error {
 			if got := f.Env.Path + " " + f.Env.LibraryPath + " " + f.Env.Dir; got != c.want {
@@ -67,10 +67,10 @@ func FuzzScript(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		interp, arg, ok, err := parseShebang([]byte(s))
 		if ok && err == nil && (interp == "" || interp[0] != '/') {
-			t.Fatalf("%q: %q", s, interp)
+			t.Fatalf("parseShebang(%q) = %q; want an absolute path", s, interp)
 		}
 		if c, err := parseEnv(arg); err == nil && c.program == "" {
-			t.Fatalf("%q: no program and no error", arg)
+			t.Fatalf("parseEnv(%q) = no program and no error; want one", arg)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func TestCanary(t *testing.T) {
 	nr := func(name string) uint32 {
 		n, ok := native.Number(name)
 		if !ok {
-			t.Fatal(name)
+			t.Fatalf("Number(%s) = none; want one", name)
 		}
 		return n
 	}

@@ -62,11 +62,11 @@ func TestCheckKernel(t *testing.T) {
 			err := Check(code)
 			_, e := attach(code, newListener)
 			if e != unix.EBUSY && e != unix.EINVAL {
-				t.Errorf("the kernel says %v to %v", e, code)
+				t.Errorf("attach(%v) = %v; want %v or %v", code, e, unix.EBUSY, unix.EINVAL)
 				return
 			}
 			if (err == nil) != (e == unix.EBUSY) {
-				t.Errorf("Check(%+v) = %v; the kernel says %v", code, err, e)
+				t.Errorf("Check(%+v) = %v; want what the kernel says, %v", code, err, e)
 				return
 			}
 			if err == nil {

@@ -289,7 +289,7 @@ func TestBuiltinAnyCaps(t *testing.T) {
 						_, err = Compile(p)
 					}
 					if err != nil {
-						t.Errorf("%s, %s, capabilities %#x: %v", name, a.Name, caps, err)
+						t.Errorf("Compile() of %s, %s, capabilities %#x = %v; want no error", name, a.Name, caps, err)
 					}
 				}
 			}
@@ -324,7 +324,7 @@ func TestConditions(t *testing.T) {
 		p, _, err := ReadProfile([]byte(text), Target{Arch: X86_64, Caps: 1 << unix.CAP_CHOWN,
 			Kernel: func(major, minor uint64) bool { return major < 5 || major == 5 && minor <= 20 }})
 		if err != nil {
-			t.Errorf("%s: %v", c.keys, err)
+			t.Errorf("ReadProfile() with %s = %v; want no error", c.keys, err)
 		} else if got := len(p.Rules) == 1; got != c.want {
 			t.Errorf("%s: in force %v; want %v", c.keys, got, c.want)
 		}

@@ -73,12 +73,12 @@ func TestTablesLibseccomp(t *testing.T) {
 				both++
 			}
 			if ok && nr != c.nr {
-				t.Errorf("%s %s: %d here, %d in libseccomp", a.Name, c.name, c.nr, nr)
+				t.Errorf("%s: the number of %s = %d; want %d, as in libseccomp", a.Name, c.name, c.nr, nr)
 			}
 		}
 		for name, nr := range tables[a.Name] {
 			if n, ok := a.Number(name); !ok || n != nr {
-				t.Errorf("%s %s: %d in libseccomp, %d, %v here", a.Name, name, nr, n, ok)
+				t.Errorf("%s: Number(%s) = %d, %v; want %d, as in libseccomp", a.Name, name, n, ok, nr)
 			}
 		}
 		t.Logf("%s: %d calls, %d of them in libseccomp", a.Name, len(a.table), both)

@@ -149,7 +149,7 @@ func TestSettleNotes(t *testing.T) {
 			// That Podman denies setns(2), but to CAP_SYS_ADMIN, is undone by itself.
 			notes = slices.DeleteFunc(notes, func(n string) bool { return strings.Contains(n, "does not deny setns") && name == "podman" && has == 0 })
 			if err != nil || strings.Contains(strings.Join(notes, ""), "does not deny") {
-				t.Errorf("%s: %v, %q", name, err, notes)
+				t.Errorf("ReadProfile() of %s = %v, %q; want no error, and no denial that is undone", name, err, notes)
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func TestProfileFlags(t *testing.T) {
 		p, err := profile(`"flags":` + c.flags)
 		if err != nil {
 			if c.want != 9 {
-				t.Errorf("flags %s: %v", c.flags, err)
+				t.Errorf("ReadProfile() with flags %s = %v; want %d", c.flags, err, c.want)
 			}
 			continue
 		}

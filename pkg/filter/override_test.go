@@ -286,7 +286,7 @@ func TestOverride(t *testing.T) {
 	} {
 		p, given, err := overridden(c.words)
 		if err != nil {
-			t.Errorf("%s: %v", c.words, err)
+			t.Errorf("overridden(%s) = %v; want no error", c.words, err)
 			continue
 		}
 		code, err := Compile(p)

@@ -31,13 +31,13 @@ func TestCheckKeys(t *testing.T) {
 			got = err.Error()
 		}
 		if got != c.want {
-			t.Errorf("%s: %q; want %q", c.text, got, c.want)
+			t.Errorf("checkKeys(%s) = %q; want %q", c.text, got, c.want)
 		}
 	}
 	for _, name := range []string{"podman", "docker"} {
 		b, _ := builtins(name)
 		if err := checkKeys([]byte(b.json)); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("checkKeys() of %s = %v; want no error", name, err)
 		}
 		if err := checkKeys([]byte(strings.Replace(b.json, `"names"`, `"Names"`, 1))); err == nil {
 			t.Errorf("%s with a key in another case is taken", name)

@@ -33,17 +33,17 @@ func recorded(t *testing.T, native *Arch, calls []made) {
 	}
 	again := &Recording{}
 	if err := again.Merge(data); err != nil {
-		t.Fatalf("Merge: %v\n%s", err, data)
+		t.Fatalf("Merge() = %v; want no error\n%s", err, data)
 	}
 	if b, err := again.Profile(native); err != nil || !bytes.Equal(b, data) {
-		t.Fatalf("merged it is another profile: %v\n%s\n%s", err, data, b)
+		t.Fatalf("Profile() of what was merged = %s, %v; want %s", b, err, data)
 	}
 	p, notes, err := ReadProfile(data, Target{Arch: native})
 	if err != nil || len(notes) > 0 {
-		t.Fatalf("ReadProfile: %v, %q\n%s", err, notes, data)
+		t.Fatalf("ReadProfile() = %v, %q; want no error and no notes\n%s", err, notes, data)
 	}
 	if p.Default != Errno(unix.EPERM) {
-		t.Fatalf("the default is %v", p.Default)
+		t.Fatalf("ReadProfile().Default = %v; want %v", p.Default, Errno(unix.EPERM))
 	}
 	code, err := Compile(p)
 	if err != nil {
@@ -188,10 +188,10 @@ func FuzzMerge(f *testing.F) {
 		}
 		again := &Recording{}
 		if err := again.Merge(one); err != nil {
-			t.Fatalf("%v\n%s", err, one)
+			t.Fatalf("Merge() = %v; want no error\n%s", err, one)
 		}
 		if two, _ := again.Profile(X86_64); !bytes.Equal(one, two) {
-			t.Fatalf("%s\n%s", one, two)
+			t.Fatalf("Profile() of what was merged = %s; want %s", two, one)
 		}
 	})
 }
@@ -216,7 +216,7 @@ func TestMergeRefuses(t *testing.T) {
 	} {
 		r := &Recording{}
 		if err := r.Merge([]byte(text)); err == nil || len(r.calls) > 0 {
-			t.Errorf("Merge(%s) = %v, with %v", text, err, r)
+			t.Errorf("Merge(%s) = %v, with %v; want an error and nothing", text, err, r)
 		}
 	}
 }
@@ -245,9 +245,9 @@ func TestRecordingNotes(t *testing.T) {
 		r.Call(X86_64.Audit, 10000+nr, [6]uint64{})
 	}
 	if n := len(r.Notes()); n > maxNumbers+10 {
-		t.Errorf("%d notes", n)
+		t.Errorf("Notes() = %d; want %d at most", n, maxNumbers+10)
 	}
 	if r.String() != "clone io_uring_setup" || r.Len() != 2 {
-		t.Errorf("recorded: %v", r)
+		t.Errorf("String() = %v; want clone io_uring_setup", r)
 	}
 }

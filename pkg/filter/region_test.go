@@ -132,6 +132,6 @@ func TestOverlap(t *testing.T) {
 		}
 	}
 	if yes < 500 || yes > 4500 {
-		t.Errorf("%d of 5000 overlap", yes)
+		t.Errorf("%d of 5000 overlap; want 500 to 4500", yes)
 	}
 }

@@ -65,7 +65,7 @@ func TestParseAction(t *testing.T) {
 	}
 	for _, text := range []string{"", "deny:", "deny:0", "deny:4096", "deny:EFOO", "kill:EPERM", "errno", "Allow"} {
 		if got, err := ParseAction(text); err == nil {
-			t.Errorf("ParseAction(%q) = %v", text, got)
+			t.Errorf("ParseAction(%q) = %v; want an error", text, got)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestGroups(t *testing.T) {
 	for _, g := range groups {
 		list, err := Group(g.name)
 		if err != nil || len(list) == 0 {
-			t.Errorf("Group(%q) = %v, %v", g.name, list, err)
+			t.Errorf("Group(%q) = %v, %v; want names", g.name, list, err)
 		}
 		for _, name := range list {
 			if !Known(name) {
@@ -102,7 +102,7 @@ func TestGroups(t *testing.T) {
 	} {
 		list, _ := Group(c.group)
 		if !slices.Contains(list, c.in) || slices.Contains(list, c.out) {
-			t.Errorf("%s is %v; it should have %s and not %s", c.group, list, c.in, c.out)
+			t.Errorf("Group(%q) = %v; want %s in it and not %s", c.group, list, c.in, c.out)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestTwins(t *testing.T) {
 			_, amd64 := X86_64.Number(c.name)
 			_, arm64 := AArch64.Number(c.name)
 			if twin := of[c.name] != ""; !amd64 && !arm64 && twin == slices.Contains(alone, c.name) {
-				t.Errorf("%s: %s: a twin is %v", a.Name, c.name, twin)
+				t.Errorf("%s: %s has a twin: %v; want %v", a.Name, c.name, twin, !twin)
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func TestTwins(t *testing.T) {
 			_, has := X86_64.argument(w.name, n)
 			_, also := X86.argument(w.twin, n)
 			if has != also {
-				t.Errorf("argument %d of %s, %q: of %s %v", n, w.name, a, w.twin, also)
+				t.Errorf("%s has argument %d: %v; want %v, as %s, %q", w.twin, n, also, has, w.name, a)
 			}
 		}
 	}
@@ -68,7 +68,7 @@ func TestMovedTwins(t *testing.T) {
 	for _, m := range otherArguments {
 		for n := range 6 {
 			if _, has := X86_64.argument(m.name, n); has != (n < len(m.args)) {
-				t.Errorf("%s: argument %d: %v, and the letters are %q", m.name, n, has, m.args)
+				t.Errorf("%s has argument %d: %v; want %v, as the letters %q say", m.name, n, has, !has, m.args)
 			}
 		}
 		for _, letter := range []byte(m.args) {

@@ -100,7 +100,7 @@ func TestKernelLooks(t *testing.T) {
 		}
 		first, e := call(c.args)
 		if e != 0 {
-			t.Errorf("%s(%#x): %v", c.name, c.args, e)
+			t.Errorf("%s(%#x) = %v; want no error", c.name, c.args, e)
 			continue
 		}
 		for n := range 6 {
@@ -110,14 +110,14 @@ func TestKernelLooks(t *testing.T) {
 			}
 			arg, ok := native.argument(c.name, n)
 			if kind := strings.IndexByte("8?", arg.kind) >= 0; !ok || kind != looks && arg.kind != '?' {
-				t.Errorf("the table says of argument %d of %s: %c", n, c.name, arg.kind)
+				t.Errorf("the table says of argument %d of %s: %c; want one of 64 bits: %v", n, c.name, arg.kind, looks)
 			}
 			args := c.args
 			if args[n] |= 1 << 32; c.args[n]>>32 != 0 { // an address: where none is
 				args[n] = c.args[n] | 1<<50
 			}
 			if r, e := call(args); (r != first || e != 0) != looks {
-				t.Errorf("%s(%#x) is %d, with more in argument %d %d, %v", c.name, c.args, first, n, r, e)
+				t.Errorf("%s(%#x) = %d, and with more in argument %d %d, %v; want the same: %v", c.name, c.args, first, n, r, e, !looks)
 			}
 		}
 	}

@@ -92,14 +92,14 @@ func TestConditionsOnAll(t *testing.T) {
 		for _, c := range a.table {
 			args, known := a.takes(c.name)
 			if known == slices.Contains(never, c.name) {
-				t.Errorf("%s: %s: it is known how it takes its arguments: %v", a.Name, c.name, known)
+				t.Errorf("%s: takes(%s) is known: %v; want %v", a.Name, c.name, known, !known)
 			}
 			for n := range 6 {
 				p := &Policy{Default: Allow, Newer: Allow, Arches: []*Arch{a}, Rules: []Rule{
 					{Names: []string{c.name}, Action: Errno(unix.EXDEV), Conds: []Cond{{Arg: n, Op: EQ, Value: 5}}}}}
 				_, err := Compile(p)
 				if _, has := a.argument(c.name, n); has != (err == nil) {
-					t.Errorf("%s: %s(arg%d==5), whose arguments are %q: %v", a.Name, c.name, n, args, err)
+					t.Errorf("%s: Compile() of %s(arg%d==5), whose arguments are %q = %v; want no error: %v", a.Name, c.name, n, args, err, has)
 				}
 			}
 		}

@@ -76,7 +76,7 @@ func TestParse(t *testing.T) {
 			text = err.Error()
 		}
 		if strings.Join(got, "|") != c.taken || strings.Join(rest, " ") != c.rest || text != c.err {
-			t.Errorf("%q: took %q, left %q, error %q", c.line, got, rest, text)
+			t.Errorf("Parse(%q) = %q, error %q, took %q; want %q, %q, %q", c.line, rest, text, got, c.rest, c.err, c.taken)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestBool(t *testing.T) {
 		want bool
 	}{{"--quiet", true}, {"--quiet=false", false}, {"-q", true}, {"-q=0", false}, {"--quiet=true", true}} {
 		if _, err := f.Parse([]string{c.word}); err != nil || on != c.want {
-			t.Errorf("%s: %t, %v", c.word, on, err)
+			t.Errorf("Parse(%s) sets %t, %v; want %t", c.word, on, err, c.want)
 		}
 	}
 }
@@ -107,12 +107,12 @@ func FuzzParse(f *testing.F) {
 		rest, err := got.flags().Parse(words)
 		if err != nil {
 			if rest != nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {
-				t.Errorf("%q: %q, %q", words, rest, err)
+				t.Errorf("Parse(%q) = %q, %q; want an error of one line and no words", words, rest, err)
 			}
 			return
 		}
 		if !slices.Equal(rest, words[len(words)-len(rest):]) {
-			t.Fatalf("%q: the rest is %q", words, rest)
+			t.Fatalf("Parse(%q) = %q; want the last words", words, rest)
 		}
 		var printed []string
 		for _, g := range got {
@@ -122,7 +122,7 @@ func FuzzParse(f *testing.F) {
 		var again taken
 		left, err := again.flags().Parse(append(append(printed, "--"), rest...))
 		if err != nil || !slices.Equal(left, rest) || !slices.Equal(again, got) {
-			t.Fatalf("%q: %q and %q; printed as %q: %q and %q, %v", words, got, rest, printed, again, left, err)
+			t.Fatalf("Parse(%q) = %q, %v, took %q; want %q and %q, as of %q", printed, left, err, again, rest, got, words)
 		}
 	})
 }

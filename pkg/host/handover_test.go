@@ -19,10 +19,10 @@ func FuzzHandover(f *testing.F) {
 		}
 		left, got := takeHandover(env)
 		if got != h {
-			t.Errorf("%+v reads as %+v", h, got)
+			t.Errorf("takeHandover(%q) = %+v; want %+v", env, got, h)
 		}
 		if !slices.Equal(left, env[:2]) {
-			t.Errorf("left in the environment: %q", left)
+			t.Errorf("takeHandover(%q) leaves %q; want %q", env, left, env[:2])
 		}
 	})
 }

@@ -39,24 +39,24 @@ func TestLook(t *testing.T) {
 		fi, statErr := os.Stat(path)
 		f, err := ours.look(path)
 		if (err == nil) != (statErr == nil) || err != nil && !errors.Is(statErr, err) {
-			t.Errorf("look(%q): %v; stat: %v", p, err, statErr)
+			t.Errorf("look(%q) = %v; want %v, as stat", p, err, statErr)
 			continue
 		}
 		if err == nil && f.IsDir != fi.IsDir() {
-			t.Errorf("look(%q): a directory: %v", p, f.IsDir)
+			t.Errorf("look(%q).IsDir = %v; want %v", p, f.IsDir, fi.IsDir())
 		}
 		if slow, err := ours.walk(path); err == nil && slow != f {
-			t.Errorf("look(%q): %+v; walk: %+v", p, f, slow)
+			t.Errorf("look(%q) = %+v; want %+v, as walk", p, f, slow)
 		}
 		f, err = theirs.look(path)
 		var link *StrangerLink
 		switch {
 		case errors.As(err, &link):
 			if fi, err := os.Lstat(link.Link); err != nil || fi.Mode()&os.ModeSymlink == 0 {
-				t.Errorf("look(%q) in a stranger's: %v", p, link)
+				t.Errorf("look(%q) in a stranger's = %v; want a link", p, link)
 			}
 		case (err == nil) != (statErr == nil) || !f.Loose:
-			t.Errorf("look(%q) in a stranger's: %v, loose: %v", p, err, f.Loose)
+			t.Errorf("look(%q) in a stranger's = %v, loose %v; want %v, true", p, err, f.Loose, statErr)
 		case err == nil && !strings.Contains(p, ".."):
 			if real, _ := filepath.EvalSymlinks(path); f.Path != real || real != filepath.Clean(path) {
 				t.Errorf("look(%q) in a stranger's: %s; want %s", p, f.Path, real)
@@ -66,13 +66,13 @@ func TestLook(t *testing.T) {
 	if f, err := theirs.look("/proc/self/exe"); err != nil || f.Loose {
 		// Where root is not 77, all is a stranger's.
 		if err != errProcLink {
-			t.Errorf("a link of procfs: %+v, %v", f, err)
+			t.Errorf("look(/proc/self/exe) = %+v, %v; want it, not loose, or %v", f, err, errProcLink)
 		}
 	}
 	if f, err := ours.look("/proc/self/cwd"); err != nil || !f.IsDir || f.Loose {
-		t.Errorf("a link of procfs: %+v, %v", f, err)
+		t.Errorf("look(/proc/self/cwd) = %+v, %v; want a directory, not loose", f, err)
 	}
 	if _, err := ours.look(dir + "/" + strings.Repeat("x", 300)); err != unix.ENAMETOOLONG {
-		t.Errorf("a long name: %v", err)
+		t.Errorf("look() of a long name = %v; want %v", err, unix.ENAMETOOLONG)
 	}
 }

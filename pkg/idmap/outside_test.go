@@ -54,14 +54,14 @@ func TestHelper(t *testing.T) {
 		}
 		b, err := os.ReadFile(wrote)
 		if (err == nil) != c.ran {
-			t.Errorf("%s: the helper wrote %q, %v; it is to run: %v", c.name, b, err, c.ran)
+			t.Errorf("%s: the helper wrote %q, %v; want it to run: %v", c.name, b, err, c.ran)
 		}
 		if !c.ran {
 			continue
 		}
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 		if lines[0] != "77 0 1 2" {
-			t.Errorf("%s: arguments %q", c.name, lines[0])
+			t.Errorf("%s: the helper has the arguments %q; want %q", c.name, lines[0], "77 0 1 2")
 		}
 		for _, line := range lines[1:] {
 			name, _, _ := strings.Cut(line, "=")

@@ -21,6 +21,6 @@ func TestClasses(t *testing.T) {
 		}
 	}
 	if got := (Rule{Flag: "allow", Access: execute}).access(); got != execute {
-		t.Errorf("--allow execute grants %s", got)
+		t.Errorf("--allow execute grants %s; want execute", got)
 	}
 }

@@ -32,7 +32,7 @@ func TestSwapped(t *testing.T) {
 	r := execdeps.NewRoot(fd)
 	// There is no ruleset: the control is how far that comes.
 	if err := addRule(-1, r, grant{path: "/file", access: execute}); err == nil || !isSyscallError(err) {
-		t.Errorf("a rule for a file: %v", err)
+		t.Errorf("addRule(/file) = %v; want the error of the system call", err)
 	}
 	if err := addRule(-1, r, grant{path: "/dir", access: execute}); err == nil || isSyscallError(err) {
 		t.Errorf("a rule for a directory: %v; want that it is no regular file", err)

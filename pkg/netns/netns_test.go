@@ -49,7 +49,7 @@ func FuzzArgs(f *testing.F) {
 		}
 		again, err := parseArgs(getopt.JoinList(args))
 		if err != nil || !slices.Equal(args, again) {
-			t.Errorf("parseArgs(%q) = %q, which prints as %q and reads as %q, %v", in, args, getopt.JoinList(args), again, err)
+			t.Errorf("parseArgs(%q) = %q, %v; want %q, as of %q", getopt.JoinList(args), again, err, args, in)
 		}
 	})
 }
@@ -73,6 +73,6 @@ func TestReady(t *testing.T) {
 	// One that never says anything is given up.
 	silent := func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 	if _, err := ready(silent, 77); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("a silent one: %v", err)
+		t.Errorf("ready of a silent one = %v; want %v", err, os.ErrDeadlineExceeded)
 	}
 }

@@ -26,10 +26,10 @@ func TestFlagText(t *testing.T) {
 		}
 	}
 	if got := maskText(1<<(unix.SIGTERM-1) | 1<<33); got != "[TERM RT_2]" {
-		t.Errorf("maskText = %s", got)
+		t.Errorf("maskText(SIGTERM, 34) = %s; want [TERM RT_2]", got)
 	}
 	if got := Octal(0).String() + Octal(0o22).String() + Octal(0o1777).String(); got != "00002201777" {
-		t.Errorf("octal %s", got)
+		t.Errorf("Octal of 0, 022 and 01777 = %s; want 00002201777", got)
 	}
 }
 

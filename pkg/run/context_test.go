@@ -92,7 +92,7 @@ func TestOpenCovered(t *testing.T) {
 		}
 	}
 	if err := open(); err == nil || !strings.Contains(err.Error(), "not procfs") {
-		t.Errorf("a /proc that is not procfs: %v", err)
+		t.Errorf("Open() in a /proc that is not procfs = %v; want an error that says so", err)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestProgramGivesBack(t *testing.T) {
 		var before, after [2]int
 		for i := range 40 {
 			if _, err := once(program); (err == nil) != (fails == "") {
-				t.Fatalf("%q: %v", fails, err)
+				t.Fatalf("once() = %v, where %q fails; want an error only then", err, fails)
 			}
 			after = held(t)
 			if i == 9 {

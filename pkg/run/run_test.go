@@ -87,7 +87,7 @@ func TestFailureStops(t *testing.T) {
 		var e *plan.Error
 		if !errors.As(err, &e) || e.Stage != "second" || !errors.Is(err, unix.ENOENT) || e.Hint != "a hint" ||
 			!strings.HasPrefix(e.Op, `mkdirat(AT_FDCWD, "`) || e.Exec {
-			t.Errorf("error %#v", err)
+			t.Errorf("start = %#v; want the mkdirat of second, ENOENT and its hint", err)
 		}
 		if !exists(dir+"/one") || exists(dir+"/three") || exists(dir+"/ran") {
 			t.Error("not stopped at the op that failed")
@@ -112,15 +112,15 @@ func TestResults(t *testing.T) {
 			status, _ = c.PayloadStatus()
 		}
 		if status != 0 {
-			t.Errorf("status %v", status)
+			t.Errorf("the payload ended with %v; want 0", status)
 		}
 		if b, _ := os.ReadFile(dir + "/sub/f"); string(b) != "text" {
-			t.Errorf("the file holds %q", b)
+			t.Errorf("the file holds %q; want %q", b, "text")
 		}
 		var trace bytes.Buffer
 		c.Trace(&trace)
 		if !strings.Contains(trace.String(), `mkdirat($dir, "sub", 0700) = -1 EEXIST (file exists)`) {
-			t.Errorf("trace:\n%s", &trace)
+			t.Errorf("Trace() = %s; want the mkdirat that is tolerated", &trace)
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestStruct(t *testing.T) {
 		t.Skip("missing: Landlock")
 	}
 	if _, _, err := startPlan(t, p); err != nil {
-		t.Error(err)
+		t.Errorf("start = %v; want no error", err)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestExactly(t *testing.T) {
 	_, _, err := startPlan(t, p)
 	var e *plan.Error
 	if !errors.As(err, &e) || e.Errno != 0 || e.Got != 0 || !strings.HasSuffix(err.Error(), "returned 0") {
-		t.Errorf("error %v", err)
+		t.Errorf("start = %v; want an error that read returned 0", err)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestStep(t *testing.T) {
 			t.Errorf("%v, %v; want mode 750", fi, err)
 		}
 		if pid != c.Payload || c.Direct() != (c.Payload == c.PID) {
-			t.Errorf("at %d; process %d, payload %d", pid, c.PID, c.Payload)
+			t.Errorf("the step is at process %d, Direct() = %v; want process %d, %v", pid, c.Direct(), c.Payload, c.Payload == c.PID)
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestResultMissing(t *testing.T) {
 		p.Add("test", op)
 		execute(p, "/usr/bin/true")
 		if _, _, err := startPlan(t, p); !errors.Is(err, unix.ENODATA) {
-			t.Errorf("%v; want %v", err, unix.ENODATA)
+			t.Errorf("start = %v; want %v", err, unix.ENODATA)
 		}
 		if exists(dir + "/d") {
 			t.Error("the op was done")
@@ -221,7 +221,7 @@ func TestStepTakes(t *testing.T) {
 		for range 2 { // what was taken is closed in between
 			p.AddStep(plan.Step{Stage: "step", Text: "write", Takes: []*plan.Result{dir, f}, Do: func(at plan.Context) error {
 				if n := at.Result(none); n != -int64(unix.ENOTDIR) {
-					t.Errorf("Result = %d", n)
+					t.Errorf("Result() = %d; want %d", n, -int64(unix.ENOTDIR))
 				}
 				at.LeftOut("x")
 				var st unix.Stat_t
@@ -240,10 +240,10 @@ func TestStepTakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, _ := os.ReadFile(file); string(b) != "texttext" {
-			t.Errorf("the file holds %q", b)
+			t.Errorf("the file holds %q; want %q", b, "texttext")
 		}
 		if !slices.Equal(left, []string{"step: x", "step: x"}) {
-			t.Errorf("left out %q", left)
+			t.Errorf("left out %q; want step: x twice", left)
 		}
 	})
 }
@@ -272,7 +272,7 @@ func TestStepBefore(t *testing.T) {
 		_, _, err := startPlan(t, p)
 		var e *plan.StepError
 		if fails != errors.As(err, &e) || fails == exists(dir+"/d") {
-			t.Errorf("fails %v: error %v", fails, err)
+			t.Errorf("start = %v, the directory is there: %v; want an error: %v, and the other", err, exists(dir+"/d"), fails)
 		}
 	}
 }
@@ -285,7 +285,7 @@ func TestStepFails(t *testing.T) {
 		_, c, err := startPlan(t, p)
 		var e *plan.StepError
 		if !errors.As(err, &e) || e.Stage != "step" || err.Error() != "no" {
-			t.Errorf("error %#v", err)
+			t.Errorf("start = %#v; want the error of step", err)
 		}
 		if exists(dir+"/ran") || unix.Kill(c.PID, 0) == nil {
 			t.Error("the child goes on")
@@ -329,7 +329,7 @@ func TestLog(t *testing.T) {
 				status, _ = c.PayloadStatus()
 			}
 			if err != nil || status != 0 {
-				t.Errorf("the control: status %v, %v", status, err)
+				t.Errorf("the control ended with %v, %v; want 0", status, err)
 			}
 		})
 	}
@@ -358,12 +358,12 @@ func TestAtEnd(t *testing.T) {
 			execute(p, payload)
 			_, c, err := startPlan(t, p)
 			if failed := payload == "/absent"; failed != (err != nil) || failed != (ends == 1) {
-				t.Errorf("%s: %d ends, %v", payload, ends, err)
+				t.Errorf("%s: start = %v, with %d calls at the end; want an error: %v", payload, err, ends, failed)
 			}
 			c.End()
 			c.End()
 			if ends != 1 {
-				t.Errorf("%s: ended %d times", payload, ends)
+				t.Errorf("%s: %d calls at the end; want 1", payload, ends)
 			}
 		})
 	}
@@ -383,10 +383,10 @@ func TestKilled(t *testing.T) {
 		var k *plan.Killed
 		var s *plan.StepError
 		if !errors.As(err, &k) && !errors.As(err, &s) {
-			t.Errorf("error %#v", err)
+			t.Errorf("start = %#v; want *plan.Killed or *plan.StepError", err)
 		}
 		if errors.As(err, &k) && (k.Signal != unix.SIGSYS || !strings.HasPrefix(k.Op, "mkdirat")) {
-			t.Errorf("error %v", err)
+			t.Errorf("start = %v; want SIGSYS at the mkdirat", err)
 		}
 		if exists(dir + "/ran") {
 			t.Error("the payload ran")
@@ -416,7 +416,7 @@ func TestExecTries(t *testing.T) {
 		var e *plan.Error
 		if c.errno == 0 {
 			if err != nil {
-				t.Errorf("%v: %v", c.files, err)
+				t.Errorf("start with %v = %v; want no error", c.files, err)
 			}
 		} else if !errors.As(err, &e) || e.Errno != c.errno || !e.Exec {
 			t.Errorf("%v: %v; want %v", c.files, err, c.errno)
@@ -437,7 +437,7 @@ func TestHandlersAndMask(t *testing.T) {
 	ignored := regexp.MustCompile(`SigIgn:.*`)
 	for _, line := range regexp.MustCompile(`(?m)^Sig(Blk|Cgt).*`).FindAllString(string(b), -1) {
 		if !strings.HasSuffix(line, "0000000000000000") {
-			t.Error(line)
+			t.Errorf("the payload has %s; want none", line)
 		}
 	}
 	if got, want := ignored.FindString(string(b)), ignored.FindString(string(own)); got != want {
@@ -489,7 +489,7 @@ func TestSealedCopy(t *testing.T) {
 		p.CloseOpen("test", nil)
 		err := Exec(p, Attr{})
 		if whole != (err == nil) {
-			t.Errorf("a copy of %d bytes of 7: %v", size, err)
+			t.Errorf("Exec() with a copy of %d bytes of 7 = %v; want no error: %v", size, err, whole)
 		}
 		for i, err := range looks {
 			if err != unix.EPERM {
@@ -497,7 +497,7 @@ func TestSealedCopy(t *testing.T) {
 			}
 		}
 		if whole && len(looks) != 4 {
-			t.Errorf("%d looks", len(looks))
+			t.Errorf("%d changes were tried; want 4", len(looks))
 		}
 	}
 }
@@ -585,7 +585,7 @@ func TestUnanswered(t *testing.T) {
 		}
 		for range messages {
 			if m, err := receive(c.sock); err != nil || !m.open {
-				t.Errorf("%v: %+v, %v", between, m, err)
+				t.Errorf("receive() = %+v, %v, for %v; want an open message", m, err, between)
 			}
 		}
 		unix.Close(c.sock)
@@ -610,15 +610,15 @@ func TestMany(t *testing.T) {
 		unix.Close(c.PidFD)
 	}
 	if after := fds(); after > before+1 {
-		t.Errorf("%d descriptors before, %d after", before, after)
+		t.Errorf("%d descriptors after the starts; want %d, as before", after, before)
 	}
 	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
-		t.Errorf("a child is left: %d, %v", pid, err)
+		t.Errorf("wait4(-1) = %d, %v; want %v", pid, err, unix.ECHILD)
 	}
 }
 
 func TestRecord(t *testing.T) {
 	if n := unsafe.Sizeof(record{}) % 8; n != 0 {
-		t.Errorf("a record is %d bytes off", n)
+		t.Errorf("a record is %d bytes longer than words of 8; want 0", n)
 	}
 }

@@ -220,10 +220,10 @@ func FuzzProc(f *testing.F) {
 		hasChild(b, "\nSigBlk:\t")
 		parsePID(b)
 		if sets, err := parseSignals(b); err != nil && sets != (signalSets{}) {
-			t.Errorf("parseSignals = %v, %v", sets, err)
+			t.Errorf("parseSignals(%q) = %v, %v; want nothing with an error", b, sets, err)
 		}
 		if set, waits, running := parseWait(b); running && waits || !waits && set != 0 {
-			t.Errorf("parseWait = %#x, %v, %v", set, waits, running)
+			t.Errorf("parseWait(%q) = %#x, %v, %v; want a set only of one that waits, and is not running", b, set, waits, running)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func TestLearnFile(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o027))
 	learn(file, 0)
 	if fi, err := os.Stat(file); err != nil || fi.Mode().Perm() != 0o640 {
-		t.Fatalf("%v, %v", fi, err)
+		t.Fatalf("Stat() = %v, %v; want mode 640", fi, err)
 	}
 	link := filepath.Join(dir, "link.json")
 	if err := os.Symlink("p.json", link); err != nil {
@@ -46,18 +46,18 @@ func TestLearnFile(t *testing.T) {
 	}
 	learn(link, 1)
 	if fi, err := os.Lstat(link); err != nil || fi.Mode()&os.ModeSymlink == 0 {
-		t.Fatalf("the link is gone: %v, %v", fi, err)
+		t.Fatalf("Lstat() = %v, %v; want the link", fi, err)
 	}
 	data, err := os.ReadFile(file)
 	if fi, _ := os.Stat(file); err != nil || fi.Mode().Perm() != 0o600 || !bytes.Contains(data, []byte(`"read"`)) || !bytes.Contains(data, []byte(`"write"`)) {
-		t.Fatalf("%v %v\n%s", fi, err, data)
+		t.Fatalf("Stat() = %v, %v; want mode 600, and read and write in %s", fi, err, data)
 	}
 	if names, _ := filepath.Glob(dir + "/.*"); len(names) > 0 {
 		t.Errorf("left behind: %q", names)
 	}
 	for _, path := range []string{dir, "/no/such/p.json", "/dev/null"} {
 		if _, err := (&Filter{Learn: path}).learner(); err == nil {
-			t.Errorf("%s is taken", path)
+			t.Errorf("learner() for %s = no error; want one", path)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestLearnBig(t *testing.T) {
 			t.Skip(err)
 		}
 		if _, err := (&Filter{Learn: file}).learner(); (err == nil) != c.taken {
-			t.Errorf("%d bytes: %v", c.size, err)
+			t.Errorf("learner() for %d bytes = %v; want no error: %v", c.size, err, c.taken)
 		}
 	}
 }

@@ -44,13 +44,13 @@ func TestLargeDatabase(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		// Each line once, as garbage; and the one buffer.
 		if n := after.TotalAlloc - before.TotalAlloc; n > 3*maxDatabase || len(d.lines) > 2 || len(d.gids) > maxGroups+1 {
-			t.Errorf("%.20q: %d bytes allocated, %d lines and %d groups kept, %v", line, n, len(d.lines), len(d.gids), err)
+			t.Errorf("readDatabase() of %.20q = %v, allocates %d bytes, keeps %d lines and %d groups; want %d, 2 and %d at most", line, err, n, len(d.lines), len(d.gids), 3*maxDatabase, maxGroups+1)
 		}
 	}
 	root := newRoot(t, "etc/group", bytes.Repeat([]byte("\n"), maxDatabase+1))
 	if _, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1}); err == nil ||
 		err.Error() != fmt.Sprintf("/etc/group of the root in force: larger than %d bytes", maxDatabase) {
-		t.Errorf("too large: %v", err)
+		t.Errorf("readDatabase() of %d bytes = %v; want an error that it is too large", maxDatabase+1, err)
 	}
 }
 
@@ -83,10 +83,10 @@ func FuzzDatabase(f *testing.F) {
 			d := kind
 			d.add(1, line)
 			if len(d.lines)+len(d.bad) > 1 {
-				t.Fatalf("%q counts more than once", line)
+				t.Fatalf("add(%q) keeps %q and %q; want one line", line, d.lines, d.bad)
 			}
 			if (len(d.bad) > 0) != (d.malformed() != "") {
-				t.Fatalf("%q: %v, but %q", line, d.bad, d.malformed())
+				t.Fatalf("malformed() = %q after add(%q); want something with %q only", d.malformed(), line, d.bad)
 			}
 			if len(d.lines) == 0 {
 				continue
@@ -94,11 +94,11 @@ func FuzzDatabase(f *testing.F) {
 			again := kind
 			again.add(1, strings.Join(d.lines[0], ":"))
 			if len(again.lines) != 1 || !slices.Equal(again.lines[0], d.lines[0]) {
-				t.Fatalf("%q reads as %q and then as %q", line, d.lines, again.lines)
+				t.Fatalf("add(%q) = %q, and of that %q; want the same", line, d.lines, again.lines)
 			}
 			name := d.lines[0][0]
 			if got := d.find(name); got == nil || got[0] != name {
-				t.Fatalf("%q: %q is not found", line, name)
+				t.Fatalf("find(%q) = %q after add(%q); want its line", name, got, line)
 			}
 		}
 	})

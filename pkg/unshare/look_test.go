@@ -21,11 +21,11 @@ func TestOfFirst(t *testing.T) {
 			continue
 		}
 		if got := (member{name: name}).ofFirst(it); got != machine {
-			t.Errorf("%s of PID 1, in PID namespace %d: %v", name, pids.Ino, got)
+			t.Errorf("ofFirst() of the %s of PID 1, in PID namespace %d = %v; want %v", name, pids.Ino, got, machine)
 		}
 		it.Ino++
 		if (member{name: name}).ofFirst(it) {
-			t.Errorf("%s: another one is taken for that of PID 1", name)
+			t.Errorf("ofFirst() of another %s = true; want false", name)
 		}
 	}
 }
@@ -39,9 +39,9 @@ func TestStill(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	if err := still(fd, os.Getpid()); err != nil {
-		t.Errorf("the process itself: %v", err)
+		t.Errorf("still() of the process itself = %v; want no error", err)
 	}
 	if err := still(fd, os.Getppid()); err == nil {
-		t.Error("another process is taken for it")
+		t.Error("still() of another process = nil; want an error")
 	}
 }
