@@ -72,7 +72,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEndless has libraries that are there, but behind more directories than can
+// TestEndless has libraries that are there, but after more directories than can
 // be looked into, and those that need more names than can be kept.
 func TestEndless(t *testing.T) {
 	files := map[string][]byte{"/lib64/ld-linux-x86-64.so.2": image{soname: "ld-linux-x86-64.so.2"}.bytes()}

@@ -42,7 +42,7 @@ const (
 	dtNull, dtNeeded, dtStrtab, dtSoname, dtRpath, dtRunpath = 0, 1, 5, 14, 15, 29
 	dtAuxiliary, dtFilter                                    = 0x7ffffffd, 0x7fffffff
 
-	// What is more than that is no program that anybody has linked. The strings
+	// What is more than that nobody has linked. The strings
 	// are those of an object together: they may overlap in the file.
 	maxHeaders = 1024
 	maxDynamic = 1 << 20
@@ -60,7 +60,7 @@ type segment struct {
 	offset, vaddr, size uint64
 }
 
-// parseELF reads an object. The error is errNotELF if it is none.
+// parseELF reads an object. The error is errNotELF if it is not one.
 func parseELF(r io.ReaderAt) (*object, error) {
 	var head [64]byte
 	n, err := r.ReadAt(head[:], 0)

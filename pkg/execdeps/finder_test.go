@@ -49,7 +49,7 @@ func TestProgram(t *testing.T) {
 		path       string
 		libraries  string
 		dir        string
-		want       string // or the end of the error behind "error: "
+		want       string // or the end of the error after "error: "
 	}{
 		{name: "static", prog: "/p", files: map[string][]byte{"/p": image{}.bytes()}, want: "/p execute+read_file"},
 		{name: "static PIE", prog: "/p", files: map[string][]byte{"/p": image{dynamic: true}.bytes()}, want: "/p execute+read_file"},

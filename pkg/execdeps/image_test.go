@@ -82,7 +82,7 @@ func (im image) bytes() []byte {
 	return b.Bytes()
 }
 
-// cacheOf is an ld.so.cache with these libraries, behind one of the old format.
+// cacheOf is an ld.so.cache with these libraries, after one of the old format.
 func cacheOf(list ...cached) []byte {
 	var entries, text []byte
 	head := 48 + 24*len(list)

@@ -28,7 +28,7 @@ func parseCache(b []byte) []cached {
 	if at < 0 {
 		return nil
 	}
-	// Offsets of strings count from here. Behind the magic are the numbers of
+	// Offsets of strings count from here. After the magic are the numbers of
 	// libraries and of bytes of strings, flags, and the offset of extensions.
 	b = b[at:]
 	const head, entry = 48, 24

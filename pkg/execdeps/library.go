@@ -203,7 +203,7 @@ func (s *search) take(name string) bool {
 	return true
 }
 
-// dirOf is the directory of an absolute name, as it is written: behind a link,
+// dirOf is the directory of an absolute name, as it is written: after a link,
 // .. is not what is before it.
 func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 1)] }
 

@@ -57,7 +57,7 @@ func (f *Finder) load(real string, o *object) error {
 		return nil
 	}
 	if !path.IsAbs(o.interp) {
-		return fmt.Errorf("%s: the loader %q is no absolute path", real, o.interp)
+		return fmt.Errorf("%s: the loader %q is not an absolute path", real, o.interp)
 	}
 	at, loader, _, err := f.object(o.interp)
 	if err == nil && loader == nil {

@@ -36,7 +36,7 @@ func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 		return "", "", true, errors.New("no interpreter after #!")
 	}
 	if !path.IsAbs(line) {
-		return "", "", true, fmt.Errorf("the interpreter %q after #! is no absolute path", line)
+		return "", "", true, fmt.Errorf("the interpreter %q after #! is not an absolute path", line)
 	}
 	return line, arg, true, nil
 }
@@ -124,7 +124,7 @@ func (c envCall) within(f *Finder, look func() error) error {
 	return look()
 }
 
-// splitString is the text behind -S, -vS or --split-string of env(1), and
+// splitString is the text after -S, -vS or --split-string of env(1), and
 // whether -i is with it.
 func splitString(arg string) (text string, clear, ok bool) {
 	for _, option := range []string{"-S", "-vS", "-iS", "-ivS", "-viS", "--split-string="} {

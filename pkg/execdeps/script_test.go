@@ -12,7 +12,7 @@ func TestShebang(t *testing.T) {
 		{"#!/bin/sh", "/bin/sh", "", ""},
 		{"#!  /bin/sh\t -e  x \t\nrest", "/bin/sh", "-e  x", ""},
 		{"#!\n/bin/sh", "", "", "no interpreter after #!"},
-		{"#!sh\n", "", "", `the interpreter "sh" after #! is no absolute path`},
+		{"#!sh\n", "", "", `the interpreter "sh" after #! is not an absolute path`},
 		{"#!/" + long, "", "", "the interpreter's name after #! is too long"},
 	} {
 		interp, arg, ok, err := parseShebang([]byte(c.head))

@@ -53,8 +53,8 @@ func Check(code []unix.SockFilter) error {
 	return checkMemory(code)
 }
 
-// checkInstruction checks one instruction, behind which come so many.
-func checkInstruction(i unix.SockFilter, behind int) error {
+// checkInstruction checks one instruction, after which come so many.
+func checkInstruction(i unix.SockFilter, after int) error {
 	class := i.Code & 0x07
 	if i.Code > 0xff {
 		return unknownCode(i.Code)
@@ -82,7 +82,7 @@ func checkInstruction(i unix.SockFilter, behind int) error {
 	case unix.BPF_ALU:
 		return checkArithmetic(i)
 	case unix.BPF_JMP:
-		return checkJump(i, behind)
+		return checkJump(i, after)
 	case unix.BPF_RET:
 		switch i.Code {
 		case unix.BPF_RET | unix.BPF_A, unix.BPF_RET | unix.BPF_K:
@@ -120,19 +120,19 @@ func checkArithmetic(i unix.SockFilter) error {
 }
 
 // checkJump checks a jump, after which come so many instructions.
-func checkJump(i unix.SockFilter, behind int) error {
+func checkJump(i unix.SockFilter, after int) error {
 	switch i.Code &^ (unix.BPF_JMP | unix.BPF_X) {
 	case unix.BPF_JA:
 		if i.Code&unix.BPF_X != 0 {
 			break
 		}
-		if i.K >= uint32(behind) {
-			return errors.New("a jump behind the end")
+		if i.K >= uint32(after) {
+			return errors.New("a jump past the end")
 		}
 		return nil
 	case unix.BPF_JEQ, unix.BPF_JGT, unix.BPF_JGE, unix.BPF_JSET:
-		if int(max(i.Jt, i.Jf)) >= behind {
-			return errors.New("a jump behind the end")
+		if int(max(i.Jt, i.Jf)) >= after {
+			return errors.New("a jump past the end")
 		}
 		return nil
 	}
@@ -179,7 +179,7 @@ func checkMemory(code []unix.SockFilter) error {
 				return fmt.Errorf("instruction %d: word %d of memory is not stored before", pc, i.K)
 			}
 			reach(0)
-		default: // behind a return too: so the kernel has it
+		default: // after a return too: so the kernel has it
 			reach(0)
 		}
 	}

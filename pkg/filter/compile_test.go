@@ -297,7 +297,7 @@ func TestBuiltinAnyCaps(t *testing.T) {
 	}
 }
 
-// TestConditions checks when an entry of a profile is in force.
+// TestConditions checks when an entry of a profile counts.
 func TestConditions(t *testing.T) {
 	for _, c := range []struct {
 		keys string
@@ -326,7 +326,7 @@ func TestConditions(t *testing.T) {
 		if err != nil {
 			t.Errorf("ReadProfile() with %s = %v; want no error", c.keys, err)
 		} else if got := len(p.Rules) == 1; got != c.want {
-			t.Errorf("%s: in force %v; want %v", c.keys, got, c.want)
+			t.Errorf("%s: counts %v; want %v", c.keys, got, c.want)
 		}
 	}
 }

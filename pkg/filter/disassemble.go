@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disassemble prints a filter in the notation of bpf_asm(8), where what is behind a
+// Disassemble prints a filter in the notation of bpf_asm(8), where what is after a
 // semicolon is a comment: what the policy says, if there is one, and then the
 // instructions with what they look at.
 func Disassemble(code []unix.SockFilter, p *Policy) []byte {

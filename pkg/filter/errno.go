@@ -23,7 +23,7 @@ func parseErrno(text string) (unix.Errno, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n == 0 || n > maxErrno {
-		return 0, fmt.Errorf("%q is no errno: a name, or 1 to %d", text, maxErrno)
+		return 0, fmt.Errorf("%q is not an errno: a name, or 1 to %d", text, maxErrno)
 	}
 	return unix.Errno(n), nil
 }

@@ -9,7 +9,7 @@ import (
 
 // settle gives rules of a profile the meaning that they have for runc(8), which
 // has libseccomp put them together: what they say does not depend on their
-// order. A rule that does by default what is done by default is none; of the
+// order. A rule that does what is done by default does not count; of the
 // others for a call one without conditions counts alone, and the first of these.
 //
 // Rules with conditions, with different actions, for one and the same call get no

@@ -185,7 +185,7 @@ func (r *Recording) name(a *Arch, nr uint32) (string, bool) {
 func (r *Recording) Notes() []string {
 	notes := slices.Clone(r.notes)
 	for _, n := range []struct{ call, text string }{
-		{"io_uring_setup", "io_uring is used: what is done through it is no system call, and neither is it seen nor does a filter stop it"},
+		{"io_uring_setup", "io_uring is used: what is done through it is not a system call, and neither is it seen nor does a filter stop it"},
 		{"ptrace", "ptrace(2) is used: it fails for a process that is followed, so what comes of it is not seen"},
 	} {
 		if _, ok := r.calls[n.call]; ok {
@@ -294,7 +294,7 @@ func (r *Recording) Merge(data []byte) error {
 	return nil
 }
 
-// mergeable is an error if the rule is none that [Recording.Profile] writes.
+// mergeable is an error if the rule is not one that [Recording.Profile] writes.
 func mergeable(s specs.LinuxSyscall) error {
 	if s.Action != specs.ActAllow || s.ErrnoRet != nil || len(s.Args) > 1 || len(s.Args) == 1 && len(s.Names) != 1 {
 		return ErrNotRecorded

@@ -30,7 +30,7 @@ func ParseSelections(text string) ([]Selection, error) {
 		if strings.HasPrefix(rest, "(") {
 			inside, after, ok := strings.Cut(rest[1:], ")")
 			if !ok {
-				return nil, fmt.Errorf("%s: no ) behind the arguments", name)
+				return nil, fmt.Errorf("%s: no ) after the arguments", name)
 			}
 			if name[0] == '@' {
 				return nil, fmt.Errorf("%s: a group has no arguments", name)
@@ -49,7 +49,7 @@ func ParseSelections(text string) ([]Selection, error) {
 			return list, nil
 		}
 		if rest[0] != ',' {
-			return nil, fmt.Errorf("%s: %q behind the )", name, rest)
+			return nil, fmt.Errorf("%s: %q after the )", name, rest)
 		}
 		text = rest[1:]
 	}
@@ -65,7 +65,7 @@ func checkName(name string) error {
 	}
 	for _, c := range name {
 		if c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return fmt.Errorf("%q is no name of a system call", name)
+			return fmt.Errorf("%q is not the name of a system call", name)
 		}
 	}
 	return nil
@@ -134,14 +134,14 @@ func ParseCond(text string) (Cond, error) {
 		}
 		return c, nil
 	}
-	return c, fmt.Errorf("%q: behind the argument comes == != < <= > >= or &MASK==", text)
+	return c, fmt.Errorf("%q: after the argument comes == != < <= > >= or &MASK==", text)
 }
 
 func parseNumber(text string) (uint64, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	n, err := strconv.ParseUint(digits, 0, 64)
 	if err != nil || strings.ContainsRune(digits, '_') || negative && n > 1<<63 {
-		return 0, fmt.Errorf("%q is no number of 64 bits", text)
+		return 0, fmt.Errorf("%q is not a number of 64 bits", text)
 	}
 	if negative {
 		n = -n

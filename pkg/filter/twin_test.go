@@ -32,7 +32,7 @@ func TestTwins(t *testing.T) {
 				wide = wide || name
 				narrow = narrow || other
 				if other && a.bits == 64 {
-					t.Errorf("%s: %s is no name of 32 bits only", a.Name, w.twin)
+					t.Errorf("%s: %s is not a name of 32 bits only", a.Name, w.twin)
 				}
 			}
 			if !wide || !narrow {

@@ -13,7 +13,7 @@ func TestTakes(t *testing.T) {
 	for _, table := range [][]takes{takesAll[:], takes386[:], takesARM[:], takesX32[:]} {
 		for i, row := range table {
 			if !Known(row.name) {
-				t.Errorf("%s is no call", row.name)
+				t.Errorf("%s is not a call", row.name)
 			}
 			if i > 0 && table[i-1].name >= row.name {
 				t.Errorf("%s is not in order", row.name)

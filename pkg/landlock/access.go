@@ -81,7 +81,7 @@ const (
 
 	scopeSignal = unix.LANDLOCK_SCOPE_SIGNAL
 
-	// onFile is what can be granted on something that is no directory.
+	// onFile is what can be granted on something that is not a directory.
 	onFile = execute | readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE |
 		unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 

@@ -64,7 +64,7 @@ func (r *Ruleset) find(root *execdeps.Root, env execdeps.Environment, leaveOut f
 		case err == execdeps.ErrNotFound && r.IgnoreMissing:
 			leaveOut("--exec-closure " + p + ": " + err.Error())
 		case err == execdeps.ErrRelative:
-			return nil, fmt.Errorf("--exec-closure %s: a path must be absolute behind hk-mount, and where the working directory has no name", p)
+			return nil, fmt.Errorf("--exec-closure %s: a path must be absolute after hk-mount, and where the working directory has no name", p)
 		case err != nil:
 			return nil, fmt.Errorf("--exec-closure %s: %w", p, err)
 		}

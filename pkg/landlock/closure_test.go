@@ -35,7 +35,7 @@ func TestSwapped(t *testing.T) {
 		t.Errorf("addRule(/file) = %v; want the error of the system call", err)
 	}
 	if err := addRule(-1, r, grant{path: "/dir", access: execute}); err == nil || isSyscallError(err) {
-		t.Errorf("a rule for a directory: %v; want that it is no regular file", err)
+		t.Errorf("a rule for a directory: %v; want that it is not a regular file", err)
 	}
 	if err := addRule(-1, r, grant{path: "/link", access: execute}); !errors.Is(err, unix.ELOOP) {
 		t.Errorf("a rule for a link: %v; want %v", err, unix.ELOOP)

@@ -81,7 +81,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	fs.String("abi", "", func(v string) error {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > host.NewestLandlockABI {
-			return fmt.Errorf("%q is no ABI from 1 to %d", v, host.NewestLandlockABI)
+			return fmt.Errorf("%q is not an ABI from 1 to %d", v, host.NewestLandlockABI)
 		}
 		r.ABI = n
 		return nil
@@ -103,14 +103,14 @@ func (l portList) add(v string) error {
 	for _, w := range getopt.List(v) {
 		n, err := strconv.ParseUint(w, 10, 16)
 		if err != nil {
-			return fmt.Errorf("%q is no port from 0 to 65535", w)
+			return fmt.Errorf("%q is not a port from 0 to 65535", w)
 		}
 		*l.ports = append(*l.ports, uint16(n))
 	}
 	return nil
 }
 
-// allow reads PATH:RIGHT+RIGHT, and more of them behind commas.
+// allow reads PATH:RIGHT+RIGHT, and more of them after commas.
 func (r *Ruleset) allow(v string) error {
 	for _, w := range getopt.Value(v).Split(',') {
 		f := w.Split(':')

@@ -52,7 +52,7 @@ type Ruleset struct {
 	Support bool
 }
 
-// A Rule allows access to a file hierarchy, as seen from the root in force when
+// A Rule allows access to a file hierarchy, as seen from the root that is current when
 // the rule is added.
 type Rule struct {
 	// Flag is ro, rx, rw or rwx; or allow, which grants Access.
@@ -272,7 +272,7 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 		open = open.Tolerate(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {
-		open = open.Hint(unix.ENOENT, "the path must exist in the root in force; or --ignore-missing")
+		open = open.Hint(unix.ENOENT, "the path must exist in the current root; or --ignore-missing")
 	}
 	at := s.Open("path", open.Hint(unix.EACCES, "a directory on the way cannot be searched by who the payload will be"))
 	const pseudo = "no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"

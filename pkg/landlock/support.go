@@ -98,12 +98,12 @@ var errata = []struct {
 
 // notes are the errata that the kernel has and that matter to d.
 func notes(h *host.Host, d domain) []string {
-	mended := h.LandlockErrata()
+	fixed := h.LandlockErrata()
 	var list []string
 	for _, e := range errata {
 		matters := e.about.fs&d.fs|e.about.net&d.net|e.about.scope&d.scope != 0
-		if matters && mended>>(e.number-1)&1 == 0 {
-			list = append(list, fmt.Sprintf("Landlock erratum %d is not known to be mended in this kernel: %s", e.number, e.text))
+		if matters && fixed>>(e.number-1)&1 == 0 {
+			list = append(list, fmt.Sprintf("Landlock erratum %d is not known to be fixed in this kernel: %s", e.number, e.text))
 		}
 	}
 	return list
@@ -120,7 +120,7 @@ func table(h *host.Host, asked, enforced domain) []string {
 		if abi <= host.NewestLandlockABI {
 			head += ", as in Linux " + host.Landlock(abi).Since().String()
 		}
-		head += "; errata mended: " + bits(h.LandlockErrata())
+		head += "; errata fixed: " + bits(h.LandlockErrata())
 	}
 	show := !asked.empty()
 	row := func(name, abi, linux, here, asked, enforced string) string {

@@ -71,7 +71,7 @@ func TestFlagsRefused(t *testing.T) {
 		{"--allow kill(arg0>=0)", "kill: argument 0: arg0>=0 always holds"},
 		{"--deny socket(arg0&0==0)", "arg0&0==0 always holds"},
 		{"--allow setuid(arg0<=0xffffffff)", "always holds"},
-		{"--deny mkdir:0", "is no errno"},
+		{"--deny mkdir:0", "is not an errno"},
 		{"--bpf x --deny mkdir", "--bpf takes a filter as it is"},
 		{"--profile none --bpf x", "--bpf takes a filter as it is"},
 		{"--default nothing", "is not allow, log, kill, deny"},

@@ -21,9 +21,9 @@ package seccomp
 //
 // The child is attached to right after the clone, before its ids change and it
 // ceases to be dumpable, when that takes no privilege and the supervisor is an
-// ancestor, as Yama wants it. A child that a joiner makes is none to attach to
-// from its start: the joiner is, and it hands that on by making it.
-// It runs on until PTRACE_EVENT_EXEC: the set-up is none of the payload's.
+// ancestor, as Yama wants it. A child that a joiner makes cannot be attached to
+// from its start: the joiner can, and it hands that on by making it.
+// It runs on until PTRACE_EVENT_EXEC: the set-up is not the payload's.
 
 import (
 	"errors"

@@ -91,14 +91,14 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 	return fi, mergeError(into.Merge(data))
 }
 
-var errNotLearned = errors.New("it is there and is no profile as --learn writes it: remove it, or name another file")
+var errNotLearned = errors.New("it is there and is not a profile as --learn writes it: remove it, or name another file")
 
 // mergeError says of an error of [filter.Recording.Merge] what to do.
 func mergeError(err error) error {
 	var unknown filter.UnknownCallError
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Errorf("it is there, and %w: mend it, or remove it", err)
+		return fmt.Errorf("it is there, and %w: fix it, or remove it", err)
 	case err != nil:
 		return errNotLearned
 	}
@@ -139,7 +139,7 @@ func keep(f *os.File, old fs.FileInfo) error {
 	return f.Chmod(old.Mode().Perm())
 }
 
-var errNotRegular = errors.New("it is no regular file")
+var errNotRegular = errors.New("it is not a regular file")
 
 func bare(err error) error {
 	var pe *fs.PathError
