@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hk/pkg/host"
+	"hk/pkg/landlock"
 )
 
 // kernelAtLeast reports whether the kernel is of a version, or newer.
@@ -155,6 +156,9 @@ func TestDocumentedKernels(t *testing.T) {
 		t.Errorf("hk-chain(7) does not say %q", want)
 	}
 	if want := fmt.Sprintf("Linux %v", host.Floor); !strings.Contains(read("README.md"), want) {
+		t.Errorf("the README does not say %q", want)
+	}
+	if want := fmt.Sprintf("`hk-landlock` asks for what Linux %v", host.Landlock(landlock.DefaultABI).Since()); !strings.Contains(read("README.md"), want) {
 		t.Errorf("the README does not say %q", want)
 	}
 	said := map[int]bool{}

@@ -30,6 +30,7 @@ func complain(stage, text, hint string) int {
 // report tells what went wrong, on standard error and to the status descriptor,
 // and returns the exit status for it.
 func report(stage string, status *status, err error) int {
+	chain.Explain(err)
 	ev := event{Event: "failed", Stage: stage}
 	code := exitFailed
 	var (
@@ -58,7 +59,7 @@ func report(stage string, status *status, err error) int {
 		ev.Stage = step.Stage
 	}
 	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
-		ev.Hint = host.Hidden(ev.Op)
+		ev.Hint = host.Hidden
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EOVERFLOW) {
 		ev.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"

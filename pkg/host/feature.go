@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrNotSupported is what a kernel lacks that is too old or built without it, or that a
@@ -73,10 +75,12 @@ const NewestLandlockABI = int(LandlockABI11-LandlockABI1) + 1
 // Landlock is the feature that an ABI of Landlock is, from 1 on.
 func Landlock(abi int) Feature { return LandlockABI1 + Feature(abi-1) }
 
+// Hidden is the advice for a call that has failed with ENOSYS though the kernel has it.
+const Hidden = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+
 // What a user can do about a feature that the kernel should have by its age.
 const (
 	notBuilt = "it is not built into the kernel: "
-	hidden   = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
 	noLSM    = "it is not built in, or not among the lsm= of the kernel command line"
 	newer    = "a newer kernel has it"
 )
@@ -100,17 +104,17 @@ var table = [features]struct {
 
 	// CLONE_CLEAR_SIGHAND came with 5.5.
 	Clone3:            {"clone3(2)", Version{5, 5}, probeClone3, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces="},
-	PidfdOpen:         {"pidfd_open(2)", Version{5, 3}, probePidfdOpen, hidden},
-	PidfdSendSignal:   {"pidfd_send_signal(2)", Version{5, 1}, probePidfdSendSignal, hidden},
+	PidfdOpen:         {"pidfd_open(2)", Version{5, 3}, probePidfdOpen, Hidden},
+	PidfdSendSignal:   {"pidfd_send_signal(2)", Version{5, 1}, probePidfdSendSignal, Hidden},
 	PidfdSignalGroup:  {"PIDFD_SIGNAL_PROCESS_GROUP", Version{6, 9}, probePidfdSignalGroup, newer},
-	CloseRange:        {"close_range(2)", Version{5, 9}, probeCloseRange, hidden},
+	CloseRange:        {"close_range(2)", Version{5, 9}, probeCloseRange, Hidden},
 	CloseRangeCloexec: {"CLOSE_RANGE_CLOEXEC", Version{5, 11}, probeCloseRangeCloexec, newer},
-	Openat2:           {"openat2(2)", Version{5, 6}, probeOpenat2, hidden},
-	Faccessat2:        {"faccessat2(2)", Version{5, 8}, probeFaccessat2, hidden},
+	Openat2:           {"openat2(2)", Version{5, 6}, probeOpenat2, Hidden},
+	Faccessat2:        {"faccessat2(2)", Version{5, 8}, probeFaccessat2, Hidden},
 	MemfdExec:         {"MFD_EXEC", Version{6, 3}, probeMemfdExec, newer},
 
-	MountCalls:       {"open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2)", Version{5, 2}, probeMountCalls, hidden},
-	MountSetattr:     {"mount_setattr(2)", Version{5, 12}, probeMountSetattr, hidden},
+	MountCalls:       {"open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2)", Version{5, 2}, probeMountCalls, Hidden},
+	MountSetattr:     {"mount_setattr(2)", Version{5, 12}, probeMountSetattr, Hidden},
 	MountNoSymfollow: {"MOUNT_ATTR_NOSYMFOLLOW", Version{5, 14}, probeMountNoSymfollow, newer},
 	MountIdmap:       {"MOUNT_ATTR_IDMAP", Version{5, 12}, nil, newer},
 	TmpfsIdmap:       {"id-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
@@ -195,13 +199,41 @@ type unsupported struct {
 func (e *unsupported) Error() string { return fmt.Sprintf("%v: not supported: %s", e.f, e.f.Advice()) }
 func (e *unsupported) Unwrap() error { return e.err }
 
-// Hidden is the advice for a call, as strace prints it, that has failed with ENOSYS.
-func Hidden(call string) string {
-	name, _, _ := strings.Cut(call, "(")
-	for i := range table {
-		if strings.HasPrefix(table[i].name, name+"(2)") {
-			return Feature(i).Advice()
+// namespaceFlags are the flags of clone(2) for which the kernel says EINVAL where it has no
+// such namespaces.
+var namespaceFlags = [...]struct {
+	f    Feature
+	flag string
+}{
+	{IPCNamespaces, "CLONE_NEWIPC"}, {NetNamespaces, "CLONE_NEWNET"}, {PIDNamespaces, "CLONE_NEWPID"},
+	{TimeNamespaces, "CLONE_NEWTIME"}, {UserNamespaces, "CLONE_NEWUSER"}, {UTSNamespaces, "CLONE_NEWUTS"},
+}
+
+// Cause is a feature that the kernel lacks, if that is why a call, as strace prints it,
+// has failed.
+func Cause(call string, errno unix.Errno) (f Feature, ok bool) {
+	name, args, _ := strings.Cut(call, "(")
+	switch {
+	case errno == unix.ENOSYS:
+		return byName(name)
+	case errno == unix.EINVAL && (name == "unshare" || name == "clone3"):
+		for _, ns := range namespaceFlags {
+			if strings.Contains(args, ns.flag) && errors.Is(ns.f.Check(), ErrNotSupported) {
+				return ns.f, true
+			}
 		}
 	}
-	return hidden
+	return 0, false
+}
+
+// byName finds what has a call in its name.
+func byName(call string) (f Feature, ok bool) {
+	for i := range table {
+		for name := range strings.SplitSeq(table[i].name, ", ") {
+			if name == call+"(2)" {
+				return Feature(i), true
+			}
+		}
+	}
+	return 0, false
 }

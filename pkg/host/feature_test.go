@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -17,7 +19,17 @@ import (
 // say what its feature's probe says then.
 const hiddenVariable = "HK_TEST_HIDDEN"
 
+// coveredVariable has it cover what tells of namespaces.
+const coveredVariable = "HK_TEST_COVERED"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(coveredVariable) != "" {
+		if err := covered(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if v, ok := os.LookupEnv(hiddenVariable); ok {
 		var nr uint32
 		var f Feature
@@ -140,12 +152,59 @@ func TestHidden(t *testing.T) {
 			t.Errorf("%v below a filter: %v: %s; want %s", c.f, err, out, want)
 		}
 	}
-	if got, want := Hidden(`openat2(AT_FDCWD, "/", {...}, 24)`), Openat2.Advice(); got != want {
-		t.Errorf("Hidden(openat2) = %q; want %q", got, want)
+}
+
+// TestCause has calls fail for what the kernel has, and for what it has not.
+func TestCause(t *testing.T) {
+	for _, c := range []struct {
+		call  string
+		errno unix.Errno
+		f     Feature
+		ok    bool
+	}{
+		{`openat2(AT_FDCWD, "/", {...}, 24)`, unix.ENOSYS, Openat2, true},
+		{`openat2(AT_FDCWD, "/", {...}, 24)`, unix.EINVAL, 0, false},
+		{`fsopen("tmpfs", FSOPEN_CLOEXEC)`, unix.ENOSYS, MountCalls, true},
+		{"personality(0)", unix.ENOSYS, 0, false},
+		{"", unix.ENOSYS, 0, false},
+		{"unshare(CLONE_NEWNS|CLONE_NEWTIME)", unix.EINVAL, 0, TimeNamespaces.Check() != nil},
+		{"unshare(CLONE_NEWTIME)", unix.EPERM, 0, false},
+		{"setns($time, CLONE_NEWTIME)", unix.EINVAL, 0, false},
+	} {
+		if f, ok := Cause(c.call, c.errno); ok != c.ok || ok && c.f != 0 && f != c.f {
+			t.Errorf("Cause(%q, %v) = %v, %v; want %v, %v", c.call, c.errno, f, ok, c.f, c.ok)
+		}
 	}
-	if got := Hidden("personality(0)"); got != hidden {
-		t.Errorf("Hidden(personality) = %q; want %q", got, hidden)
+}
+
+// TestNoNamespaces covers the directory that tells which namespaces there are.
+func TestNoNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("missing: root, to mount")
 	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{coveredVariable + "=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	const want = "time namespaces true pid namespaces true"
+	if err != nil || string(out) != want {
+		t.Errorf("%v: %s; want %s", err, out, want)
+	}
+}
+
+// covered is what that test's child does.
+func covered() error {
+	runtime.LockOSThread()
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("none", "/proc/self/ns", "tmpfs", 0, ""); err != nil {
+		return err
+	}
+	f, ok := Cause("unshare(CLONE_NEWTIME)", unix.EINVAL)
+	g, ok2 := Cause("clone3({flags=CLONE_NEWUSER|CLONE_NEWPID, exit_signal=SIGCHLD}, 64)", unix.EINVAL)
+	fmt.Print(f, " ", ok, " ", g, " ", ok2)
+	return nil
 }
 
 func TestNotSupported(t *testing.T) {

@@ -173,8 +173,8 @@ func idmapError(e *plan.Error, tree int) error {
 		e.Hint = "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice"
 	case unix.EINVAL:
 		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {
-			e.Hint = "a tmpfs cannot be id-mapped: " + host.TmpfsIdmap.Advice()
-			return host.NotSupported(e)
+			e.Unsupported, e.Hint = true, "a tmpfs cannot be id-mapped: "+host.TmpfsIdmap.Advice()
+			return e
 		}
 		e.Hint = "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first"
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,9 @@ type Error struct {
 	Log string
 	// Hint is a sentence for the user, or "".
 	Hint string
+	// Unsupported is set if the kernel lacks what the op needs: it is an
+	// errors.ErrUnsupported then, as with ENOSYS, though Errno can mean other things.
+	Unsupported bool
 	// Exec is set if the payload could not be executed, and there was nothing
 	// else wrong.
 	Exec bool
@@ -41,6 +45,9 @@ func (e *Error) Error() string {
 	}
 	return text
 }
+
+// Is reports whether the error is errors.ErrUnsupported.
+func (e *Error) Is(target error) bool { return e.Unsupported && target == errors.ErrUnsupported }
 
 // Unwrap returns the errno, so that errors.Is(err, unix.EPERM) works.
 func (e *Error) Unwrap() error {

@@ -1,0 +1,32 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+
+	"hk/pkg/host"
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// Explain looks whether an op has failed for what the kernel lacks. Then the error is
+// [host.ErrNotSupported], and has a hint. It asks the kernel: [host.Feature.Check].
+func Explain(err error) {
+	var e *plan.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	f, lacks := host.Cause(e.Op, e.Errno)
+	if !lacks {
+		return
+	}
+	e.Unsupported = true
+	switch {
+	case e.Hint != "":
+	case e.Errno == unix.ENOSYS:
+		e.Hint = f.Advice() // the call is named
+	default:
+		e.Hint = fmt.Sprintf("%v: %s", f, f.Advice())
+	}
+}
