@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"hk/internal/entry"
+	"hk/internal/exit"
 	"hk/pkg/chain"
 	"hk/pkg/host"
 	"hk/pkg/run"
@@ -40,7 +41,7 @@ func Main(name string) {
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
 		name = kind.Name
 	}
-	run.Exit(execute(chain.ByName(name)))
+	exit.Exit(execute(chain.ByName(name)))
 }
 
 func execute(kind *stage.Kind) int {
@@ -153,7 +154,7 @@ func perform(name string, state *stage.State, attr run.Attr, verbose bool, statu
 	if verbose {
 		attr.Trace = os.Stderr
 	}
-	attr.Failed = func(err error) { run.Exit(report(name, status, err)) }
+	attr.Failed = func(err error) { exit.Exit(report(name, status, err)) }
 	if err := run.Exec(p, attr); err != nil {
 		return report(name, status, err)
 	}

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"hk/pkg/run"
+	"hk/internal/exit"
 
 	"golang.org/x/sys/unix"
 )
@@ -137,7 +137,7 @@ func dieOf(sig uintptr) {
 	sys(unix.SYS_RT_SIGACTION, sig, pointer(&defaultAction), 0, 8)
 	sys(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, pointer(&set), 0, 8)
 	sys(unix.SYS_TGKILL, uintptr(sys(unix.SYS_GETPID, 0, 0, 0, 0)), uintptr(sys(unix.SYS_GETTID, 0, 0, 0, 0)), sig, 0)
-	run.Exit(128 + int(sig))
+	exit.Exit(128 + int(sig))
 }
 
 //go:nosplit
@@ -191,7 +191,7 @@ func giveUp(resource, why int) {
 		}
 	}
 	sys(unix.SYS_WRITE, 2, pointer(at(end)), uintptr(held.n-end), 0)
-	run.Exit(exitFailed)
+	exit.Exit(exitFailed)
 }
 
 //go:nosplit

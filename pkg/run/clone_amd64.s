@@ -29,13 +29,6 @@ TEXT ·fault(SB), NOSPLIT, $0-0
 	UNDEF
 	RET
 
-// func faultTwice()
-// What the handler takes for its goroutine is no address.
-TEXT ·faultTwice(SB), NOSPLIT, $0-0
-	MOVQ TLS, CX
-	MOVQ $1, 0(CX)(TLS*1)
-	UNDEF
-	RET
 
 DATA ·childPC(SB)/8, $·childMain(SB)
 GLOBL ·childPC(SB), RODATA|NOPTR, $8

@@ -28,12 +28,6 @@ TEXT ·fault(SB), NOSPLIT, $0-0
 	UNDEF
 	RET
 
-// func faultTwice()
-// What the handler takes for its goroutine is no address.
-TEXT ·faultTwice(SB), NOSPLIT, $0-0
-	MOVD $1, g
-	UNDEF
-	RET
 
 DATA ·childPC(SB)/8, $·childMain(SB)
 GLOBL ·childPC(SB), RODATA|NOPTR, $8

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"unsafe"
 
+	"hk/internal/exit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -111,7 +113,7 @@ func (w *lookout) look() {
 		}
 		syscall.RawSyscall(unix.SYS_KILL, w.self, uintptr(unix.SIGCONT), 0)
 	}
-	Exit(0)
+	exit.Exit(0)
 }
 
 // read fills buf from the start of a file of procfs.

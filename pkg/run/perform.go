@@ -119,23 +119,6 @@ func end() {
 //go:noescape
 func fault()
 
-// Exit is os.Exit, but ends the process also under a filter that denies
-// exit_group(2): after that os.Exit goes on, and then nothing stops what goes on.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func Exit(status int) {
-	syscall.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(status), 0, 0)
-	faultTwice()
-}
-
-// faultTwice is fault with a handler of the Go runtime, which it makes fault too:
-// that ends the process.
-//
-//go:noescape
-func faultTwice()
-
 // betweenMain is init or the joiner: it does its ops, clones the child and then
 // reaps until the child has ended. As PID 1 of a namespace it thereby ends that.
 //

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"hk/internal/exit"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -134,7 +135,7 @@ func (s *Supervisor) end(end plan.End) {
 // [NewSupervisor].
 func ExitAs(status unix.WaitStatus, aboveFD int) {
 	if !status.Signaled() {
-		Exit(status.ExitStatus())
+		exit.Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
 	// Only the payload is to leave a core. RLIMIT_CORE would not do: a program that gets
@@ -143,5 +144,5 @@ func ExitAs(status unix.WaitStatus, aboveFD int) {
 	dieOf(sig)
 	// PID 1 of a PID namespace does not die of its own signals.
 	(&above{fd: aboveFD}).tell(plan.TellDies, byte(sig))
-	Exit(128 + int(sig))
+	exit.Exit(128 + int(sig))
 }
