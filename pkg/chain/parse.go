@@ -2,6 +2,7 @@ package chain
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"hk/pkg/getopt"
@@ -156,23 +157,15 @@ func (c *Chain) Args() []string {
 }
 
 func (c Common) args() []string {
-	var args []string
-	if c.Help {
-		args = append(args, "--help")
-	}
-	if c.Version {
-		args = append(args, "--version")
-	}
-	if c.Verbose {
-		args = append(args, "--verbose")
-	}
-	if c.Explain != "" {
-		args = append(args, "--explain="+c.Explain)
-	}
+	var a getopt.Args
+	a.Bool("help", c.Help)
+	a.Bool("version", c.Version)
+	a.Bool("verbose", c.Verbose)
+	a.Set("explain", c.Explain)
 	if c.StatusFD >= 0 {
-		args = append(args, fmt.Sprintf("--status-fd=%d", c.StatusFD))
+		a.Set("status-fd", strconv.Itoa(c.StatusFD))
 	}
-	return args
+	return a
 }
 
 // Settings is what the stages' common flags come to: --explain for the chain as

@@ -18,7 +18,7 @@ func filterByPrctl() bool {
 func keepsNoNewPrivs() bool {
 	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	if err != nil && procfs() == nil {
-		status, e := readAll("/proc/self/status")
+		status, e := ReadProc("/proc/self/status")
 		if e == nil && strings.Contains(status, "\nNoNewPrivs:\t1\n") {
 			set, err = 1, nil
 		}

@@ -29,7 +29,7 @@ func machineRoot() (id uint32, known bool) {
 	if st.Uid == 0 {
 		return 0, true
 	}
-	maps, err := readAll("/proc/self/uid_map")
+	maps, err := ReadProc("/proc/self/uid_map")
 	if err != nil {
 		return ids.None, false
 	}

@@ -7,20 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readProc reads a small file of procfs. Package os would start its poller for it.
-func readProc(path string) (string, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	defer unix.Close(fd)
-	var b [4096]byte
-	n, err := unix.Read(fd, b[:])
-	return string(b[:max(n, 0)]), err
-}
-
-// readAll reads a file of procfs that may be larger.
-func readAll(path string) (string, error) {
+// ReadProc reads a file of procfs. Package os would start its poller for it.
+func ReadProc(path string) (string, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)

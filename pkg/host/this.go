@@ -70,7 +70,7 @@ func (h *Host) kernel() {
 	h.LandlockErrata = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) })
 	h.FilterByPrctl, h.KeepsNoNewPrivs = filterByPrctl, keepsNoNewPrivs
 	h.SuidDumpable = func() int {
-		b, err := readProc("/proc/sys/fs/suid_dumpable")
+		b, err := ReadProc("/proc/sys/fs/suid_dumpable")
 		if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
 			return n
 		}
@@ -81,19 +81,19 @@ func (h *Host) kernel() {
 // namespaces says how procfs is asked for namespaces and processes.
 func (h *Host) namespaces() {
 	h.UserNS = func() bool {
-		b, err := readProc("/proc/self/uid_map")
+		b, err := ReadProc("/proc/self/uid_map")
 		return err != nil || !slices.Equal(ids.ParseMap(b), ids.Map{{Inside: 0, Outside: 0, Count: ids.Last + 1}})
 	}
-	h.Mapped = func() bool { b, err := readProc("/proc/self/uid_map"); return err != nil || b != "" }
+	h.Mapped = func() bool { b, err := ReadProc("/proc/self/uid_map"); return err != nil || b != "" }
 	h.NoSetgroups = func() bool {
-		b, err := readProc("/proc/self/setgroups")
+		b, err := ReadProc("/proc/self/setgroups")
 		return err == nil && strings.TrimSpace(b) == "deny"
 	}
 	h.MachineRoot = sync.OnceValues(machineRoot)
 	h.OwnNet = ownNet
 	h.Procfs = procfs
-	h.FDInfo = func(fd int) (string, error) { return readProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) }
-	h.UIDMap = func(pid int) (string, error) { return readAll(fmt.Sprintf("/proc/%d/uid_map", pid)) }
+	h.FDInfo = func(fd int) (string, error) { return ReadProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) }
+	h.UIDMap = func(pid int) (string, error) { return ReadProc(fmt.Sprintf("/proc/%d/uid_map", pid)) }
 }
 
 // started notes what this process had from its caller when it was started.

@@ -2,7 +2,7 @@ package idmap
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
@@ -55,27 +55,19 @@ func (m *Maps) Flags(fs *getopt.Flags) {
 
 // Args prints m as flags.
 func (m *Maps) Args() []string {
-	var args []string
-	if m.Self {
-		args = append(args, "--self")
-	}
-	if m.Root {
-		args = append(args, "--root")
-	}
-	if m.Auto {
-		args = append(args, "--auto")
-	}
+	var a getopt.Args
+	a.Bool("self", m.Self)
+	a.Bool("root", m.Root)
+	a.Bool("auto", m.Auto)
 	for _, r := range m.UID {
-		args = append(args, "--uid="+r.String())
+		a.String("uid", r.String())
 	}
 	for _, r := range m.GID {
-		args = append(args, "--gid="+r.String())
+		a.String("gid", r.String())
 	}
-	if m.Setgroups != "" {
-		args = append(args, "--setgroups="+m.Setgroups)
-	}
+	a.Set("setgroups", m.Setgroups)
 	if m.PID != 0 {
-		args = append(args, fmt.Sprintf("--pid=%d", m.PID))
+		a.Set("pid", strconv.Itoa(m.PID))
 	}
-	return args
+	return a
 }

@@ -150,53 +150,46 @@ func (r *Ruleset) restrict(what string) error {
 
 // Args prints r as flags.
 func (r *Ruleset) Args() []string {
-	var args []string
+	var a getopt.Args
 	for _, rule := range r.Rules {
 		if rule.Flag == "allow" {
-			args = append(args, "--allow="+string(getopt.Escape(rule.Path, ",:"))+":"+rule.Access.names())
+			a.String("allow", string(getopt.Escape(rule.Path, ",:"))+":"+rule.Access.names())
 		} else {
-			args = append(args, "--"+rule.Flag+"="+string(getopt.Escape(rule.Path, ",")))
+			a.String(rule.Flag, string(getopt.Escape(rule.Path, ",")))
 		}
 	}
 	for _, c := range r.Closures {
-		args = append(args, "--exec-closure="+c)
+		a.String("exec-closure", c)
 	}
 	for _, l := range r.portLists() {
 		for _, p := range *l.ports {
-			args = append(args, fmt.Sprintf("--%s=%d", l.flag, p))
+			a.Set(l.flag, strconv.Itoa(int(p)))
 		}
 	}
 	for _, s := range scopes {
 		if r.Scope&s.bit != 0 {
-			args = append(args, "--scope="+strings.ReplaceAll(s.name, "_", "-"))
+			a.Set("scope", strings.ReplaceAll(s.name, "_", "-"))
 		}
 	}
 	if r.RestrictFS {
-		args = append(args, "--restrict=fs")
+		a.Set("restrict", "fs")
 	}
 	for _, right := range fsRights {
 		if uint64(r.Restrict)&right.bit != 0 {
-			args = append(args, "--restrict="+right.name)
+			a.Set("restrict", right.name)
 		}
 	}
 	for _, l := range r.portLists() {
 		if r.RestrictNet&l.right != 0 {
-			args = append(args, "--restrict="+l.flag)
+			a.Set("restrict", l.flag)
 		}
 	}
 	if r.ABI != 0 {
-		args = append(args, fmt.Sprintf("--abi=%d", r.ABI))
+		a.Set("abi", strconv.Itoa(r.ABI))
 	}
-	if r.Log != "" {
-		args = append(args, "--log="+r.Log)
-	}
-	for _, f := range []struct {
-		name string
-		on   bool
-	}{{"best-effort", r.BestEffort}, {"ignore-missing", r.IgnoreMissing}, {"support", r.Support}} {
-		if f.on {
-			args = append(args, "--"+f.name)
-		}
-	}
-	return args
+	a.Set("log", r.Log)
+	a.Bool("best-effort", r.BestEffort)
+	a.Bool("ignore-missing", r.IgnoreMissing)
+	a.Bool("support", r.Support)
+	return a
 }

@@ -40,11 +40,11 @@ func (l *Limits) Flags(fs *getopt.Flags) {
 
 // Args prints l as flags.
 func (l *Limits) Args() []string {
-	var args []string
+	var a getopt.Args
 	for _, lim := range l.List {
-		args = append(args, "--"+lim.Resource+"="+lim.value())
+		a.String(lim.Resource, lim.value())
 	}
-	return args
+	return a
 }
 
 func (lim Limit) value() string {

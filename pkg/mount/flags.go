@@ -222,30 +222,22 @@ func parseFile(v string) (Entry, error) {
 
 // Args prints m as flags.
 func (m *Mounts) Args() []string {
-	var args []string
+	var a getopt.Args
 	switch {
 	case m.Ephemeral:
-		args = append(args, "--ephemeral="+m.Root)
-		if m.Writable {
-			args = append(args, "--writable-root")
-		}
-	case m.Root != "" && m.Writable:
-		args = append(args, "--root-rw="+m.Root)
-	case m.Root != "":
-		args = append(args, "--root="+m.Root)
+		a.String("ephemeral", m.Root)
 	case m.Writable:
-		args = append(args, "--writable-root")
+		a.Set("root-rw", m.Root)
+	default:
+		a.Set("root", m.Root)
 	}
-	if m.InPlace {
-		args = append(args, "--in-place")
-	}
+	a.Bool("writable-root", m.Writable && (m.Ephemeral || m.Root == ""))
+	a.Bool("in-place", m.InPlace)
 	for _, e := range m.Entries {
-		args = append(args, "--"+string(e.Kind)+"="+e.value())
+		a.String(string(e.Kind), e.value())
 	}
-	if m.Dir != "" {
-		args = append(args, "--chdir="+m.Dir)
-	}
-	return args
+	a.Set("chdir", m.Dir)
+	return a
 }
 
 func (e Entry) value() string {

@@ -32,15 +32,12 @@ func (n *Network) Flags(fs *getopt.Flags) {
 
 // Args prints n as flags.
 func (n *Network) Args() []string {
-	var args []string
-	if n.Loopback {
-		args = append(args, "--loopback")
+	var a getopt.Args
+	a.Bool("loopback", n.Loopback)
+	if n.Pasta && len(n.PastaArgs) > 0 {
+		a.String("pasta", getopt.JoinList(n.PastaArgs))
+	} else {
+		a.Bool("pasta", n.Pasta)
 	}
-	switch {
-	case n.Pasta && len(n.PastaArgs) > 0:
-		args = append(args, "--pasta="+getopt.JoinList(n.PastaArgs))
-	case n.Pasta:
-		args = append(args, "--pasta")
-	}
-	return args
+	return a
 }

@@ -97,25 +97,18 @@ func archText(list []*filter.Arch) string {
 
 // Args prints f as flags.
 func (f *Filter) Args() []string {
-	var args []string
-	add := func(flag, value string) {
-		if value != "" {
-			args = append(args, "--"+flag+"="+value)
-		}
-	}
-	add("profile", f.Profile)
+	var a getopt.Args
+	a.Set("profile", f.Profile)
 	for _, r := range f.Rules {
-		args = append(args, ruleFlag(r))
+		a = append(a, ruleFlag(r))
 	}
 	if f.Default != nil {
-		add("default", f.Default.Word())
+		a.Set("default", f.Default.Word())
 	}
-	add("arch", archText(f.Arches))
-	add("bpf", f.BPF)
-	add("dump", f.Dump)
-	add("learn", f.Learn)
-	if f.AllowNewPrivs {
-		args = append(args, "--allow-new-privs")
-	}
-	return args
+	a.Set("arch", archText(f.Arches))
+	a.Set("bpf", f.BPF)
+	a.Set("dump", f.Dump)
+	a.Set("learn", f.Learn)
+	a.Bool("allow-new-privs", f.AllowNewPrivs)
+	return a
 }

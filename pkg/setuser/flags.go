@@ -54,23 +54,16 @@ func notEmpty(at *string, v string) error {
 
 // Args prints c as flags.
 func (c *Credentials) Args() []string {
-	var args []string
-	value := func(name, v string) {
-		if v != "" {
-			args = append(args, "--"+name+"="+v)
-		}
-	}
+	var a getopt.Args
 	if c.User != nil {
-		value("user", c.User.String())
+		a.String("user", c.User.String())
 	}
-	value("groups", c.Groups)
-	value("caps", c.Caps)
-	if c.NoNewPrivs {
-		args = append(args, "--no-new-privs")
-	}
-	value("securebits", c.Securebits)
+	a.Set("groups", c.Groups)
+	a.Set("caps", c.Caps)
+	a.Bool("no-new-privs", c.NoNewPrivs)
+	a.Set("securebits", c.Securebits)
 	if c.Umask != nil {
-		value("umask", fmt.Sprintf("%03o", *c.Umask))
+		a.Set("umask", fmt.Sprintf("%03o", *c.Umask))
 	}
-	return args
+	return a
 }

@@ -163,75 +163,60 @@ func (n *Namespaces) closeFDs(v string) error {
 	return nil
 }
 
-// arguments are flags as they are printed.
-type arguments []string
-
-func (a *arguments) flag(on bool, name string) {
-	if on {
-		*a = append(*a, "--"+name)
-	}
-}
-
-func (a *arguments) value(name, v string) {
-	if v != "" {
-		*a = append(*a, "--"+name+"="+v)
-	}
-}
-
 // Args prints n as flags.
 func (n *Namespaces) Args() []string {
-	var a arguments
+	var a getopt.Args
 	for _, ns := range names {
-		a.flag(n.New&ns.flag != 0, ns.name)
+		a.Bool(ns.name, n.New&ns.flag != 0)
 	}
-	a.flag(n.All, "all")
+	a.Bool("all", n.All)
 	for _, ns := range names {
 		if n.Share&ns.flag != 0 {
-			a.value("share", ns.name)
+			a.Set("share", ns.name)
 		}
 	}
 	if n.ShareKeyring {
-		a.value("share", "keyring")
+		a.Set("share", "keyring")
 	}
 	for _, j := range n.Join {
-		a.value("join", j.String())
+		a.String("join", j.String())
 	}
-	a.value("hostname", n.Hostname)
-	a.value("domainname", n.Domainname)
+	a.Set("hostname", n.Hostname)
+	a.Set("domainname", n.Domainname)
 	if n.Monotonic != nil {
-		a.value("monotonic", strconv.FormatInt(*n.Monotonic, 10))
+		a.Set("monotonic", strconv.FormatInt(*n.Monotonic, 10))
 	}
 	if n.Boottime != nil {
-		a.value("boottime", strconv.FormatInt(*n.Boottime, 10))
+		a.Set("boottime", strconv.FormatInt(*n.Boottime, 10))
 	}
-	a.value("propagation", n.Propagation)
+	a.Set("propagation", n.Propagation)
 	n.processArgs(&a)
 	return a
 }
 
 // processArgs prints what [Namespaces.processFlags] binds.
-func (n *Namespaces) processArgs(a *arguments) {
-	a.flag(n.Init, "init")
-	a.flag(n.Setsid, "setsid")
-	a.flag(n.Keyring, "keyring")
-	a.flag(n.Outlive, "outlive")
+func (n *Namespaces) processArgs(a *getopt.Args) {
+	a.Bool("init", n.Init)
+	a.Bool("setsid", n.Setsid)
+	a.Bool("keyring", n.Keyring)
+	a.Bool("outlive", n.Outlive)
 	if n.Parent != 0 {
-		a.value("die-with-parent", strconv.Itoa(n.Parent))
+		a.Set("die-with-parent", strconv.Itoa(n.Parent))
 	} else {
-		a.flag(n.DieWithParent, "die-with-parent")
+		a.Bool("die-with-parent", n.DieWithParent)
 	}
 	for _, fd := range n.Held {
-		a.value("keep-fd", strconv.Itoa(fd))
+		a.Set("keep-fd", strconv.Itoa(fd))
 	}
-	a.flag(n.KeepCaps, "keep-caps")
-	a.flag(n.NoNested, "no-nested-userns")
+	a.Bool("keep-caps", n.KeepCaps)
+	a.Bool("no-nested-userns", n.NoNested)
 	if n.CloseFDs {
 		var keep []string
 		for _, fd := range n.KeepFDs {
 			keep = append(keep, strconv.Itoa(fd))
 		}
-		a.flag(keep == nil, "close-fds")
-		a.value("close-fds", strings.Join(keep, ","))
+		a.Bool("close-fds", keep == nil)
+		a.Set("close-fds", strings.Join(keep, ","))
 	}
 }
 

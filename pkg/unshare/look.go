@@ -73,7 +73,7 @@ func look(stage string, pid int, target *plan.Result, given int, list []member) 
 // refers to. A PID is free again when its process has been waited for; as long
 // as it is the process's, what is in /proc/PID is that process's too.
 func still(fd, pid int) error {
-	info, err := readProc(fmt.Sprintf("self/fdinfo/%d", fd))
+	info, err := host.ReadProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
 	if err != nil {
 		return err
 	}
@@ -124,16 +124,4 @@ func (m member) ofFirst(it unix.Stat_t) bool {
 	var pids, first unix.Stat_t
 	return unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == host.InitialInode(unix.CLONE_NEWPID) &&
 		unix.Stat("/proc/1/ns/"+m.name, &first) == nil && first.Dev == it.Dev && first.Ino == it.Ino
-}
-
-// readProc reads a small file of procfs.
-func readProc(path string) (string, error) {
-	fd, err := unix.Open("/proc/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", fmt.Errorf("/proc/%s: %w", path, err)
-	}
-	defer unix.Close(fd)
-	var b [4096]byte
-	n, err := unix.Read(fd, b[:])
-	return string(b[:max(n, 0)]), err
 }
