@@ -117,7 +117,7 @@ func (m machine) expand(p, origin string) []string {
 		for i := 0; i < len(p) && b.Len() < maxString; {
 			for _, v := range values {
 				for _, name := range []string{"$" + v[0], "${" + v[0] + "}"} {
-					if strings.HasPrefix(p[i:], name) {
+					if rest, ok := strings.CutPrefix(p[i:], name); ok && !inName(name, rest) {
 						b.WriteString(v[1])
 						i += len(name)
 						hasLib = hasLib || v[0] == "LIB"
@@ -136,6 +136,15 @@ func (m machine) expand(p, origin string) []string {
 		}
 	}
 	return list
+}
+
+// inName reports whether what follows a variable without braces makes it another one.
+func inName(variable, rest string) bool {
+	if strings.HasSuffix(variable, "}") || rest == "" {
+		return false
+	}
+	c := rest[0]
+	return c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
 // isMusl reports whether a loader is musl's, which searches in its own way.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -59,5 +60,27 @@ func TestSwapped(t *testing.T) {
 	}
 	if _, err := r.OpenPath("/link"); !errors.Is(err, unix.ELOOP) {
 		t.Errorf("OpenPath of a link: %v; want %v", err, unix.ELOOP)
+	}
+}
+
+// TestResolve has names with links in them, which lead nowhere out of the root.
+func TestResolve(t *testing.T) {
+	r := tree(t, map[string][]byte{
+		"/usr/bin/sh": []byte("x"), "/bin": []byte("->usr/bin"), "/up": []byte("->../../../usr"), "/abs": []byte("->/bin/sh"),
+		"/loop": []byte("->loop"), "/gone": []byte("->nosuch"), "/usr/back": []byte("->../bin/../bin"),
+	})
+	for _, c := range []struct {
+		name, want string
+		err        error
+	}{
+		{"/", "/", nil}, {"/usr//bin/./sh", "/usr/bin/sh", nil}, {"/bin/sh", "/usr/bin/sh", nil}, {"/up/bin/sh", "/usr/bin/sh", nil},
+		{"/abs", "/usr/bin/sh", nil}, {"/usr/back", "/usr/bin", nil}, {"/../../usr", "/usr", nil}, {"/bin/..", "/usr", nil},
+		{"/loop", "", unix.ELOOP}, {"/gone", "", unix.ENOENT}, {"/usr/bin/sh/x", "", unix.ENOTDIR}, {"/usr/bin/sh/", "", unix.ENOTDIR},
+		{"/" + strings.Repeat("x", unix.PathMax), "", unix.ENAMETOOLONG},
+	} {
+		got, _, err := r.resolve(c.name)
+		if got != c.want || err != c.err {
+			t.Errorf("resolve(%.40q) = %q, %v; want %q, %v", c.name, got, err, c.want, c.err)
+		}
 	}
 }

@@ -3,7 +3,16 @@
 //
 // A rule implies its restriction: --ro /usr forbids everything that no rule
 // allows. Rules for the same path add up. What the kernel cannot enforce is an
-// error, unless BestEffort is set.
+// error, unless BestEffort is set. It takes no privilege but no_new_privs, and holds for
+// all that the payload executes.
+//
+// # What it does not stop
+//
+// What is open already, and what is not a right of the kernel's: stat(2), chdir(2),
+// chmod(2), chown(2), utimensat(2), setxattr(2), flock(2) and access(2) of any file that
+// can be named. Other protocols than TCP and, since ABI 10, UDP. Requests to a process
+// outside of the domain, over a socket that it may connect to. What is not there is not
+// hidden: for that, give the payload another root directory (hk-mount).
 package landlock
 
 import (
