@@ -51,7 +51,7 @@ func execute(kind *stage.Kind) int {
 	host.RestoreNofile()
 	h := host.This()
 	find := finder(h)
-	c, err := chain.Parse(kind, append([]string{kind.Name}, os.Args[1:]...), find)
+	c, err := chain.Read(kind, append([]string{kind.Name}, os.Args[1:]...), find)
 	if err != nil {
 		return report(kind.Name, nil, err)
 	}

@@ -20,6 +20,8 @@ type Chain struct {
 	// program's descriptor.
 	Rest     bool
 	RestPath string
+	// takes is set if what is executed is given when the plan is performed: a [Box].
+	takes bool
 	// ahead are the stages of the payload, if that is one, as far as they can be
 	// read.
 	ahead []Link
@@ -54,10 +56,10 @@ type UsageError struct {
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Parse reads a chain off a command line that starts with the name of its first
+// Read reads a chain off a command line that starts with the name of its first
 // stage. find tells which of the words that follow are stages. Reading stops at
 // the first request for help, for the version or for what a stage prints.
-func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
+func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	c := &Chain{Links: make([]Link, 0, len(Kinds))}
 	kind, path := first, ""
 	var fs getopt.Flags
@@ -87,7 +89,7 @@ func Parse(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			c.Payload, c.Rest, c.RestPath = rest, true, where
 			fused := *find
 			fused.Fuse = true
-			if next, err := Parse(next, rest, &fused); err == nil {
+			if next, err := Read(next, rest, &fused); err == nil {
 				c.ahead = next.Links
 			}
 			return c, nil

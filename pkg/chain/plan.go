@@ -24,7 +24,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	s := stage.NewState(h)
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
-	s.Child.OwnMemory = h.UID != 0
+	s.Child.OwnMemory = h.UID != 0 || c.takes
 	for _, l := range links {
 		n := l.Stage.Needs()
 		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID
@@ -32,7 +32,10 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		s.Child.CallerProc = s.Child.CallerProc || n.CallerProc
 	}
 	s.Next.Clones = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
-	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor}
+	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
+	if c.takes {
+		t.isolate(links)
+	}
 	s.Child.MayTrace = clones(links) && t.traces(append(slices.Clip(c.Links), c.ahead...))
 	t.dieWithParent(links)
 	if err := t.executeSealed(c, links); err != nil {
@@ -51,7 +54,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		return nil, err
 	}
 	switch {
-	case len(payload) > 0:
+	case len(payload) > 0 || c.takes:
 		if err := t.exec(); err != nil {
 			return nil, err
 		}
@@ -96,8 +99,12 @@ func (t *translator) stages(links []Link) error {
 		if l.Stage.Needs().Filters {
 			t.restoreCaller()
 		}
+		n := len(t.Plan.Items())
 		if err := l.Stage.Plan(t.State); err != nil {
 			return &UsageError{t.Name, err}
+		}
+		if t.takes && !t.Plan.Cloned() && len(t.Plan.Items()) > n {
+			return &UsageError{t.Name, errors.New("it would change this program: it belongs after the hk-unshare that makes a process")}
 		}
 		t.For("")
 		if err := t.attachNow(); err != nil {
@@ -126,7 +133,9 @@ func (t *translator) addSupervisor(links []Link) error {
 			t.Child.Attach = t.attachNow
 			t.Child.OwnMemory = true
 		}
-	} else if l, ok = first(links, chosen); !ok {
+	} else if l, ok = first(links, chosen); !ok && t.takes {
+		l = links[0]
+	} else if !ok {
 		return nil
 	}
 	if t.Child.Planned {

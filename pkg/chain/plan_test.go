@@ -146,12 +146,13 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 	if kind == nil {
 		t.Fatalf("%q starts with no stage", line)
 	}
-	return Parse(kind, words, &Finder{Dir: dir, Path: dir, Fuse: fuse})
+	return Read(kind, words, &Finder{Dir: dir, Path: dir, Fuse: fuse})
 }
 
 // TestPlans compares the plans of testdata/plan with what they were. A file is
 // a command line, with "$" before it for an ordinary user's and "#" for root's,
-// "HK_FUSE=0", "INHERITED" or "ABI=n" perhaps, and the plan of it, or the error.
+// "HK_FUSE=0", "BOX", "INHERITED" or "ABI=n" perhaps, and the plan of it, or the error.
+// BOX is a chain that a program prepares, to be started with any command.
 // INHERITED is a caller that ignores and blocks signals and has a limit with which
 // this program could not start. ABI is the kernel's of Landlock; with it notes,
 // what is left out and comments are there too. A name that ends in _amd64 is that
@@ -208,7 +209,8 @@ func planned(t *testing.T, dir, line string) string {
 	if line[0] == '#' {
 		uid = 0
 	}
-	line, unfused := strings.CutPrefix(line[2:], "HK_FUSE=0 ")
+	line, box := strings.CutPrefix(line[2:], "BOX ")
+	line, unfused := strings.CutPrefix(line, "HK_FUSE=0 ")
 	h := fakeHost(uid)
 	line, inherited := strings.CutPrefix(line, "INHERITED ")
 	if inherited {
@@ -229,6 +231,12 @@ func planned(t *testing.T, dir, line string) string {
 		}
 	}
 	c, err := parse(t, dir, line, !unfused)
+	if box {
+		if c, err = Parse(strings.Fields(line)); err == nil {
+			err = c.fits()
+		}
+		h.Dumpable, h.Groups = true, []uint32{0, 27}
+	}
 	if err != nil {
 		return "error: " + err.Error() + "\n"
 	}
@@ -287,12 +295,12 @@ func FuzzParse(f *testing.F) {
 		}) {
 			return
 		}
-		c, err := Parse(kind, words, find)
+		c, err := Read(kind, words, find)
 		if err != nil {
 			return
 		}
 		args := c.Args()
-		again, err := Parse(kind, args, find)
+		again, err := Read(kind, args, find)
 		if err != nil {
 			t.Fatalf("Parse(%q) prints as %q, which does not parse: %v", words, args, err)
 		}

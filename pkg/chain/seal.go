@@ -41,6 +41,9 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 	case t.Host.Handover.Program != "":
 		return &UsageError{t.Name, errors.New("this should be a sealed copy of the program, and is not")}
 	}
+	if c.takes {
+		return &UsageError{by, fmt.Errorf("who has a say in what is executed here could write this program's file, %s, by way of /proc/PID/exe: let it be on a read-only mount, or not writable by this user, or be a sealed memfd", p.Path)}
+	}
 	t.exposed = true
 	t.seal(c, links, p)
 	return nil

@@ -19,8 +19,10 @@ import (
 type translator struct {
 	*stage.State
 	payload []string
-	path    string // of the stage that the payload is, or ""
-	env     []string
+	// takes is set if the payload is given when the plan is performed.
+	takes bool
+	path  string // of the stage that the payload is, or ""
+	env   []string
 	// restored is set once the thread has what the caller had, of the child if child is
 	// set.
 	restored, child bool
@@ -85,6 +87,9 @@ func (t *translator) restoreCaller() {
 	}
 	first := !t.restored
 	t.restored, t.child = true, t.Plan.Cloned() // a child starts with all signals blocked
+	if t.takes {
+		t.enterGiven()
+	}
 	t.Deferred()
 	t.writeHandover()
 	t.Plan.CloseOpen(t.Name, t.Next.Program)
@@ -147,6 +152,9 @@ func (t *translator) handoverVariable() string {
 	return h.Variable()
 }
 
+// tryNext are the errors at which execvp(3) goes on to the next directory.
+var tryNext = [...]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT}
+
 func (t *translator) exec() error {
 	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Child.Outlive {
 		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
@@ -160,6 +168,10 @@ func (t *translator) exec() error {
 	})
 	if v := t.handoverVariable(); v != "" {
 		t.env = append(t.env, v)
+	}
+	if t.takes {
+		t.execGiven()
+		return nil
 	}
 	im := plan.NewImage(t.payload, t.env)
 	switch {
@@ -179,7 +191,7 @@ func (t *translator) exec() error {
 	for i, file := range files {
 		op := plan.Execve(file, im)
 		if i < len(files)-1 {
-			op = op.Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT)
+			op = op.Tolerate(tryNext[:]...)
 		} else {
 			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
 		}

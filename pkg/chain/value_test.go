@@ -35,7 +35,7 @@ func TestValues(t *testing.T) {
 		{"hk-limit", `--as=1:2:3`, "", `--as=1:2:3: "2:3" is no number`},
 	} {
 		got, text := "", ""
-		chain, err := Parse(ByName(c.stage), []string{c.stage, c.flag, "cmd"}, find)
+		chain, err := Read(ByName(c.stage), []string{c.stage, c.flag, "cmd"}, find)
 		if err == nil {
 			got = strings.Join(chain.Links[0].Stage.Args(), " ")
 		} else {

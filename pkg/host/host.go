@@ -43,6 +43,10 @@ type Host struct {
 	// DropsGroups is set if the caller has supplementary groups and may drop
 	// them.
 	DropsGroups bool
+	// Groups are those groups, and Dumpable is set if others may attach to this process:
+	// what a program that goes on is given back after a clone ([Calling]).
+	Groups   []uint32
+	Dumpable bool
 	// LastCap is the highest capability that the kernel knows.
 	LastCap int
 	// SelfFD is the descriptor by which this program was executed, or -1.

@@ -101,7 +101,7 @@ func (p pasta) start(at plan.Context) error {
 	cmd.Env, cmd.Dir = host.HelperEnv, "/"
 	// A session of its own: what the terminal sends to the payload is not for it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Start()
+	err = at.OnThread(cmd.Start) // whose end is that of the supervisor
 	to.Close()
 	if err != nil {
 		return err

@@ -93,6 +93,8 @@ type Buffer struct {
 	refs []Reference
 	// text is strace's notation of the content; for a string it is nil.
 	text func() string
+	// given is what a run gives in the place of the content, or 0.
+	given Given
 	// number counts the buffers of a plan, from 1 on.
 	number int
 }

@@ -20,6 +20,10 @@ func Openat(dir Arg, path string, flags uint64, mode uint32) *Op {
 // kernel gives up at a .. if anything was renamed or mounted meanwhile, anywhere:
 // then it is done again.
 func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *Op {
+	return openat2(dir, Str(path), flags, mode, resolve)
+}
+
+func openat2(dir, path Arg, flags uint64, mode uint32, resolve uint64) *Op {
 	s := (&structure{}).u64(flags).u64(uint64(mode)).u64(resolve)
 	m := s.is(func() string {
 		text := "flags=" + openText(flags)
@@ -28,7 +32,7 @@ func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *O
 		}
 		return "{" + text + ", resolve=" + flagText(resolve, resolveFlags) + "}"
 	})
-	op := call("openat2", unix.SYS_OPENAT2, dir, Str(path), Ptr(m), Int(24))
+	op := call("openat2", unix.SYS_OPENAT2, dir, path, Ptr(m), Int(24))
 	if resolve&(unix.RESOLVE_IN_ROOT|unix.RESOLVE_BENEATH) != 0 {
 		op.Roles |= Retries
 	}

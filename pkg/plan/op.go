@@ -68,6 +68,8 @@ type Op struct {
 	Exact bool
 	Want  int64
 	Roles Role
+	// If is what a run must give for the op not to be left out of it, or 0.
+	If Given
 	// Closes is the descriptor that the op closes, or nil.
 	Closes *Result
 	// Asks is the step that the supervisor is told to do, or nil.

@@ -76,7 +76,10 @@ type Plan struct {
 	pid1    bool
 	copies  bool
 	sockets Sockets
-	pidfd   *Buffer
+	// sock is the socket to the supervisor, as the ops of the child have it.
+	sock  *Result
+	apart *apart
+	pidfd *Buffer
 
 	// For is what asks for the ops and steps that are added from now on: [Op.For].
 	For string
@@ -97,6 +100,10 @@ type Sockets struct {
 	// Rest is the child's end of another one, which what the plan executes keeps;
 	// nil if that is not a stage: [Plan.KeepSupervisor].
 	Rest *Result
+	// Moved is the number that the child gives to its end, which is MovedTo; nil if it
+	// leaves that as it is: [Plan.Isolate].
+	Moved   *Result
+	MovedTo int
 }
 
 // New returns an empty plan.
@@ -190,7 +197,7 @@ func (p *Plan) AddStep(step Step) {
 	}
 	p.send(step.Stage, &step)
 	p.items = append(p.items, it)
-	p.Add(step.Stage, Read(p.sockets.Supervisor, 1).Exactly(1))
+	p.Add(step.Stage, Read(p.sock, 1).Exactly(1))
 }
 
 // Items lists what is to be done, in order. It is not to be changed.
@@ -277,8 +284,15 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 	}
 	p.copies = copies
 	p.sockets = Sockets{Supervisor: p.NewResult("supervisor"), Own: p.NewResult("ours")}
+	p.sock = p.sockets.Supervisor
 	op := p.cloneOp(flags | unix.CLONE_PIDFD)
-	p.Add(stage, op)
+	if p.apart != nil {
+		p.sendFiles(stage)
+		p.Add(stage, op)
+		p.Add(stage, p.apart.after...)
+	} else {
+		p.Add(stage, op)
+	}
 	p.who = who
 	if who == Child {
 		p.pid1 = flags&unix.CLONE_NEWPID != 0
@@ -287,7 +301,11 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 	}
 	// The end of the supervisor is seen only once no other process has its end of the
 	// socket open.
-	p.Add(stage, Close(p.sockets.Own))
+	if p.apart != nil {
+		p.leaveOthers(stage)
+	} else {
+		p.Add(stage, Close(p.sockets.Own))
+	}
 	return op
 }
 
@@ -305,7 +323,7 @@ func (p *Plan) CheckSupervisor(stage string) {
 	if p.who == Caller {
 		panic("plan: no supervisor without a clone")
 	}
-	p.Add(stage, Peek(Ref(p.sockets.Supervisor)))
+	p.Add(stage, Peek(Ref(p.sock)))
 }
 
 // KeepSupervisor appends an op that gives the child a socket to the supervisor, as
@@ -322,9 +340,9 @@ func (p *Plan) KeepSupervisor(stage string, fd int) {
 // place, and asks for a step if there is one. The message carries the child's PID, which
 // below an init only the kernel knows.
 func (p *Plan) send(stage string, step *Step) {
-	op := Sendto(p.sockets.Supervisor)
+	op := Sendto(p.sock)
 	if step != nil && len(step.Takes) > 0 {
-		op = SendFDs(p.sockets.Supervisor, step.Takes...)
+		op = SendFDs(p.sock, step.Takes...)
 	}
 	op.Roles |= Tells
 	op.Asks = step

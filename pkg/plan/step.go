@@ -64,6 +64,12 @@ type Context interface {
 	// plan has cloned, and the calling thread is the one that supervises.
 	Watch(w *Watcher)
 
+	// SendFiles puts the descriptors that the run gives to the child on their way.
+	SendFiles() error
+	// OnThread calls f on the thread whose end is that of the supervisor: what f starts
+	// may ask for a parent-death signal.
+	OnThread(f func() error) error
+
 	// LeftOut tells that something was asked for only if possible, and is not
 	// there.
 	LeftOut(what string)

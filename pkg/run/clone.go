@@ -43,6 +43,9 @@ func (c *Process) connect() (childs []int, err error) {
 	childs = append(childs, end)
 	l.set(sockets.Supervisor, uint64(end))
 	l.set(sockets.Own, uint64(c.sock))
+	if sockets.Moved != nil {
+		l.set(sockets.Moved, uint64(sockets.MovedTo))
+	}
 	// The child's messages carry its PID, translated into the namespace of this process.
 	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return childs, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)

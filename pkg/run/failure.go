@@ -14,7 +14,7 @@ import (
 func (l *layout) failure(k int) error {
 	op := l.op(k)
 	got := int64(l.record(k).result)
-	e := &plan.Error{Stage: op.Stage, Op: op.String(), Got: got, For: op.Cause}
+	e := &plan.Error{Stage: op.Stage, Op: l.text(k), Got: got, For: op.Cause}
 	if got >= 0 || got < -4095 {
 		e.Hint = op.HintFor(0)
 		return e
@@ -30,7 +30,7 @@ func (l *layout) failure(k int) error {
 		for j := k - 1; j >= 0 && l.op(j).Is(plan.Executes); j-- {
 			if r := int64(l.record(j).result); e.Errno == unix.ENOENT && r == -int64(unix.EACCES) {
 				e.Errno = unix.EACCES
-				e.Op = l.op(j).String()
+				e.Op = l.text(j)
 			}
 		}
 	}

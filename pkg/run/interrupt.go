@@ -15,6 +15,8 @@ type Interrupt struct {
 	// Err is why the start is to be given up, or nil. Once it is not nil it stays
 	// so.
 	Err func() error
+	// Done is closed by then, where a start may wait for others: nil for never.
+	Done <-chan struct{}
 }
 
 // err is nil if the start goes on.

@@ -28,6 +28,7 @@ type record struct {
 	result    uintptr // what the kernel returned, -errno for a failure
 	done      uintptr // 1 once it has been performed
 	logs      uintptr // 1: what the kernel says to a failure is read from args[0]
+	skip      uintptr // 1: it is not performed in this run
 	again     uintptr // how often it is done again while the kernel says EAGAIN
 }
 
@@ -88,6 +89,7 @@ func (t *template) start(arena []byte, attr Attr) *layout {
 	}
 	l.head = (*header)(l.at(0))
 	l.records = l.head.records
+	l.give(attr.Command)
 	return l
 }
 

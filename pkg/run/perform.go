@@ -25,6 +25,10 @@ const noResult = ^uintptr(unix.ENODATA) + 1
 func perform(h *header, from, to uintptr) bool {
 	for i := from; i < to; i++ {
 		r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
+		if r.skip != 0 {
+			r.done = 1
+			continue
+		}
 		if r.needs != 0 {
 			r.result, r.done = noResult, 1
 			h.failed = i + 1

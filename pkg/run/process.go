@@ -29,6 +29,10 @@ type Process struct {
 	// rest is the end of the supervisor of the socket that the rest of the chain keeps, or -1.
 	rest int
 	ends []func()
+	// kept is set if the thread that has cloned is this package's, and first is a message
+	// of the child's that nobody has looked at.
+	kept  bool
+	first *message
 }
 
 // Close gives back what a start has taken: memory, the descriptors that the caller's
@@ -135,7 +139,7 @@ func (c *Process) Setup() error {
 		if given := c.layout.attr.Interrupt.soon(); given != nil {
 			return given
 		}
-		return &plan.Killed{Stage: op.Stage, Op: op.String(), For: op.Cause, Signal: status.Signal()}
+		return &plan.Killed{Stage: op.Stage, Op: c.layout.text(c.reached()), For: op.Cause, Signal: status.Signal()}
 	}
 	return &plan.StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
 }
@@ -147,7 +151,7 @@ func (c *Process) steps() error {
 		if it.Step != nil || it.Actor == plan.Caller || !it.Op.Is(plan.Tells) {
 			continue
 		}
-		m, err := c.receive()
+		m, err := c.next()
 		if err != nil || !m.open {
 			return err
 		}
@@ -175,7 +179,7 @@ func (c *Process) steps() error {
 			return fmt.Errorf("answer the child: %w", err)
 		}
 	}
-	m, err := c.receive()
+	m, err := c.next()
 	if err == nil && m.open {
 		err = errors.New("the child sent more than the plan has")
 	}
@@ -256,7 +260,9 @@ func (c *Process) atExec() bool {
 // own has a parent-death signal.
 func (c *Process) kill() {
 	unix.Kill(c.PID, unix.SIGKILL) // the number is its own until it has been reaped
-	c.waitPayload()
+	if !c.endLate() {
+		c.waitPayload()
+	}
 	c.End()
 }
 

@@ -28,6 +28,8 @@ type Attr struct {
 	// that may forbid writing is written before, as what is not seen. Of a child
 	// [Process.Trace] tells.
 	Trace io.Writer
+	// Command is what the plan is to execute, if it takes that: [plan.GivenFile].
+	Command *Command
 }
 
 // A Program is a plan that is laid out: it can be performed many times, by many
@@ -73,7 +75,11 @@ func (r *Program) Exec(attr Attr) error {
 
 // lay makes a run.
 func (r *Program) lay(attr Attr) (*layout, error) {
-	arena, err := newArena(r.template.plan, r.template.size)
+	size := r.template.size
+	if attr.Command != nil {
+		size = max(size, r.template.used+attr.Command.size())
+	}
+	arena, err := newArena(r.template.plan, (size+pageSize-1)&^(pageSize-1))
 	if err != nil {
 		return nil, err
 	}

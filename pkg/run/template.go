@@ -30,6 +30,11 @@ type template struct {
 	child int
 	// places are where the plan's buffers lie, by their numbers; 0 if they do not.
 	places []offset
+	// given are where a run puts what it gives, and conditions which records depend on
+	// that; files is how many files to execute it can give.
+	given      []place
+	conditions []condition
+	files      int
 
 	arena []byte // while it is filled in
 	used  int
@@ -120,6 +125,7 @@ func (t *template) op(k int) *plan.Op { return t.items[t.index[k]].Op }
 // write writes record k.
 func (t *template) write(k int, at offset) {
 	op := t.op(k)
+	t.condition(k)
 	r := (*record)(t.at(at))
 	r.nr = op.Number
 	for j, e := range op.Tolerated {
@@ -136,11 +142,13 @@ func (t *template) write(k int, at offset) {
 	}
 	needs := at + offset(unsafe.Offsetof(r.needs))
 	for j, a := range op.Args {
-		place := at + offset(unsafe.Offsetof(r.args)) + offset(j)*8
+		where := at + offset(unsafe.Offsetof(r.args)) + offset(j)*8
 		if result, buffer := a.Result(), a.Buffer(); result != nil {
-			t.use(result, place, needs, 8)
+			t.use(result, where, needs, 8)
+		} else if buffer != nil && buffer.Given() != 0 {
+			t.given = append(t.given, place{buffer.Given(), where, max(t.files-1, 0)})
 		} else if buffer != nil {
-			t.point(place, t.place(buffer, needs))
+			t.point(where, t.place(buffer, needs))
 		} else {
 			r.args[j] = uintptr(a.Number())
 		}

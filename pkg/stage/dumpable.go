@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"errors"
+
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,9 @@ import (
 func (s *State) NotDumpable() {
 	if !s.notDumpable {
 		s.notDumpable = true
+		if s.Plan.Isolated() && !s.Host.Dumpable {
+			return // a program that goes on, and is not
+		}
 		s.Add(plan.Dumpable(false))
 	}
 }
@@ -51,6 +56,11 @@ func (s *State) ShieldSupervisor() {
 // has memory of its own.
 func (s *State) WhileDumpable(need bool, add func()) {
 	if need && s.notDumpable {
+		if s.Plan.Isolated() && !s.Host.Dumpable {
+			s.AtEnd(func() error {
+				return errors.New("this program is not dumpable (PR_SET_DUMPABLE of prctl(2)), and the child, with a copy of its memory, would have to be while its maps are written")
+			})
+		}
 		s.Add(plan.Dumpable(true))
 		defer s.Add(plan.Dumpable(false))
 	}

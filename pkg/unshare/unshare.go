@@ -138,7 +138,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	f := n.flags()
 	var proc *plan.Result
-	if f&unix.CLONE_NEWTIME != 0 {
+	if f&unix.CLONE_NEWTIME != 0 && !s.Plan.Isolated() {
 		var err error
 		if proc, err = s.Proc(); err != nil {
 			return err
@@ -172,6 +172,12 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	}
 	n.planWithin(s)
+	if f&unix.CLONE_NEWTIME != 0 && proc == nil {
+		// The child keeps nothing that was opened before it.
+		if proc, err = s.Proc(); err != nil {
+			return err
+		}
+	}
 	if proc != nil {
 		n.planTime(s, proc)
 	}

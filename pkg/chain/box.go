@@ -1,0 +1,251 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"hk/pkg/execdeps"
+	"hk/pkg/getopt"
+	"hk/pkg/host"
+	"hk/pkg/plan"
+	"hk/pkg/run"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// New is a chain of stages, in order. The settings of a stage are its fields, with the
+// words of its manual page: an [unshare.Namespaces], a [mount.Mounts]. They
+// are not to be changed until the chain is prepared.
+func New(stages ...stage.Stage) *Chain {
+	c := &Chain{takes: true}
+	for _, s := range stages {
+		c.Links = append(c.Links, Link{Kind: kindOf(s), Stage: s, Common: Common{StatusFD: -1}})
+	}
+	return c
+}
+
+// kindOf is the kind of a stage; one of its own if it is from elsewhere.
+func kindOf(s stage.Stage) *stage.Kind {
+	t := reflect.TypeOf(s)
+	for _, k := range Kinds {
+		if reflect.TypeOf(k.New()) == t {
+			return k
+		}
+	}
+	return &stage.Kind{Name: fmt.Sprint(t)}
+}
+
+// Parse is a chain of stages as on a command line, without what they isolate:
+// "hk-unshare", "--user", "hk-idmap", "--root". A stage is known by its plain name, and
+// no program of hk's need be installed.
+func Parse(words []string) (*Chain, error) {
+	c := &Chain{takes: true}
+	var fs getopt.Flags
+	for len(words) > 0 {
+		kind := ByName(words[0])
+		if kind == nil {
+			return nil, fmt.Errorf("%q is not a stage; what to run is for Box.Command", words[0])
+		}
+		l := Link{Kind: kind, Stage: kind.New(), words: words}
+		fs.Reset()
+		rest, err := l.parse(&fs, words[1:])
+		if err != nil {
+			return nil, named(&UsageError{kind.Name, err})
+		}
+		c.Links = append(c.Links, l)
+		words = rest
+	}
+	return c, nil
+}
+
+// named is an error of a stage with its name, which a command puts before it.
+func named(err error) error {
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		return fmt.Errorf("%s: %w", usage.Stage, err)
+	}
+	return err
+}
+
+// A Box is a prepared sandbox: what the stages read of the machine has been read, and what
+// they do is laid out in memory. It can be started any number of times, by any number of
+// goroutines at once, and each command gets a fresh one. It holds no descriptor and no
+// process, and need not be closed.
+//
+// What was read when it was prepared holds for all its commands: which files were there,
+// the ids and capabilities of the program, the environment, the working directory.
+type Box struct {
+	state   *stage.State
+	program *run.Program
+	path    []string
+	last    int
+}
+
+// Prepare reads what the flags name on the host, checks all of it, and lays the sandbox
+// out. It changes nothing. If ctx ends before that, its error is returned, and what is
+// still being read is left to a goroutine.
+//
+// What needs this program to wait for more than a child, or to execute itself again, is
+// refused: hk-seccomp --learn, hk-unshare --join and --die-with-parent, a root of
+// somebody else's where this program's own file could be written by the payload, and
+// stages that would need a second process. errors.As finds a [UsageError] in what the
+// settings are wrong with.
+func (c *Chain) Prepare(ctx context.Context) (*Box, error) {
+	if err := c.fits(); err != nil {
+		return nil, named(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	type result struct {
+		box *Box
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := c.prepare()
+		done <- result{b, err}
+	}()
+	select {
+	case r := <-done:
+		return r.box, named(r.err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *Chain) prepare() (*Box, error) {
+	if err := host.CheckFloor(); err != nil {
+		return nil, err
+	}
+	var h *host.Host
+	// There no goroutine has changed what is the thread's.
+	err := run.OnThread(nil, func() error { h = host.Calling(); return nil })
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Plan(h)
+	if err != nil {
+		return nil, err
+	}
+	s.Report.Comments = append(s.Report.Comments, func() []string {
+		return []string{"$name, $argv, $envp, $directory and $more are the command's; of the paths with $name a name with a slash takes one"}
+	})
+	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(h), last: lastFD(h)}, nil
+}
+
+// fits refuses chains that a program which goes on cannot start.
+func (c *Chain) fits() error {
+	if len(c.Links) == 0 {
+		return errors.New("a chain without a stage isolates from nothing")
+	}
+	c.takes = true
+	for _, l := range c.Links {
+		n, name := l.Stage.Needs(), l.Kind.Name
+		refuse := ""
+		switch p, prints := l.Stage.(stage.Printer); {
+		case prints && p.Prints(), l.Common.Help, l.Common.Version:
+			refuse = "what prints something runs nothing"
+		case l.Common.Explain != "":
+			refuse = "--explain: Box.Explain prints the plan"
+		case l.Common.StatusFD >= 0:
+			refuse = "--status-fd: what becomes of a command its Wait tells"
+		case n.DieWithParent:
+			refuse = "--die-with-parent: a sandbox of this program dies with it"
+		case n.Attach != nil:
+			refuse = "what traces the payload needs a program of its own: --learn belongs to a command line"
+		case n.Joins:
+			refuse = "--join: namespaces of others are joined by a command line only"
+		}
+		if refuse != "" {
+			return &UsageError{name, errors.New(refuse)}
+		}
+	}
+	if links, _, _, _ := c.firstPlan(); len(links) < len(c.Links) {
+		return &UsageError{c.Links[len(links)].Kind.Name,
+			errors.New("it needs a second process, or a stage before it is the last: a sandbox has one")}
+	}
+	return nil
+}
+
+// Explain writes the plan of the box, in the notation of strace(1): what is done for each
+// command, and no other system call is.
+func (b *Box) Explain(w io.Writer) error { return b.state.Text(w) }
+
+// JSON writes the same for a program.
+func (b *Box) JSON(w io.Writer) error { return b.state.Plan.JSON(w) }
+
+// Skipped tells what was asked for only if possible, and is not done.
+func (b *Box) Skipped() []stage.Skip { return slices.Clone(b.state.Report.Skipped) }
+
+// Notes tell what is worth knowing of the plan, and no weaker for it.
+func (b *Box) Notes() []string { return slices.Clone(b.state.Report.Notes) }
+
+// isolate has the child of a plan keep nothing of this program's.
+func (t *translator) isolate(links []Link) {
+	var after []*plan.Op
+	if t.Host.Dumpable {
+		after = append(after, plan.Dumpable(true))
+	}
+	if _, other := first(links, func(n stage.Needs) bool { return n.OtherUser }); other && t.Host.DropsGroups {
+		after = append(after, plan.Setgroups(t.Host.Groups))
+	}
+	t.Plan.Isolate(lastFD(t.Host), after...)
+}
+
+// lastFD is the number that the child's end of the socket gets: above those of a
+// command's files.
+func lastFD(h *host.Host) int {
+	soft, _ := h.Rlimit(unix.RLIMIT_NOFILE)
+	return int(min(soft, plan.MaxFiles+3)) - 1
+}
+
+// searchPath lists the directories in which a command is looked for. Those that are not
+// absolute are left out: what lies there a payload before may have written.
+func searchPath(h *host.Host) []string {
+	var dirs []string
+	for _, file := range execdeps.Candidates("x", execdeps.EnvironmentOf(h.Env).Path) {
+		if path.IsAbs(file) {
+			dirs = append(dirs, strings.TrimSuffix(file, "x"))
+		}
+	}
+	if dirs == nil {
+		dirs = []string{"/bin/", "/usr/bin/"}
+	}
+	return dirs
+}
+
+// enterGiven adds what enters the command's directory.
+func (t *translator) enterGiven() {
+	t.For("the command's directory")
+	op := plan.Openat2Given(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS).
+		Hint(unix.ELOOP, "a link of procfs could lead out of the root").
+		Hint(unix.EMFILE, "hk-limit --nofile leaves no descriptor for it: it belongs before the stage that makes a process")
+	dir := t.Open("dir", op)
+	enter, leave := plan.Fchdir(dir), plan.Close(dir)
+	enter.If, leave.If = plan.GivenDir, plan.GivenDir
+	t.Add(enter, leave)
+	t.For("")
+}
+
+// execGiven adds what executes the command.
+func (t *translator) execGiven() {
+	im := plan.GivenImage()
+	dirs := searchPath(t.Host)
+	for i, dir := range dirs {
+		op := plan.ExecveGiven(dir+"$name", im)
+		if i < len(dirs)-1 {
+			op = op.Tolerate(tryNext[:]...)
+		}
+		t.Add(op.Hint(unix.ENOENT, t.notFound("", "", 0)).
+			Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
+			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
+	}
+}

@@ -1,0 +1,276 @@
+package chain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"hk/pkg/plan"
+	"hk/pkg/run"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Cmd is a command in a sandbox of its own, as os/exec has it: its fields are set, then
+// it is started, once, and waited for. Where nothing is said, a field means what it means
+// there.
+type Cmd struct {
+	// Args are the name, and the arguments. A name without a slash is looked for, in the
+	// sandbox, in the directories of PATH as it was when the box was prepared; those that
+	// are not absolute are left out.
+	Args []string
+	// Env is the environment; nil is that of this program when the box was prepared. Of
+	// variables with one name the last counts.
+	Env []string
+	// Dir is the working directory, in the sandbox. "" is where the stages lead to: with
+	// hk-mount, the one of this program if the new root has it, else /.
+	Dir string
+	// Stdin, Stdout and Stderr are /dev/null where they are nil. An *os.File is given to
+	// the payload itself; others are copied from and to by goroutines.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// ExtraFiles become descriptors 3 and up, at most 250. The payload has no other
+	// descriptor of this program's.
+	ExtraFiles []*os.File
+	// Cancel is called when the context ends, and nil is Kill. An error but
+	// os.ErrProcessDone is one of Wait.
+	Cancel func() error
+	// WaitDelay is how long, after the context or the payload has ended, the payload is
+	// waited for before it is killed, and then what still holds the other ends of its
+	// pipes before those are closed; 0 is for ever.
+	WaitDelay time.Duration
+	// Warn gets what the set-up finds that is no failure, and what it leaves out of what
+	// was asked for only if possible. Nil drops it.
+	Warn func(stage, text string)
+
+	// End is how the payload has ended; nil before [Cmd.Wait] has returned.
+	End *plan.End
+
+	box     *Box
+	ctx     context.Context
+	started bool
+	waited  bool
+
+	mu      sync.RWMutex // of process
+	process *run.Process // nil once it has ended
+	pid     int
+
+	pipes
+	ended   chan struct{} // closed once the payload has
+	watched chan error    // what the watcher of the context has to say
+}
+
+// Command is a command of the box. Its sandbox is made when it is started, and ends with
+// it: with hk-unshare --pid all of its processes do.
+func (b *Box) Command(name string, args ...string) *Cmd {
+	return &Cmd{Args: append([]string{name}, args...), box: b, ctx: context.Background()}
+}
+
+// CommandContext is [Box.Command] with a context: if that ends before the payload is
+// executed the start is given up, and after that Cancel is called.
+func (b *Box) CommandContext(ctx context.Context, name string, args ...string) *Cmd {
+	c := b.Command(name, args...)
+	c.ctx = ctx
+	return c
+}
+
+// Run is Start and Wait.
+func (c *Cmd) Run() error {
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return c.Wait()
+}
+
+// Start makes the sandbox and executes the payload in it. An error is a [StartError]: the
+// payload has not run, and nothing is left. After nil, Wait must be called.
+func (c *Cmd) Start() error {
+	if c.started {
+		return errors.New("chain: the command was started already")
+	}
+	c.started = true
+	command, err := c.command()
+	if err == nil {
+		err = c.ctx.Err()
+	}
+	if err == nil {
+		err = c.open(c)
+	}
+	if err == nil {
+		command.Files = c.descriptors()
+		err = c.launch(command)
+	}
+	c.closeChilds()
+	if err != nil {
+		c.closeOurs()
+		return startError(err)
+	}
+	c.ended = make(chan struct{})
+	c.copyAll()
+	if c.ctx.Done() != nil {
+		c.watched = make(chan error, 1)
+		go c.watch()
+	}
+	return nil
+}
+
+func (c *Cmd) launch(command *run.Command) error {
+	given, stop, err := interruptOf(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	attr := run.Attr{Command: command, Interrupt: given, Warn: c.Warn}
+	if c.Warn != nil {
+		attr.LeftOut = func(stage, what string) { c.Warn(stage, "left out: "+what) }
+	}
+	p, err := c.box.program.Launch(attr)
+	if err != nil {
+		return err
+	}
+	c.process, c.pid = p, p.Payload
+	return nil
+}
+
+// command is what the run is given.
+func (c *Cmd) command() (*run.Command, error) {
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return nil, errors.New("no program to execute")
+	}
+	name := c.Args[0]
+	r := &run.Command{Args: c.Args, Dir: c.Dir, Env: c.environ()}
+	if strings.ContainsRune(name, '/') {
+		r.Paths = []string{name}
+	} else {
+		for _, dir := range c.box.path {
+			r.Paths = append(r.Paths, dir+name)
+		}
+	}
+	for _, list := range [][]string{r.Args, r.Env, {r.Dir}} {
+		for _, s := range list {
+			if strings.ContainsRune(s, 0) {
+				return nil, fmt.Errorf("%q: a null byte", s)
+			}
+		}
+	}
+	if most := c.box.last; 3+len(c.ExtraFiles) > most {
+		return nil, fmt.Errorf("%d ExtraFiles; at most %d", len(c.ExtraFiles), most-3)
+	}
+	return r, nil
+}
+
+// environ is the payload's environment.
+func (c *Cmd) environ() []string {
+	env := c.Env
+	if env == nil {
+		env = c.box.state.Host.Env
+	}
+	seen := make(map[string]bool, len(env))
+	list := make([]string, 0, len(env))
+	for _, v := range slices.Backward(env) {
+		name, _, _ := strings.Cut(v, "=")
+		if name != "" && !seen[name] && !slices.Contains(c.box.state.Next.Unset, name) {
+			list = append(list, v)
+		}
+		seen[name] = true
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// PID is the process ID of the payload as this program sees it, once it was started.
+func (c *Cmd) PID() int { return c.pid }
+
+// Signal sends the payload a signal, by a descriptor of the process: no other can get it.
+// It is os.ErrProcessDone once that has ended. Below hk-unshare --pid without --init the
+// kernel spares the payload, which is a PID 1, the signals that it does not handle, but
+// SIGKILL and SIGSTOP.
+func (c *Cmd) Signal(sig unix.Signal) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.process == nil {
+		return os.ErrProcessDone
+	}
+	return c.process.Signal(sig)
+}
+
+// Kill ends the payload with SIGKILL, and with hk-unshare --pid all that it has started.
+func (c *Cmd) Kill() error { return c.Signal(unix.SIGKILL) }
+
+// Output runs the command and returns what it writes to standard output. An [ExitError]
+// has what it writes to standard error, or the end of that, if Stderr is nil.
+func (c *Cmd) Output() ([]byte, error) {
+	if c.Stdout != nil {
+		return nil, errors.New("chain: Stdout is set")
+	}
+	var out bytes.Buffer
+	c.Stdout = &out
+	var words lastWords
+	if c.Stderr == nil {
+		c.Stderr = &words
+	}
+	err := c.Run()
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		exit.Stderr = words.b
+	}
+	return out.Bytes(), err
+}
+
+// CombinedOutput runs the command and returns what it writes to standard output and
+// standard error.
+func (c *Cmd) CombinedOutput() ([]byte, error) {
+	if c.Stdout != nil || c.Stderr != nil {
+		return nil, errors.New("chain: Stdout or Stderr is set")
+	}
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	err := c.Run()
+	return out.Bytes(), err
+}
+
+// lastWords keeps the end of what is written.
+type lastWords struct{ b []byte }
+
+func (w *lastWords) Write(b []byte) (int, error) {
+	const most = 32 << 10
+	w.b = append(w.b, b...)
+	if over := len(w.b) - most; over > 0 {
+		w.b = append(w.b[:0], w.b[over:]...)
+	}
+	return len(b), nil
+}
+
+// interruptOf has a start given up when a context ends.
+func interruptOf(ctx context.Context) (i *run.Interrupt, stop func(), err error) {
+	if ctx.Done() == nil {
+		return nil, func() {}, nil
+	}
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, nil, fmt.Errorf("eventfd: %w", err)
+	}
+	var mu sync.Mutex
+	open := true
+	forget := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if open {
+			unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		}
+	})
+	return &run.Interrupt{FD: fd, Err: ctx.Err, Done: ctx.Done()}, func() {
+		forget()
+		mu.Lock()
+		defer mu.Unlock()
+		open = false
+		unix.Close(fd)
+	}, nil
+}

@@ -1,0 +1,203 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"hk/pkg/plan"
+	"hk/pkg/run"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrWaitDelay is what Wait returns if WaitDelay has passed and something still held the
+// other end of a pipe, and there is nothing worse to tell.
+var ErrWaitDelay = exec.ErrWaitDelay
+
+// An ExitError is a payload that has not ended with exit status 0.
+type ExitError struct {
+	plan.End
+	// Stderr is as [Cmd.Output] says.
+	Stderr []byte
+	// Err is why it was ended: that of the context, or nil.
+	Err error
+}
+
+// ExitCode is the exit status, or -1 if the payload has died of a signal.
+func (e *ExitError) ExitCode() int { return e.Status.ExitStatus() }
+
+// Signal is the signal of which the payload has died, or 0.
+func (e *ExitError) Signal() unix.Signal {
+	if !e.Status.Signaled() {
+		return 0
+	}
+	return e.Status.Signal()
+}
+
+func (e *ExitError) Error() string {
+	text := fmt.Sprintf("exit status %d", e.Status.ExitStatus())
+	if sig := e.Signal(); sig != 0 {
+		text = "died of " + unix.SignalName(sig)
+		if e.Status.CoreDump() {
+			text += " (core dumped)"
+		}
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// A StartError is a command of which the payload has not been executed. errors.As finds
+// a *plan.Error in it for a system call that has failed, a *plan.StepError for what the
+// supervisor does, and a *plan.Killed; errors.Is finds the errno, as fs.ErrNotExist, or
+// the context's error.
+type StartError struct {
+	// Stage is the stage that failed, or "".
+	Stage string
+	Err   error
+}
+
+func (e *StartError) Error() string {
+	if e.Stage == "" {
+		return e.Err.Error()
+	}
+	return e.Stage + ": " + e.Err.Error()
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Hint is a sentence for the user, if the failure has one likely cause, or "".
+func (e *StartError) Hint() string {
+	var op *plan.Error
+	if errors.As(e.Err, &op) {
+		return op.Hint
+	}
+	return ""
+}
+
+func startError(err error) error {
+	e := &StartError{Err: err}
+	var op *plan.Error
+	var step *plan.StepError
+	var killed *plan.Killed
+	switch {
+	case errors.As(err, &op):
+		e.Stage = op.Stage
+	case errors.As(err, &step):
+		e.Stage = step.Stage
+	case errors.As(err, &killed):
+		e.Stage = killed.Stage
+	}
+	return e
+}
+
+// Wait waits until the payload has ended and what it has written has been copied, and
+// frees what the command has taken. It is nil if the exit status is 0, and else an
+// [ExitError], or what has gone wrong in copying or by the context.
+func (c *Cmd) Wait() error {
+	if c.ended == nil {
+		return errors.New("chain: the command was not started")
+	}
+	if c.waited {
+		return errors.New("chain: Wait was called already")
+	}
+	c.waited = true
+	end, err := c.reap()
+	close(c.ended)
+	var given error
+	if c.watched != nil {
+		given = <-c.watched
+	}
+	if err == nil {
+		c.End = &end
+		if end.Status != 0 {
+			err = &ExitError{End: end, Err: given}
+		} else {
+			err = given
+		}
+	}
+	copied := c.awaitCopies(c.WaitDelay)
+	c.closeOurs()
+	if err == nil {
+		err = copied
+	}
+	return err
+}
+
+// reap waits for the process, without a thread for each: the pidfd is polled by the
+// runtime.
+func (c *Cmd) reap() (plan.End, error) {
+	p := c.process
+	if len(p.Watchers) == 0 {
+		awaitEnd(p)
+	}
+	end, err := p.Wait()
+	if err != nil {
+		err = fmt.Errorf("chain: %w", err)
+	}
+	c.mu.Lock() // who signals has the descriptor that is closed here
+	defer c.mu.Unlock()
+	p.Close()
+	c.process = nil
+	return end, err
+}
+
+// awaitEnd returns when the process that was cloned has ended, or if that cannot be
+// polled.
+func awaitEnd(p *run.Process) {
+	fd, err := unix.FcntlInt(uintptr(p.PidFD), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return
+	}
+	if unix.SetNonblock(fd, true) != nil {
+		unix.Close(fd)
+		return
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	defer f.Close()
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 && err == nil
+		})
+	}
+}
+
+// watch cancels the command when its context ends, and kills it if that is not enough.
+func (c *Cmd) watch() {
+	select {
+	case <-c.ended:
+		c.watched <- nil
+		return
+	case <-c.ctx.Done():
+	}
+	cancel := c.Cancel
+	if cancel == nil {
+		cancel = c.Kill
+	}
+	err := cancel()
+	switch {
+	case err == nil:
+		err = c.ctx.Err()
+	case errors.Is(err, os.ErrProcessDone):
+		err = nil
+	default:
+		err = fmt.Errorf("chain: cancel: %w", err)
+	}
+	if c.WaitDelay > 0 {
+		timer := time.NewTimer(c.WaitDelay)
+		select {
+		case <-c.ended:
+		case <-timer.C:
+			c.Kill()
+		}
+		timer.Stop()
+	}
+	c.watched <- err
+}

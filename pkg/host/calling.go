@@ -1,0 +1,34 @@
+package host
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Calling describes the machine and a program that goes on, of which a child is to
+// become the payload: with no signal blocked, and with what the program ignores and has
+// limited. No earlier stage has left anything to it. Preconditions: no goroutine has
+// changed the credentials of the calling thread.
+func Calling() *Host {
+	h := &Host{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), SelfFD: -1, Parent: os.Getppid()}
+	h.files()
+	h.kernel()
+	h.namespaces()
+	h.TTY = func() string { return "" } // what the payload gets of it are descriptors
+	h.Rlimit = h.rlimit
+	h.SpareFD = func() int { return 0 }
+	h.Env, _ = takeHandover(os.Environ())
+	if dir, err := os.Getwd(); err == nil {
+		h.Dir = dir
+	}
+	h.capabilities()
+	groups, err := unix.Getgroups()
+	for _, g := range groups {
+		h.Groups = append(h.Groups, uint32(g))
+	}
+	h.DropsGroups = err == nil && len(groups) > 0 && h.Permitted>>unix.CAP_SETGID&1 != 0 && !h.NoSetgroups()
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	h.Dumpable = err == nil && dumpable == 1
+	return h
+}

@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"math"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Given is what each run of a plan gives anew: where an argument points to it, the
+// plan holds a name in its place.
+type Given uint8
+
+const (
+	// GivenFile is the path of the program that a run executes. A plan may have
+	// several ops with one: a run gives as many of them paths as it has, in order.
+	GivenFile Given = iota + 1
+	// GivenArgs and GivenEnv are its arguments and its environment.
+	GivenArgs
+	GivenEnv
+	// GivenDir is its working directory.
+	GivenDir
+)
+
+// Given is what a run gives in the place of the buffer, or 0.
+func (b *Buffer) Given() Given { return b.given }
+
+func given(g Given, text string) *Buffer {
+	return &Buffer{given: g, text: func() string { return text }}
+}
+
+// GivenImage is an image that each run gives.
+func GivenImage() Image { return Image{given(GivenArgs, "$argv"), given(GivenEnv, "$envp")} }
+
+// ExecveGiven is execve(2) of a file that a run gives; text is its name for the reader.
+// The op is left out of a run that does not.
+func ExecveGiven(text string, im Image) *Op {
+	op := call("execve", unix.SYS_EXECVE, Ptr(given(GivenFile, quote(text))), Ptr(im.argv), Ptr(im.envp))
+	op.Roles |= Executes
+	op.If = GivenFile
+	return op
+}
+
+// Openat2Given is openat2(2) of the directory that a run gives, left out of one that
+// does not.
+func Openat2Given(flags, resolve uint64) *Op {
+	op := openat2(AtCwd(), Ptr(given(GivenDir, "$directory")), flags, 0, resolve)
+	op.If = GivenDir
+	return op
+}
+
+// With is the op as it is printed for a run, which names what the run gives.
+func (o *Op) With(name func(Given) string) string {
+	if o.If == 0 || o.text != "" {
+		return o.String()
+	}
+	args := make([]string, len(o.Args))
+	for i, a := range o.Args {
+		args[i] = a.String()
+		if b := a.Buffer(); b != nil && (b.given == GivenFile || b.given == GivenDir) {
+			args[i] = quote(name(b.given))
+		}
+	}
+	return o.Name + "(" + strings.Join(args, ", ") + ")"
+}
+
+// apart is what [Plan.Isolate] has asked for.
+type apart struct {
+	last  int
+	after []*Op
+	files *Buffer
+}
+
+// MaxFiles is how many descriptors a run can give to the child: SCM_MAX_FD of the
+// kernel.
+const MaxFiles = 253
+
+// Isolate has the child of the clone that comes keep no descriptor of the caller's, a
+// program that goes on. It moves the socket to the supervisor to the number last, closes
+// all others, and tells that; what it gets then is what the run gives it, as 0, 1, 2 and
+// so on. after are ops of the caller's right after the clone, which are performed also if
+// that, or an op before it, has failed.
+func (p *Plan) Isolate(last int, after ...*Op) {
+	if p.who != Caller {
+		panic("plan: Isolate comes before the clone")
+	}
+	p.apart = &apart{last: last, after: after}
+}
+
+// Isolated reports whether the child keeps no descriptor of the caller's.
+func (p *Plan) Isolated() bool { return p.apart != nil }
+
+// FilesMessage is the struct msghdr with which the child of an isolated plan gets its
+// descriptors.
+func (p *Plan) FilesMessage() *Buffer {
+	if p.apart == nil {
+		return nil
+	}
+	return p.apart.files
+}
+
+// sendFiles adds the step by which the descriptors are on their way before there is a
+// child.
+func (p *Plan) sendFiles(stage string) {
+	p.AddStep(Step{Stage: stage, Text: "send the command's descriptors to the socket of the child",
+		Do: func(at Context) error { return at.SendFiles() }})
+}
+
+// leaveOthers adds what an isolated child begins with.
+func (p *Plan) leaveOthers(stage string) {
+	last := p.apart.last
+	p.sockets.Moved, p.sockets.MovedTo = p.NewResult("supervisor"), last
+	p.Add(stage,
+		// EINVAL: it has that number.
+		Dup3(p.sockets.Supervisor, last, true).Tolerate(unix.EINVAL).
+			Hint(unix.EBADF, "RLIMIT_NOFILE has been lowered since the sandbox was prepared"),
+		CloseRange(0, uint32(last-1), 0), CloseRange(uint32(last+1), math.MaxUint32, 0))
+	p.sock = p.sockets.Moved
+	p.send(stage, nil)
+	op, message := recvFiles(p.sock)
+	p.apart.files = message
+	p.Add(stage, op)
+}
+
+// recvFiles is recvmsg(2) of descriptors, which stay open when a program is executed.
+func recvFiles(sock *Result) (*Op, *Buffer) {
+	control := Reserve("", unix.CmsgSpace(4*MaxFiles))
+	iov := (&structure{}).pointer(Reserve("", 1)).u64(1)
+	m := (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(control).u64(uint64(control.Len())).u64(0)
+	message := m.is(func() string {
+		return `{msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[0, 1, 2, $more]}]}`
+	})
+	return call("recvmsg", unix.SYS_RECVMSG, Ref(sock), Ptr(message), Int(0)).Exactly(1).
+		Hint(0, "the supervisor is gone"), message
+}

@@ -1,0 +1,167 @@
+package run
+
+import (
+	"fmt"
+	"unsafe"
+
+	"hk/pkg/plan"
+)
+
+// A Command is what a run gives to a plan that takes it: plan.Given.
+type Command struct {
+	// Paths are the files to execute, of which the first that is there counts; at least
+	// one, and at most as many as the plan has ops for.
+	Paths []string
+	Args  []string
+	Env   []string
+	// Dir is the working directory, or "" for that which the plan leads to.
+	Dir string
+	// Files are descriptors, which become 0, 1, 2 and so on, at most plan.MaxFiles.
+	Files []int
+}
+
+// gives reports whether the run gives something, or as many of it as n.
+func (c *Command) gives(g plan.Given, n int) bool {
+	switch {
+	case c == nil:
+		return false
+	case g == plan.GivenFile:
+		return n < len(c.Paths)
+	case g == plan.GivenDir:
+		return c.Dir != ""
+	}
+	return true
+}
+
+// size is how many bytes the command takes in an arena.
+func (c *Command) size() int {
+	if c == nil {
+		return 0
+	}
+	n := roundUp(8*(len(c.Args)+1)) + roundUp(8*(len(c.Env)+1)) + roundUp(len(c.Dir)+1)
+	for _, list := range [][]string{c.Paths, c.Args, c.Env} {
+		for _, s := range list {
+			n += roundUp(len(s) + 1)
+		}
+	}
+	return n
+}
+
+// A place is one in a template where a run puts the address of what it gives. which
+// counts the files.
+type place struct {
+	what  plan.Given
+	at    offset
+	which int
+}
+
+// A condition is a record of which what a run gives says whether it is performed.
+type condition struct {
+	what   plan.Given
+	record int
+	which  int
+}
+
+// condition notes on what record k depends.
+func (t *template) condition(k int) {
+	op := t.op(k)
+	if op.If == 0 {
+		return
+	}
+	c := condition{what: op.If, record: k}
+	if op.If == plan.GivenFile {
+		c.which = t.files
+		t.files++
+	}
+	t.conditions = append(t.conditions, c)
+}
+
+// give puts the command of a run into its arena, after what the template takes.
+func (l *layout) give(c *Command) {
+	for _, k := range l.conditions {
+		r := l.record(k.record)
+		switch {
+		case !c.gives(k.what, k.which):
+			r.skip = 1
+		case k.what == plan.GivenFile && k.which == len(c.Paths)-1:
+			clear(r.tolerated[:]) // there is no other
+		}
+	}
+	if c == nil {
+		return
+	}
+	w := writer{l, l.used}
+	args, env := w.vector(c.Args), w.vector(c.Env)
+	for _, p := range l.given {
+		var at offset
+		switch {
+		case !c.gives(p.what, p.which):
+			continue
+		case p.what == plan.GivenFile:
+			at = w.text(c.Paths[p.which])
+		case p.what == plan.GivenDir:
+			at = w.text(c.Dir)
+		case p.what == plan.GivenArgs:
+			at = args
+		case p.what == plan.GivenEnv:
+			at = env
+		}
+		*(*unsafe.Pointer)(l.at(p.at)) = l.at(at)
+	}
+}
+
+// A writer adds to what an arena holds.
+type writer struct {
+	*layout
+	end int
+}
+
+func (w *writer) take(n int) offset {
+	o := offset(w.end)
+	w.end += roundUp(n)
+	return o
+}
+
+// text is a string that ends in a null byte.
+func (w *writer) text(s string) offset {
+	o := w.take(len(s) + 1)
+	copy(w.arena[o:], s)
+	return o
+}
+
+// vector is a null-terminated array of strings.
+func (w *writer) vector(list []string) offset {
+	o := w.take(8 * (len(list) + 1))
+	for i, s := range list {
+		*(*unsafe.Pointer)(w.at(o + offset(8*i))) = w.at(w.text(s))
+	}
+	return o
+}
+
+// check refuses what the plan has no place for.
+func (c *Command) check(t *template) error {
+	switch {
+	case c == nil && t.files > 0:
+		panic("run: the plan takes a command")
+	case c != nil && (len(c.Paths) == 0 || len(c.Paths) > t.files):
+		return fmt.Errorf("%d paths for a program; the plan takes 1 to %d", len(c.Paths), t.files)
+	case c != nil && len(c.Files) > plan.MaxFiles:
+		return fmt.Errorf("%d descriptors; the kernel passes at most %d", len(c.Files), plan.MaxFiles)
+	}
+	return nil
+}
+
+// text is the op of record k as this run has performed it.
+func (l *layout) text(k int) string {
+	return l.op(k).With(func(g plan.Given) string {
+		for _, c := range l.conditions {
+			if c.record == k && g == plan.GivenFile && l.attr.Command.gives(g, c.which) {
+				return l.attr.Command.Paths[c.which]
+			}
+		}
+		if l.attr.Command != nil {
+			return l.attr.Command.Dir
+		}
+		return ""
+	})
+}

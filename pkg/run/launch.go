@@ -1,0 +1,220 @@
+package run
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept is the thread that clones for a program which goes on: a parent-death signal is
+// sent when the thread ends that has cloned, and Go ends a thread to which a goroutine
+// was locked. This one ends with the program.
+var kept struct {
+	once sync.Once
+	todo chan func()
+}
+
+// OnThread calls f on a thread that lives as long as the program and whose state, as its
+// credentials and namespaces, no goroutine has changed. It gives up, and returns why, if
+// what interrupts the start comes while others use the thread. f does not call OnThread.
+func OnThread(i *Interrupt, f func() error) error {
+	kept.once.Do(func() {
+		kept.todo = make(chan func())
+		go func() {
+			runtime.LockOSThread()
+			for f := range kept.todo {
+				f()
+			}
+		}()
+	})
+	done := make(chan error, 1)
+	var given <-chan struct{}
+	if i != nil {
+		given = i.Done
+	}
+	select {
+	case kept.todo <- func() { done <- f() }:
+		return <-done
+	case <-given:
+		return i.Err()
+	}
+}
+
+// Launch is [Program.Start] and [Process.Setup] for a program that goes on, and whose
+// goroutines run on any thread: the payload has been executed when it returns nil.
+// Nothing is left if it fails.
+//
+// It may be called by many goroutines at once. The clone is made by a thread of this
+// package ([OnThread]) under syscall.ForkLock, which is held until the child has closed
+// what it has inherited. Preconditions: the plan is isolated ([plan.Plan.Isolate]).
+func (r *Program) Launch(attr Attr) (*Process, error) {
+	p := r.template.plan
+	if !p.Isolated() {
+		panic("run: Launch is for isolated plans")
+	}
+	if err := attr.Command.check(r.template); err != nil {
+		return nil, err
+	}
+	l, err := r.lay(attr)
+	if err != nil {
+		return nil, err
+	}
+	c := &Process{layout: l, PidFD: -1, sock: -1, rest: -1, kept: true}
+	childs, err := c.connect()
+	if err == nil {
+		err = OnThread(attr.Interrupt, func() error { return c.cloneApart(childs) })
+	} else {
+		closeAll(childs)
+	}
+	if err == nil {
+		err = c.Setup()
+	} else {
+		closeAll(childs)
+		if c.PID > 0 {
+			c.kill()
+		}
+		c.End()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func closeAll(fds []int) {
+	for i, fd := range fds {
+		if fd >= 0 {
+			unix.Close(fd)
+			fds[i] = -1
+		}
+	}
+}
+
+// cloneApart clones, undoes what the ops before the clone have done to this thread, and
+// waits until the child has closed what it has inherited. Until then a file that is
+// written here is open for writing in the child too: execve(2) of it says ETXTBSY.
+func (c *Process) cloneApart(childs []int) error {
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	err := c.clone()
+	if again := c.afterClone(); err == nil {
+		err = again
+	}
+	if err != nil {
+		return err
+	}
+	closeAll(childs) // else the end of the child would not be seen
+	c.first = &message{}
+	*c.first, err = c.receive()
+	return err
+}
+
+// afterClone performs the ops of the caller's that follow the clone.
+func (c *Process) afterClone() error {
+	l, from := c.layout, 0
+	for !l.op(from).Is(plan.Clones) {
+		from++
+	}
+	from++
+	end := from
+	for end < len(l.index) && l.items[l.index[end]].Actor == plan.Caller {
+		end++
+	}
+	// The child writes to the header too.
+	for k := from; k < end; k++ {
+		r := l.record(k)
+		if _, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5]); e != 0 {
+			r.result, r.done = -uintptr(e), 1
+			return l.failure(k)
+		}
+		r.done = 1
+	}
+	return nil
+}
+
+// next is the child's next message.
+func (c *Process) next() (m message, err error) {
+	if c.first != nil {
+		m, c.first = *c.first, nil
+		return m, nil
+	}
+	if m, err = c.receive(); err == nil {
+		err = c.gotFiles()
+	}
+	return m, err
+}
+
+// gotFiles is an error if the child has got fewer descriptors than were sent to it.
+func (c *Process) gotFiles() error {
+	b := c.layout.plan.FilesMessage()
+	if b == nil {
+		return nil
+	}
+	const flags = 48 // of struct msghdr
+	at := c.layout.places[b.Number()] + flags
+	if *(*uint32)(c.layout.at(at))&unix.MSG_CTRUNC != 0 {
+		return fmt.Errorf("the child could not get its %d descriptors: a security module, or a limit", len(c.layout.attr.Command.Files))
+	}
+	return nil
+}
+
+func (a *stepContext) SendFiles() error {
+	var fds []int
+	if c := a.layout.attr.Command; c != nil {
+		fds = c.Files
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	if _, err := unix.SendmsgN(a.process.sock, []byte{1}, rights, nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("send the child its descriptors: %w", err)
+	}
+	return nil
+}
+
+func (a *stepContext) OnThread(f func() error) error {
+	if a.process == nil || !a.process.kept || a.sock < 0 {
+		return f()
+	}
+	return OnThread(a.layout.attr.Interrupt, f)
+}
+
+// patienceAtKill is how long the end of a child is waited for that was killed: one that
+// the kernel cannot interrupt, as on a file system that does not answer, ends later.
+const patienceAtKill = 2 * time.Second
+
+// endLate leaves a child that has been killed, and does not end, to a goroutine.
+func (c *Process) endLate() bool {
+	if !c.kept || readableWithin(c.PidFD, patienceAtKill) {
+		return false
+	}
+	late := *c
+	late.sock, late.rest = -1, -1
+	c.layout, c.PidFD = nil, -1
+	go func() {
+		late.waitPayload()
+		late.Close()
+	}()
+	return true
+}
+
+func readableWithin(fd int, d time.Duration) bool {
+	for end := time.Now().Add(d); ; {
+		left := int(time.Until(end) / time.Millisecond)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, max(left, 0))
+		if n > 0 && err == nil {
+			return true
+		}
+		if left <= 0 {
+			return false
+		}
+	}
+}
