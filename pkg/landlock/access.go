@@ -104,16 +104,13 @@ func upTo(rights []right, abi int) uint64 {
 
 // text prints a set with the kernel's names.
 func text(set uint64, rights []right, prefix string) string {
-	if set == 0 {
-		return "0"
-	}
-	var names []string
-	for _, r := range rights {
-		if set&r.bit != 0 {
-			names = append(names, prefix+strings.ToUpper(r.name))
+	return plan.FlagText(set, func(yield func(uint64, string) bool) {
+		for _, r := range rights {
+			if !yield(r.bit, prefix+strings.ToUpper(r.name)) {
+				return
+			}
 		}
-	}
-	return strings.Join(names, "|")
+	})
 }
 
 func (a Access) String() string { return text(uint64(a), fsRights, "LANDLOCK_ACCESS_FS_") }

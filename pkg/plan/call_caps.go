@@ -15,16 +15,10 @@ func capText(c uint64) string { return CapName(int(c)) }
 
 // CapSetText prints a capability set as strace does.
 func CapSetText(set uint64) string {
-	if set == 0 {
-		return "0"
-	}
-	var names []string
-	for c := 0; c < 64; c++ {
-		if set>>c&1 != 0 {
-			names = append(names, "1<<"+CapName(c))
+	return FlagText(set, func(yield func(uint64, string) bool) {
+		for c := 0; c < 64 && yield(1<<c, "1<<"+CapName(c)); c++ {
 		}
-	}
-	return strings.Join(names, "|")
+	})
 }
 
 // Capset is capset(2) on the calling thread; the sets are bits by capability

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,22 +14,33 @@ type bit struct {
 	name string
 }
 
-// flagText prints flags as strace does.
-func flagText(v uint64, table []bit) string {
+// FlagText prints flags as strace does: those that have a name, and the others as a
+// number.
+func FlagText(v uint64, names iter.Seq2[uint64, string]) string {
 	if v == 0 {
 		return "0"
 	}
-	var names []string
-	for _, b := range table {
-		if v&b.v == b.v && b.v != 0 {
-			names = append(names, b.name)
-			v &^= b.v
+	var words []string
+	for flag, name := range names {
+		if v&flag == flag && flag != 0 {
+			words = append(words, name)
+			v &^= flag
 		}
 	}
 	if v != 0 {
-		names = append(names, fmt.Sprintf("%#x", v))
+		words = append(words, fmt.Sprintf("%#x", v))
 	}
-	return strings.Join(names, "|")
+	return strings.Join(words, "|")
+}
+
+func flagText(v uint64, table []bit) string {
+	return FlagText(v, func(yield func(uint64, string) bool) {
+		for _, b := range table {
+			if !yield(b.v, b.name) {
+				return
+			}
+		}
+	})
 }
 
 func flagArg(v uint64, table []bit) Arg {

@@ -19,7 +19,7 @@ func TestQuote(t *testing.T) {
 
 func TestFlagText(t *testing.T) {
 	for v, want := range map[uint64]string{
-		0: "0", unix.CLONE_NEWNS: "CLONE_NEWNS", unix.CLONE_NEWNS | 1: "CLONE_NEWNS|0x1",
+		0: "0", 1 << 63: "0x8000000000000000", unix.CLONE_NEWNS: "CLONE_NEWNS", unix.CLONE_NEWNS | 1: "CLONE_NEWNS|0x1",
 	} {
 		if got := flagText(v, cloneFlags); got != want {
 			t.Errorf("flagText(%#x) = %s; want %s", v, got, want)

@@ -84,12 +84,11 @@ word:
 }
 
 func securebitsText(bits uint64) string {
-	var names []string
-	for _, b := range securebits {
-		if bits&uint64(b.bit) != 0 {
-			name := strings.ToUpper(strings.ReplaceAll(b.name, "-", "_"))
-			names = append(names, "SECBIT_"+name)
+	return plan.FlagText(bits, func(yield func(uint64, string) bool) {
+		for _, b := range securebits {
+			if !yield(uint64(b.bit), "SECBIT_"+strings.ToUpper(strings.ReplaceAll(b.name, "-", "_"))) {
+				return
+			}
 		}
-	}
-	return strings.Join(names, "|")
+	})
 }
