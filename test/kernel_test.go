@@ -152,7 +152,7 @@ func TestDocumentedKernels(t *testing.T) {
 		}
 		return string(b)
 	}
-	if want := fmt.Sprintf("Linux %v is the oldest kernel", host.Floor); !strings.Contains(read("docs/man/hk-chain.7"), want) {
+	if want := fmt.Sprintf("Linux %v is the oldest supported kernel", host.Floor); !strings.Contains(read("docs/man/hk-chain.7"), want) {
 		t.Errorf("hk-chain(7) does not say %q", want)
 	}
 	if want := fmt.Sprintf("Linux %v", host.Floor); !strings.Contains(read("README.md"), want) {
@@ -174,10 +174,10 @@ func TestDocumentedKernels(t *testing.T) {
 	if len(said) != host.NewestLandlockABI {
 		t.Errorf("%d ABIs of Landlock are documented; want %d", len(said), host.NewestLandlockABI)
 	}
-	if want := fmt.Sprintf("tmpfs from Linux %v on", host.TmpfsIdmap.Since()); !strings.Contains(read("docs/man/hk-mount.1"), want) {
+	if want := fmt.Sprintf("since Linux %v, procfs and sysfs", host.TmpfsIdmap.Since()); !strings.Contains(read("docs/man/hk-mount.1"), want) {
 		t.Errorf("hk-mount(1) does not say %q", want)
 	}
-	if want := fmt.Sprintf("Before Linux %v the machine's network and mount namespace", host.InitialInodes.Since()); !strings.Contains(read("docs/man/hk-unshare.1"), want) {
+	if want := fmt.Sprintf("Before Linux %v the initial network and mount namespaces", host.InitialInodes.Since()); !strings.Contains(read("docs/man/hk-unshare.1"), want) {
 		t.Errorf("hk-unshare(1) does not say %q", want)
 	}
 }
