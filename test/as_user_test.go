@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,14 +32,10 @@ func TestAsUser(t *testing.T) {
 	}
 	require(t, "useradd and newuidmap (packages passwd, uidmap)", have("useradd") && have("newuidmap"))
 	removeOldUsers()
-	run(t, "useradd", "--create-home", "--home-dir", "/home/"+testUser, "--shell", "/bin/sh", testUser)
+	home := "/home/" + testUser
+	run(t, "useradd", "--create-home", "--home-dir", home, "--shell", "/bin/sh", testUser)
 	t.Cleanup(removeUser)
-	u, err := user.Lookup(testUser)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	id := credentialOf(t, testUser)
 	// Neither the test program nor the scripts lie where that user can read.
 	self := filepath.Join(bin, "test.exe")
 	copyFile(t, os.Args[0], self, 0o755)
@@ -64,12 +59,12 @@ func TestAsUser(t *testing.T) {
 	// TestAsUser/NAME is a test of that user's.
 	args = append(args, "-test.skip="+strings.ReplaceAll(flagValue("skip"), "TestAsUser/", ""))
 	cmd := withTun(exec.Command(self, args...))
-	cmd.Dir = u.HomeDir
-	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+u.HomeDir, "USER="+testUser)
+	cmd.Dir = home
+	cmd.Env = append(os.Environ(), "HK_TEST_BIN="+bin, "HK_TEST_AS_USER=1", "HOME="+home, "USER="+testUser)
 	if cmd.Path == self {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: id}
 	} else {
-		cmd.Env = append(cmd.Env, fmt.Sprintf("ID=--reuid=%d --regid=%d", uid, gid))
+		cmd.Env = append(cmd.Env, fmt.Sprintf("ID=--reuid=%d --regid=%d", id.Uid, id.Gid))
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

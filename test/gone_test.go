@@ -29,9 +29,7 @@ func TestSupervisorGone(t *testing.T) {
 		t.Run(c.line, func(t *testing.T) {
 			t.Parallel()
 			for _, kill := range []bool{false, true} {
-				dir := t.TempDir()
-				os.Chmod(dir, 0o777)
-				os.Chmod(filepath.Dir(dir), 0o755)
+				dir := openDir(t)
 				ran := filepath.Join(dir, "ran")
 				// The first call of each process, and a process of its own is the child.
 				j := start(t, "strace -D -f -qq -o /dev/null -e trace=prctl -e inject=prctl:delay_enter=500000:when=1 "+c.line, "touch", ran)

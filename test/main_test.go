@@ -249,3 +249,12 @@ func have(program string) bool {
 	_, err := exec.LookPath(program)
 	return err == nil
 }
+
+// openDir is a directory in which every user can make files.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	os.Chmod(dir, 0o777)
+	os.Chmod(filepath.Dir(dir), 0o755)
+	return dir
+}

@@ -98,9 +98,7 @@ func TestSupervisorGoneInRest(t *testing.T) {
 	}
 	for _, init := range []string{"", " --init"} {
 		for _, kill := range []bool{false, true} {
-			dir := t.TempDir()
-			os.Chmod(dir, 0o777)
-			os.Chmod(filepath.Dir(dir), 0o755)
+			dir := openDir(t)
 			ran := filepath.Join(dir, "ran")
 			line := "HK_FUSE=0 strace -D -f -qq -o /dev/null -e trace=setresuid -e inject=setresuid:delay_exit=" + fmt.Sprint(500000*slow) +
 				" hk-unshare --pid" + init + " hk-setuser --user 65534 --caps none"

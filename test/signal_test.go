@@ -348,14 +348,20 @@ func TestSignalAtStart(t *testing.T) {
 	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
 	eachShape(t, func(t *testing.T, line string) {
 		for range 10 {
-			j := start(t, prefix("taskset -c "+cpu[len(cpu)-1], line), "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
-			j.await("ready")
-			j.Process.Signal(unix.SIGHUP)
-			if got := j.end(); got != "7" {
-				t.Errorf("%s: ended with %s; want 7", line, got)
-			}
+			hangUp(t, prefix("taskset -c "+cpu[len(cpu)-1], line))
 		}
 	})
+}
+
+// hangUp sends SIGHUP to a chain as soon as the payload says that it handles it.
+func hangUp(t *testing.T, line string) {
+	t.Helper()
+	j := start(t, line, "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
+	j.await("ready")
+	j.Process.Signal(unix.SIGHUP)
+	if got := j.end(); got != "7" {
+		t.Errorf("%s: ended with %s; want 7", line, got)
+	}
 }
 
 // TestSignalAtStartOfInit is that while an init is slow to close what it has of the
@@ -364,13 +370,7 @@ func TestSignalAtStartOfInit(t *testing.T) {
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --user --pid --init --setsid hk-idmap --root"} {
 		log := filepath.Join(t.TempDir(), "log")
-		j := start(t, "strace -D -f -qq -o "+log+" -e trace=close_range -e inject=close_range:delay_enter=300000 "+line,
-			"sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
-		j.await("ready")
-		j.Process.Signal(unix.SIGHUP)
-		if got := j.end(); got != "7" {
-			t.Errorf("%s: ended with %s; want 7", line, got)
-		}
+		hangUp(t, "strace -D -f -qq -o "+log+" -e trace=close_range -e inject=close_range:delay_enter=300000 "+line)
 	}
 }
 
