@@ -80,15 +80,15 @@ func execute(kind *stage.Kind) int {
 	case "json":
 		return printed(kind.Name, state.Plan.JSON)
 	}
-	leftOut := func(stage, what string) {
-		say(stage, "left out: "+what)
+	skipped := func(stage, what string) {
+		say(stage, "skipped: "+what)
 		status.write(event{Event: "skipped", Stage: stage, What: what})
 	}
 	if state.ExecutesSealed {
 		return perform(kind.Name, state, run.Attr{}, settings.Verbose, status)
 	}
 	for _, s := range state.Report.Skipped {
-		leftOut(s.Stage, s.What)
+		skipped(s.Stage, s.What)
 	}
 	if settings.Verbose {
 		for _, n := range state.Report.Notes {
@@ -102,7 +102,7 @@ func execute(kind *stage.Kind) int {
 	if len(c.Payload) > 0 && !state.Plan.Cloned() {
 		status.write(event{Event: "started", PID: os.Getpid()})
 	}
-	return perform(kind.Name, state, run.Attr{Warn: warn, LeftOut: leftOut}, settings.Verbose, status)
+	return perform(kind.Name, state, run.Attr{Warn: warn, Skipped: skipped}, settings.Verbose, status)
 }
 
 // tells prints what the last stage is asked to tell, if that is anything.

@@ -129,7 +129,7 @@ func (c *Cmd) launch(command *run.Command) error {
 	defer stop()
 	attr := run.Attr{Command: command, Interrupt: given, Warn: c.Warn}
 	if c.Warn != nil {
-		attr.LeftOut = func(stage, what string) { c.Warn(stage, "left out: "+what) }
+		attr.Skipped = func(stage, what string) { c.Warn(stage, "skipped: "+what) }
 	}
 	p, err := c.box.program.Launch(attr)
 	if err != nil {

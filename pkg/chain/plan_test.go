@@ -257,7 +257,7 @@ func planned(t *testing.T, dir, line string) string {
 			b.WriteString("note: " + n + "\n")
 		}
 		for _, l := range s.Report.Skipped {
-			b.WriteString("left out: " + l.What + "\n")
+			b.WriteString("skipped: " + l.What + "\n")
 		}
 		for _, lines := range s.Report.Comments {
 			for _, c := range lines() {

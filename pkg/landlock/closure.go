@@ -90,7 +90,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, e
 		Takes: []*plan.Result{dir, set},
 		Do: func(at plan.Context) error {
 			root := execdeps.NewRoot(at.FD(dir))
-			needs, err := r.find(root, env, at.LeftOut)
+			needs, err := r.find(root, env, at.Skip)
 			if err != nil {
 				return err
 			}

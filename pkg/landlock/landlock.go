@@ -254,7 +254,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at plan.Context) error {
 		for _, name := range order {
 			if n := at.Result(missing[name]); n < 0 {
-				at.LeftOut(name + ": " + unix.Errno(-n).Error())
+				at.Skip(name + ": " + unix.Errno(-n).Error())
 			}
 		}
 		return nil

@@ -39,7 +39,7 @@ func (d *domain) parts() []part {
 func noLandlock() string { return "this kernel has no Landlock: " + host.LandlockABI1.Advice() }
 
 // enforce is what of a domain the kernel can enforce. What it cannot is an
-// error, or, with best effort, left out and told.
+// error, or, with best effort, skipped and told.
 func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 	abi := s.Host.LandlockABI()
 	switch {

@@ -24,7 +24,7 @@ Root: a new tmpfs, read-only in the end
  --in-place                  no new root: change the current mount namespace
 Mounts, in this order
  -b, --ro SRC[:DST[:OPTS]]   -B, --rw SRC[:DST[:OPTS]]   --dev-bind SRC[:DST]
- --try-ro, --try-rw ...      the same, left out if SRC is missing
+ --try-ro, --try-rw ...      the same, skipped if SRC is missing
  --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST
  --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
  --overlay DST:lower=A:B,upper=U,work=W                  --tmp-overlay SRC:DST

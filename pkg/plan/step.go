@@ -70,9 +70,9 @@ type Context interface {
 	// may ask for a parent-death signal.
 	OnThread(f func() error) error
 
-	// LeftOut tells that something was asked for only if possible, and is not
+	// Skip tells that something was asked for only if possible, and is not
 	// there.
-	LeftOut(what string)
+	Skip(what string)
 	// Warn tells the user of something that is not a failure.
 	Warn(stage, text string)
 }

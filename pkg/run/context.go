@@ -54,8 +54,8 @@ func (a *stepContext) FD(r *plan.Result) int {
 	return int(a.Result(r))
 }
 
-func (a *stepContext) LeftOut(what string) {
-	if tell := a.layout.attr.LeftOut; tell != nil {
+func (a *stepContext) Skip(what string) {
+	if tell := a.layout.attr.Skipped; tell != nil {
 		tell(a.stage, what)
 	}
 }

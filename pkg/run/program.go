@@ -16,8 +16,8 @@ import (
 type Attr struct {
 	// Warn gets what steps find that is not a failure.
 	Warn func(stage, text string)
-	// LeftOut gets what steps find missing of what was asked for only if possible.
-	LeftOut func(stage, what string)
+	// Skipped gets what steps find missing of what was asked for only if possible.
+	Skipped func(stage, what string)
 	// Failed is called by another thread if Exec fails where a filter may deny the
 	// thread that performs the plan what it takes to return: [plan.Plan.Mute]. It
 	// must not return. Without it Exec returns in any case.

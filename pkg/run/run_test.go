@@ -217,13 +217,13 @@ func TestStepTakes(t *testing.T) {
 		dir := p.Open("test", "dir", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
 		f := p.Open("test", "file", plan.Openat(plan.AtCwd(), file, unix.O_WRONLY|unix.O_CLOEXEC, 0))
 		var left []string
-		attr := Attr{LeftOut: func(stage, what string) { left = append(left, stage+": "+what) }}
+		attr := Attr{Skipped: func(stage, what string) { left = append(left, stage+": "+what) }}
 		for range 2 { // what was taken is closed in between
 			p.AddStep(plan.Step{Stage: "step", Text: "write", Takes: []*plan.Result{dir, f}, Do: func(at plan.Context) error {
 				if n := at.Result(none); n != -int64(unix.ENOTDIR) {
 					t.Errorf("Result() = %d; want %d", n, -int64(unix.ENOTDIR))
 				}
-				at.LeftOut("x")
+				at.Skip("x")
 				var st unix.Stat_t
 				if err := unix.Fstatat(at.FD(dir), "proc", &st, 0); err != nil {
 					return err
@@ -243,7 +243,7 @@ func TestStepTakes(t *testing.T) {
 			t.Errorf("the file holds %q; want %q", b, "texttext")
 		}
 		if !slices.Equal(left, []string{"step: x", "step: x"}) {
-			t.Errorf("left out %q; want step: x twice", left)
+			t.Errorf("skipped %q; want step: x twice", left)
 		}
 	})
 }
