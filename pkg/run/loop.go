@@ -107,12 +107,19 @@ func (s *Supervisor) timeout(more bool) int {
 	return int(max(0, time.Until(next)+time.Millisecond-1) / time.Millisecond)
 }
 
+// due is the watcher whose deadline has come, the earliest of them, or nil.
+func (s *Supervisor) due() (first *plan.Watcher) {
+	for _, w := range s.Watchers {
+		if w.Due != nil && !w.Deadline.IsZero() && (first == nil || w.Deadline.Before(first.Deadline)) && !time.Now().Before(w.Deadline) {
+			first = w
+		}
+	}
+	return first
+}
+
 // watch tells the watchers whose deadline has come.
 func (s *Supervisor) watch() {
-	for _, w := range s.Watchers {
-		if w.Due == nil || w.Deadline.IsZero() || time.Now().Before(w.Deadline) {
-			continue
-		}
+	for w := s.due(); w != nil; w = s.due() {
 		w.Deadline = time.Time{}
 		if s.left.IsZero() {
 			w.Due(s.signal)

@@ -47,7 +47,7 @@ func TestWait(t *testing.T) {
 		if end.Status.ExitStatus() != 7 || !errors.Is(err, os.ErrClosed) {
 			t.Errorf("Wait() = status %d, %v; want 7, and the error of the watcher", end.Status.ExitStatus(), err)
 		}
-		if told != end || end.Rusage.Utime.Nano() == 0 {
+		if told != end || end.Rusage.Utime.Nano()+end.Rusage.Stime.Nano() == 0 {
 			t.Errorf("Ended was given %+v; Wait() = %+v; want the same, and some time", told, end)
 		}
 		if err := c.Signal(unix.SIGTERM); err != os.ErrProcessDone {
