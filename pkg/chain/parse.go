@@ -113,13 +113,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	fs.Bool("help", "h", &l.Common.Help)
 	fs.Bool("version", "", &l.Common.Version)
 	fs.Bool("verbose", "v", &l.Common.Verbose)
-	fs.Optional("explain", "text", func(v string) error {
-		if v != "text" && v != "json" {
-			return fmt.Errorf("not text or json")
-		}
-		l.Common.Explain = v
-		return nil
-	})
+	fs.Optional("explain", "text", getopt.OneOf(&l.Common.Explain, "text", "json"))
 	fs.String("status-fd", "", func(v string) error {
 		fd, err := getopt.ParseFD(v)
 		if err == nil {

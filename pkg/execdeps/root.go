@@ -132,7 +132,11 @@ func (r *Root) executable(name string) error {
 // OpenPath opens a file that a [Finder] has found, by O_PATH. It is an error if by now
 // it is not a regular file.
 func (r *Root) OpenPath(name string) (fd int, err error) {
-	fd, st, err := r.openat(name, unix.O_PATH)
+	return r.openRegular(name, unix.O_PATH)
+}
+
+func (r *Root) openRegular(name string, flags uint64) (fd int, err error) {
+	fd, st, err := r.openat(name, flags)
 	if err != nil {
 		return -1, err
 	}
@@ -150,15 +154,8 @@ type regular int
 func (r *Root) open(name string) (regular, error) {
 	// A device that has taken its place is opened without effect, as far as
 	// that goes, and then refused.
-	fd, st, err := r.openat(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err != nil {
-		return -1, err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		unix.Close(fd)
-		return -1, fmt.Errorf("not a regular file")
-	}
-	return regular(fd), nil
+	fd, err := r.openRegular(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	return regular(fd), err
 }
 
 func (f regular) close() { unix.Close(int(f)) }

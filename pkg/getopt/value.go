@@ -2,6 +2,7 @@ package getopt
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -109,6 +110,18 @@ func JoinList(words []string) string {
 		escaped[i] = string(Escape(w, ","))
 	}
 	return strings.Join(escaped, ",")
+}
+
+// OneOf sets what is at a place to one of the words.
+func OneOf(at *string, words ...string) func(string) error {
+	return func(v string) error {
+		if !slices.Contains(words, v) {
+			last := len(words) - 1
+			return fmt.Errorf("not %s or %s", strings.Join(words[:last], ", "), words[last])
+		}
+		*at = v
+		return nil
+	}
 }
 
 // ParseFD reads the number of a file descriptor.

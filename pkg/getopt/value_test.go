@@ -115,3 +115,16 @@ func FuzzValue(f *testing.F) {
 		}
 	})
 }
+
+func TestOneOf(t *testing.T) {
+	at := "before"
+	set := OneOf(&at, "a", "b", "c")
+	for _, v := range []string{"", "d", "A", "a,b"} {
+		if err := set(v); err == nil || err.Error() != "not a, b or c" || at != "before" {
+			t.Errorf("OneOf(a, b, c)(%q) = %v, sets %q; want an error and nothing", v, err, at)
+		}
+	}
+	if err := set("c"); err != nil || at != "c" {
+		t.Errorf("OneOf(a, b, c)(c) = %v, sets %q; want c", err, at)
+	}
+}

@@ -1,7 +1,6 @@
 package idmap
 
 import (
-	"errors"
 	"strconv"
 
 	"hk/pkg/getopt"
@@ -40,13 +39,7 @@ func (m *Maps) Flags(fs *getopt.Flags) {
 	}
 	fs.String("uid", "u", add(&m.UID))
 	fs.String("gid", "g", add(&m.GID))
-	fs.String("setgroups", "", func(v string) error {
-		if v != "allow" && v != "deny" {
-			return errors.New("not allow or deny")
-		}
-		m.Setgroups = v
-		return nil
-	})
+	fs.String("setgroups", "", getopt.OneOf(&m.Setgroups, "allow", "deny"))
 	fs.String("pid", "", func(v string) (err error) {
 		m.PID, err = getopt.ParsePID(v)
 		return err

@@ -88,13 +88,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	})
 	fs.Bool("best-effort", "", &r.BestEffort)
 	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
-	fs.String("log", "", func(v string) error {
-		if logBits(v) == 0 {
-			return fmt.Errorf("%q is not off, exec or subdomains", v)
-		}
-		r.Log = v
-		return nil
-	})
+	fs.String("log", "", getopt.OneOf(&r.Log, "off", "exec", "subdomains"))
 	fs.Bool("support", "", &r.Support)
 }
 

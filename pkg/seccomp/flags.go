@@ -57,13 +57,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		f.BPF = v
 		return alone(true)
 	})
-	fs.String("dump", "", func(v string) error {
-		if v != "bpf" && v != "asm" && v != "json" {
-			return errors.New("not bpf, asm or json")
-		}
-		f.Dump = v
-		return nil
-	})
+	fs.String("dump", "", getopt.OneOf(&f.Dump, "bpf", "asm", "json"))
 	f.learnFlag(fs)
 	fs.Bool("allow-new-privs", "", &f.AllowNewPrivs)
 }

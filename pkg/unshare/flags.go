@@ -110,13 +110,7 @@ func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 	fs.String("domainname", "", func(v string) error { return setName(&n.Domainname, v) })
 	fs.String("monotonic", "", func(v string) error { return setSeconds(&n.Monotonic, v) })
 	fs.String("boottime", "", func(v string) error { return setSeconds(&n.Boottime, v) })
-	fs.String("propagation", "", func(v string) error {
-		if !slices.Contains([]string{"private", "slave", "shared", "unchanged"}, v) {
-			return fmt.Errorf("not private, slave, shared or unchanged")
-		}
-		n.Propagation = v
-		return nil
-	})
+	fs.String("propagation", "", getopt.OneOf(&n.Propagation, "private", "slave", "shared", "unchanged"))
 }
 
 // processFlags binds what becomes of the processes and of what they inherit.
