@@ -30,7 +30,7 @@ func complain(stage, text, hint string) int {
 // report tells what went wrong, on standard error and to the status descriptor,
 // and returns the exit status for it.
 func report(stage string, status *status, err error) int {
-	chain.Explain(err)
+	chain.Diagnose(err)
 	ev := event{Event: "failed", Stage: stage}
 	code := exitFailed
 	var (

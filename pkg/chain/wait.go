@@ -82,6 +82,7 @@ func (e *StartError) Hint() string {
 }
 
 func startError(err error) error {
+	Diagnose(err)
 	e := &StartError{Err: err}
 	var op *plan.Error
 	var step *plan.StepError

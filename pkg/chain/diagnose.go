@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Explain looks whether an op has failed for what the kernel lacks. Then the error is
+// Diagnose looks whether an op has failed for what the kernel lacks. Then the error is
 // [host.ErrNotSupported], and has a hint. It asks the kernel: [host.Feature.Check].
-func Explain(err error) {
+func Diagnose(err error) {
 	var e *plan.Error
 	if !errors.As(err, &e) {
 		return
