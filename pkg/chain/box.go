@@ -172,7 +172,7 @@ func (c *Chain) fits() error {
 		return &UsageError{c.Links[len(links)].Kind.Name,
 			errors.New("it needs a second process, or a stage before it is the last: a sandbox has one")}
 	}
-	return nil
+	return c.checkSettings()
 }
 
 // Explain writes the plan of the box, in the notation of strace(1): what is done for each
