@@ -155,7 +155,7 @@ func (b *builder) fstab(file string) error {
 
 func (b *builder) fstabLine(l fstabLine) error {
 	o, err := l.options()
-	options := getopt.JoinList(o.rest) // to others than an overlay a backslash is itself
+	options := literal(o.rest)
 	var over layers
 	needs := []string{l.spec} // what must exist
 	switch {
@@ -198,7 +198,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 		}
 		return b.bind(Entry{Kind: Bind, Source: l.spec, Target: l.file, Options: options})
 	case kind == "overlay":
-		attrs, rest, err := parseAttrs(getopt.JoinList(o.rest), nosuidNodev)
+		attrs, rest, err := parseAttrs(literal(o.rest), nosuidNodev)
 		if err != nil {
 			return err
 		}
@@ -207,6 +207,12 @@ func (b *builder) fstabLine(l fstabLine) error {
 		return b.filesystem(Entry{Kind: kind, Target: l.file, Options: options})
 	}
 	return b.anyFilesystem(l.vfstype, l.spec, l.file, options)
+}
+
+// literal prints options for an [Entry]. In those of an fstab(5) file a backslash is
+// itself, also before a comma, but for the layers of an overlay.
+func literal(options []string) string {
+	return getopt.JoinList(strings.Split(strings.Join(options, ","), ","))
 }
 
 // tags are what a device may be named by in fstab(5).
