@@ -107,7 +107,7 @@ func fakeHost(uid uint32) *host.Host {
 		},
 	}
 	if uid == 0 {
-		h.Permitted, h.DropsGroups = all, true
+		h.Permitted, h.Effective, h.DropsGroups = all, all, true
 	}
 	return h
 }

@@ -33,9 +33,8 @@ type Host struct {
 	// the kernel sends when that ends, or 0.
 	Parent            int
 	ParentDeathSignal unix.Signal
-	// Permitted, Inheritable, Bounding and Ambient are the capability sets that this
-	// process has got by its execve(2), by which what is permitted is effective.
-	Permitted, Inheritable, Bounding, Ambient uint64
+	// The capability sets of the calling thread, as bits by capability number.
+	Permitted, Effective, Inheritable, Bounding, Ambient uint64
 	// Securebits are SECBIT_* of securebits(7), and NoNewPrivs is the no_new_privs
 	// attribute; 0 and false where that cannot be told.
 	Securebits uint32

@@ -42,7 +42,7 @@ func This() *Host {
 			h.UID, h.GID = given.UID, given.GID
 		}
 	}
-	h.DropsGroups = h.Permitted>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
+	h.DropsGroups = h.Effective>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
 	return h
 }
 
@@ -130,6 +130,7 @@ func (h *Host) capabilities() {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&head, &data[0]) == nil {
+		h.Effective = uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
 		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
 		h.Inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
 	}

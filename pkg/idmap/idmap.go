@@ -168,7 +168,7 @@ func (m *Maps) Plan(s *stage.State) error {
 		return errors.New("there is no new user namespace to map ids in: hk-unshare --user comes first")
 	}
 	single := uid.single() && gid.single()
-	privileged := fused && s.Host.Permitted&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)
+	privileged := fused && s.Host.Effective&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)
 	if !fused && !single {
 		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
 	}

@@ -159,7 +159,7 @@ func (b *builder) mayIdmap(own bool) error {
 		return errors.New("option idmap: only a process outside of the user namespace can map by it, and in a chain that is not fused there is none")
 	case own && b.NS.New&unix.CLONE_NEWUSER == 0:
 		return errors.New("option idmap: there is no new user namespace whose map it could be: hk-unshare --user and hk-idmap, or idmap=DISK:SEEN:COUNT")
-	case b.Host.Permitted>>unix.CAP_SYS_ADMIN&1 == 0:
+	case b.Host.Effective>>unix.CAP_SYS_ADMIN&1 == 0:
 		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
 	}
 	return nil

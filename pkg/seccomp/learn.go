@@ -64,7 +64,7 @@ func (f *Filter) follow(s *stage.State) error {
 	if l.joiner = s.Plan.InJoiner(); l.joiner {
 		to = "the joiner, and so to the child that it makes"
 	}
-	s.WhileDumpable(s.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0, func() { s.Plan.AddStep(l.step(s.Name, to)) })
+	s.WhileDumpable(s.Host.Effective>>unix.CAP_SYS_PTRACE&1 == 0, func() { s.Plan.AddStep(l.step(s.Name, to)) })
 	return nil
 }
 

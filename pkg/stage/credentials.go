@@ -36,7 +36,7 @@ func credentialsOf(h *host.Host) Credentials {
 	all := h.AllCaps()
 	return Credentials{
 		Root:      h.UID == 0 && !h.Handover.Unmapped,
-		Permitted: h.Permitted & all, Effective: h.Permitted & all, Inheritable: h.Inheritable & all,
+		Permitted: h.Permitted & all, Effective: h.Effective & all, Inheritable: h.Inheritable & all,
 		Bounding: h.Bounding & all, Ambient: h.Ambient & all,
 		Securebits: h.Securebits, NoNewPrivs: h.NoNewPrivs,
 	}
