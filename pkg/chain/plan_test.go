@@ -285,6 +285,14 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	for _, line := range []string{
+		`hk-mount --ro=/a\:b,c\,d:/e --fs=a:b\:c:/d:x=e:f,g=\, --file=/a\=b=c\=d true`,
+		`hk-mount --overlay=/a\:b:lower=/c\:d:/e\,f,upper=/g,work=/h --tmpfs=/t:mpol=bind:0-3 true`,
+		`hk-landlock --ro=/a\,b\\ --allow=/a\:b:read-file,/c:execute true`,
+		`hk-setuser --user=DOM\u:g\=:a,b true`,
+	} {
+		f.Add(strings.ReplaceAll(line, " ", "\n"))
+	}
 	dir := stagesIn(f)
 	find := &Finder{Dir: dir, Path: dir, Fuse: true}
 	f.Fuzz(func(t *testing.T, text string) {
