@@ -68,7 +68,7 @@ func execute(kind *stage.Kind) int {
 	}
 	if len(c.Payload) > 0 && !c.Rest && find.Beside(c.Payload[0]) {
 		return report(kind.Name, status, &chain.UsageError{Stage: kind.Name,
-			Err: fmt.Errorf("%s is not in PATH, though it lies beside this program, in %s: set PATH", c.Payload[0], find.Dir)})
+			Err: fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", c.Payload[0], find.Dir)})
 	}
 	state, err := c.Plan(h)
 	if err != nil {

@@ -62,12 +62,12 @@ func report(stage string, status *status, err error) int {
 		ev.Hint = host.Hidden
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EOVERFLOW) {
-		ev.Hint = "the caller's ids are not in the id map of this user namespace: see hk-idmap(1)"
+		ev.Hint = "the caller's ids are not mapped in this user namespace: see hk-idmap(1)"
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
 		var limit unix.Rlimit
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-		ev.Hint = fmt.Sprintf("RLIMIT_NOFILE (ulimit -n) is %d, too few for what a stage opens; hk-limit --nofile sets it for the payload alone", limit.Cur)
+		ev.Hint = fmt.Sprintf("RLIMIT_NOFILE (ulimit -n) is %d, too low for the files that a stage opens; hk-limit --nofile sets it for the payload alone", limit.Cur)
 	}
 	ev.Error = err.Error()
 	complain(ev.Stage, ev.Error, ev.Hint)

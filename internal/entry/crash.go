@@ -175,11 +175,11 @@ func giveUp(resource, why int) {
 	}
 	switch resource {
 	case nproc:
-		say(": no thread can be made: RLIMIT_NPROC (ulimit -u) is ")
+		say(": a thread cannot be created: RLIMIT_NPROC (ulimit -u) is ")
 		sayLimit(nproc)
 		say("; pids.max of a cgroup counts too\n")
 	case as:
-		say(": no memory can be had: RLIMIT_AS (ulimit -v) is ")
+		say(": not enough memory: RLIMIT_AS (ulimit -v) is ")
 		sayLimit(as)
 		say(", RLIMIT_DATA (ulimit -d) is ")
 		sayLimit(data)

@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 
 func TestCrash(t *testing.T) {
 	const (
-		threads = "hk: no thread can be made: RLIMIT_NPROC (ulimit -u) is 3; pids.max of a cgroup counts too\n"
-		memory  = "hk: no memory can be had: RLIMIT_AS (ulimit -v) is 1228800000, RLIMIT_DATA (ulimit -d) is unlimited\n"
+		threads = "hk: a thread cannot be created: RLIMIT_NPROC (ulimit -u) is 3; pids.max of a cgroup counts too\n"
+		memory  = "hk: not enough memory: RLIMIT_AS (ulimit -v) is 1228800000, RLIMIT_DATA (ulimit -d) is unlimited\n"
 	)
 	long := strings.Repeat("x", 3000) + "\n"
 	for _, c := range []struct {

@@ -226,8 +226,8 @@ func searchPath(h *host.Host) []string {
 func (t *translator) enterGiven() {
 	t.For("the command's directory")
 	op := plan.Openat2Given(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS).
-		Hint(unix.ELOOP, "a link of procfs could lead out of the root").
-		Hint(unix.EMFILE, "hk-limit --nofile leaves no descriptor for it: it belongs before the stage that makes a process")
+		Hint(unix.ELOOP, "a symbolic link of procfs could lead outside the root").
+		Hint(unix.EMFILE, "hk-limit --nofile leaves no descriptor for it: it must come before the stage that creates a process")
 	dir := t.Open("dir", op)
 	enter, leave := plan.Fchdir(dir), plan.Close(dir)
 	enter.If, leave.If = plan.GivenDir, plan.GivenDir
@@ -245,7 +245,7 @@ func (t *translator) execGiven() {
 			op = op.Tolerate(tryNext[:]...)
 		}
 		t.Add(op.Hint(unix.ENOENT, t.notFound("", "", 0)).
-			Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
+			Hint(unix.EACCES, "it is not executable, or a directory in its path or a Landlock domain forbids it").
 			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
 	}
 }

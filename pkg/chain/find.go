@@ -23,7 +23,7 @@ type Finder struct {
 	// Fuse says that stages are put into one plan; else each is executed.
 	Fuse bool
 	// ByFD is set if this program was executed by descriptor, because its file
-	// is out of reach in the root in force. Then the plain name of a stage is
+	// is out of reach in the current root. Then the plain name of a stage is
 	// that stage, and it is this same program.
 	ByFD bool
 }

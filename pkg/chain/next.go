@@ -27,7 +27,7 @@ func (t *translator) openNext(links []Link) error {
 		// Not closed by execve(2): so the next stage has its own program too, asks
 		// for its seals and can copy it.
 		t.Next.Program = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
-			Hint(unix.EACCES, "what executes the next stage must be able to read its program"))
+			Hint(unix.EACCES, "the user who executes the next stage must be able to read its program"))
 	}
 	if _, confined := first(links, func(n stage.Needs) bool { return n.Confines }); confined {
 		return t.copyNext(path)
@@ -79,7 +79,7 @@ func (t *translator) copyNext(path string) error {
 func (t *translator) sealedCopy(from plan.Arg, size int64) *plan.Result {
 	sealed := t.Open("copy", plan.MemfdCreate(t.Name, t.Host.Has(host.MemfdExec)))
 	t.Add(plan.Sendfile(sealed, from, size).
-		Hint(unix.EFBIG, fmt.Sprintf("--fsize of an earlier stage limits files in memory too: it belongs after %s", t.Name)).
+		Hint(unix.EFBIG, fmt.Sprintf("--fsize of an earlier stage also limits files in memory: it must come after %s", t.Name)).
 		Hint(unix.EBADF, "the program was executed by a descriptor that cannot be read"),
 		plan.Seal(sealed))
 	return sealed

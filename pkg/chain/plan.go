@@ -75,7 +75,7 @@ func (c *Chain) Print(h *host.Host, w io.Writer) error {
 	last := c.Links[len(c.Links)-1]
 	links, _, _, _ := c.firstPlan()
 	if len(links) < len(c.Links) {
-		return &UsageError{last.Kind.Name, errors.New("it stands behind what is a plan of its own: print without those stages")}
+		return &UsageError{last.Kind.Name, errors.New("a stage before it starts a separate plan: print without that stage")}
 	}
 	t := translator{State: stage.NewState(h)}
 	before := links[:len(links)-1]
@@ -104,7 +104,7 @@ func (t *translator) stages(links []Link) error {
 			return &UsageError{t.Name, err}
 		}
 		if t.takes && !t.Plan.Cloned() && len(t.Plan.Items()) > n {
-			return &UsageError{t.Name, errors.New("it would change this program: it belongs after the hk-unshare that makes a process")}
+			return &UsageError{t.Name, errors.New("it would change this program: it must come after the hk-unshare that creates a process")}
 		}
 		t.For("")
 		if err := t.attachNow(); err != nil {

@@ -39,10 +39,10 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 		t.exposed = true
 		return nil
 	case t.Host.Handover.Program != "":
-		return &UsageError{t.Name, errors.New("this should be a sealed copy of the program, and is not")}
+		return &UsageError{t.Name, errors.New("this should be a sealed copy of the program, but is not")}
 	}
 	if c.takes {
-		return &UsageError{by, fmt.Errorf("who has a say in what is executed here could write this program's file, %s, by way of /proc/PID/exe: let it be on a read-only mount, or not writable by this user, or be a sealed memfd", p.Path)}
+		return &UsageError{by, fmt.Errorf("processes that influence what is executed here could write to this program's file, %s, through /proc/PID/exe: put it on a read-only mount, make it not writable by this user, or use a sealed memfd", p.Path)}
 	}
 	t.exposed = true
 	t.seal(c, links, p)
@@ -111,7 +111,7 @@ func (t *translator) program() (host.Program, error) {
 			return p, nil
 		}
 	}
-	return host.Program{}, fmt.Errorf("others could write this program, which is executed from a sealed copy for that: %w", err)
+	return host.Program{}, fmt.Errorf("other processes could write to this program, so it is executed from a sealed copy: %w", err)
 }
 
 // seal adds the ops that make the copy and execute it.
@@ -147,5 +147,5 @@ func (t *translator) seal(c *Chain, links []Link, p host.Program) {
 	}
 	t.restoreSignals()
 	t.Add(plan.Fexecve(by, plan.NewImage(words, env)).
-		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; %s from a read-only mount needs no copy", t.Name)))
+		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; executing %s from a read-only mount needs no copy", t.Name)))
 }

@@ -35,7 +35,7 @@ func TestSettings(t *testing.T) {
 		{&idmap.Maps{UID: []idmap.Range{{Extent: ids.Extent{Inside: ids.None}}}}, `hk-idmap: --uid=4294967295: "4294967295" is not an id from 0 to 4294967294`},
 		{&mount.Mounts{Entries: []mount.Entry{{Kind: "bind", Source: "/"}}}, "hk-mount: unknown flag --bind: here it is --rw SRC:DST"},
 		{&mount.Mounts{Entries: []mount.Entry{{Kind: mount.Tmpfs, Target: "tmp"}}}, `hk-mount: --tmpfs=tmp: "tmp" is not an absolute path`},
-		{&setuser.Credentials{Umask: &mask}, `hk-setuser: --umask=7777: "7777" is no octal mask from 0 to 777`},
+		{&setuser.Credentials{Umask: &mask}, `hk-setuser: --umask=7777: "7777" is not an octal mask from 0 to 777`},
 		{&limit.Limits{List: []limit.Limit{{Resource: "files"}}}, "hk-limit: unknown flag --files"},
 		{&limit.Limits{List: []limit.Limit{{Resource: "nofile", Soft: 2, Hard: 1}}}, "hk-limit: --nofile=2:1: the soft limit is above the hard limit"},
 		{&landlock.Ruleset{Log: "none"}, "hk-landlock: --log=none: not off, exec or subdomains"},

@@ -157,7 +157,7 @@ var tryNext = [...]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODE
 
 func (t *translator) exec() error {
 	if gains := t.Gains(); gains != 0 && t.Plan.Cloned() && t.Plan.Direct() && !t.Child.Outlive {
-		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not hold (%s), and so it would no longer die with its supervisor: hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
+		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not have (%s), and it would no longer die with its supervisor: use hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
 			plan.CapSetText(gains))}
 	}
 	t.restoreCaller()
@@ -195,7 +195,7 @@ func (t *translator) exec() error {
 		} else {
 			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
 		}
-		t.Add(op.Hint(unix.EACCES, "it is not executable, or a directory on the way or a Landlock domain forbids it").
+		t.Add(op.Hint(unix.EACCES, "it is not executable, or a directory in its path or a Landlock domain forbids it").
 			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
 	}
 	return nil
@@ -207,7 +207,7 @@ func (t *translator) notFound(word, path string, n int) string {
 		root = " in the new root"
 	}
 	if n > 1 {
-		return fmt.Sprintf("%s was looked for%s in %s", word, root, path)
+		return fmt.Sprintf("%s was searched for%s in %s", word, root, path)
 	}
 	return fmt.Sprintf("there is no such file%s, or the interpreter or loader that it names is missing", root)
 }

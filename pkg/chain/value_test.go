@@ -26,13 +26,13 @@ func TestValues(t *testing.T) {
 		{"hk-landlock", `--allow=/a:b:read-file`, "", `--allow=/a:b:read-file: "/a:b:read-file" is not PATH:RIGHT+RIGHT`},
 		{"hk-net", `--pasta=-t,22\,80,-a=b`, `--pasta=-t,22\,80,-a=b`, ""},
 		{"hk-setuser", `--user=DOM\user:staff:a,b`, `--user=DOM\\user:staff:a,b`, ""},
-		{"hk-setuser", `--user=a\:b`, "", `--user=a\:b: "a:b" is no name`},
+		{"hk-setuser", `--user=a\:b`, "", `--user=a\:b: "a:b" is not a name`},
 		{"hk-unshare", `--join=user,mnt=7`, `--join=user,mount=7`, ""},
 		{"hk-unshare", `--join=net=/a\=b:c`, `--join=net=/a\=b:c`, ""},
 		{"hk-idmap", `--uid=1:2:3`, `--uid=1:2:3`, ""},
 		{"hk-idmap", `--uid=1:2:3:4`, "", `--uid=1:2:3:4: a range is INSIDE[:OUTSIDE[:COUNT]]`},
 		{"hk-limit", `--as=1:2`, `--as=1:2`, ""},
-		{"hk-limit", `--as=1:2:3`, "", `--as=1:2:3: "2:3" is no number`},
+		{"hk-limit", `--as=1:2:3`, "", `--as=1:2:3: "2:3" is not a number`},
 	} {
 		got, text := "", ""
 		chain, err := Read(ByName(c.stage), []string{c.stage, c.flag, "cmd"}, find)

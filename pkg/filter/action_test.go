@@ -65,7 +65,7 @@ func TestCheckPolicy(t *testing.T) {
 		{Policy{Arches: amd64, Rules: []Rule{{Names: []string{"kill"}, Action: deny, Conds: []Cond{{Arg: 2}}}}}, "kill(arg2==0): argument 2: the call has no such argument"},
 		{Policy{Arches: amd64, Rules: []Rule{{Names: []string{"kill"}, Action: Allow, Conds: []Cond{{Arg: 2}}}}}, "kill(arg2==0): argument 2: the call has no such argument"},
 		{Policy{Arches: amd64, Rules: []Rule{{Names: []string{"kill"}, Action: deny, Origin: 3, Conds: []Cond{{Op: LT}}}}},
-			"syscalls[2]: kill(arg0<0): argument 0: it has no sign: it is never less than 0"},
+			"syscalls[2]: kill(arg0<0): argument 0: it is unsigned: it is never less than 0"},
 		{Policy{Arches: amd64, Rules: []Rule{{Names: []string{"kill"}, Action: deny, Conds: []Cond{{Op: 7}}}}}, "a comparison that there is not: 7"},
 	} {
 		got := ""

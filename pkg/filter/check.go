@@ -15,7 +15,7 @@ func Decode(data []byte) ([]unix.SockFilter, error) {
 	case len(data) == 0:
 		return nil, errors.New("an empty filter")
 	case len(data)%8 != 0:
-		return nil, fmt.Errorf("%d bytes are no filter: an instruction has 8", len(data))
+		return nil, fmt.Errorf("%d bytes are not a filter: an instruction has 8", len(data))
 	case len(data)/8 > MaxInstructions:
 		return nil, tooLong(len(data) / 8)
 	}
@@ -24,7 +24,7 @@ func Decode(data []byte) ([]unix.SockFilter, error) {
 }
 
 func tooLong(n int) error {
-	return fmt.Errorf("the filter has %d instructions; the kernel takes %d", n, MaxInstructions)
+	return fmt.Errorf("the filter has %d instructions; the kernel accepts at most %d", n, MaxInstructions)
 }
 
 // seccompData is the size of struct seccomp_data.

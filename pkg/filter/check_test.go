@@ -117,7 +117,7 @@ func TestCheck(t *testing.T) {
 		want string
 	}{
 		{nil, "an empty filter"},
-		{slices.Repeat([]unix.SockFilter{ret}, 4097), "4097 instructions; the kernel takes 4096"},
+		{slices.Repeat([]unix.SockFilter{ret}, 4097), "4097 instructions; the kernel accepts at most 4096"},
 		{[]unix.SockFilter{{Code: 0x20, K: 64}, ret}, "instruction 0: there is no word at 64 of struct seccomp_data"},
 		{[]unix.SockFilter{{Code: 0x20, K: 2}, ret}, "there is no word at 2"},
 		{[]unix.SockFilter{{Code: 0x28}, ret}, "seccomp(2) has no instruction of code 0x28"},

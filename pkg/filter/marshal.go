@@ -78,7 +78,7 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 	for _, r := range rules {
 		for _, c := range r.Conds {
 			if !p.divides(name, c) {
-				return nil, fmt.Errorf("%s: a profile, in which the order of rules says nothing, cannot divide its calls by %s: not everywhere as many bits of it count", name, c)
+				return nil, fmt.Errorf("%s: a profile, in which the order of rules does not matter, cannot distinguish its calls by %s: the number of bits compared is not the same everywhere", name, c)
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 	for _, r := range append(rules, Rule{Action: last}) {
 		in, out, ok := rest.split(name, r.Conds)
 		if !ok {
-			return nil, fmt.Errorf("%s: a profile, in which the order of rules says nothing, would take too many conditions", name)
+			return nil, fmt.Errorf("%s: a profile, in which the order of rules does not matter, would need too many conditions", name)
 		}
 		if rest = out; r.Action != p.Default {
 			entries = append(entries, r.Action.boxes(name, in)...)

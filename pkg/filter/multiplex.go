@@ -176,16 +176,16 @@ func (s sameAs) special(a *Arch) bool {
 // passed is the error for a rule that is passed by the other call.
 func (s sameAs) passed(a *Arch) error {
 	if s.number != 0 {
-		return fmt.Errorf("programs of %s can make it by %s(2), whose arguments no filter sees: deny %s too, or leave them out by --arch native", a.Name, s.by, s)
+		return fmt.Errorf("programs of %s can make it through %s(2), whose arguments a filter cannot see: deny %s too, or exclude these programs with --arch native", a.Name, s.by, s)
 	}
 	if s.meant {
-		return fmt.Errorf("%s(2) can do the same, and no filter sees with what arguments: deny %s:ENOSYS too, or allow it by its name", s.by, s.by)
+		return fmt.Errorf("%s(2) can do the same, with arguments that a filter cannot see: deny %s:ENOSYS too, or allow it by name", s.by, s.by)
 	}
 	whose, also := "", s.by+":ENOSYS"
 	if s.special(a) {
 		whose, also = " of "+a.Name, s.by+" for the same arguments"
 	}
-	return fmt.Errorf("%s(2)%s does the same with arguments that no filter sees: deny %s too", s.by, whose, also)
+	return fmt.Errorf("%s(2)%s does the same with arguments that a filter cannot see: deny %s too", s.by, whose, also)
 }
 
 // cond is what the first argument of the other call is. The upper half of that

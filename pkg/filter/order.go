@@ -53,7 +53,7 @@ func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error)
 			}
 			for _, other := range some[name] {
 				if other.Action != r.Action && overlap(name, other.Conds, r.Conds) {
-					return nil, nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can fit a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
+					return nil, nil, fmt.Errorf("syscalls[%d] and syscalls[%d]: both can match a call of %s, with different actions", other.Origin-1, r.Origin-1, name)
 				}
 			}
 			if some[name] = append(some[name], r); len(some[name]) > MaxInstructions/2 {
@@ -96,7 +96,7 @@ func (p *Policy) closeWays() (notes []string, err error) {
 			if r := m.rule(act, origin); !slices.ContainsFunc(before, r.like) {
 				before = append(before, r)
 			}
-			notes = append(notes, fmt.Sprintf("%s is denied for some arguments, and %s has them where no filter looks: %v", m.name, m, act))
+			notes = append(notes, fmt.Sprintf("%s is denied for some arguments, and %s takes them where a filter cannot see them: %v", m.name, m, act))
 		case m.number == 0:
 		case rules[0].Action.Denies():
 			before = append(before, m.rule(rules[0].Action, rules[0].Origin))

@@ -47,7 +47,7 @@ func TestSettleLibseccomp(t *testing.T) {
 		text, p := aProfile(r)
 		q, _, err := ReadProfile(text, Target{Arch: X86_64})
 		if err != nil {
-			if !strings.Contains(err.Error(), "both can fit a call") {
+			if !strings.Contains(err.Error(), "both can match a call") {
 				t.Fatalf("%v\n%s", err, text)
 			}
 			refused++

@@ -82,7 +82,7 @@ func (e *OverrideError) Unwrap() error { return e.Err }
 // byDefault, if it is not nil, is for the calls that no rule fits. What is denied is
 // denied too by the other names that a call has on 32 bits, by socketcall(2) and by
 // ipc(2). An override that denies a call for some arguments is an [OverrideError]
-// where another call does the same with arguments that no filter sees.
+// where another call does the same with arguments that a filter cannot see.
 func (p *Policy) Override(list []Override, byDefault *Action) error {
 	var rules []Rule
 	for i, o := range list {

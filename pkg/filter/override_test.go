@@ -115,8 +115,8 @@ func TestOverrideError(t *testing.T) {
 		index int
 		want  string
 	}{
-		{"none deny mkdir deny kill(arg0<0)", 1, "kill: argument 0: it has no sign: it is never less than 0"},
-		{"none deny clone(arg0==1) deny mkdir", 0, "clone: clone3(2) does the same with arguments that no filter sees: deny clone3:ENOSYS too"},
+		{"none deny mkdir deny kill(arg0<0)", 1, "kill: argument 0: it is unsigned: it is never less than 0"},
+		{"none deny clone(arg0==1) deny mkdir", 0, "clone: clone3(2) does the same with arguments that a filter cannot see: deny clone3:ENOSYS too"},
 	} {
 		_, _, err := overridden(c.words)
 		var of *OverrideError

@@ -36,7 +36,7 @@ func (p *Policy) checkConds(s Selection) error {
 	}
 	for _, c := range s.Conds {
 		if c.Op == MaskedEQ && c.Mask == 0 || c.Op != MaskedEQ && p.possible(s.Name, []Cond{c.not()}) != nil {
-			return fmt.Errorf("argument %d: %s always holds", c.Arg, c)
+			return fmt.Errorf("argument %d: %s is always true", c.Arg, c)
 		}
 	}
 	return nil
@@ -85,7 +85,7 @@ func (arg argument) possible(conds []Cond) (err error) {
 	return err
 }
 
-// satisfiable is an error if there is no number of so many bytes for which all of
+// satisfiable is an error if there is not a number of so many bytes for which all of
 // the conditions hold.
 func satisfiable(conds []Cond, bytes int) error {
 	low, high, mask, value := uint64(0), ones(bytes), uint64(0), uint64(0)
@@ -96,9 +96,9 @@ func satisfiable(conds []Cond, bytes int) error {
 		case c.Op == MaskedEQ && v&^c.Mask != 0:
 			return fmt.Errorf("masked with %#x it is never %#x", c.Mask, v)
 		case v > ones(bytes) && (c.Op == EQ || c.Op == GT || c.Op == GE || c.Op == MaskedEQ):
-			return fmt.Errorf("the kernel takes %d bits of it, without a sign: it is never so much", 8*bytes)
+			return fmt.Errorf("the kernel uses %d bits of it, unsigned: it is never that large", 8*bytes)
 		case c.Op == LT && v == 0:
-			return errors.New("it has no sign: it is never less than 0")
+			return errors.New("it is unsigned: it is never less than 0")
 		}
 		switch c.Op {
 		case EQ:
@@ -132,7 +132,7 @@ func satisfiable(conds []Cond, bytes int) error {
 	return errExclude
 }
 
-var errExclude = errors.New("its conditions exclude one another")
+var errExclude = errors.New("its conditions contradict one another")
 
 // next is the least number from n on that masked is value.
 func next(n, mask, value uint64) (uint64, bool) {

@@ -133,7 +133,7 @@ var loadFlags = [...]struct {
 
 func (p *profile) flags() (flags uint64, err error) {
 	if p.ListenerPath != "" || p.ListenerMetadata != "" || slices.Contains(p.Flags, specs.LinuxSeccompFlagWaitKillableRecv) {
-		return 0, errors.New("listenerPath, or a flag for one: there is no one to notify")
+		return 0, errors.New("listenerPath, or a flag that needs one: there is no process to notify")
 	}
 names:
 	for _, name := range p.Flags {
@@ -150,7 +150,7 @@ names:
 
 func (p *profile) arches(native *Arch) ([]*Arch, error) {
 	if len(p.Architectures) > 0 && len(p.ArchMap) > 0 {
-		return nil, errors.New("architectures and archMap exclude one another")
+		return nil, errors.New("architectures and archMap are mutually exclusive")
 	}
 	names := p.Architectures
 	for _, m := range p.ArchMap {

@@ -15,7 +15,7 @@ func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 	names := s.Names
 	if s.Name != "" {
 		if len(names) > 0 {
-			return nil, nil, errors.New("name and names exclude one another")
+			return nil, nil, errors.New("name and names are mutually exclusive")
 		}
 		names = []string{s.Name}
 	}
@@ -114,7 +114,7 @@ func errnoOf(text string) (uint, error) {
 // the specification has it; of two that of Podman's key counts, as it does there.
 func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, error) {
 	if name == specs.ActNotify {
-		return 0, fmt.Errorf("%s: there is no one to notify", name)
+		return 0, fmt.Errorf("%s: there is no process to notify", name)
 	}
 	act, known := Action(0), false
 	for _, a := range actions {

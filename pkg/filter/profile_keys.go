@@ -44,7 +44,7 @@ func (o *object) checkKey(key string) error {
 	known := keysOf(o.of)
 	switch {
 	case slices.Contains(o.seen, key):
-		return fmt.Errorf("%q is there twice", key)
+		return fmt.Errorf("%q occurs twice", key)
 	case slices.Contains(known, key):
 		o.seen = append(o.seen, key)
 		return nil

@@ -82,13 +82,13 @@ func (r *Recording) Call(audit, nr uint32, args [6]uint64) {
 		return a.Audit == audit && (a == X32) == (audit == X86_64.Audit && nr&x32Bit != 0)
 	})
 	if i < 0 {
-		r.note(fmt.Sprintf("a call of an architecture that is not known, %#x, is left out", audit))
+		r.note(fmt.Sprintf("a call of the unknown architecture %#x is skipped", audit))
 		return
 	}
 	a := arches[i]
 	name, ok := r.name(a, nr)
 	if !ok {
-		r.unnamed(fmt.Sprintf("call %d of %s is left out: it has no name, and a profile has no numbers", nr, a.Name))
+		r.unnamed(fmt.Sprintf("call %d of %s is skipped: it has no name, and a profile contains only names", nr, a.Name))
 		return
 	}
 	if name == "clone" {
@@ -101,7 +101,7 @@ func (r *Recording) Call(audit, nr uint32, args [6]uint64) {
 // clone(2) Call does.
 func (r *Recording) Cloned(flags uint64) {
 	if flags&unix.CLONE_UNTRACED != 0 {
-		r.note("a process was made with CLONE_UNTRACED: what it does is not seen")
+		r.note("a process was created with CLONE_UNTRACED: its calls are not recorded")
 	}
 }
 
@@ -161,7 +161,7 @@ func (r *Recording) unnamed(text string) {
 			r.numbers++
 		}
 	case !slices.Contains(r.notes, text):
-		r.note("calls by more numbers that have no name are left out")
+		r.note("calls by further numbers without a name are skipped")
 	}
 }
 
@@ -185,8 +185,8 @@ func (r *Recording) name(a *Arch, nr uint32) (string, bool) {
 func (r *Recording) Notes() []string {
 	notes := slices.Clone(r.notes)
 	for _, n := range []struct{ call, text string }{
-		{"io_uring_setup", "io_uring is used: what is done through it is not a system call, and neither is it seen nor does a filter stop it"},
-		{"ptrace", "ptrace(2) is used: it fails for a process that is followed, so what comes of it is not seen"},
+		{"io_uring_setup", "io_uring is used: operations through it are not system calls, so they are neither recorded nor stopped by a filter"},
+		{"ptrace", "ptrace(2) is used: it fails for a process that is already traced, so what would follow is not recorded"},
 	} {
 		if _, ok := r.calls[n.call]; ok {
 			notes = append(notes, n.text)

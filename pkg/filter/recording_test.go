@@ -236,7 +236,7 @@ func TestRecordingNotes(t *testing.T) {
 		r.Call(c.arch.Audit, c.nr, c.args)
 	}
 	got := strings.Join(r.Notes(), "\n")
-	for _, want := range []string{"call 9999 of x86_64", "io_uring is used", "CLONE_UNTRACED", "architecture that is not known"} {
+	for _, want := range []string{"call 9999 of x86_64", "io_uring is used", "CLONE_UNTRACED", "unknown architecture"} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("the notes say %q not once:\n%s", want, got)
 		}

@@ -48,7 +48,7 @@ func (w word) passed(c Cond) (instead string, ok bool) {
 		return "", false
 	}
 	if mask := w.number | c.Value; c.Op == EQ && mask != 0 {
-		return fmt.Sprintf(": compare with a mask, as %s", Cond{Arg: c.Arg, Op: MaskedEQ, Mask: mask, Value: c.Value}), true
+		return fmt.Sprintf(": compare with a mask, such as %s", Cond{Arg: c.Arg, Op: MaskedEQ, Mask: mask, Value: c.Value}), true
 	}
 	return "", true
 }
@@ -79,7 +79,7 @@ func (r Rule) flags() (texts []string) {
 	for _, c := range r.Conds {
 		for _, w := range words {
 			if instead, ok := w.passed(c); ok && slices.Contains(r.Names, w.name) {
-				texts = append(texts, fmt.Sprintf("argument %d of %s(2) holds flags, and with one more %s does not hold%s", c.Arg, w.name, c, instead))
+				texts = append(texts, fmt.Sprintf("argument %d of %s(2) contains flags, and with one more bit set %s is not true%s", c.Arg, w.name, c, instead))
 			}
 		}
 	}

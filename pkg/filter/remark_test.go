@@ -9,14 +9,14 @@ import (
 // TestRemarks has what is said of rules that deny, and of which nothing is.
 func TestRemarks(t *testing.T) {
 	for _, c := range []struct{ words, want string }{
-		{"none deny open(arg1==2),openat2,openat,io_uring_setup", "argument 1 of open(2) holds flags, and with one more arg1==2 does not hold: compare with a mask, as arg1&3==2"},
+		{"none deny open(arg1==2),openat2,openat,io_uring_setup", "argument 1 of open(2) contains flags, and with one more bit set arg1==2 is not true: compare with a mask, such as arg1&3==2"},
 		{"none deny open(arg1&3==2),openat2,openat,io_uring_setup", ""},
 		{"none deny open(arg1!=2),openat2,openat,io_uring_setup", ""},
 		{"none deny open(arg1&3==2),openat2,io_uring_setup", "openat(2) is allowed, which can do the same as open"},
-		{"podman arch x86_64 deny socket(arg1==3)", "argument 1 of socket(2) holds flags, and with one more arg1==3 does not hold: compare with a mask, as arg1&0xf==3"},
-		{"podman arch x86_64 deny mprotect(arg2==7),pkey_mprotect(arg2&7==7)", "argument 2 of mprotect(2) holds flags, and with one more arg2==7 does not hold: compare with a mask, as arg2&7==7"},
+		{"podman arch x86_64 deny socket(arg1==3)", "argument 1 of socket(2) contains flags, and with one more bit set arg1==3 is not true: compare with a mask, such as arg1&0xf==3"},
+		{"podman arch x86_64 deny mprotect(arg2==7),pkey_mprotect(arg2&7==7)", "argument 2 of mprotect(2) contains flags, and with one more bit set arg2==7 is not true: compare with a mask, such as arg2&7==7"},
 		{"podman arch x86_64 deny mprotect(arg2&7==7)", "pkey_mprotect(2) is allowed, which can do the same as mprotect"},
-		{"none deny umount2(arg1==0)", "argument 1 of umount2(2) holds flags, and with one more arg1==0 does not hold"},
+		{"none deny umount2(arg1==0)", "argument 1 of umount2(2) contains flags, and with one more bit set arg1==0 is not true"},
 		{"none deny mkdir", "io_uring_setup(2) is allowed, which can do the same as mkdir"},
 		{"none deny mkdir,read,io_uring_setup", ""},
 		{"none deny mkdirat(arg2==1) allow io_uring_setup", "io_uring_setup(2) is allowed, which can do the same as mkdirat"},

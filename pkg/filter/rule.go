@@ -116,7 +116,7 @@ func ParseCond(text string) (Cond, error) {
 		}
 		c.Op = o.op
 		if strings.HasPrefix(right, "-") && c.Op != EQ && c.Op != NE {
-			return c, fmt.Errorf("%q: arguments are compared without a sign", text)
+			return c, fmt.Errorf("%q: arguments are compared as unsigned numbers", text)
 		}
 		mask, masked := strings.CutPrefix(left, "&")
 		if !masked {
@@ -126,7 +126,7 @@ func ParseCond(text string) (Cond, error) {
 			return c, nil
 		}
 		if c.Op != EQ {
-			return c, fmt.Errorf("%q: what is masked is compared by ==", text)
+			return c, fmt.Errorf("%q: a masked argument can be compared only with ==", text)
 		}
 		c.Op = MaskedEQ
 		if c.Mask, err = parseNumber(mask); err != nil {
@@ -141,7 +141,7 @@ func parseNumber(text string) (uint64, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	n, err := strconv.ParseUint(digits, 0, 64)
 	if err != nil || strings.ContainsRune(digits, '_') || negative && n > 1<<63 {
-		return 0, fmt.Errorf("%q is not a number of 64 bits", text)
+		return 0, fmt.Errorf("%q is not a 64-bit number", text)
 	}
 	if negative {
 		n = -n

@@ -41,11 +41,11 @@ func TestParseSelections(t *testing.T) {
 		{"socket(arg6==1)", "does not start with arg0 to arg5"},
 		{"socket(arg0=1)", "after the argument comes"},
 		{"socket(arg0 ==1)", "after the argument comes"},
-		{"socket(arg0==1_0)", "is not a number of 64 bits"},
-		{"socket(arg0==18446744073709551616)", "is not a number of 64 bits"},
-		{"socket(arg0==AF_UNIX)", "is not a number of 64 bits"},
-		{"socket(arg0&3!=1)", "what is masked is compared by =="},
-		{"kill(arg0<-1)", "arguments are compared without a sign"},
+		{"socket(arg0==1_0)", "is not a 64-bit number"},
+		{"socket(arg0==18446744073709551616)", "is not a 64-bit number"},
+		{"socket(arg0==AF_UNIX)", "is not a 64-bit number"},
+		{"socket(arg0&3!=1)", "a masked argument can be compared only with =="},
+		{"kill(arg0<-1)", "arguments are compared as unsigned numbers"},
 		{"socket(arg0==1)x", `"x" after the )`},
 	} {
 		if got, err := ParseSelections(c.text); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -76,7 +76,7 @@ const NewestLandlockABI = int(LandlockABI11-LandlockABI1) + 1
 func Landlock(abi int) Feature { return LandlockABI1 + Feature(abi-1) }
 
 // Hidden is the advice for a call that has failed with ENOSYS though the kernel has it.
-const Hidden = "a seccomp filter around may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
+const Hidden = "a surrounding seccomp filter may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
 
 // What a user can do about a feature that the kernel should have by its age.
 const (
@@ -103,7 +103,7 @@ var table = [features]struct {
 	InitialInodes:    {"known numbers of the initial net and mnt namespaces", Version{6, 18}, nil, newer},
 
 	// CLONE_CLEAR_SIGHAND came with 5.5.
-	Clone3:            {"clone3(2)", Version{5, 5}, probeClone3, "a seccomp filter around hides clone3(2), as that of a container, or systemd's RestrictNamespaces="},
+	Clone3:            {"clone3(2)", Version{5, 5}, probeClone3, "a surrounding seccomp filter hides clone3(2), such as that of a container, or systemd's RestrictNamespaces="},
 	PidfdOpen:         {"pidfd_open(2)", Version{5, 3}, probePidfdOpen, Hidden},
 	PidfdSendSignal:   {"pidfd_send_signal(2)", Version{5, 1}, probePidfdSendSignal, Hidden},
 	PidfdSignalGroup:  {"PIDFD_SIGNAL_PROCESS_GROUP", Version{6, 9}, probePidfdSignalGroup, newer},
@@ -177,7 +177,7 @@ func (f Feature) Check() error {
 	if probe := table[f].probe; probe != nil {
 		err = probe(f, f.String())
 	} else if v, _, ok := Kernel(); !ok {
-		err = errors.New("the kernel does not tell its version")
+		err = errors.New("the kernel does not report its version")
 	} else if !v.AtLeast(f.Since()) {
 		err = ErrNotSupported
 	}

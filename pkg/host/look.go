@@ -31,11 +31,11 @@ type StrangerLink struct {
 }
 
 func (e *StrangerLink) Error() string {
-	return fmt.Sprintf("%s is a link of user %d's and is not followed: name what is meant without it", e.Link, e.Owner)
+	return fmt.Sprintf("%s is a symbolic link of user %d and is not followed: give the path without it", e.Link, e.Owner)
 }
 
 // errProcLink is a link of procfs, which has no path, where one is needed.
-var errProcLink = errors.New("it leads by a directory that others can change to a link of procfs")
+var errProcLink = errors.New("it leads through a directory that others can change to a symbolic link of procfs")
 
 // maxLinks is MAXSYMLINKS of the kernel.
 const maxLinks = 40

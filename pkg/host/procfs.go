@@ -31,7 +31,7 @@ func procfs() error {
 		return fmt.Errorf("/proc: %w", err)
 	}
 	if st.Type != unix.PROC_SUPER_MAGIC {
-		return errors.New("/proc is no procfs")
+		return errors.New("/proc is not a procfs")
 	}
 	return nil
 }

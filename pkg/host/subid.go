@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the files of users may come to: they are those of the root in force,
+// What the files of users may come to: they are those of the current root,
 // which may be somebody's.
 const (
 	maxUsers  = 16 << 20

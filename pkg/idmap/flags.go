@@ -13,15 +13,15 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Maps{} },
 	Usage: `hk-idmap [flags] [--] NEXT [args...]: map ids in the new user namespace
 
- --self            the caller's ids to themselves (default)
- --root            0 to the caller's ids
- --auto            0 to the caller, 1 and up to all its subuid and subgid ranges
+ --self            map the caller's ids to themselves (default)
+ --root            map 0 to the caller's ids
+ --auto            map 0 to the caller, 1 and up to its subuid and subgid ranges
  -u, --uid INSIDE[:OUTSIDE[:COUNT]]   one line of the user map; repeatable
  -g, --gid INSIDE[:OUTSIDE[:COUNT]]   one line of the group map; repeatable
                    default OUTSIDE is the caller's id, default COUNT is 1
- --setgroups allow|deny   whether setgroups(2) works inside
- --pid PID         map the user namespace of that process, from outside; then
-                   NEXT may be left out
+ --setgroups allow|deny   whether setgroups(2) is allowed inside
+ --pid PID         map the user namespace of process PID, from outside;
+                   NEXT may be omitted
 `,
 }
 

@@ -60,9 +60,9 @@ func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
 	gid = direction{name: "gid", helper: "newgidmap", cap: capability.CAP_SETGID, self: h.GID}
 	switch {
 	case m.Root && m.Auto || m.Self && (m.Root || m.Auto):
-		return uid, gid, errors.New("--self, --root and --auto exclude one another")
+		return uid, gid, errors.New("--self, --root and --auto are mutually exclusive")
 	case (m.Self || m.Root || m.Auto) && len(m.UID)+len(m.GID) > 0:
-		return uid, gid, errors.New("--uid and --gid say the whole map: not with --root, --auto or --self")
+		return uid, gid, errors.New("--uid and --gid give the whole map: they cannot be combined with --root, --auto or --self")
 	case m.Root:
 		uid.ids = ids.Map{{Inside: 0, Outside: h.UID, Count: 1}}
 		gid.ids = ids.Map{{Inside: 0, Outside: h.GID, Count: 1}}
@@ -163,14 +163,14 @@ func (m *Maps) Plan(s *stage.State) error {
 	fused := s.NS.New&unix.CLONE_NEWUSER != 0
 	switch {
 	case s.NS.Mapped:
-		return errors.New("the user namespace has its id maps already")
+		return errors.New("the user namespace already has its id maps")
 	case !fused && s.Host.Mapped():
-		return errors.New("there is no new user namespace to map ids in: hk-unshare --user comes first")
+		return errors.New("there is no new user namespace to map ids in: hk-unshare --user must come first")
 	}
 	single := uid.single() && gid.single()
 	privileged := fused && s.Host.Effective&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)
 	if !fused && !single {
-		return errors.New("only a process outside of the user namespace can write this map, and in a chain that is not fused there is none")
+		return errors.New("only a process outside the user namespace can write this map, and a chain that is not fused has none")
 	}
 	setgroups, err := m.setgroups(single, privileged, gid)
 	if err != nil {
@@ -203,7 +203,7 @@ func (m *Maps) setgroups(single, privileged bool, gid direction) (string, error)
 	case m.Setgroups == "":
 		return "allow", nil
 	case m.Setgroups == "allow" && !privileged && gid.single():
-		return "", errors.New("--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied")
+		return "", errors.New("--setgroups allow: without CAP_SETGID, the caller's own group can be mapped only with setgroups denied")
 	}
 	return m.Setgroups, nil
 }

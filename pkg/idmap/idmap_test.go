@@ -76,12 +76,12 @@ func TestResolve(t *testing.T) {
 		{"--gid 6", two, "1000 1000 1\n", "6 100 1\n", ""},
 		{"--uid 0:2:3 --uid 3:1 --gid 9:8:7", two, "0 2 3\n3 1 1\n", "9 8 7\n", ""},
 
-		{"--self --root", two, "", "", "--self, --root and --auto exclude one another"},
-		{"--root --auto", two, "", "", "--self, --root and --auto exclude one another"},
-		{"--self --auto", two, "", "", "--self, --root and --auto exclude one another"},
-		{"--root --gid 5", two, "", "", "--uid and --gid say the whole map: not with --root, --auto or --self"},
-		{"--auto --uid 5", two, "", "", "--uid and --gid say the whole map: not with --root, --auto or --self"},
-		{"--self --uid 5", two, "", "", "--uid and --gid say the whole map: not with --root, --auto or --self"},
+		{"--self --root", two, "", "", "--self, --root and --auto are mutually exclusive"},
+		{"--root --auto", two, "", "", "--self, --root and --auto are mutually exclusive"},
+		{"--self --auto", two, "", "", "--self, --root and --auto are mutually exclusive"},
+		{"--root --gid 5", two, "", "", "--uid and --gid give the whole map: they cannot be combined with --root, --auto or --self"},
+		{"--auto --uid 5", two, "", "", "--uid and --gid give the whole map: they cannot be combined with --root, --auto or --self"},
+		{"--self --uid 5", two, "", "", "--uid and --gid give the whole map: they cannot be combined with --root, --auto or --self"},
 		{"--uid 0:1:2 --uid 1:5", two, "", "", "--uid: 0:1:2 and 1:5:1 overlap inside"},
 		{"--gid 0:10:5 --gid 10:12", two, "", "", "--gid: 0:10:5 and 10:12:1 overlap outside"},
 		{"--uid 0 --uid 1", two, "", "", "--uid: 0:1000:1 and 1:1000:1 overlap outside"},
@@ -125,7 +125,7 @@ func parsed(t *testing.T, flags string) *Maps {
 }
 
 func TestSetgroups(t *testing.T) {
-	const refused = "--setgroups allow: who lacks CAP_SETGID may map the own group only with setgroups denied"
+	const refused = "--setgroups allow: without CAP_SETGID, the caller's own group can be mapped only with setgroups denied"
 	own := ids.Map{{Inside: 0, Outside: 100, Count: 1}}
 	more := append(slices.Clone(own), ids.Extent{Inside: 1, Outside: 7000, Count: 3})
 	other := ids.Map{{Inside: 0, Outside: 7000, Count: 1}}

@@ -40,7 +40,7 @@ func direct(name string, uid, gid direction, setgroups string) plan.Step {
 // that does; so it is asked before and after whether it is still there.
 func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	if path == "" {
-		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, and it is in none of %s: install the package uidmap or shadow-utils",
+		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
 			d.name, d.helper, strings.Join(host.HelperDirs, ", "))
 	}
 	args := strings.Fields(d.ids.String())

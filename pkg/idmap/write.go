@@ -18,7 +18,7 @@ func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
 	if err != nil {
 		return err
 	}
-	const hint = "mapping user ID 0 of the outer namespace needs CAP_SETFCAP; and in a chain that is not fused no other program may stand between hk-unshare and hk-idmap; AppArmor may keep capabilities from user namespaces: kernel.apparmor_restrict_unprivileged_userns"
+	const hint = "mapping user ID 0 of the parent namespace needs CAP_SETFCAP; in a chain that is not fused, no other program may come between hk-unshare and hk-idmap; AppArmor may deny capabilities in user namespaces: kernel.apparmor_restrict_unprivileged_userns"
 	if err := write(s, proc, "self/", hint, uid, gid, setgroups, 0); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
 // opened once, so all writes are to the same process.
 func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	if s.Plan.Cloned() || s.Unmapped() {
-		return errors.New("--pid maps a namespace from outside: it belongs before hk-unshare")
+		return errors.New("--pid maps a namespace from outside: it must come before hk-unshare")
 	}
 	switch text, err := s.Host.UIDMap(m.PID); {
 	case errors.Is(err, unix.ENOENT):
@@ -58,7 +58,7 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	if privileged {
 		pid = -1
 	}
-	const hint = "the namespace must be one that the caller made, and a child of the caller's own"
+	const hint = "the caller must have created the namespace, and it must be a child of the caller's own"
 	if err := write(s, dir, "", hint, uid, gid, setgroups, pid); err != nil {
 		return err
 	}
@@ -70,11 +70,11 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 // made: root's maps would be that user's to use. To others the kernel refuses it.
 func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 	ns := s.Open("userns", plan.Openat(plan.Ref(dir), "ns/user", unix.O_CLOEXEC, 0).
-		Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)"))
+		Hint(unix.EACCES, "the caller may not inspect this process: see ptrace(2)"))
 	caller := s.Host.UID
 	s.Plan.AddStep(plan.Step{
 		Stage: s.Name,
-		Text:  fmt.Sprintf("check that %v was made by user %d", ns, caller),
+		Text:  fmt.Sprintf("check that %v was created by user %d", ns, caller),
 		Takes: []*plan.Result{ns},
 		Do: func(at plan.Context) error {
 			var owner uint32
@@ -83,7 +83,7 @@ func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 			case e != 0:
 				return fmt.Errorf("NS_GET_OWNER_UID of the user namespace of process %d: %w", pid, e)
 			case owner != caller:
-				return fmt.Errorf("the user namespace of process %d is user %d's, who would have what is mapped", pid, owner)
+				return fmt.Errorf("the user namespace of process %d is user %d's, who could use the mapped ids", pid, owner)
 			}
 			return nil
 		},

@@ -132,7 +132,7 @@ func TestCheck(t *testing.T) {
 		{Map{{0, 0, Last + 1}}, ""},
 		{Map{{0, 5, 5}, {5, 0, 5}}, ""},
 		{lines(340), ""},
-		{lines(341), "341 ranges: the kernel takes 340"},
+		{lines(341), "341 ranges: the kernel accepts at most 340"},
 		{Map{{0, 0, 0}}, "0:0:0 has no ids"},
 		{Map{{0, Last, 2}}, "0:4294967294:2 reaches beyond the last id, 4294967294"},
 		{Map{{Last, 0, 2}}, "4294967294:0:2 reaches beyond the last id, 4294967294"},

@@ -83,7 +83,7 @@ func (m Map) Has(outside uint32) bool {
 // Check refuses what the kernel would, with a reason: it says EINVAL to all.
 func (m Map) Check() error {
 	if len(m) > maxExtents {
-		return fmt.Errorf("%d ranges: the kernel takes %d", len(m), maxExtents)
+		return fmt.Errorf("%d ranges: the kernel accepts at most %d", len(m), maxExtents)
 	}
 	for i, e := range m {
 		switch {

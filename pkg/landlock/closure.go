@@ -49,9 +49,9 @@ func allowFile(s *stage.State, set *plan.Result, g grant) {
 	s.For("--exec-closure: " + g.path)
 	defer s.For("")
 	at := s.Open("file", plan.Openat2(plan.AtCwd(), g.path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
-		Hint(unix.ELOOP, "it has become a link, or a directory on the way has, since it was looked at").
-		Hint(unix.ENOENT, "it has been removed since it was looked at").
-		Hint(unix.EACCES, "a directory on the way cannot be searched by who the payload will be"))
+		Hint(unix.ELOOP, "it, or a directory in its path, has become a symbolic link since it was checked").
+		Hint(unix.ENOENT, "it has been removed since it was checked").
+		Hint(unix.EACCES, "the payload's user may not search a directory in the path"))
 	s.Add(rights.AllowPath(set, at, uint64(g.access)), plan.Close(at))
 }
 
@@ -64,7 +64,7 @@ func (r *Ruleset) find(root *execdeps.Root, env execdeps.Environment, leaveOut f
 		case err == execdeps.ErrNotFound && r.IgnoreMissing:
 			leaveOut("--exec-closure " + p + ": " + err.Error())
 		case err == execdeps.ErrRelative:
-			return nil, fmt.Errorf("--exec-closure %s: a path must be absolute after hk-mount, and where the working directory has no name", p)
+			return nil, fmt.Errorf("--exec-closure %s: a path must be absolute after hk-mount, or if the working directory has no name", p)
 		case err != nil:
 			return nil, fmt.Errorf("--exec-closure %s: %w", p, err)
 		}

@@ -17,21 +17,21 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Ruleset{} },
 	Usage: `hk-landlock [flags] [--] NEXT [args...]: restrict files, ports, sockets, signals
 
-Everything that no rule allows is forbidden
+What is restricted is denied unless a rule allows it
  --ro PATH,...            read            --rx PATH,...   read and execute
  --rw PATH,...            read and write  --rwx PATH,...  all three
- --allow PATH:RIGHT+RIGHT,...             rights by the kernel's names
- --exec-closure PROG      what executing PROG takes: interpreters, libraries
+ --allow PATH:RIGHT+RIGHT,...             rights, by their kernel names
+ --exec-closure PROG      what executing PROG needs: interpreters, libraries
  --tcp-bind PORT,...      --tcp-connect PORT,...
  --udp-bind PORT,...      --udp-connect PORT,...
- --scope signal,abstract-unix-socket      nothing outside can be reached by these
- --restrict fs,RIGHT,tcp-bind,...         restrict, with nothing allowed
+ --scope signal,abstract-unix-socket      deny these to processes outside
+ --restrict fs,RIGHT,tcp-bind,...         restrict without a rule
 
- --abi N                  restrict the rights on files of ABI N; default 5
+ --abi N                  restrict the file rights of ABI N; default 5
  --best-effort            leave out what this kernel cannot enforce, and tell
  --ignore-missing         leave out paths that are not there, and tell
  --log off|exec|subdomains                audit what the payload is denied
- --support                print what this kernel can do, right by right
+ --support                print which rights this kernel supports
 In a path a comma is written \, and, with --allow, a colon \:
 `,
 }

@@ -202,7 +202,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	s.For("")
 	s.SetNoNewPrivs()
 	s.Add(rights.RestrictSelf(set, d.log).
-		Hint(unix.E2BIG, "16 Landlock domains are stacked already, with those of the caller: put rules into one hk-landlock where you can"), plan.Close(set))
+		Hint(unix.E2BIG, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
 	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
 	return nil
 }
@@ -251,7 +251,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 	if order == nil {
 		return nil
 	}
-	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: "tell which of these paths are not there", Do: func(at plan.Context) error {
+	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: "report which of these paths do not exist", Do: func(at plan.Context) error {
 		for _, name := range order {
 			if n := at.Result(missing[name]); n < 0 {
 				at.Skip(name + ": " + unix.Errno(-n).Error())
@@ -283,8 +283,8 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	} else {
 		open = open.Hint(unix.ENOENT, "the path must exist in the current root; or --ignore-missing")
 	}
-	at := s.Open("path", open.Hint(unix.EACCES, "a directory on the way cannot be searched by who the payload will be"))
-	const pseudo = "no rule can be about a file of a pseudo file system such as nsfs, nor is access to it restricted"
+	at := s.Open("path", open.Hint(unix.EACCES, "the payload's user may not search a directory in the path"))
+	const pseudo = "rules cannot apply to files of a pseudo file system such as nsfs, and access to them is not restricted"
 	file := g.access & onFile
 	if file != 0 {
 		s.Add(rights.AllowPath(set, at, uint64(file)).Tolerate(absent...).Hint(unix.EBADFD, pseudo))
@@ -292,7 +292,7 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	switch {
 	case file == 0:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(absent...).Hint(unix.EBADFD, pseudo).
-			Hint(unix.EINVAL, g.access.names()+" can be granted on a directory only"))
+			Hint(unix.EINVAL, g.access.names()+" can be granted only for a directory"))
 	case g.access != file:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(append(absent, unix.EINVAL)...))
 	}

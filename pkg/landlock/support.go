@@ -64,7 +64,7 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 			err := right.missing(p.what, abi)
 			if !r.BestEffort {
 				if r.ABI == 0 && p.set == &d.fs && right.bit&r.namedFS() == 0 {
-					err += fmt.Sprintf("; --abi %d restricts what it has", abi)
+					err += fmt.Sprintf("; --abi %d restricts what this kernel supports", abi)
 				}
 				return domain{}, host.NotSupported(errors.New(err))
 			}
@@ -90,10 +90,10 @@ var errata = []struct {
 	about  domain
 	text   string
 }{
-	{1, domain{net: bindTCP | connectTCP}, "Multipath TCP, SCTP and SMC are taken for TCP, and so are restricted too"},
+	{1, domain{net: bindTCP | connectTCP}, "Multipath TCP, SCTP and SMC are treated as TCP, and so are also restricted"},
 	{2, domain{scope: scopeSignal}, "threads of one process that are in different domains cannot signal each other"},
-	{3, domain{fs: refer}, "links and renames in a directory that was moved out of a bind mount can gain rights"},
-	{4, domain{fs: makeChar | makeReg}, "to make a whiteout of an overlay takes make_char instead of make_reg"},
+	{3, domain{fs: refer}, "links and renames in a directory that was moved out of a bind mount can gain access rights"},
+	{4, domain{fs: makeChar | makeReg}, "creating a whiteout of an overlay needs make_char instead of make_reg"},
 }
 
 // notes are the errata that the kernel has and that matter to d.

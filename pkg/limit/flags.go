@@ -18,12 +18,12 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Limits{} },
 	Usage: `hk-limit [flags] [--] NEXT [args...]: set resource limits
 
-Each flag takes SOFT[:HARD]; one value is both, an empty one is left as it is.
+Each flag takes SOFT[:HARD]; one value sets both, an empty one is not changed.
  sizes, with K M G T, powers of 1024
    --as --core --data --fsize --memlock --msgqueue --rss --stack
  times: --cpu in seconds or 1m30s, --rttime in microseconds or 5ms
  counts: --locks --nice --nofile --nproc --rtprio --sigpending
-"unlimited" is no limit.
+"unlimited" means no limit.
 `,
 }
 
@@ -101,7 +101,7 @@ func (u unit) parse(s string) (uint64, error) {
 		return Unlimited, nil
 	}
 	if s[0] == '+' {
-		return 0, fmt.Errorf("%q is no number", s)
+		return 0, fmt.Errorf("%q is not a number", s)
 	}
 	shift := 0
 	digits := s
@@ -114,14 +114,14 @@ func (u unit) parse(s string) (uint64, error) {
 		if strings.ContainsAny(s, "hmnsuµ") {
 			d, err := time.ParseDuration(s)
 			if err != nil || d < 0 || d%u.base() != 0 {
-				return 0, fmt.Errorf("%q is no time of whole %s", s, map[unit]string{seconds: "seconds", microseconds: "microseconds"}[u])
+				return 0, fmt.Errorf("%q is not a time in whole %s", s, map[unit]string{seconds: "seconds", microseconds: "microseconds"}[u])
 			}
 			return uint64(d / u.base()), nil
 		}
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number", s)
+		return 0, fmt.Errorf("%q is not a number", s)
 	}
 	if n > math.MaxUint64>>shift || n<<shift == Unlimited {
 		return 0, fmt.Errorf("%q is too large", s)

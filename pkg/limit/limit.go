@@ -89,7 +89,7 @@ func (*Limits) Needs() stage.Needs { return stage.Needs{} }
 // Plan adds one prlimit(2) for each limit.
 func (l *Limits) Plan(s *stage.State) error {
 	if len(l.List) == 0 {
-		return fmt.Errorf("no limit is asked for: see hk-limit(1)")
+		return fmt.Errorf("no limit was given: see hk-limit(1)")
 	}
 	for _, lim := range l.List {
 		s.For("--" + lim.Resource + " " + lim.value())
@@ -120,7 +120,7 @@ func (lim Limit) plan(s *stage.State) error {
 			starts = hard
 		}
 		if s.Next.Stage && starts < floor(r.name) {
-			return fmt.Errorf("the next stage of this chain is a program of its own and could not start below %s: make hk-limit the last stage, or do without HK_FUSE=0", format(floor(r.name)))
+			return fmt.Errorf("the next stage of this chain is executed as a program and could not start below %s: make hk-limit the last stage, or unset HK_FUSE", format(floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard, plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
 			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"))

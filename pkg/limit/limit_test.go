@@ -39,14 +39,14 @@ func TestParse(t *testing.T) {
 		{count, "18446744073709551614", Unlimited - 1, Unlimited - 1, "18446744073709551614", ""},
 		{count, "unlimited", Unlimited, Unlimited, "unlimited", ""},
 		{count, "18446744073709551615", 0, 0, "", `"18446744073709551615" is too large`},
-		{count, "18446744073709551616", 0, 0, "", `"18446744073709551616" is no number`},
-		{count, "1K", 0, 0, "", `"1K" is no number`},
-		{count, "1s", 0, 0, "", `"1s" is no number`},
-		{count, "-1", 0, 0, "", `"-1" is no number`},
-		{count, "+1", 0, 0, "", `"+1" is no number`},
-		{count, "0x10", 0, 0, "", `"0x10" is no number`},
-		{count, "1.5", 0, 0, "", `"1.5" is no number`},
-		{count, "infinity", 0, 0, "", `"infinity" is no number`},
+		{count, "18446744073709551616", 0, 0, "", `"18446744073709551616" is not a number`},
+		{count, "1K", 0, 0, "", `"1K" is not a number`},
+		{count, "1s", 0, 0, "", `"1s" is not a number`},
+		{count, "-1", 0, 0, "", `"-1" is not a number`},
+		{count, "+1", 0, 0, "", `"+1" is not a number`},
+		{count, "0x10", 0, 0, "", `"0x10" is not a number`},
+		{count, "1.5", 0, 0, "", `"1.5" is not a number`},
+		{count, "infinity", 0, 0, "", `"infinity" is not a number`},
 
 		{size, "10", 10, 10, "10", ""},
 		{size, "1K", 1 << 10, 1 << 10, "1024", ""},
@@ -57,32 +57,32 @@ func TestParse(t *testing.T) {
 		{size, "16777216T", 0, 0, "", `"16777216T" is too large`},
 		{size, "18014398509481984K", 0, 0, "", `"18014398509481984K" is too large`},
 		{size, "18446744073709551615", 0, 0, "", `"18446744073709551615" is too large`},
-		{size, "K", 0, 0, "", `"K" is no number`},
-		{size, "1k", 0, 0, "", `"1k" is no number`},
-		{size, "1KM", 0, 0, "", `"1KM" is no number`},
-		{size, "1.5G", 0, 0, "", `"1.5G" is no number`},
-		{size, "-1K", 0, 0, "", `"-1K" is no number`},
-		{size, "+1K", 0, 0, "", `"+1K" is no number`},
+		{size, "K", 0, 0, "", `"K" is not a number`},
+		{size, "1k", 0, 0, "", `"1k" is not a number`},
+		{size, "1KM", 0, 0, "", `"1KM" is not a number`},
+		{size, "1.5G", 0, 0, "", `"1.5G" is not a number`},
+		{size, "-1K", 0, 0, "", `"-1K" is not a number`},
+		{size, "+1K", 0, 0, "", `"+1K" is not a number`},
 
 		{seconds, "90", 90, 90, "90", ""},
 		{seconds, "1m30s", 90, 90, "90", ""},
 		{seconds, "1h", 3600, 3600, "3600", ""},
 		{seconds, "2000ms", 2, 2, "2", ""},
 		{seconds, "0s", 0, 0, "0", ""},
-		{seconds, "1500ms", 0, 0, "", `"1500ms" is no time of whole seconds`},
-		{seconds, "-1s", 0, 0, "", `"-1s" is no time of whole seconds`},
-		{seconds, "+1s", 0, 0, "", `"+1s" is no number`},
-		{seconds, "1x", 0, 0, "", `"1x" is no number`},
-		{seconds, "1d", 0, 0, "", `"1d" is no number`},
-		{seconds, "9999999h", 0, 0, "", `"9999999h" is no time of whole seconds`},
-		{seconds, "1K", 0, 0, "", `"1K" is no number`},
+		{seconds, "1500ms", 0, 0, "", `"1500ms" is not a time in whole seconds`},
+		{seconds, "-1s", 0, 0, "", `"-1s" is not a time in whole seconds`},
+		{seconds, "+1s", 0, 0, "", `"+1s" is not a number`},
+		{seconds, "1x", 0, 0, "", `"1x" is not a number`},
+		{seconds, "1d", 0, 0, "", `"1d" is not a number`},
+		{seconds, "9999999h", 0, 0, "", `"9999999h" is not a time in whole seconds`},
+		{seconds, "1K", 0, 0, "", `"1K" is not a number`},
 
 		{microseconds, "5", 5, 5, "5", ""},
 		{microseconds, "5us", 5, 5, "5", ""},
 		{microseconds, "5µs", 5, 5, "5", ""},
 		{microseconds, "5ms", 5000, 5000, "5000", ""},
 		{microseconds, "1s", 1000000, 1000000, "1000000", ""},
-		{microseconds, "5ns", 0, 0, "", `"5ns" is no time of whole microseconds`},
+		{microseconds, "5ns", 0, 0, "", `"5ns" is not a time in whole microseconds`},
 
 		{count, "1:2", 1, 2, "1:2", ""},
 		{count, "2:2", 2, 2, "2", ""},
@@ -98,9 +98,9 @@ func TestParse(t *testing.T) {
 		{size, "1M:1K", 0, 0, "", above},
 		{count, "", 0, 0, "", "a limit is SOFT[:HARD]"},
 		{count, ":", 0, 0, "", "a limit is SOFT[:HARD]"},
-		{count, "1:2:3", 0, 0, "", `"2:3" is no number`},
-		{count, "x:1", 0, 0, "", `"x" is no number`},
-		{count, "1:x", 0, 0, "", `"x" is no number`},
+		{count, "1:2:3", 0, 0, "", `"2:3" is not a number`},
+		{count, "x:1", 0, 0, "", `"x" is not a number`},
+		{count, "1:x", 0, 0, "", `"x" is not a number`},
 	} {
 		got, err := parse("name", c.unit, c.v)
 		if err != nil {
@@ -149,7 +149,7 @@ var values = strings.NewReplacer("prlimit64(0, RLIMIT_", "", ", {rlim_cur=", " "
 // TestPlan sets limits, where the caller's are 1000 and 2000, in a chain whose next
 // stage is a program of its own or not.
 func TestPlan(t *testing.T) {
-	const unit = "the next stage of this chain is a program of its own and could not start below "
+	const unit = "the next stage of this chain is executed as a program and could not start below "
 	for _, c := range []struct {
 		name         string
 		flags        []string
@@ -161,18 +161,18 @@ func TestPlan(t *testing.T) {
 		{"soft only", []string{"--nofile=500:"}, false, false, "NOFILE 500 2000", ""},
 		{"hard only", []string{"--nofile=:1500"}, false, false, "NOFILE 1000 1500", ""},
 		{"one after the other", []string{"--nofile=:1500", "--nofile=7:"}, false, false, "NOFILE 1000 1500, NOFILE 7 1500", ""},
-		{"none", nil, false, false, "", "no limit is asked for: see hk-limit(1)"},
+		{"none", nil, false, false, "", "no limit was given: see hk-limit(1)"},
 		{"soft above the caller's hard", []string{"--nofile=2001:"}, false, false, "", "--nofile: the soft limit 2001 is above the hard limit 2000"},
 		{"unlimited above the caller's hard", []string{"--nofile=unlimited:"}, false, false, "", "--nofile: the soft limit unlimited is above the hard limit 2000"},
 		{"hard below the caller's soft", []string{"--nofile=:999"}, false, false, "", "--nofile: the soft limit 1000 is above the hard limit 999"},
 		{"hard below the soft before", []string{"--nofile=7:9", "--nofile=:6"}, false, false, "NOFILE 7 9", "--nofile: the soft limit 7 is above the hard limit 6"},
 
-		{"too little to start", []string{"--as=1M"}, true, false, "", "--as: " + unit + "1073741824: make hk-limit the last stage, or do without HK_FUSE=0"},
+		{"too little to start", []string{"--as=1M"}, true, false, "", "--as: " + unit + "1073741824: make hk-limit the last stage, or unset HK_FUSE"},
 		{"enough to start", []string{"--as=1G"}, true, false, "AS 1048576*1024 1048576*1024", ""},
 		{"too little, for the payload only", []string{"--as=1M"}, false, false, "AS 1024*1024 1024*1024", ""},
 		{"too little, but it is raised", []string{"--as=1M:2G"}, true, true, "AS 1024*1024 2097152*1024", ""},
-		{"too little, and it is not raised", []string{"--as=1M:2G"}, true, false, "", "--as: " + unit + "1073741824: make hk-limit the last stage, or do without HK_FUSE=0"},
-		{"too few processes", []string{"--nproc=15"}, true, false, "", "--nproc: " + unit + "16: make hk-limit the last stage, or do without HK_FUSE=0"},
+		{"too little, and it is not raised", []string{"--as=1M:2G"}, true, false, "", "--as: " + unit + "1073741824: make hk-limit the last stage, or unset HK_FUSE"},
+		{"too few processes", []string{"--nproc=15"}, true, false, "", "--nproc: " + unit + "16: make hk-limit the last stage, or unset HK_FUSE"},
 		{"no files are needed", []string{"--nofile=0"}, true, false, "NOFILE 0 0", ""},
 	} {
 		h := &host.Host{Rlimit: func(int) (soft, hard uint64) { return 1000, 2000 }, Raises: c.raises}

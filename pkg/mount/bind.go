@@ -34,7 +34,7 @@ func (b *builder) source(p string) (source, error) {
 	}
 	if !filepath.IsAbs(p) {
 		if b.Host.Dir == "" {
-			return source{}, errors.New("a relative path, and the working directory has no name")
+			return source{}, errors.New("the path is relative, and the working directory has no name")
 		}
 		p = b.Host.Dir + "/" + p
 	}
@@ -52,8 +52,8 @@ func (b *builder) source(p string) (source, error) {
 // there is none.
 func (b *builder) open(src source) *plan.Result {
 	return b.Open("source", plan.Openat2(plan.AtCwd(), src.real, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
-		Hint(unix.ELOOP, "it has become a link, or a directory on the way has, since it was looked at").
-		Hint(unix.ENOENT, "it has been removed since it was looked at"))
+		Hint(unix.ELOOP, "it, or a directory in its path, has become a symbolic link since it was checked").
+		Hint(unix.ENOENT, "it has been removed since it was checked"))
 }
 
 // clone is cloneTree for a source.
@@ -78,13 +78,13 @@ func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.Moun
 		flags |= unix.AT_EMPTY_PATH
 	}
 	tree := b.Open(name, plan.OpenTree(dir, p, flags).
-		Hint(unix.EINVAL, "in a user namespace a mount with others on it can only be bound with them: without norec, and in an fstab rbind instead of bind"))
+		Hint(unix.EINVAL, "in a user namespace a directory with mounts below it can be bind mounted only together with them: remove norec, or, in an fstab, use rbind instead of bind"))
 	attrs.Propagation = unix.MS_PRIVATE
 	if attrs.Set|attrs.Clear == 0 {
 		attrs.Propagation = unix.MS_SLAVE
 	}
 	b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
-		Hint(unix.EPERM, "how the host's mounts keep access times is locked in a user namespace: without noatime and the like"))
+		Hint(unix.EPERM, "in a user namespace the access time options of host mounts are locked: remove noatime and similar options"))
 	b.attrs[tree] = attrs
 	return tree
 }
@@ -121,7 +121,7 @@ func (b *builder) bind(e Entry) error {
 		flags = 0
 	}
 	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
-		return errors.New("option rw: that is --rw or --try-rw")
+		return errors.New("option rw: use --rw or --try-rw")
 	}
 	target := e.Target
 	if target == "" {

@@ -57,5 +57,5 @@ func (b *builder) attachNew(fstype string, attrs uint64, params [][2]string, at 
 	}
 	b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Clear: unix.MOUNT_ATTR_RDONLY}))
 	b.attached(m, at, as)
-	b.Note(fmt.Sprintf("what acts on the machine is read-only in /%s, for this can be user 0 of the machine: --proc=/%s:%s leaves it writable", at.abs, at.abs, rwSys))
+	b.Note(fmt.Sprintf("the entries of /%s that control the kernel are read-only, because the payload may be host root: --proc=/%s:%s leaves them writable", at.abs, at.abs, rwSys))
 }

@@ -18,7 +18,7 @@ func (b *builder) directory(e Entry) error {
 	if e.Options != "" {
 		n, err := strconv.ParseUint(e.Options, 8, 32)
 		if err != nil || n > 0o7777 {
-			return fmt.Errorf("%q is no octal mode", e.Options)
+			return fmt.Errorf("%q is not an octal mode", e.Options)
 		}
 		mode = uint32(n)
 	}
@@ -31,7 +31,7 @@ func (b *builder) directory(e Entry) error {
 		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Tolerate(unix.EEXIST), plan.Close(parent))
 		return nil
 	case !at.known && e.Options != "":
-		return fmt.Errorf("it lies in %s, of which no mode is ever changed", at.inside.what)
+		return fmt.Errorf("it is in %s, where modes are never changed", at.inside.what)
 	case !at.known:
 		b.Add(plan.Close(b.lookup(at, unix.O_DIRECTORY)))
 		return nil
@@ -59,7 +59,7 @@ func (b *builder) create(target string) (place, error) {
 	case !at.known && at.inside.writable:
 		at.base, at.path = b.makeParents(at)
 	case !at.known:
-		return at, fmt.Errorf("it would be created in %s, and nothing ever is: mount a --tmpfs there first", at.inside.what)
+		return at, fmt.Errorf("it would have to be created in %s, where nothing is ever created: mount a --tmpfs there first", at.inside.what)
 	}
 	return at, nil
 }
@@ -114,7 +114,7 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 // symlink makes a link. One that says the same is fine.
 func (b *builder) symlink(e Entry) error {
 	if e.Source == "" {
-		return errors.New("a link that says nothing")
+		return errors.New("an empty link target")
 	}
 	at, err := b.create(e.Target)
 	if err != nil {

@@ -72,7 +72,7 @@ func (b *builder) filesystem(e Entry) error {
 		params = append(params, [2]string{key, value})
 	}
 	if t.flag != 0 && b.NS.New&unix.CLONE_NEWUSER != 0 && b.NS.New&t.flag == 0 {
-		return fmt.Errorf("in a new user namespace it needs hk-unshare %s too", t.needs)
+		return fmt.Errorf("in a new user namespace it also needs hk-unshare %s", t.needs)
 	}
 	at, err := b.mountPoint(e.Target, true)
 	if err != nil {
@@ -155,7 +155,7 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 	}
 	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
 	if fstype == "proc" {
-		const masked = "a procfs can be mounted in a user namespace only while all of an old one is visible; in a container whose /proc is partly covered bind that: --ro /proc; inside of a chain of root's, --proc=DST:rw-sys there leaves it visible"
+		const masked = "a procfs can be mounted in a user namespace only while an existing one is fully visible; in a container whose /proc is partly covered, bind mount that one: --ro /proc; inside a chain started by root, --proc=DST:rw-sys of that chain keeps it visible"
 		create, mount = create.Hint(unix.EPERM, masked), mount.Hint(unix.EPERM, masked)
 	}
 	b.Add(create)

@@ -16,15 +16,15 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Mounts{} },
 	Usage: `hk-mount [flags] [--] NEXT [args...]: build a root and enter it
 
-Root: a new tmpfs, read-only in the end
+Root: a new tmpfs, finally read-only
  --root DIR, --root-rw DIR   DIR as the root, read-only or writable
- --ephemeral DIR             DIR as the root, writable, with nothing kept
+ --ephemeral DIR             DIR as the root, writable, changes discarded
  --rootfs DIR                DIR's system directories, read-only; / is the host's
  --writable-root             leave the root writable
  --in-place                  no new root: change the current mount namespace
 Mounts, in this order
  -b, --ro SRC[:DST[:OPTS]]   -B, --rw SRC[:DST[:OPTS]]   --dev-bind SRC[:DST]
- --try-ro, --try-rw ...      the same, skipped if SRC is missing
+ --try-ro, --try-rw ...      the same, skipped if SRC does not exist
  --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST
  --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
  --overlay DST:lower=A:B,upper=U,work=W                  --tmp-overlay SRC:DST
@@ -35,7 +35,7 @@ Mounts, in this order
 Files, in this order
  --dir DST[:MODE]            --symlink TARGET:DST
  --file DST=TEXT             --file-from DST=HOSTFILE|-
- --chdir DIR                 default: the same directory if it is there, else /
+ --chdir DIR                 default: the same directory if it exists, else /
 A colon in a path is written \:, and an equals sign in a DST=... \=
 `,
 }
@@ -121,7 +121,7 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	root := func(writable, ephemeral bool) func(string) error {
 		return func(v string) error {
 			if v == "" || m.Root != "" {
-				return errors.New("one directory is the root")
+				return errors.New("only one directory can be the root")
 			}
 			m.Root, m.Writable, m.Ephemeral = v, m.Writable || writable, ephemeral
 			return nil

@@ -39,7 +39,7 @@ func parseFstab(text string) ([]fstabLine, error) {
 
 func parseFstabLine(fields []string) (l fstabLine, err error) {
 	if len(fields) < 3 || len(fields) > 6 {
-		return l, fmt.Errorf("%d fields: there are a source, a directory, a type, options and two numbers", len(fields))
+		return l, fmt.Errorf("%d fields: a line has a source, a directory, a type, options and two numbers", len(fields))
 	}
 	l.mntopts = "defaults"
 	for i, to := range []*string{&l.spec, &l.file, &l.vfstype, &l.mntopts} {
@@ -55,7 +55,7 @@ func parseFstabLine(fields []string) (l fstabLine, err error) {
 			return l, nil
 		}
 		if *to, err = strconv.ParseUint(fields[i+4], 10, 31); err != nil {
-			return l, fmt.Errorf("field %d: %q is no number", i+5, fields[i+4])
+			return l, fmt.Errorf("field %d: %q is not a number", i+5, fields[i+4])
 		}
 	}
 	return l, nil
@@ -116,7 +116,7 @@ func (l fstabLine) options() (o fstabOptions, err error) {
 		default:
 			switch {
 			case strings.Contains(w, `"`):
-				return o, fmt.Errorf("option %s: quotes are not taken off here", w)
+				return o, fmt.Errorf("option %s: quotes are not supported", w)
 			case strings.HasPrefix(w, "x-"), key == "comment", key == "X-mount.mkdir" && given && value != "":
 			case key == "X-mount.idmap":
 				o.rest = append(o.rest, "idmap="+value)
@@ -162,15 +162,15 @@ func (b *builder) fstabLine(l fstabLine) error {
 	case err != nil:
 		return err
 	case o.noauto:
-		b.Note(fmt.Sprintf("%s: %s is noauto and not mounted", b.Plan.For, l.file))
+		b.Note(fmt.Sprintf("%s: %s is noauto and skipped", b.Plan.For, l.file))
 		return nil
 	case l.vfstype == "swap":
-		return errors.New("swap is for the whole machine: leave the line out, or make it noauto")
+		return errors.New("swap is for the whole system: remove the line, or make it noauto")
 	case !strings.HasPrefix(l.file, "/"):
 		return fmt.Errorf("%q is not an absolute path", l.file)
 	case o.bind:
 	case l.vfstype == "auto" || l.vfstype == "none":
-		return fmt.Errorf("type %s: a file system is mounted by its type", l.vfstype)
+		return fmt.Errorf("type %s: the type of the file system must be given", l.vfstype)
 	case l.vfstype == "overlay":
 		if over, o.rest, err = fstabLayers(o.rest); err != nil {
 			return err
@@ -180,7 +180,7 @@ func (b *builder) fstabLine(l fstabLine) error {
 		needs = nil
 	}
 	if tag, _, ok := strings.Cut(l.spec, "="); ok && len(needs) == 0 && slices.Contains(tags, tag) {
-		return fmt.Errorf("%s: no device is looked for by %s: name it, as in /dev/disk", l.spec, tag)
+		return fmt.Errorf("%s: devices are not searched for by %s: give a path, as in /dev/disk", l.spec, tag)
 	}
 	for _, p := range needs {
 		switch _, err := b.source(p); {

@@ -20,10 +20,10 @@ func TestParseFstab(t *testing.T) {
 		{text: `/a\040b /c\011d\134e none bind 0`, want: []fstabLine{{1, "/a b", "/c\td\\e", "none", "bind", 0, 0}}},
 		{text: `//srv\share /x\04 cifs \400,\08`, want: []fstabLine{{1, `//srv\share`, `/x\04`, "cifs", `\400,\08`, 0, 0}}},
 		{text: `\043a /b tmpfs`, want: []fstabLine{{1, "#a", "/b", "tmpfs", "defaults", 0, 0}}},
-		{text: "/a /b", err: "line 1: 2 fields: there are"},
-		{text: "\n/a /b ext4 rw 0 0 # no", err: "line 2: 8 fields: there are"},
-		{text: "/a /b ext4 rw x", err: `line 1: field 5: "x" is no number`},
-		{text: "/a /b ext4 rw 0 -1", err: `line 1: field 6: "-1" is no number`},
+		{text: "/a /b", err: "line 1: 2 fields: a line has"},
+		{text: "\n/a /b ext4 rw 0 0 # no", err: "line 2: 8 fields: a line has"},
+		{text: "/a /b ext4 rw x", err: `line 1: field 5: "x" is not a number`},
+		{text: "/a /b ext4 rw 0 -1", err: `line 1: field 6: "-1" is not a number`},
 		{text: `/a\000 /b ext4`, err: "line 1: a null byte"},
 	} {
 		got, err := parseFstab(c.text)

@@ -44,7 +44,7 @@ func takeIDMap(options []string) (m *idMap, rest []string, err error) {
 		}
 	}
 	if m != nil && !own && (len(m.uid) == 0 || len(m.gid) == 0) {
-		return nil, nil, errors.New("option idmap: a map of users and one of groups: b: is for both")
+		return nil, nil, errors.New("option idmap: both users and groups must be mapped: b: maps both")
 	}
 	if m != nil {
 		if err = m.uid.Check(); err == nil {
@@ -156,11 +156,11 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 func (b *builder) mayIdmap(own bool) error {
 	switch {
 	case own && b.NS.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
-		return errors.New("option idmap: only a process outside of the user namespace can map by it, and in a chain that is not fused there is none")
+		return errors.New("option idmap: only a process outside the user namespace can set the map, and a chain that is not fused has none")
 	case own && b.NS.New&unix.CLONE_NEWUSER == 0:
-		return errors.New("option idmap: there is no new user namespace whose map it could be: hk-unshare --user and hk-idmap, or idmap=DISK:SEEN:COUNT")
+		return errors.New("option idmap: there is no new user namespace whose map could be used: add hk-unshare --user and hk-idmap, or use idmap=DISK:SEEN:COUNT")
 	case b.Host.Effective>>unix.CAP_SYS_ADMIN&1 == 0:
-		return errors.New("option idmap: it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and an ordinary user has none: run the chain as root")
+		return errors.New("option idmap: it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, which an ordinary user lacks: run the chain as root")
 	}
 	return nil
 }
@@ -170,13 +170,13 @@ func idmapError(e *plan.Error, tree int) error {
 	var fs unix.Statfs_t
 	switch e.Errno {
 	case unix.EPERM:
-		e.Hint = "it takes CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and no mount is id-mapped twice"
+		e.Hint = "it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and a mount cannot be id-mapped twice"
 	case unix.EINVAL:
 		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {
 			e.Unsupported, e.Hint = true, "a tmpfs cannot be id-mapped: "+host.TmpfsIdmap.Advice()
 			return e
 		}
-		e.Hint = "a file system in the tree cannot be id-mapped, as procfs and sysfs; norec leaves out what is mounted on the first"
+		e.Hint = "a file system in the tree cannot be id-mapped, such as procfs or sysfs; norec excludes the mounts below the first"
 	}
 	return e
 }

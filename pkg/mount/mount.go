@@ -102,15 +102,15 @@ const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 func (m *Mounts) Plan(s *stage.State) error {
 	switch {
 	case s.NS.Joined&unix.CLONE_NEWNS != 0:
-		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and mounts would be others' too")
+		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and its mounts would appear in the existing namespace")
 	case s.Root.Landlocked:
 		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
 	case len(s.Filters) > 0:
-		return errors.New("hk-mount cannot follow hk-seccomp: the filter would be in its way")
+		return errors.New("hk-mount cannot follow hk-seccomp: the filter could deny its system calls")
 	case s.Unmapped():
-		return errors.New("the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-mount")
+		return errors.New("the new user namespace has no id map: hk-idmap must come between hk-unshare and hk-mount")
 	case m.InPlace && (m.Root != "" || m.Writable):
-		return errors.New("--in-place makes no root: not with --root, --root-rw or --writable-root")
+		return errors.New("--in-place creates no root: it cannot be combined with --root, --root-rw or --writable-root")
 	case m.InPlace && len(m.Entries) == 0:
 		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
 	}
@@ -223,7 +223,7 @@ func unbindable(m *plan.Result) *plan.Op {
 	return plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE})
 }
 
-const shared = "the mounts of this namespace are shared with others, which would get the new root too: hk-unshare --propagation private or slave"
+const shared = "the mounts of this namespace are shared with other namespaces, to which the new root would propagate: use hk-unshare --propagation private or slave"
 
 // enter makes the root what / is, and leaves the old one.
 func (m *Mounts) enter(b *builder) error {
@@ -240,7 +240,7 @@ func (m *Mounts) enter(b *builder) error {
 		// What is detached is the uppermost of what lies on the new root. Were there
 		// another below it, /.. would lead there.
 		top := b.Open("top", plan.Openat2(plan.AtCwd(), "/..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV).
-			Hint(unix.EXDEV, "something was mounted over the root directory of the caller, which has the one below it: chroot /.. enters the upper one"))
+			Hint(unix.EXDEV, "something is mounted on top of the caller's root directory: chroot /.. changes to the mount on top"))
 		b.Add(plan.Close(top))
 		b.Root.New = true
 	}
@@ -252,7 +252,7 @@ func (m *Mounts) enter(b *builder) error {
 		}
 		b.For("--chdir " + m.Dir)
 		dir := b.Open("dir", plan.Openat2(plan.AtCwd(), m.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
-			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a link of procfs could lead out of the root"))
+			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a symbolic link of procfs could lead outside the root"))
 		b.Add(plan.Fchdir(dir), plan.Close(dir))
 	default:
 		// A directory that a mount now covers must not stay in reach as the

@@ -66,7 +66,7 @@ func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]
 	case len(l.lower) == 0 || (l.upper == "") != (l.work == ""):
 		return errors.New("an overlay has lower, upper and work directories")
 	case l.upper == "" && len(l.lower) < 2:
-		return errors.New("a read-only overlay has two lower directories or more: for one there is --ro")
+		return errors.New("a read-only overlay has two or more lower directories: for one, use --ro")
 	}
 	dirs := l.dirs()
 	for i, dir := range dirs {

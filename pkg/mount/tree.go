@@ -301,7 +301,7 @@ func (b *builder) lookup(at place, flags uint64) *plan.Result {
 	op := plan.Openat2(plan.Ref(b.root), at.abs, unix.O_PATH|unix.O_CLOEXEC|flags, 0,
 		unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 	if at.inside != nil {
-		op = op.Hint(unix.ENOENT, fmt.Sprintf("it does not exist in %s, and nothing is ever created there: make it on the host, or mount a --tmpfs above it first", at.inside.what))
+		op = op.Hint(unix.ENOENT, fmt.Sprintf("it does not exist in %s, and nothing is ever created there: create it on the host, or mount a --tmpfs above it first", at.inside.what))
 	}
 	return b.Open("at", op)
 }

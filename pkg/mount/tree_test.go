@@ -172,7 +172,7 @@ func TestTree(t *testing.T) {
 }
 
 func TestTreeRefuses(t *testing.T) {
-	const nothing = ", and nothing ever is: mount a --tmpfs there first"
+	const nothing = ", where nothing is ever created: mount a --tmpfs there first"
 	for _, c := range []struct{ flags, want string }{
 		{"--ro /srv:/", "--ro /srv:/: the root itself: see --root and --rootfs"},
 		{"--ro /srv:/a/..", "--ro /srv:/a/..: the root itself: see --root and --rootfs"},
@@ -199,21 +199,21 @@ func TestTreeRefuses(t *testing.T) {
 		{"--file /f=x --mask /f --file /f=y", "--file /f: file exists"},
 
 		// Nothing is made in what is somebody's.
-		{"--ro /srv --file /srv/new=x", "--file /srv/new: it would be created in /srv" + nothing},
-		{"--rw /srv --symlink x:/srv/new", "--symlink x:/srv/new: it would be created in /srv" + nothing},
-		{"--root-rw /srv --file /new=x", "--file /new: it would be created in /srv" + nothing},
-		{"--in-place --file /new=x", "--file /new: it would be created in the current root" + nothing},
-		{"--ro /srv --dir /srv/sub:700", "--dir /srv/sub: it lies in /srv, of which no mode is ever changed"},
-		{"--symlink /srv:/l --ro /srv --file /l/new=x", "--file /l/new: it would be created in /srv" + nothing},
-		{"--tmpfs /t:ro --file /t/f=x", "--file /t/f: it would be created in a read-only tmpfs" + nothing},
-		{"--mqueue /q --file /q/f=x", "--file /q/f: it would be created in mqueue" + nothing},
-		{"--dir /d --read-only /d --file /d/f=x", "--file /d/f: it would be created in /d, which is read-only" + nothing},
-		{"--dir /d --mask /d --file /d/f=x", "--file /d/f: it would be created in /d, which is masked" + nothing},
-		{"--overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "--file /o/f: it would be created in an overlay" + nothing},
+		{"--ro /srv --file /srv/new=x", "--file /srv/new: it would have to be created in /srv" + nothing},
+		{"--rw /srv --symlink x:/srv/new", "--symlink x:/srv/new: it would have to be created in /srv" + nothing},
+		{"--root-rw /srv --file /new=x", "--file /new: it would have to be created in /srv" + nothing},
+		{"--in-place --file /new=x", "--file /new: it would have to be created in the current root" + nothing},
+		{"--ro /srv --dir /srv/sub:700", "--dir /srv/sub: it is in /srv, where modes are never changed"},
+		{"--symlink /srv:/l --ro /srv --file /l/new=x", "--file /l/new: it would have to be created in /srv" + nothing},
+		{"--tmpfs /t:ro --file /t/f=x", "--file /t/f: it would have to be created in a read-only tmpfs" + nothing},
+		{"--mqueue /q --file /q/f=x", "--file /q/f: it would have to be created in mqueue" + nothing},
+		{"--dir /d --read-only /d --file /d/f=x", "--file /d/f: it would have to be created in /d, which is read-only" + nothing},
+		{"--dir /d --mask /d --file /d/f=x", "--file /d/f: it would have to be created in /d, which is masked" + nothing},
+		{"--overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "--file /o/f: it would have to be created in an overlay" + nothing},
 		// What was known is not any more: a later mount may cover it.
-		{"--ro /srv --tmpfs /srv/sub --ro /etc:/srv/etc --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
-		{"--ro /srv --tmpfs /srv/sub --mask /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
-		{"--ro /srv --tmpfs /srv/sub --read-only /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would be created in /srv" + nothing},
+		{"--ro /srv --tmpfs /srv/sub --ro /etc:/srv/etc --file /srv/sub/f=x", "--file /srv/sub/f: it would have to be created in /srv" + nothing},
+		{"--ro /srv --tmpfs /srv/sub --mask /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would have to be created in /srv" + nothing},
+		{"--ro /srv --tmpfs /srv/sub --read-only /srv/f --file /srv/sub/f=x", "--file /srv/sub/f: it would have to be created in /srv" + nothing},
 
 		// Links.
 		{"--symlink b:/a --symlink a:/b --dir /a/x", "--dir /a/x: too many levels of symbolic links"},

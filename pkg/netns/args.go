@@ -30,7 +30,7 @@ var ours = []struct{ short, long string }{
 
 func checkArgs(args []string) error {
 	if args[0][0] != '-' || len(args[0]) < 2 {
-		return fmt.Errorf("%q is no option of pasta", args[0])
+		return fmt.Errorf("%q is not an option of pasta", args[0])
 	}
 	for _, a := range args {
 		if a == "--" {
@@ -38,7 +38,7 @@ func checkArgs(args []string) error {
 		}
 		for _, o := range ours {
 			if isOption(a, o.short, o.long) {
-				return fmt.Errorf("%s is not to be changed: hk-net sets it, or needs it not to be there", a)
+				return fmt.Errorf("%s cannot be given: hk-net sets it, or needs it to be absent", a)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ var Kind = stage.Kind{
 
  --loopback        bring lo up: 127.0.0.1 and ::1, within the namespace
  --pasta[=ARG,...] connect it to the outside through pasta(1), with no ports
-                   forwarded and without the machine's 127.0.0.1; ARGs are
+                   forwarded and without the host's 127.0.0.1; ARGs are
                    pasta's, as in --pasta=-t,8080; a comma within one is \,
 `,
 }

@@ -35,11 +35,11 @@ func (n *Network) Needs() stage.Needs { return stage.Needs{CallerProc: n.Pasta} 
 func (n *Network) Plan(s *stage.State) error {
 	switch {
 	case !n.Loopback && !n.Pasta:
-		return errors.New("nothing is asked for: see hk-net(1)")
+		return errors.New("nothing was asked for: see hk-net(1)")
 	case !s.OwnNet():
-		return errors.New("this is the machine's network namespace, as far as can be told: hk-unshare --net comes first")
+		return errors.New("this is the initial network namespace, as far as can be determined: hk-unshare --net must come first")
 	case !s.Cred.Has(unix.CAP_NET_ADMIN):
-		return errors.New("CAP_NET_ADMIN is needed: hk-net comes before hk-setuser, and an ordinary user needs hk-unshare --user")
+		return errors.New("CAP_NET_ADMIN is needed: hk-net must come before hk-setuser, and an ordinary user needs hk-unshare --user")
 	}
 	if n.Loopback {
 		s.For("--loopback")

@@ -30,15 +30,15 @@ const patience = 20 * time.Second
 func (n *Network) planPasta(s *stage.State) error {
 	switch {
 	case !s.Plan.Cloned() && s.Host.Handover.Net:
-		return errors.New("--pasta: only a process outside of the network namespace can run pasta, and in a chain that is not fused there is none")
+		return errors.New("--pasta: only a process outside the network namespace can run pasta, and a chain that is not fused has none")
 	case s.NS.New&unix.CLONE_NEWNET == 0:
-		return errors.New("--pasta: the network namespace is not of this chain: hk-unshare --net comes first, with no program between")
+		return errors.New("--pasta: this chain has not created the network namespace: hk-unshare --net must come first, with no program in between")
 	case s.NS.Joined&unix.CLONE_NEWUSER != 0:
-		return errors.New("--pasta: not in a user namespace of others: a chain with hk-unshare --join user cannot run pasta")
+		return errors.New("--pasta: not in an existing user namespace: a chain with hk-unshare --join user cannot run pasta")
 	case s.NS.New&unix.CLONE_NEWUSER == 0:
-		return errors.New("--pasta needs a user namespace, for else pasta would have capabilities of the machine: hk-unshare --user")
+		return errors.New("--pasta needs a new user namespace, otherwise pasta would have capabilities in the initial one: add hk-unshare --user")
 	case s.Unmapped():
-		return errors.New("--pasta: the new user namespace has no id map: hk-idmap belongs between hk-unshare and hk-net")
+		return errors.New("--pasta: the new user namespace has no id map: hk-idmap must come between hk-unshare and hk-net")
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {
@@ -88,7 +88,7 @@ func (p pasta) start(at plan.Context) error {
 	defer net.Close()
 	defer user.Close()
 	if isOwn(net) {
-		return errors.New("the supervisor is in the same network namespace: --net belongs to the hk-unshare that has --user")
+		return errors.New("the supervisor is in the same network namespace: --net must be given to the hk-unshare that has --user")
 	}
 	from, to, err := pipe()
 	if err != nil {
@@ -159,7 +159,7 @@ func ready(read func([]byte) (int, error), pid int) (string, error) {
 			}
 		}
 		if err == nil && said.Len() > 64<<10 {
-			err = errors.New("it says too much")
+			err = errors.New("it printed too much")
 		}
 		if err != nil {
 			return strings.Join(words, "; "), err

@@ -76,7 +76,7 @@ func Read(fd *Result, n int) *Op {
 func Sendto(fd *Result) *Op {
 	return call("sendto", unix.SYS_SENDTO, Ref(fd), Bytes([]byte{1}), Int(1),
 		Const("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)).Exactly(1).
-		Hint(unix.EPIPE, "the supervisor is gone")
+		Hint(unix.EPIPE, "the supervisor has ended")
 }
 
 // SendFDs is sendmsg(2) of one byte and of descriptors to the supervisor; EPIPE
@@ -102,7 +102,7 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 		unix.CmsgLen(4*len(fds)), strings.Join(names, ", "), len(control.bytes))
 	return call("sendmsg", unix.SYS_SENDMSG, Ref(sock), Ptr(m.is(func() string { return text })),
 		Const("MSG_NOSIGNAL", unix.MSG_NOSIGNAL)).Exactly(1).
-		Hint(unix.EPIPE, "the supervisor is gone")
+		Hint(unix.EPIPE, "the supervisor has ended")
 }
 
 // Peek looks at the socket to the supervisor. While that has its end open and

@@ -16,7 +16,7 @@ func Prctl(name string, option int, args ...Arg) *Op {
 // NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
 func NoNewPrivs() *Op {
 	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0)).
-		Hint(unix.EPERM, "a filter of system calls that is in force denies it")
+		Hint(unix.EPERM, "a seccomp filter that is already loaded denies it")
 }
 
 // ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the
@@ -65,7 +65,7 @@ func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 // without a name, which is empty: keyctl_join_session_keyring(3).
 func JoinSessionKeyring() *Op {
 	return call("keyctl", unix.SYS_KEYCTL, Const("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
-		Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2)").
+		Hint(unix.EPERM, "the seccomp filter of a surrounding container may forbid keyctl(2)").
 		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each session keyring")
 }
 

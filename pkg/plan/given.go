@@ -131,5 +131,5 @@ func recvFiles(sock *Result) (*Op, *Buffer) {
 		return `{msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[0, 1, 2, $more]}]}`
 	})
 	return call("recvmsg", unix.SYS_RECVMSG, Ref(sock), Ptr(message), Int(0)).Exactly(1).
-		Hint(0, "the supervisor is gone"), message
+		Hint(0, "the supervisor has ended"), message
 }

@@ -316,7 +316,7 @@ func (p *Plan) fork(stage string, clone *Op) {
 	p.who = Child
 }
 
-// CheckSupervisor appends an op that fails when the supervisor is gone. It belongs
+// CheckSupervisor appends an op that fails when the supervisor has ended. It belongs
 // after each op that asks for a signal on the supervisor's death: before that the
 // signal may have been missed.
 func (p *Plan) CheckSupervisor(stage string) {

@@ -15,7 +15,7 @@ import (
 func (f *Filter) Flags(fs *getopt.Flags) {
 	alone := func(bpf bool) error {
 		if bpf && (f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0) || !bpf && f.BPF != "" {
-			return errors.New("--bpf takes a filter as it is: no profile and no rules besides")
+			return errors.New("--bpf loads a filter unchanged: it cannot be combined with a profile or rules")
 		}
 		return nil
 	}

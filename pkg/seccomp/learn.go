@@ -44,7 +44,7 @@ func (f *Filter) learnFlag(fs *getopt.Flags) {
 		case "":
 			return errors.New("a file is needed")
 		case "-":
-			return errors.New("standard output is the payload's: name a file")
+			return errors.New("standard output is the payload's: give a file")
 		}
 		f.Learn = v
 		return nil
@@ -72,12 +72,12 @@ func (f *Filter) follow(s *stage.State) error {
 func (l *learner) step(name, to string) plan.Step {
 	return plan.Step{
 		Stage: name,
-		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); in the end write %s", to, l.path),
+		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); finally write %s", to, l.path),
 		Do:    l.attach,
 	}
 }
 
-var errLearnAlone = errors.New("--learn loads no filter: no profile, no rules and no --dump besides")
+var errLearnAlone = errors.New("--learn loads no filter: it cannot be combined with a profile, rules or --dump")
 
 // planLearn adds what a filter would come with.
 func (f *Filter) planLearn(s *stage.State) {
@@ -133,7 +133,7 @@ func (l *learner) attach(at plan.Context) error {
 		l.between = at.PID()
 	}
 	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped,
-		Lingering: "--learn: the payload has ended; processes that it has left are still traced: SIGINT or SIGTERM ends that",
+		Lingering: "--learn: the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
 		Ended:     func(plan.End) ([]string, error) { return l.write() }})
 	return nil
 }

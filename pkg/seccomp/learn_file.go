@@ -63,7 +63,7 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 	case err != nil:
 		return nil, bare(err)
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return nil, errors.New("it is a symbolic link that leads nowhere, or has come since the start")
+		return nil, errors.New("it is a dangling symbolic link, or was created since the start")
 	case !fi.Mode().IsRegular():
 		return nil, errNotRegular
 	case fi.Size() == 0: // as mktemp(1) leaves it
@@ -91,14 +91,14 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 	return fi, mergeError(into.Merge(data))
 }
 
-var errNotLearned = errors.New("it is there and is not a profile as --learn writes it: remove it, or name another file")
+var errNotLearned = errors.New("it exists and is not a profile written by --learn: remove it, or give another file")
 
 // mergeError says of an error of [filter.Recording.Merge] what to do.
 func mergeError(err error) error {
 	var unknown filter.UnknownCallError
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Errorf("it is there, and %w: fix it, or remove it", err)
+		return fmt.Errorf("it exists, and %w: fix it, or remove it", err)
 	case err != nil:
 		return errNotLearned
 	}

@@ -127,7 +127,7 @@ func TestMergeError(t *testing.T) {
 	const head = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"architectures":["SCMP_ARCH_X86_64"],"syscalls":[`
 	for _, c := range []struct{ text, want string }{
 		{head + `{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}`, ""},
-		{head + `{"names":["nosuch"],"action":"SCMP_ACT_ALLOW"}]}`, `it is there, and there is no system call "nosuch": fix it, or remove it`},
+		{head + `{"names":["nosuch"],"action":"SCMP_ACT_ALLOW"}]}`, `it exists, and there is no system call "nosuch": fix it, or remove it`},
 		{"text", errNotLearned.Error()},
 	} {
 		got := ""

@@ -90,7 +90,7 @@ func (f *Filter) arches(native *filter.Arch) ([]*filter.Arch, error) {
 	list := []*filter.Arch{native}
 	for _, a := range f.Arches {
 		if !native.Runs(a) {
-			return nil, fmt.Errorf("--arch %s: this machine does not run its programs", a.Name)
+			return nil, fmt.Errorf("--arch %s: this machine cannot run programs of this architecture", a.Name)
 		}
 		if !slices.Contains(list, a) {
 			list = append(list, a)
@@ -176,10 +176,10 @@ func (f *Filter) ready() (fl loaded, err error) {
 		return fl, fmt.Errorf("--bpf %s: %w", f.BPF, err)
 	}
 	if pc, ok := filter.Notifies(fl.code); ok {
-		return fl, fmt.Errorf("--bpf %s: instruction %d: SECCOMP_RET_USER_NOTIF: there is no one to notify", f.BPF, pc)
+		return fl, fmt.Errorf("--bpf %s: instruction %d: SECCOMP_RET_USER_NOTIF: there is no process to notify", f.BPF, pc)
 	}
 	if !filter.LooksAtArch(fl.code) {
-		fl.notes = []string{fmt.Sprintf("--bpf %s: the filter does not look at the architecture: calls by another one pass under the wrong names", f.BPF)}
+		fl.notes = []string{fmt.Sprintf("--bpf %s: the filter does not check the architecture: calls of another one can bypass it", f.BPF)}
 	}
 	return fl, nil
 }

@@ -30,7 +30,7 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 		answers, certain := stops(fl.code, op)
 		if !certain {
 			if i := slices.IndexFunc(answers, strands); i >= 0 && op.Executes() && !s.Plan.Cloned() {
-				return fmt.Errorf("%s may answer %s(2) by %v, by which this process would hang or crash: it takes a supervisor, as hk-unshare --setsid makes one",
+				return fmt.Errorf("%s may answer %s(2) with %v, which would make this process hang or crash: use a supervisor, for example with hk-unshare --setsid",
 					f.culprit(fl, filter.Call(op.Call()), answers[i]), op.Name, answers[i].Action)
 			}
 			if i := slices.IndexFunc(answers, kills); i >= 0 && op.Executes() {
@@ -41,7 +41,7 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 		}
 		what := fmt.Sprintf("%s, which comes after it in this chain", op)
 		if op.Executes() {
-			what = op.Name + "(2), by which what comes next is started"
+			what = op.Name + "(2), which is needed to start what comes next"
 		}
 		return fmt.Errorf("%s denies %s: %v", f.culprit(fl, filter.Call(op.Call()), answers[0]), what, answers[0].Action)
 	}

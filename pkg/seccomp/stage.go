@@ -141,7 +141,7 @@ func (f *Filter) Print(s *stage.State, w io.Writer) error {
 		out = filter.Disassemble(fl.code, fl.policy)
 	case "json":
 		if fl.policy == nil {
-			return errors.New("--dump json: a ready filter is not a profile any more")
+			return errors.New("--dump json: a compiled filter cannot be printed as a profile")
 		}
 		if out, err = filter.MarshalProfile(fl.policy); err != nil {
 			return fmt.Errorf("--dump json: %w", err)

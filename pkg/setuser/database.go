@@ -103,11 +103,11 @@ func (d database) malformed() string {
 	case len(d.bad) == 0:
 		return ""
 	case len(d.bad) == 1:
-		return fmt.Sprintf("/%s of the root in force: line %s is malformed and left out", d.path, d.bad[0])
+		return fmt.Sprintf("/%s of the current root: line %s is malformed and skipped", d.path, d.bad[0])
 	case d.more == 0:
-		return fmt.Sprintf("/%s of the root in force: lines %s are malformed and left out", d.path, strings.Join(d.bad, ", "))
+		return fmt.Sprintf("/%s of the current root: lines %s are malformed and skipped", d.path, strings.Join(d.bad, ", "))
 	}
-	return fmt.Sprintf("/%s of the root in force: lines %s and %d more are malformed and left out", d.path, strings.Join(d.bad, ", "), d.more)
+	return fmt.Sprintf("/%s of the current root: lines %s and %d more are malformed and skipped", d.path, strings.Join(d.bad, ", "), d.more)
 }
 
 // find returns the line whose name, or else whose id, is w. An id that is a
@@ -134,7 +134,7 @@ func (d database) id(w string) (uint32, error) {
 	}
 	f := d.find(w)
 	if f == nil {
-		return 0, fmt.Errorf("group %s is not in /%s of the root in force", w, d.path)
+		return 0, fmt.Errorf("group %s is not in /%s of the current root", w, d.path)
 	}
 	return ids.Parse(f[2])
 }
@@ -154,7 +154,7 @@ const (
 // that is missing is empty.
 func readDatabase(root int, d database) (database, error) {
 	fail := func(err error) (database, error) {
-		return d, fmt.Errorf("/%s of the root in force: %w", d.path, err)
+		return d, fmt.Errorf("/%s of the current root: %w", d.path, err)
 	}
 	fd, err := host.OpenIn(root, d.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err == unix.ENOENT {

@@ -49,7 +49,7 @@ func TestLargeDatabase(t *testing.T) {
 	}
 	root := newRoot(t, "etc/group", bytes.Repeat([]byte("\n"), maxDatabase+1))
 	if _, err := readDatabase(root, database{path: "etc/group", fields: 4, ids: 1}); err == nil ||
-		err.Error() != fmt.Sprintf("/etc/group of the root in force: larger than %d bytes", maxDatabase) {
+		err.Error() != fmt.Sprintf("/etc/group of the current root: larger than %d bytes", maxDatabase) {
 		t.Errorf("readDatabase() of %d bytes = %v; want an error that it is too large", maxDatabase+1, err)
 	}
 }

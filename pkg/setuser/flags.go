@@ -14,10 +14,10 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Credentials{} },
 	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities
 
- --user USER[:GROUP[:G1,G2...]]   names of the root in force, or decimal ids
+ --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal ids
  --groups LIST|none|keep          supplementary groups
- --caps none|all|+CAP,-CAP...     what NEXT may hold, in all five sets
- --no-new-privs                   no program executed from here on gains any
+ --caps none|all|+CAP,-CAP...     what NEXT may have, in all five sets
+ --no-new-privs                   no program executed later gains privileges
  --securebits LIST                noroot, no-setuid-fixup, ..., each also -locked
  --umask MODE                     octal
 `,
@@ -36,7 +36,7 @@ func (c *Credentials) Flags(fs *getopt.Flags) {
 	fs.String("umask", "", func(v string) error {
 		n, err := strconv.ParseUint(v, 8, 32)
 		if err != nil || n > 0o777 {
-			return fmt.Errorf("%q is no octal mask from 0 to 777", v)
+			return fmt.Errorf("%q is not an octal mask from 0 to 777", v)
 		}
 		m := uint32(n)
 		c.Umask = &m
@@ -46,7 +46,7 @@ func (c *Credentials) Flags(fs *getopt.Flags) {
 
 func notEmpty(at *string, v string) error {
 	if v == "" {
-		return fmt.Errorf("an empty list; say none")
+		return fmt.Errorf("an empty list: write none")
 	}
 	*at = v
 	return nil

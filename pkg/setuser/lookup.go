@@ -35,7 +35,7 @@ func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 	l.list = plan.Reserve("$groups", 4*maxGroups)
 	l.step = plan.Step{Stage: s.Name, Do: l.do}
 	what := strings.Join(append(slices.DeleteFunc([]string{user, group}, func(w string) bool { return w == "" }), groups...), ", ")
-	l.step.Text = "look up " + what + " in /etc/passwd and /etc/group of the root in force"
+	l.step.Text = "look up " + what + " in /etc/passwd and /etc/group of the current root"
 	if user != "" {
 		l.uid, l.gid = s.Plan.NewResult("uid"), s.Plan.NewResult("gid")
 		l.step.Gives = []*plan.Result{l.uid, l.gid}
@@ -61,7 +61,7 @@ func (l *lookup) setgroups() *plan.Op {
 // mayKeepGroups adds hints to setgroups(2).
 func mayKeepGroups(op *plan.Op) *plan.Op {
 	return stage.Mapped("a supplementary group", op).
-		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID; --groups keep leaves the groups alone")
+		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID; --groups keep keeps the groups")
 }
 
 func (l *lookup) do(at plan.Context) error {
@@ -103,7 +103,7 @@ func (l *lookup) do(at plan.Context) error {
 		gids = append(gids, id)
 	}
 	if len(gids) > maxGroups {
-		return fmt.Errorf("%d supplementary groups: the kernel takes %d", len(gids), maxGroups)
+		return fmt.Errorf("%d supplementary groups: the kernel accepts at most %d", len(gids), maxGroups)
 	}
 	b := []byte{}
 	for _, g := range gids {
@@ -121,9 +121,9 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 		uid, _ = ids.Parse(line[2])
 		gid, _ = ids.Parse(line[3])
 	case !isID(l.user):
-		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force", l.user)
+		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the current root", l.user)
 	case l.group == "":
-		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the root in force and so has no group: say %s:GROUP", l.user, l.user)
+		return 0, 0, fmt.Errorf("%s is not in /etc/passwd of the current root and so has no group: write %s:GROUP", l.user, l.user)
 	default:
 		uid, _ = ids.Parse(l.user)
 	}
@@ -141,7 +141,7 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 // parent-death signal with that.
 func rootError(user string, uid uint32) error {
 	if uid == 0 {
-		return fmt.Errorf("%s is user ID 0 in /etc/passwd of the root in force, and gets root's capabilities: if that is meant say --user 0", user)
+		return fmt.Errorf("%s is user ID 0 in /etc/passwd of the current root, and gets root's capabilities: if that is intended, use --user 0", user)
 	}
-	return fmt.Errorf("%s is user ID %d in /etc/passwd of the root in force: say --user %d, or 0 with a group", user, uid, uid)
+	return fmt.Errorf("%s is user ID %d in /etc/passwd of the current root: use --user %d, or 0 with a group", user, uid, uid)
 }

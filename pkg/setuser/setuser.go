@@ -43,7 +43,7 @@ func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" ||
 // bounding set, groups, ids, sets, ambient set, and what they undo after them.
 func (c *Credentials) Plan(s *stage.State) error {
 	if c.User == nil && c.Groups == "" && c.Caps == "" && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil {
-		return errors.New("nothing is asked for: see hk-setuser(1)")
+		return errors.New("nothing was asked for: see hk-setuser(1)")
 	}
 	var caps *uint64
 	if c.Caps != "" {
@@ -177,7 +177,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	s.Setresuid(uid, c.User.isRoot())
 	if s.Host.SuidDumpable() == 1 {
 		if !s.Plan.Cloned() {
-			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, and so the new user could attach to a process whose other threads are still the caller: set it to 0 or 2, or have a supervisor, as hk-unshare --setsid has")
+			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, so the new user could trace a process whose other threads still have the caller's ids: set it to 0 or 2, or use a supervisor, for example with hk-unshare --setsid")
 		}
 		s.Add(plan.Dumpable(false))
 	}
@@ -188,4 +188,4 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	return true, nil
 }
 
-var errNoSetgroups = errors.New("setgroups(2) is denied in this user namespace, as it is where an ordinary user maps the own group only: map more with hk-idmap --auto, or, as root, say hk-idmap --setgroups allow; or leave the groups alone with --groups keep")
+var errNoSetgroups = errors.New("setgroups(2) is denied in this user namespace, as it is if an ordinary user maps only its own group: map more with hk-idmap --auto, or, as root, use hk-idmap --setgroups allow; or keep the groups with --groups keep")

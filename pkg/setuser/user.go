@@ -62,7 +62,7 @@ func checkName(w string) error {
 		return errors.New("an empty name")
 	}
 	if strings.ContainsAny(w, " \t\n:,/\x00") {
-		return fmt.Errorf("%q is no name", w)
+		return fmt.Errorf("%q is not a name", w)
 	}
 	if w[0] == '+' || w[0] == '-' || w[0] >= '0' && w[0] <= '9' {
 		if _, err := ids.Parse(w); err != nil {

@@ -155,7 +155,7 @@ func (s *State) RaiseAmbient(set uint64) {
 	}
 	for c := range s.Host.LastCap + 1 {
 		if raise>>c&1 != 0 {
-			s.Add(plan.RaiseAmbient(c).Hint(unix.EPERM, "SECBIT_NO_CAP_AMBIENT_RAISE of the caller forbids it"))
+			s.Add(plan.RaiseAmbient(c).Hint(unix.EPERM, "the caller's SECBIT_NO_CAP_AMBIENT_RAISE forbids it"))
 		}
 	}
 	s.Cred = s.Cred.RaiseAmbient(set)

@@ -43,7 +43,7 @@ func (s *State) ShieldSupervisor() {
 	case s.Cred.Capset(left, left, ambient).Execve().Permitted&trace != 0:
 		// Without CAP_SETPCAP only this keeps execve(2) from giving it back.
 		s.SetNoNewPrivs()
-		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps CAP_SYS_PTRACE, and so the supervisor, from the payload")
+		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps the payload from having CAP_SYS_PTRACE, with which it could trace the supervisor")
 	}
 	if (s.Cred.Permitted|s.Cred.Inheritable)&trace != 0 {
 		s.Capset(left, left, ambient)

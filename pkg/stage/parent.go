@@ -29,6 +29,6 @@ func (s *State) DieWithParent(sig unix.Signal, parent int) {
 	s.Add(plan.ParentDeathSignal(sig), plan.Getppid(parent))
 	if fd := s.Host.Handover.Supervisor; fd > 0 {
 		// A parent outside of the PID namespace has no number here.
-		s.Add(plan.Peek(plan.Int(int64(fd))).Hint(0, "the supervisor is gone"))
+		s.Add(plan.Peek(plan.Int(int64(fd))).Hint(0, "the supervisor has ended"))
 	}
 }

@@ -53,7 +53,7 @@ func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
 	// What else is wrong the kernel says when it is opened.
 	if found.Loose {
 		return plan.Openat2(plan.AtCwd(), found.Path, flags, 0, unix.RESOLVE_NO_SYMLINKS).
-			Hint(unix.ELOOP, path+": it has become a link, or a directory on the way has, since it was looked at"), nil
+			Hint(unix.ELOOP, path+": it, or a directory in its path, has become a symbolic link since it was checked"), nil
 	}
 	return open, nil
 }

@@ -14,28 +14,28 @@ import (
 var Kind = stage.Kind{
 	Name: "hk-unshare",
 	New:  func() stage.Stage { return &Namespaces{} },
-	Usage: `hk-unshare [flags] [--] NEXT [args...]: make and join namespaces
+	Usage: `hk-unshare [flags] [--] NEXT [args...]: create and join namespaces
 
  -U, --user        user namespace       -p, --pid      PID namespace
  -m, --mount       mount namespace      -n, --net      network namespace
  -i, --ipc         IPC namespace        -u, --uts      UTS namespace
  -C, --cgroup      cgroup namespace     -T, --time     time namespace
- -a, --all         all but time         --share NS,... take some out of --all
- --join NS=PATH, --join NS,...=PID|pidfd:FD    join those of others
+ -a, --all         all except time      --share NS,... exclude from --all
+ --join NS=PATH, --join NS,...=PID|pidfd:FD    join existing ones
 
  --hostname NAME, --domainname NAME     names in the new UTS namespace
  --monotonic SECS, --boottime SECS      clock offsets in the new time namespace
- --propagation private|slave|shared|unchanged   of mounts; default private
+ --propagation private|slave|shared|unchanged   of the mounts; default private
 
  --init            PID 1 is a reaper, NEXT is PID 2
- --setsid          a new session, without a terminal
- --keyring         a new session keyring, empty; contained in --all
+ --setsid          start a session without a terminal
+ --keyring         join a new, empty session keyring; included in --all
  --outlive         do not kill NEXT when the supervisor dies
- --die-with-parent[=PID]  die with the process that started this
- --keep-fd N       a descriptor that the supervisor keeps
- --keep-caps       keep the capabilities when another program is executed
- --no-nested-userns       no user namespaces below the new one
- --close-fds[=KEEP,...]   close all descriptors above 2 but those
+ --die-with-parent[=PID]  die with the parent process
+ --keep-fd N       keep descriptor N open in the supervisor
+ --keep-caps       keep the capabilities when a program is executed
+ --no-nested-userns       no user namespaces inside the new one
+ --close-fds[=KEEP,...]   close all descriptors above 2 except KEEP
 `,
 }
 
@@ -225,7 +225,7 @@ func setName(name *string, v string) error {
 func setSeconds(at **int64, v string) error {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%q is no whole number of seconds", v)
+		return fmt.Errorf("%q is not a whole number of seconds", v)
 	}
 	*at = &n
 	return nil

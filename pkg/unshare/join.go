@@ -52,7 +52,7 @@ func parseJoin(v string) (Join, error) {
 		return j, err
 	}
 	if _, err := getopt.ParsePID(target); err != nil {
-		return j, fmt.Errorf("%q is no path with a slash, no PID and no pidfd:FD", target)
+		return j, fmt.Errorf("%q is not a path with a slash, a PID or pidfd:FD", target)
 	}
 	return j, nil
 }
@@ -90,18 +90,18 @@ func (n *Namespaces) checkJoins() error {
 			case seen&ns.flag != 0:
 				return fmt.Errorf("--join %s: more than once", ns.name)
 			case f&ns.flag != 0 && n.New&ns.flag == 0:
-				return fmt.Errorf("--join %s: --all makes a new one: --share %s", ns.name, ns.name)
+				return fmt.Errorf("--join %s: --all creates a new one: add --share %s", ns.name, ns.name)
 			case f&ns.flag != 0:
-				return fmt.Errorf("--join %s: not with --%s, which makes a new one", ns.name, ns.name)
+				return fmt.Errorf("--join %s cannot be combined with --%s, which creates a new one", ns.name, ns.name)
 			}
 		}
 		seen |= j.Namespaces
 	}
 	switch {
 	case seen != 0 && n.Init:
-		return errors.New("--init: not with --join; a second hk-unshare can have it")
+		return errors.New("--init cannot be combined with --join: use a second hk-unshare")
 	case seen&exposing != 0 && f&(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME) != 0:
-		return errors.New("--join user or pid: not with --user or --time; a second hk-unshare can make those")
+		return errors.New("--join user or pid cannot be combined with --user or --time: use a second hk-unshare")
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			continue
 		}
 		if s.Plan.Cloned() && s.NS.Entered(unix.CLONE_NEWPID) {
-			return nil, fmt.Errorf("--join %v: in a PID namespace that the chain has entered the PIDs are others: join first, or by path", j)
+			return nil, fmt.Errorf("--join %v: the chain has entered another PID namespace, in which PIDs are different: join first, or by path", j)
 		}
 		pid, given, err := j.process(s)
 		if err != nil {
@@ -176,7 +176,7 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			}
 			m := member{name: fileName(ns.flag), flag: ns.flag, by: "--join " + j.String()}
 			m.fd = s.Open(m.name, plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/ns/%s", pid, m.name), unix.O_CLOEXEC, 0).
-				Hint(unix.EACCES, "the caller may not look at this process: see ptrace(2)").
+				Hint(unix.EACCES, "the caller may not inspect this process: see ptrace(2)").
 				Hint(unix.ENOENT, "the process has ended"))
 			own(&m)
 			if ns.flag == unix.CLONE_NEWNS {
@@ -231,7 +231,7 @@ func pidIn(info string) (int, error) {
 		}
 		return pid, nil
 	}
-	return 0, errors.New("it is no descriptor of a process: see pidfd_open(2)")
+	return 0, errors.New("it is not a PID file descriptor: see pidfd_open(2)")
 }
 
 // enter adds the ops that join. The process is not dumpable: those in a user
@@ -262,7 +262,7 @@ func (all *joining) enter(s *stage.State) error {
 		}
 	}
 	if flags&unix.CLONE_NEWUSER != 0 && s.Host.SuidDumpable() == 1 {
-		return errors.New("--join user: the sysctl fs.suid_dumpable is 1, and so the owner of the user namespace could attach to the process that enters it: set it to 0 or 2")
+		return errors.New("--join user: the sysctl fs.suid_dumpable is 1, so the owner of the user namespace could trace the process that enters it: set it to 0 or 2")
 	}
 	if flags&unix.CLONE_NEWNS != 0 && !s.Plan.Cloned() {
 		// The other threads must not have the same root and working directory.
@@ -273,9 +273,9 @@ func (all *joining) enter(s *stage.State) error {
 	for _, m := range ordered {
 		s.For(m.by)
 		op := plan.Setns(m.fd, m.flag).
-			Hint(unix.EPERM, "joining needs CAP_SYS_ADMIN in the user namespace that it belongs to: an ordinary user joins that too")
+			Hint(unix.EPERM, "joining it needs CAP_SYS_ADMIN in the user namespace that owns it: an ordinary user must join that one too")
 		if m.flag == unix.CLONE_NEWPID {
-			op = op.Hint(unix.EINVAL, "a PID namespace can be joined only from one above it")
+			op = op.Hint(unix.EINVAL, "a PID namespace can be joined only from an ancestor of it")
 		}
 		s.Add(op)
 		if m.root != nil {

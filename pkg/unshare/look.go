@@ -34,9 +34,9 @@ func look(stage string, pid int, target *plan.Result, given int, list []member) 
 	for i, m := range list {
 		fds[i] = m.fd.String()
 	}
-	text := fmt.Sprintf("check that %s is a namespace that isolates from here", fds[0])
+	text := fmt.Sprintf("check that %s is neither the caller's namespace nor the initial one", fds[0])
 	if len(list) > 1 {
-		text = fmt.Sprintf("check that %s are namespaces that isolate from here", strings.Join(fds, ", "))
+		text = fmt.Sprintf("check that %s are neither the caller's namespaces nor the initial ones", strings.Join(fds, ", "))
 	}
 	switch {
 	case target != nil:
@@ -79,7 +79,7 @@ func still(fd, pid int) error {
 	}
 	got, err := pidIn(info)
 	if err == nil && got != pid {
-		err = errors.New("the /proc here is of another PID namespace")
+		err = errors.New("/proc belongs to another PID namespace")
 	}
 	return err
 }
@@ -94,14 +94,14 @@ func (m member) isolates(at plan.Context) error {
 		return fmt.Errorf("fstatfs: %w", err)
 	}
 	if fs.Type != unix.NSFS_MAGIC {
-		return errors.New("it is no namespace: that is a file of /proc/PID/ns, or one bound from there, as by ip-netns(8)")
+		return errors.New("it is not a namespace: a namespace is a file in /proc/PID/ns, or one that is bind mounted from there, as by ip-netns(8)")
 	}
 	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
 	if err != nil {
 		return fmt.Errorf("NS_GET_NSTYPE: %w", err)
 	}
 	if uint64(kind) != m.flag {
-		return fmt.Errorf("it is a namespace of another kind: %s", fileName(uint64(kind)))
+		return fmt.Errorf("it is a namespace of another type: %s", fileName(uint64(kind)))
 	}
 	if err := unix.Fstat(fd, &it); err != nil {
 		return fmt.Errorf("fstat: %w", err)
@@ -111,9 +111,9 @@ func (m member) isolates(at plan.Context) error {
 	}
 	switch {
 	case it.Dev == own.Dev && it.Ino == own.Ino:
-		return fmt.Errorf("that %s namespace is the caller's own: to join it isolates from nothing", m.name)
+		return fmt.Errorf("that %s namespace is the caller's own: joining it would isolate nothing", m.name)
 	case it.Ino == host.InitialInode(m.flag) || m.ofFirst(it):
-		return fmt.Errorf("that %s namespace is the machine's: to join it isolates from nothing", m.name)
+		return fmt.Errorf("that %s namespace is the initial one: joining it would isolate nothing", m.name)
 	}
 	return nil
 }

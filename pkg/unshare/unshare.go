@@ -96,9 +96,9 @@ func (n *Namespaces) check() error {
 	f := n.flags()
 	switch {
 	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs && !n.keyring() && !n.DieWithParent:
-		return errors.New("no namespace is asked for: see hk-unshare(1)")
+		return errors.New("no namespace was asked for: see hk-unshare(1)")
 	case n.joined()&unix.CLONE_NEWUTS != 0 && n.Hostname+n.Domainname != "":
-		return errors.New("--hostname and --domainname would change the names of others: not with --join uts")
+		return errors.New("--hostname and --domainname would change existing names: they cannot be combined with --join uts")
 	case f&unix.CLONE_NEWUTS == 0 && n.Hostname != "":
 		return errors.New("--hostname needs --uts")
 	case f&unix.CLONE_NEWUTS == 0 && n.Domainname != "":
@@ -114,13 +114,13 @@ func (n *Namespaces) check() error {
 	case (f|n.joined())&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
 		return errors.New("--keep-caps needs --user or --join user")
 	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
-		return errors.New("--no-nested-userns needs --user: the limit is one of the new user namespace")
+		return errors.New("--no-nested-userns needs --user: the limit belongs to the new user namespace")
 	case !n.clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
 	case n.DieWithParent && n.Outlive:
-		return errors.New("--outlive: not with --die-with-parent: the payload would live on")
+		return errors.New("--outlive cannot be combined with --die-with-parent: the payload would continue to run")
 	case n.Share&^allFlags != 0 || (n.Share != 0 || n.ShareKeyring) && !n.All:
-		return errors.New("--share takes a namespace out of --all")
+		return errors.New("--share excludes a namespace from --all")
 	}
 	return n.checkJoins()
 }
@@ -248,8 +248,8 @@ func (n *Namespaces) planWithin(s *stage.State) {
 	}
 	if n.keyring() {
 		op := plan.JoinSessionKeyring().
-			Hint(unix.EPERM, "the seccomp filter of a container around may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
-			Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each sandbox that runs; --share keyring makes none")
+			Hint(unix.EPERM, "the seccomp filter of a surrounding container may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
+			Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each running sandbox; --share keyring creates none")
 		if n.Keyring {
 			s.For("--keyring")
 		} else {
@@ -324,7 +324,7 @@ func (n *Namespaces) planPropagation(s *stage.State) {
 		s.For("--propagation " + n.Propagation)
 	}
 	s.Add(plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: types[n.Propagation]}).
-		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged leaves it alone"))
+		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged avoids the call"))
 }
 
 // planTime makes the time namespace, sets its clocks while it has no member and
@@ -398,5 +398,5 @@ func parseNamespace(name string) (uint64, error) {
 	for _, n := range names {
 		all = append(all, n.name)
 	}
-	return 0, fmt.Errorf("unknown namespace %q; there are %s", name, strings.Join(all, ", "))
+	return 0, fmt.Errorf("unknown namespace %q: not one of %s", name, strings.Join(all, ", "))
 }
