@@ -1,6 +1,6 @@
 package getopt
 
-// Args are flags as they are printed, for [Flags.Parse] to read.
+// Args are flags in printed form, as [Flags.Parse] reads them.
 type Args []string
 
 // Bool prints a switch that is on.
@@ -10,11 +10,11 @@ func (a *Args) Bool(name string, on bool) {
 	}
 }
 
-// String prints a flag with a value, also an empty one.
+// String prints a flag with a value, which may be empty.
 func (a *Args) String(name, value string) { *a = append(*a, "--"+name+"="+value) }
 
-// Set prints a flag with a value unless that is empty, which stands for a flag that
-// is not there.
+// Set prints a flag with a value, unless the value is empty, which means that the flag
+// is not set.
 func (a *Args) Set(name, value string) {
 	if value != "" {
 		a.String(name, value)

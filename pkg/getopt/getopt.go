@@ -1,14 +1,14 @@
-// Package getopt reads the flags of a command line as getopt_long(3) does when
-// told to stop at the first word that is no flag: --name, --name=value, --name
-// value, -x, -xvalue, -x value, -xyz, and -- as the end.
+// Package getopt parses the flags of a command line in the same way as getopt_long(3)
+// when it is told to stop at the first word that is not a flag: --name, --name=value,
+// --name value, -x, -xvalue, -x value, -xyz, and -- as the end.
 //
-// It is not getopt_long(3) in this: a name is not to be shortened, since a flag
-// that is added later must not change what a script says, and a flag that is a
-// switch takes =true and =false.
+// It differs from getopt_long(3) in that names cannot be abbreviated, because a flag
+// that is added later must not change the meaning of a script, and in that a switch
+// accepts =true and =false.
 //
-// It is ours because each program of a chain starts with it: what a library of
-// flags brings along, as package net, takes a start longer than all flags of a
-// chain.
+// It is our own because each program of a chain starts with it: what a library for
+// flags imports, such as package net, takes longer at a start than parsing all the
+// flags of a chain.
 package getopt
 
 import (
@@ -20,23 +20,23 @@ import (
 	"hk/internal/vis"
 )
 
-// Flags are the flags that a command line may have. The zero value has none.
-// They are read in the order of the command line: what is bound to a flag that
-// is there twice is called twice.
+// Flags are the flags that a command line may have. The zero value has none. They are
+// parsed in the order of the command line; the function of a flag that occurs twice is
+// called twice.
 type Flags struct {
 	list []flag
-	// Foreign tells what a long flag of another program is called here, or "": the
-	// error of an unknown flag says so. It may be nil.
+	// Foreign returns what to use instead of a long flag of another program, or "". The
+	// error for an unknown flag includes it. It may be nil.
 	Foreign func(name string) string
 }
 
 type flag struct {
 	name, short string
-	// at is the switch of a flag that is nothing else, or nil.
+	// at is the variable of a plain switch, or nil.
 	at  *bool
 	set func(string) error
-	// optional says that the value may be missing, and that it must follow an
-	// equals sign; then it is missing.
+	// optional means that the value may be omitted and, if present, must follow an
+	// equals sign. If it is omitted, it is missing.
 	optional bool
 	missing  string
 }
@@ -46,8 +46,8 @@ func (f *Flags) String(name, short string, set func(string) error) {
 	f.list = append(f.list, flag{name: name, short: short, set: set})
 }
 
-// Optional adds a flag whose value may be missing; set gets missing then. A value
-// stands behind an equals sign: the next word is not taken for one.
+// Optional adds a flag whose value may be omitted; set then gets missing. A value must
+// follow an equals sign: the next word is not taken as the value.
 func (f *Flags) Optional(name, missing string, set func(string) error) {
 	f.list = append(f.list, flag{name: name, set: set, optional: true, missing: missing})
 }
@@ -57,7 +57,7 @@ func (f *Flags) Bool(name, short string, at *bool) {
 	f.list = append(f.list, flag{name: name, short: short, at: at, optional: true, missing: "true"})
 }
 
-// BoolFunc adds a switch that set keeps.
+// BoolFunc adds a switch whose value is stored by set.
 func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
 	f.list = append(f.list, flag{name: name, short: short, optional: true, missing: "true",
 		set: func(v string) error {
@@ -69,7 +69,7 @@ func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
 		}})
 }
 
-// Reset takes all flags away, and keeps the memory for others.
+// Reset removes all flags but keeps the memory for reuse.
 func (f *Flags) Reset() { *f = Flags{list: f.list[:0]} }
 
 // Names lists the long names, in the order in which they were added.
@@ -81,8 +81,8 @@ func (f *Flags) Names() []string {
 	return names
 }
 
-// Parse reads flags up to the first word that is none and returns the words from
-// there on. "--" is left out; "-" is no flag. An error names the flag.
+// Parse parses flags up to the first word that is not a flag, and returns the remaining
+// words. "--" is dropped; "-" is not a flag. An error names the flag.
 func (f *Flags) Parse(words []string) (rest []string, err error) {
 	for len(words) > 0 {
 		w := words[0]
@@ -105,7 +105,7 @@ func (f *Flags) Parse(words []string) (rest []string, err error) {
 	return nil, nil
 }
 
-// long reads a flag by its name; words follow it.
+// long parses a flag given by its name; words follow it.
 func (f *Flags) long(text string, words []string) ([]string, error) {
 	name, value, given := strings.Cut(text, "=")
 	fl := f.find(func(fl *flag) bool { return fl.name == name })
@@ -126,8 +126,8 @@ func (f *Flags) long(text string, words []string) ([]string, error) {
 	return words, fl.take("--"+name, value)
 }
 
-// shorts reads a word of flags of a letter each, the last of which may have a
-// value; words follow it.
+// shorts parses a word of one-letter flags, the last of which may have a value; words
+// follow it.
 func (f *Flags) shorts(letters string, words []string) ([]string, error) {
 	for i := range letters {
 		letter := letters[i : i+1]

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// A Value is what follows a flag, or a part of that, as it is written. In it
-// colons, commas and equals signs separate: SRC:DST:OPTS, A,B and KEY=VALUE. A
-// backslash before one of the three, or before a backslash, makes it a character
-// like any other; before anything else a backslash is itself.
+// A Value is the value of a flag, or a part of it, as it is written. Colons, commas and
+// equals signs are separators in it: SRC:DST:OPTS, A,B and KEY=VALUE. A backslash
+// before one of the three, or before a backslash, makes it an ordinary character;
+// before any other character a backslash stands for itself.
 //
-// Separators are found before backslashes are taken off, or a part could not be
-// cut again: [Value.Text] comes last, and once.
+// Separators must be found before backslashes are removed, because afterwards a part
+// could no longer be split: [Value.Text] comes last, and only once.
 type Value string
 
-// Split cuts at every separator.
+// Split splits at every separator.
 func (v Value) Split(separator byte) []Value {
 	fields := make([]Value, 0, 4)
 	for {
@@ -29,8 +29,8 @@ func (v Value) Split(separator byte) []Value {
 	}
 }
 
-// Fields cuts at colons, into most fields or fewer. The last has the rest, with
-// its colons.
+// Fields splits at colons, into at most most fields. The last one has the rest,
+// including its colons.
 func (v Value) Fields(most int) []Value {
 	fields := make([]Value, 0, most)
 	for len(fields) < most-1 {
@@ -44,7 +44,7 @@ func (v Value) Fields(most int) []Value {
 	return append(fields, v)
 }
 
-// Cut cuts at the first separator, if there is one.
+// Cut splits at the first separator, if there is one.
 func (v Value) Cut(separator byte) (before, after Value, found bool) {
 	for i := 0; i < len(v); i++ {
 		switch {
@@ -57,7 +57,7 @@ func (v Value) Cut(separator byte) (before, after Value, found bool) {
 	return v, "", false
 }
 
-// Text is what the value means, without the backslashes that escape.
+// Text is the meaning of the value, without the escaping backslashes.
 func (v Value) Text() string {
 	if strings.IndexByte(string(v), '\\') < 0 {
 		return string(v)
@@ -72,16 +72,14 @@ func (v Value) Text() string {
 	return b.String()
 }
 
-// escapes reports whether there is a backslash at i that takes the meaning from
-// what follows it.
+// escapes reports whether there is a backslash at i that escapes the next character.
 func (v Value) escapes(i int) bool {
 	return v[i] == '\\' && i+1 < len(v) && strings.IndexByte(special, v[i+1]) >= 0
 }
 
 const special = `\:,=`
 
-// Escape is the value that means a text, for a place where these separators
-// separate.
+// Escape returns the value that means text, where the given separators apply.
 func Escape(text, separators string) Value {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -93,7 +91,7 @@ func Escape(text, separators string) Value {
 	return Value(b.String())
 }
 
-// List reads A,B,...: one word or more, each of which may be empty.
+// List parses A,B,...: one or more words, each of which may be empty.
 func List(v string) []string {
 	fields := Value(v).Split(',')
 	words := make([]string, len(fields))
@@ -103,7 +101,7 @@ func List(v string) []string {
 	return words
 }
 
-// JoinList prints words as List reads them.
+// JoinList prints words in the form that List parses.
 func JoinList(words []string) string {
 	escaped := make([]string, len(words))
 	for i, w := range words {
@@ -112,7 +110,7 @@ func JoinList(words []string) string {
 	return strings.Join(escaped, ",")
 }
 
-// OneOf sets what is at a place to one of the words.
+// OneOf returns a function that sets *at to one of the words.
 func OneOf(at *string, words ...string) func(string) error {
 	return func(v string) error {
 		if !slices.Contains(words, v) {

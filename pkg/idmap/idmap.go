@@ -1,5 +1,5 @@
-// Package idmap maps user and group ids of a new user namespace:
-// user_namespaces(7), newuidmap(1), newgidmap(1).
+// Package idmap maps user and group IDs of a new user namespace: user_namespaces(7),
+// newuidmap(1), newgidmap(1).
 package idmap
 
 import (
@@ -15,34 +15,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Maps says how ids inside of the namespace map to ids outside of it.
+// Maps says how IDs inside the namespace map to IDs outside it.
 //
-// At most one of Self, Root and Auto is set, and none together with UID or GID.
+// At most one of Self, Root and Auto is set, and none of them together with UID or GID.
 type Maps struct {
-	// Self maps the caller's ids to themselves, as it is if nothing is set.
+	// Self maps the caller's IDs to themselves. This is also the default.
 	Self bool
-	// Root maps id 0 inside to the caller's ids.
+	// Root maps ID 0 inside to the caller's IDs.
 	Root bool
-	// Auto maps 0 to the caller, and the ids from 1 on to all that subuid(5)
-	// and subgid(5) give to the caller, one range after the other.
+	// Auto maps 0 to the caller, and the IDs from 1 on to all that subuid(5) and
+	// subgid(5) give to the caller, one range after the other.
 	Auto bool
-	// UID and GID are explicit maps. One that is empty is the caller's id
-	// mapped to itself.
+	// UID and GID are explicit maps. An empty one maps the caller's ID to itself.
 	UID, GID []Range
-	// Setgroups is "allow", "deny" or "". Empty is deny for a map of the own
-	// ids only, which needs no privilege if setgroups(2) is denied, and allow
-	// for others.
+	// Setgroups is "allow", "deny" or "". Empty means deny for a map of only the
+	// caller's own IDs, which needs no privilege if setgroups(2) is denied, and allow
+	// for other maps.
 	Setgroups string
-	// PID is the process whose user namespace is mapped, from outside of it; 0
-	// is the process that performs the plan. The namespace must be a child of
-	// the caller's.
+	// PID is the process whose user namespace is mapped from outside; 0 means the
+	// process that performs the plan. The namespace must be a child of the caller's.
 	PID int
 }
 
-// Finishes reports whether the stage needs no next one.
+// Finishes reports whether the stage works without a next program.
 func (m *Maps) Finishes() bool { return m.PID != 0 }
 
-// A direction is one of the two maps with what belongs to it.
+// A direction is one of the two maps and its properties.
 type direction struct {
 	name   string // "uid", "gid"
 	helper string
@@ -102,7 +100,7 @@ func defaults(list []Range, self uint32) ids.Map {
 	return m
 }
 
-// auto is 0 for the caller and all its subordinate ids behind that.
+// auto maps 0 to the caller, followed by all of its subordinate IDs.
 func auto(self uint32, subids func(kind string) ([]ids.Range, error), kind string) (ids.Map, error) {
 	list, err := subids(kind)
 	if err != nil {
@@ -123,8 +121,8 @@ func auto(self uint32, subids func(kind string) ([]ids.Range, error), kind strin
 	return m, nil
 }
 
-// flag is what asks for the maps, or "" if nothing does: the caller's ids map to
-// themselves then.
+// flag is the flag that asks for the maps, or "" if there is none; the caller's IDs are
+// then mapped to themselves.
 func (m *Maps) flag() string {
 	switch {
 	case m.PID != 0:
@@ -148,9 +146,8 @@ func (m *Maps) flag() string {
 // Needs implements stage.Stage.
 func (*Maps) Needs() stage.Needs { return stage.Needs{} }
 
-// Plan adds the writes of the maps: by the child where the kernel lets it, else
-// by the supervisor, who may have the capabilities, else by newuidmap and
-// newgidmap.
+// Plan adds the writes of the maps: by the child where the kernel allows it, otherwise
+// by the supervisor if it has the capabilities, otherwise by newuidmap and newgidmap.
 func (m *Maps) Plan(s *stage.State) error {
 	uid, gid, err := m.resolve(s.Host)
 	if err != nil {
@@ -194,8 +191,8 @@ func (m *Maps) Plan(s *stage.State) error {
 	return nil
 }
 
-// setgroups is "deny" or "allow". single says that both maps hold the own id
-// only.
+// setgroups is "deny" or "allow". single means that both maps contain only the caller's
+// own ID.
 func (m *Maps) setgroups(single, privileged bool, gid direction) (string, error) {
 	switch {
 	case m.Setgroups == "" && (single || !privileged && gid.single()):

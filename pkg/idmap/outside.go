@@ -34,10 +34,10 @@ func direct(name string, uid, gid direction, setgroups string) plan.Step {
 	}}
 }
 
-// helper runs newuidmap or newgidmap, from path, or "" if there is none, for
-// process pid, or for the child if that is 0. They take a process by its number
-// only. The child keeps its number until we reap it, or, below an init, until
-// that does; so it is asked before and after whether it is still there.
+// helper runs newuidmap or newgidmap, from path, or "" if it was not found, for process
+// pid, or for the child if pid is 0. They identify a process only by its PID. The PID
+// of the child cannot be reused until the supervisor, or the init process, reaps it; so
+// the process is checked before and after the call.
 func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	if path == "" {
 		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
@@ -70,8 +70,8 @@ func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	}, nil
 }
 
-// runHelper runs a helper. It says at most maxWords bytes, and ends when it closes
-// its output.
+// runHelper runs a helper, reads at most maxWords bytes of its output, and returns when
+// the helper closes its output.
 func runHelper(at plan.Context, path string, args []string, pid int, alive func() error) error {
 	if err := alive(); err != nil {
 		return err
@@ -104,5 +104,5 @@ func runHelper(at plan.Context, path string, args []string, pid int, alive func(
 	return alive()
 }
 
-// maxWords is more than newuidmap(1) has to say.
+// maxWords is more than newuidmap(1) prints.
 const maxWords = 4096

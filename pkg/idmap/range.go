@@ -9,15 +9,15 @@ import (
 	"hk/pkg/ids"
 )
 
-// A Range is a line of a map as a flag has it.
+// A Range is one line of a map as given by a flag.
 type Range struct {
 	ids.Extent
-	// OutsideSet and CountSet say what was written down; unset, Outside is the
-	// caller's id and Count is 1.
+	// OutsideSet and CountSet say which values were given. By default Outside is the
+	// caller's ID and Count is 1.
 	OutsideSet, CountSet bool
 }
 
-// ParseRange reads INSIDE[:OUTSIDE[:COUNT]].
+// ParseRange parses INSIDE[:OUTSIDE[:COUNT]].
 func ParseRange(s string) (Range, error) {
 	fields := getopt.Value(s).Split(':')
 	if len(fields) > 3 {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ordinary adds what a process does that has no capability outside.
+// ordinary adds what a process without capabilities outside does.
 func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
 	proc, err := s.Proc()
 	if err != nil {
@@ -26,8 +26,8 @@ func ordinary(s *stage.State, uid, gid direction, setgroups string) error {
 	return nil
 }
 
-// planOther maps the namespace of another process. Its directory in procfs is
-// opened once, so all writes are to the same process.
+// planOther maps the namespace of another process. The process's directory in procfs is
+// opened once, so all writes are for the same process.
 func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	if s.Plan.Cloned() || s.Unmapped() {
 		return errors.New("--pid maps a namespace from outside: it must come before hk-unshare")
@@ -66,8 +66,8 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	return nil
 }
 
-// ownedByCaller adds the step that refuses a user namespace which another user has
-// made: root's maps would be that user's to use. To others the kernel refuses it.
+// ownedByCaller adds the step that refuses a user namespace created by another user,
+// who could use root's maps. For other callers the kernel refuses it.
 func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 	ns := s.Open("userns", plan.Openat(plan.Ref(dir), "ns/user", unix.O_CLOEXEC, 0).
 		Hint(unix.EACCES, "the caller may not inspect this process: see ptrace(2)"))
@@ -91,12 +91,12 @@ func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 	s.Add(plan.Close(ns))
 }
 
-// write adds the writes to the files beneath dir, a directory of procfs. The
-// order matters: setgroups can be denied only before there is a group map.
+// write adds the writes to the files in dir, a directory of procfs. The order matters:
+// setgroups can be denied only before there is a group map.
 //
-// What the kernel takes from a process with capabilities only, newuidmap and
-// newgidmap write: to process pid, or to the plan's child if that is 0. -1 says
-// that the caller has the capabilities.
+// What the kernel accepts only from a process with capabilities is written by newuidmap
+// and newgidmap: for process pid, or for the plan's child if pid is 0. -1 means that
+// the caller has the capabilities.
 func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direction, setgroups string, pid int) error {
 	for _, d := range []direction{uid, gid} {
 		if d.name == "gid" && setgroups == "deny" {

@@ -1,5 +1,5 @@
-// Package ids has the user and group IDs of credentials(7), ranges of them, and
-// the maps of user_namespaces(7).
+// Package ids has the user and group IDs of credentials(7), ranges of IDs, and the maps
+// of user_namespaces(7).
 package ids
 
 import (
@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-// None is not an ID: setresuid(2) takes it for "leave it as it is".
+// None is not an ID: setresuid(2) treats it as "do not change".
 const None = ^uint32(0)
 
 // Last is the highest ID.
 const Last = None - 1
 
-// Parse reads a decimal ID, without a sign and without zeros before it, which
-// could be meant in another base.
+// Parse parses a decimal ID, without a sign and without leading zeros, which could be
+// meant as octal.
 func Parse(s string) (uint32, error) {
 	n, err := number(s)
 	if err != nil || n > Last {
@@ -23,7 +23,7 @@ func Parse(s string) (uint32, error) {
 	return n, nil
 }
 
-// ParseCount reads how many IDs a range has: one at least.
+// ParseCount parses the number of IDs in a range, which is at least one.
 func ParseCount(s string) (uint32, error) {
 	n, err := number(s)
 	if err != nil || n == 0 {
@@ -40,7 +40,7 @@ func number(s string) (uint32, error) {
 	return uint32(n), err
 }
 
-// A Range is Count IDs from First on.
+// A Range is Count IDs starting at First.
 type Range struct{ First, Count uint32 }
 
 // Contains reports whether an ID is in the range.
@@ -51,6 +51,5 @@ func (r Range) Overlaps(s Range) bool {
 	return uint64(r.First) < uint64(s.First)+uint64(s.Count) && uint64(s.First) < uint64(r.First)+uint64(r.Count)
 }
 
-// Valid reports whether the range has IDs, and nothing else: it does not reach
-// beyond Last.
+// Valid reports whether the range is not empty and does not extend beyond Last.
 func (r Range) Valid() bool { return r.Count > 0 && uint64(r.First)+uint64(r.Count) <= uint64(Last)+1 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// An Extent is a line of a map: Count IDs from Inside on are those that outside
-// of the user namespace go from Outside on.
+// An Extent is one line of a map: the Count IDs starting at Inside are the IDs starting
+// at Outside, outside the user namespace.
 type Extent struct{ Inside, Outside, Count uint32 }
 
 func (e Extent) String() string { return fmt.Sprintf("%d:%d:%d", e.Inside, e.Outside, e.Count) }
@@ -14,7 +14,7 @@ func (e Extent) String() string { return fmt.Sprintf("%d:%d:%d", e.Inside, e.Out
 func (e Extent) inside() Range  { return Range{e.Inside, e.Count} }
 func (e Extent) outside() Range { return Range{e.Outside, e.Count} }
 
-// ParseExtent reads the numbers of an extent. Outside and the count may be missing,
+// ParseExtent parses the numbers of an extent. Outside and the count may be omitted,
 // and are then 0 and 1.
 func ParseExtent(inside string, more ...string) (e Extent, err error) {
 	e.Count = 1
@@ -30,14 +30,14 @@ func ParseExtent(inside string, more ...string) (e Extent, err error) {
 // Valid reports whether both ranges are.
 func (e Extent) Valid() bool { return e.inside().Valid() && e.outside().Valid() }
 
-// A Map is what /proc/PID/uid_map or gid_map holds. Without an extent, nothing
-// has an ID in the namespace.
+// A Map is the content of /proc/PID/uid_map or gid_map. Without an extent, no ID is
+// mapped.
 type Map []Extent
 
-// maxExtents is how many the kernel takes (Linux 4.15).
+// maxExtents is the most that the kernel accepts (Linux 4.15).
 const maxExtents = 340
 
-// ParseMap reads a map as the kernel prints it. Anything else in it is left out.
+// ParseMap parses a map as printed by the kernel. It skips anything else.
 func ParseMap(text string) Map {
 	var m Map
 	for line := range strings.SplitSeq(text, "\n") {
@@ -64,7 +64,7 @@ func (m Map) String() string {
 	return b.String()
 }
 
-// Inside is the ID that one outside of the namespace has in it, if it has one.
+// Inside returns the ID inside the namespace of an ID outside it, if it is mapped.
 func (m Map) Inside(outside uint32) (id uint32, ok bool) {
 	for _, e := range m {
 		if e.outside().Contains(outside) {
@@ -74,13 +74,14 @@ func (m Map) Inside(outside uint32) (id uint32, ok bool) {
 	return None, false
 }
 
-// Has reports whether an ID outside of the namespace has one in it.
+// Has reports whether an ID outside the namespace is mapped.
 func (m Map) Has(outside uint32) bool {
 	_, ok := m.Inside(outside)
 	return ok
 }
 
-// Check refuses what the kernel would, with a reason: it says EINVAL to all.
+// Check rejects what the kernel would reject, but with a reason: the kernel always
+// returns EINVAL.
 func (m Map) Check() error {
 	if len(m) > maxExtents {
 		return fmt.Errorf("%d ranges: the kernel accepts at most %d", len(m), maxExtents)

@@ -16,23 +16,23 @@ type Limits struct {
 	List []Limit
 }
 
-// A Limit is the soft and the hard limit of one resource, in the units of
-// getrlimit(2): bytes for as, core, data, fsize, memlock, msgqueue, rss and
-// stack; seconds for cpu, microseconds for rttime; a count for the others.
+// A Limit is the soft and the hard limit of one resource, in the units of getrlimit(2):
+// bytes for as, core, data, fsize, memlock, msgqueue, rss and stack; seconds for cpu,
+// microseconds for rttime; a count for the others.
 //
-// Zero is a limit of zero, and Unlimited is none. KeepSoft and KeepHard leave
-// that one as it is. A hard limit can be raised only with CAP_SYS_RESOURCE in
+// Zero is a limit of zero, and Unlimited means no limit. KeepSoft and KeepHard keep the
+// current soft or hard limit. A hard limit can be raised only with CAP_SYS_RESOURCE in
 // the initial user namespace.
 //
-// nproc counts the processes and threads of the real user ID, not of this
-// tree.
+// nproc counts all processes and threads of the real user ID, not only those of the
+// chain.
 type Limit struct {
 	Resource           string
 	Soft, Hard         uint64
 	KeepSoft, KeepHard bool
 }
 
-// Unlimited is no limit.
+// Unlimited means no limit.
 const Unlimited = uint64(unix.RLIM_INFINITY)
 
 type unit int
@@ -67,8 +67,8 @@ var resources = []struct {
 	{"stack", unix.RLIMIT_STACK, size},
 }
 
-// floor is what a Go program needs in order to start, with room to spare; below
-// it the next stage of a chain that is not fused would die with a panic.
+// floor is what a Go program needs to start, with some margin; below it the next stage
+// of a chain that is not fused would die with a panic.
 func floor(resource string) uint64 {
 	switch resource {
 	case "as":
@@ -137,7 +137,7 @@ func upper(s string) string {
 	return string(b)
 }
 
-// base is the unit of a time without one.
+// base is the unit of a number without a unit.
 func (u unit) base() time.Duration {
 	if u == microseconds {
 		return time.Microsecond

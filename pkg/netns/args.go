@@ -9,7 +9,7 @@ import (
 	"hk/pkg/getopt"
 )
 
-// parseArgs reads a list of arguments for pasta.
+// parseArgs parses a list of arguments for pasta.
 func parseArgs(list string) ([]string, error) {
 	if list == "" {
 		return nil, nil
@@ -21,8 +21,8 @@ func parseArgs(list string) ([]string, error) {
 	return args, checkArgs(args)
 }
 
-// ours are the options by which pasta is told where it belongs and asked to
-// tell when it is ready. That is not the caller's to change.
+// ours are the options that tell pasta which namespaces to use and how to report that
+// it is ready. The caller cannot change them.
 var ours = []struct{ short, long string }{
 	{"f", "foreground"}, {"q", "quiet"}, {"P", "pid"}, {"", "netns"}, {"", "userns"}, {"", "netns-only"}, {"", "runas"},
 	{"h", "help"}, {"", "version"},
@@ -45,9 +45,9 @@ func checkArgs(args []string) error {
 	return nil
 }
 
-// isOption reports whether a word is an option with one of these names, with or
-// without a value. getopt_long(3) takes the start of a long name for it, and
-// short ones without a value in one word.
+// isOption reports whether a word is an option with one of these names, with or without
+// a value. getopt_long(3) accepts the start of a long name, and several short options
+// without a value in one word.
 func isOption(word, short, long string) bool {
 	if name, ok := strings.CutPrefix(word, "--"); ok {
 		name, _, _ = strings.Cut(name, "=")
@@ -60,18 +60,18 @@ func isOption(word, short, long string) bool {
 	return strings.HasPrefix(strings.TrimLeft(letters, strings.ReplaceAll("defqh46", short, "")), short)
 }
 
-// defaults are what pasta forwards by itself and is told not to, unless the
-// caller says what: connections from the outside (t, u), and those to 127.0.0.1
-// in the namespace, which it takes to the machine's (T, U).
+// defaults are the kinds of forwarding that pasta does by default, and that are
+// disabled unless the caller gives the option: connections from the outside (t, u), and
+// those to 127.0.0.1 in the namespace, which pasta forwards to the host's (T, U).
 var defaults = []struct{ short, long string }{
 	{"t", "tcp-ports"}, {"u", "udp-ports"}, {"T", "tcp-ns"}, {"U", "udp-ns"},
 }
 
-// mapGateway undoes --no-map-gw, which pasta has no option for: the gateway's
-// address is the machine's 127.0.0.1.
+// mapGateway undoes --no-map-gw, for which pasta has no option: the gateway's address
+// is then the host's 127.0.0.1.
 const mapGateway = "--map-gw"
 
-// options are the arguments of pasta as they come from args and the defaults.
+// options are the arguments of pasta, made from args and the defaults.
 func options(args []string) []string {
 	list := []string{"--config-net"}
 	if !slices.Contains(args, mapGateway) {

@@ -1,6 +1,6 @@
 // Package netns connects a network namespace: netdevice(7), pasta(1).
 //
-// It makes none: that is package unshare.
+// It does not create the namespace; package unshare does.
 package netns
 
 import (
@@ -12,19 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Network says what a network namespace is connected to. A new one has a
-// loopback interface that is down, and nothing else.
+// Network says what a network namespace is connected to. A new one has only a loopback
+// interface, which is down.
 type Network struct {
-	// Loopback brings the interface lo up, with 127.0.0.1 and ::1.
+	// Loopback brings up the interface lo, with 127.0.0.1 and ::1.
 	Loopback bool
 	// Pasta connects the namespace to the outside through pasta(1), which runs
 	// until the payload has ended.
 	Pasta bool
-	// PastaArgs are pasta's arguments besides the defaults: an address and
-	// routes like the machine's, no ports forwarded either way, and no address
-	// that stands for the machine's 127.0.0.1. An option that says which ports
-	// takes the place of its default; "--map-gw", which is not pasta's, makes
-	// the gateway's address the machine's 127.0.0.1.
+	// PastaArgs are arguments of pasta in addition to the defaults: an address and
+	// routes like the host's, no ports forwarded in either direction, and no address
+	// that stands for the host's 127.0.0.1. An option that selects ports replaces its
+	// default. "--map-gw", which is not an option of pasta, makes the gateway's address
+	// the host's 127.0.0.1.
 	PastaArgs []string
 }
 

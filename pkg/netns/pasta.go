@@ -18,15 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long pasta may take to be ready.
+// patience is how long pasta may take until it is ready.
 const patience = 20 * time.Second
 
 // planPasta adds the step that runs pasta.
 //
-// It is run by the supervisor as the caller's own user, who owns the user
-// namespace: no one else may enter that. As root pasta would become nobody and
-// fail at it. Without a user namespace it would keep CAP_SYS_ADMIN of the
-// machine while it reads what the payload sends.
+// The supervisor runs pasta as the caller's own user, who owns the user namespace: no
+// other user may enter it. As root, pasta would change to the user nobody and fail to
+// enter it. And without a new user namespace pasta would keep CAP_SYS_ADMIN in the
+// initial one while it reads what the payload sends.
 func (n *Network) planPasta(s *stage.State) error {
 	switch {
 	case !s.Plan.Cloned() && s.Host.Handover.Net:
@@ -73,13 +73,13 @@ type pasta struct {
 	net, user *plan.Result
 }
 
-// start runs pasta until it says that it is ready, and leaves it running until
-// the payload has ended. When the supervisor dies the kernel kills pasta: it
-// does not change its credentials in a way that clears the parent-death signal.
+// start runs pasta until it reports that it is ready, and leaves it running until the
+// payload has ended. If the supervisor dies, the kernel kills pasta: pasta does not
+// change its credentials in a way that clears the parent-death signal.
 //
-// The namespaces are its standard input and output, which it does not use, and
-// which it does not close as it may other descriptors. Standard error gets its
-// PID when it is ready, and before that what is wrong.
+// The namespaces are passed as its standard input and output, which it does not use
+// and, unlike other descriptors, does not close. It writes its PID to standard error
+// when it is ready, or, before that, what is wrong.
 func (p pasta) start(at plan.Context) error {
 	net, user, err := p.namespaces(at)
 	if err != nil {
@@ -94,12 +94,13 @@ func (p pasta) start(at plan.Context) error {
 	if err != nil {
 		return err
 	}
-	// What pasta has to say later nobody reads: it ignores SIGPIPE.
+	// Nobody reads what pasta writes later: it ignores SIGPIPE.
 	defer unix.Close(from)
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = net, user, to
 	cmd.Env, cmd.Dir = host.HelperEnv, "/"
-	// A session of its own: what the terminal sends to the payload is not for it.
+	// pasta gets its own session, so that signals of the terminal for the payload do
+	// not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	err = at.OnThread(cmd.Start) // whose end is that of the supervisor
 	to.Close()
@@ -134,8 +135,8 @@ func pipe() (from int, to *os.File, err error) {
 	return fds[0], os.NewFile(uintptr(fds[1]), "pipe"), nil
 }
 
-// ready reads what pasta writes until that is its PID, or the end. It returns
-// what else was written, as one line, without the usage text.
+// ready reads what pasta writes until that is its PID, or until the end. It returns
+// anything else that was written, as one line, without the usage text.
 func ready(read func([]byte) (int, error), pid int) (string, error) {
 	var said strings.Builder
 	var b [1024]byte
@@ -153,7 +154,7 @@ func ready(read func([]byte) (int, error), pid int) (string, error) {
 				return "", nil
 			}
 			usage = usage || strings.HasPrefix(line, "Usage:")
-			// That there is no syslog is no error.
+			// It is not an error that there is no syslog.
 			if line != "" && !usage && !strings.HasSuffix(line, "to syslog") {
 				words = append(words, line)
 			}
@@ -181,13 +182,13 @@ func (p pasta) namespaces(at plan.Context) (net, user *os.File, err error) {
 	return net, os.NewFile(uintptr(fd), "user"), nil
 }
 
-// end kills pasta, if it has not ended, and tells how it ended.
+// end kills pasta, if it has not ended, and returns how it ended.
 func end(cmd *exec.Cmd) error {
 	cmd.Process.Kill()
 	return cmd.Wait()
 }
 
-// isOwn reports whether a network namespace is that of this process, or may be.
+// isOwn reports whether a network namespace is, or may be, that of this process.
 func isOwn(net *os.File) bool {
 	a, errA := net.Stat()
 	b, errB := os.Stat("/proc/self/ns/net")

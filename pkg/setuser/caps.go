@@ -9,10 +9,10 @@ import (
 	"hk/pkg/stage"
 )
 
-// ParseCaps reads none, all, or a list of words of which each is none, all,
-// +CAP or -CAP, from left to right. A list that starts with -CAP starts from
-// all, another from none. all is what there is to have, and last the highest
-// capability that the kernel knows.
+// ParseCaps parses none, all, or a list of words that are none, all, +CAP or -CAP, from
+// left to right. A list that starts with -CAP starts from all, any other from none. all
+// are the available capabilities, and last is the highest capability that the kernel
+// knows.
 func ParseCaps(s string, all uint64, last int) (uint64, error) {
 	set := uint64(0)
 	for i, w := range getopt.List(s) {

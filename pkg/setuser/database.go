@@ -14,28 +14,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A database is passwd(5) or group(5), a list of fields a line. Lines that are
-// malformed are left out, as getpwnam(3) does.
+// A database is passwd(5) or group(5), with one list of fields per line. Malformed
+// lines are skipped, as by getpwnam(3).
 //
-// The file may be somebody's who has made it large: no line is kept that nobody
-// asks for.
+// A hostile user may have made the file large: only lines that are needed are kept.
 type database struct {
 	path string
-	// fields is how many a line has; ids of them, from the third on, are ids.
+	// fields is the number of fields in a line; ids of them, starting with the third,
+	// are IDs.
 	fields, ids int
-	// wants are the names and ids that will be looked up.
+	// wants are the names and IDs that will be looked up.
 	wants []string
 	lines [][]string
 	// member is the user whose groups are collected in gids.
 	member string
 	gids   []uint32
-	// bad are the numbers of the first malformed lines, and more how many
-	// others there are.
+	// bad are the numbers of the first malformed lines, and more is the number of
+	// further ones.
 	bad  []string
 	more int
 }
 
-// add reads a line: one that is empty, a comment or for NIS says nothing.
+// add parses a line; an empty line, a comment or a line for NIS is ignored.
 func (d *database) add(number int, line string) {
 	if line == "" || strings.ContainsRune("#+-", rune(line[0])) {
 		return
@@ -51,7 +51,7 @@ func (d *database) add(number int, line string) {
 	}
 }
 
-// fits tells the name and the id of a line, and whether it is well formed.
+// fits returns the name and the ID of a line, and whether it is well formed.
 func (d *database) fits(line string) (name, id string, ok bool) {
 	n := 0
 	for ; n < d.fields; n++ {
@@ -74,8 +74,8 @@ func (d *database) fits(line string) (name, id string, ok bool) {
 	return "", "", false
 }
 
-// keep keeps a line if it is the first of a name or an id that is wanted, and
-// the group of one that lists the member.
+// keep keeps a line if it is the first with a wanted name or ID, and the group of a
+// line that lists the member.
 func (d *database) keep(name, id, line string) {
 	if d.wanted(name, 0) || d.wanted(id, 2) {
 		d.lines = append(d.lines, strings.Split(line, ":"))
@@ -97,7 +97,7 @@ func (d *database) wanted(w string, field int) bool {
 	return slices.Contains(d.wants, w) && !slices.ContainsFunc(d.lines, func(f []string) bool { return f[field] == w })
 }
 
-// malformed says which lines were left out, or nothing.
+// malformed says which lines were skipped, or is empty.
 func (d database) malformed() string {
 	switch {
 	case len(d.bad) == 0:
@@ -110,8 +110,8 @@ func (d database) malformed() string {
 	return fmt.Sprintf("/%s of the current root: lines %s and %d more are malformed and skipped", d.path, strings.Join(d.bad, ", "), d.more)
 }
 
-// find returns the line whose name, or else whose id, is w. An id that is a
-// name stays a name.
+// find returns the line whose name, or otherwise whose ID, is w. A name takes
+// precedence over an ID.
 func (d database) find(w string) []string {
 	for _, f := range d.lines {
 		if f[0] == w {
@@ -139,19 +139,19 @@ func (d database) id(w string) (uint32, error) {
 	return ids.Parse(f[2])
 }
 
-// memberships are the groups that list the member, its own one first.
+// memberships are the groups that list the member, after its own group.
 func (d database) memberships(own uint32) []uint32 {
 	return append([]uint32{own}, slices.DeleteFunc(d.gids, func(gid uint32) bool { return gid == own })...)
 }
 
-// What a file and a line of a root may come to that may be hostile.
+// The maximum size of a file and of a line in a root that may be hostile.
 const (
 	maxDatabase = 16 << 20
 	maxLine     = 1 << 20
 )
 
-// readDatabase reads a file beneath root; a link in it cannot lead out. A file
-// that is missing is empty.
+// readDatabase reads a file below root; a symbolic link in the path cannot lead outside
+// root. A missing file is treated as empty.
 func readDatabase(root int, d database) (database, error) {
 	fail := func(err error) (database, error) {
 		return d, fmt.Errorf("/%s of the current root: %w", d.path, err)

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxGroups is NGROUPS_MAX of the kernel.
+// maxGroups is the kernel's NGROUPS_MAX.
 const maxGroups = 65536
 
-// A lookup is the outside step that turns names into ids.
+// A lookup is the supervisor step that looks up the IDs of names.
 type lookup struct {
 	user, group string
 	groups      []string
@@ -44,9 +44,9 @@ func newLookup(s *stage.State, user, group string, groups []string) *lookup {
 	return l
 }
 
-// plan adds the step. It gets the root from the process that the plan goes on
-// in: to open that from outside would need the right to attach to it, which an
-// ordinary user's supervisor lacks once the process has joined a user namespace.
+// plan adds the step. It gets the root from the process that performs the plan: opening
+// it from outside would need the right to trace that process, which an ordinary user's
+// supervisor lacks once the process has joined a user namespace.
 func (l *lookup) plan(s *stage.State) {
 	l.root = s.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	l.step.Takes = []*plan.Result{l.root}
@@ -136,9 +136,9 @@ func (l *lookup) findUser(passwd, group database) (uid, gid uint32, err error) {
 	return uid, gid, err
 }
 
-// rootError is for a name whose user ID is, or is not, 0 against what the plan
-// was made for: user ID 0 gets capabilities by execve(2), and loses the
-// parent-death signal with that.
+// rootError is for a name whose user ID is 0, or is not, contrary to what the plan was
+// made for: user ID 0 gains capabilities by execve(2), and thereby loses the
+// parent-death signal.
 func rootError(user string, uid uint32) error {
 	if uid == 0 {
 		return fmt.Errorf("%s is user ID 0 in /etc/passwd of the current root, and gets root's capabilities: if that is intended, use --user 0", user)

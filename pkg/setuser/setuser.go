@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Credentials says who the payload is and what it may hold.
+// Credentials says which user the payload runs as and which capabilities it may have.
 type Credentials struct {
-	// User is USER[:GROUP[:G1,G2...]] or "". Names are looked up in the passwd
-	// and group files of the root directory in force.
+	// User is USER[:GROUP[:G1,G2...]] or "". Names are looked up in the passwd and
+	// group files of the current root directory.
 	User *User
-	// Groups is a list of supplementary groups, or "none", or "keep"; "" is
-	// what follows from User. It wins over the groups in User.
+	// Groups is a list of supplementary groups, or "none", or "keep"; "" means those
+	// that follow from User. It takes precedence over the groups in User.
 	Groups string
-	// Caps is none, all, or a list of +CAP and -CAP; "" leaves the sets to the
-	// kernel's rules for the change of ids and for execve(2). all is what the
-	// caller holds; in a new user namespace that is every capability.
+	// Caps is none, all, or a list of +CAP and -CAP; "" leaves the sets to the kernel's
+	// rules for changes of IDs and for execve(2). all means all capabilities that the
+	// caller has; in a new user namespace those are all that exist.
 	Caps string
 	// NoNewPrivs sets the no_new_privs attribute.
 	NoNewPrivs bool
 	// Securebits are names of securebits(7), comma-separated.
 	Securebits string
-	// Umask is the file mode creation mask; nil leaves it.
+	// Umask is the file mode creation mask; nil does not change it.
 	Umask *uint32
 }
 
@@ -36,11 +36,12 @@ func (c *Credentials) Needs() stage.Needs {
 	return stage.Needs{Credentials: c.changes(), UserID: c.User != nil}
 }
 
-// changes reports whether ids or capabilities change.
+// changes reports whether IDs or capabilities change.
 func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
 
-// Plan adds the changes in the one order in which each still may be made:
-// bounding set, groups, ids, sets, ambient set, and what they undo after them.
+// Plan adds the changes in the only order in which each is still permitted: bounding
+// set, groups, IDs, capability sets, ambient set, and then anything that these have
+// undone.
 func (c *Credentials) Plan(s *stage.State) error {
 	if c.User == nil && c.Groups == "" && c.Caps == "" && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil {
 		return errors.New("nothing was asked for: see hk-setuser(1)")
@@ -94,7 +95,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	return nil
 }
 
-// idsFlag is what asks for a change of IDs, or "".
+// idsFlag is the flag that asks for a change of IDs, or "".
 func (c *Credentials) idsFlag() string {
 	switch {
 	case c.User != nil:
@@ -105,8 +106,8 @@ func (c *Credentials) idsFlag() string {
 	return ""
 }
 
-// dropBounding takes everything else out of the bounding set. That needs
-// CAP_SETPCAP, which a change of ids may cost, so it comes first.
+// dropBounding removes everything else from the bounding set. That needs CAP_SETPCAP,
+// which a change of IDs may remove, so it comes first.
 func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 	for cap := 0; cap <= s.Host.LastCap; cap++ {
 		if keep>>cap&1 == 0 {
@@ -115,8 +116,8 @@ func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 	}
 }
 
-// planSecurebits sets the bits after the ids have changed, for which they must
-// not hold yet. That needs CAP_SETPCAP, which was kept for it.
+// planSecurebits sets the bits after the IDs have changed, because they must not apply
+// before. That needs CAP_SETPCAP, which was kept for it.
 func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 	hold := uint64(1) << unix.CAP_SETPCAP
 	if caps != nil {
@@ -124,7 +125,7 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 	}
 	switch {
 	case caps != nil && bits&stage.SecbitNoAmbientRaise != 0:
-		// The set has to be ambient before nothing can be raised.
+		// The set must become ambient before raising ambient capabilities is forbidden.
 		s.Capset(hold, hold, *caps)
 		s.RaiseAmbient(*caps)
 	case changed && !s.Cred.Root:
@@ -138,8 +139,8 @@ func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
 	}
 }
 
-// planIDs adds the changes of ids and reports whether there are any. keepCaps
-// says that capabilities must outlast the change.
+// planIDs adds the changes of IDs and reports whether there are any. keepCaps means
+// that capabilities must be kept across the change.
 func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	if (c.User != nil || c.Groups != "") && c.Groups != "keep" && s.SetgroupsDenied() {
 		flag := "--groups"
@@ -182,7 +183,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		s.Add(plan.Dumpable(false))
 	}
 	if !s.Cred.Root && !keepCaps {
-		// The kernel does that only for who leaves user ID 0.
+		// The kernel does that only for a process that changes from user ID 0.
 		s.Capset(0, 0, 0)
 	}
 	return true, nil

@@ -12,13 +12,13 @@ import (
 	"hk/pkg/stage"
 )
 
-// A User is USER[:GROUP[:G1,G2...]], each a name or a decimal id.
+// A User is USER[:GROUP[:G1,G2...]], each a name or a decimal ID.
 type User struct {
 	Name, Group string
 	Groups      []string
 }
 
-// ParseUser reads USER[:GROUP[:G1,G2...]].
+// ParseUser parses USER[:GROUP[:G1,G2...]].
 func ParseUser(s string) (*User, error) {
 	fields := getopt.Value(s).Split(':')
 	if len(fields) > 3 {
@@ -55,8 +55,8 @@ func (u *User) String() string {
 
 func (u *User) isRoot() bool { return u.Name == "root" || u.Name == "0" }
 
-// checkName refuses what is neither a decimal id nor a name: a word that starts
-// like a number must be one, so that no typing error is a user.
+// checkName rejects a word that is neither a decimal ID nor a name: a word that starts
+// like a number must be a number, so that a typing error does not become a user name.
 func checkName(w string) error {
 	if w == "" {
 		return errors.New("an empty name")
@@ -74,9 +74,9 @@ func checkName(w string) error {
 
 func isID(w string) bool { return w != "" && w[0] >= '0' && w[0] <= '9' }
 
-// identify returns the arguments of setresuid(2) and setresgid(2) and the ops
-// that set the supplementary groups, with a look into passwd and group if
-// there is a name among them.
+// identify returns the arguments of setresuid(2) and setresgid(2) and the ops that set
+// the supplementary groups, including a lookup in passwd and group if one of them is a
+// name.
 func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*plan.Op, err error) {
 	u := c.User
 	known, names, err := c.groupList()
@@ -101,7 +101,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 		names = u.Groups
 	}
 	l := newLookup(s, u.Name, u.Group, names)
-	// Without a group of its own a user is in all groups that list it.
+	// If no group is given, the user is in all groups that list it.
 	l.member = u.Group == "" && c.Groups == ""
 	l.plan(s)
 	if c.Groups != "keep" {
@@ -110,7 +110,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 	return plan.Ref(l.uid), plan.Ref(l.gid), groups, nil
 }
 
-// groupList reads Groups: numbers if all are numbers, else names.
+// groupList parses Groups: numbers if all of them are numbers, otherwise names.
 func (c *Credentials) groupList() (list []uint32, names []string, err error) {
 	if c.Groups == "" || c.Groups == "none" || c.Groups == "keep" {
 		return nil, nil, nil
