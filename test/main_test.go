@@ -49,6 +49,9 @@ func atoi(s string) int {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv("HK_TEST_LIBRARY") != "" {
+		os.Exit(libraryProgram())
+	}
 	flag.Parse()
 	// nohup(1), or the & of a shell without job control, has children ignore
 	// these, and no shell can trap what it started with ignored. What is caught

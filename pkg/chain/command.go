@@ -160,7 +160,7 @@ func (c *Cmd) command() (*run.Command, error) {
 			}
 		}
 	}
-	if most := c.box.last; 3+len(c.ExtraFiles) > most {
+	if most := min(c.box.last, plan.MaxFiles); 3+len(c.ExtraFiles) > most {
 		return nil, fmt.Errorf("%d ExtraFiles; at most %d", len(c.ExtraFiles), most-3)
 	}
 	return r, nil

@@ -66,7 +66,7 @@ func (r *Program) UnmarshalBinary(b []byte) error {
 	if err := t.check(bytes); err != nil {
 		return err
 	}
-	r.template, r.bytes = t, bytes
+	r.template, r.bytes, r.extents = t, bytes, extents(bytes)
 	return nil
 }
 

@@ -7,6 +7,7 @@
 package run
 
 import (
+	"bytes"
 	"io"
 
 	"hk/pkg/plan"
@@ -38,15 +39,35 @@ type Attr struct {
 type Program struct {
 	template *template
 	bytes    []byte
+	// extents are those of bytes that hold something: the stacks of clones, which are
+	// most of them, nobody touches before the clone.
+	extents [][2]int
 }
 
 // Lay lays a plan out.
 func Lay(p *plan.Plan) *Program {
 	t := newTemplate(p)
-	r := &Program{t, make([]byte, t.size)}
+	r := &Program{template: t, bytes: make([]byte, t.size)}
 	t.fillIn(r.bytes)
 	r.bytes = r.bytes[:t.used]
+	r.extents = extents(r.bytes)
 	return r
+}
+
+// extents lists the parts of a memory, in pages, that are not zero.
+func extents(b []byte) (list [][2]int) {
+	var zero [pageSize]byte
+	for from := 0; from < len(b); from += pageSize {
+		to := min(from+pageSize, len(b))
+		switch n := len(list); {
+		case bytes.Equal(b[from:to], zero[:to-from]):
+		case n > 0 && list[n-1][1] == from:
+			list[n-1][1] = to
+		default:
+			list = append(list, [2]int{from, to})
+		}
+	}
+	return list
 }
 
 // Plan is the plan that was laid out. It is not to be changed.
@@ -83,7 +104,9 @@ func (r *Program) lay(attr Attr) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	copy(arena, r.bytes)
+	for _, e := range r.extents {
+		copy(arena[e[0]:e[1]], r.bytes[e[0]:e[1]])
+	}
 	return r.template.start(arena, attr), nil
 }
 
