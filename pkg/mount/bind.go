@@ -14,20 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A source is a file of the host that is bound.
+// A source is a host file to bind mount.
 type source struct {
 	path  string
 	isDir bool
-	// real is what it is opened by, and loose says that nothing in it may be a
-	// link: see host.Found.
+	// real is the path by which it is opened, and loose means that no component of it
+	// may be a symbolic link: see host.Found.
 	real  string
 	loose bool
 }
 
-// source looks a file of the host up. What is bound is what its name leads to
-// when the plan is performed; if that is no directory any more, or has become
-// one, it fits no longer on its mount point and the plan fails. A link that a
-// stranger can make does not count.
+// source looks up a file on the host. The bind mount is made of what its name leads to
+// when the plan is performed; if that has become a directory, or has stopped being one,
+// it no longer fits its mount point and the plan fails. Symbolic links that other users
+// could create are not followed.
 func (b *builder) source(p string) (source, error) {
 	if p == "" {
 		return source{}, errors.New("an empty path")
@@ -48,8 +48,8 @@ func (b *builder) source(p string) (source, error) {
 	return source{p, f.IsDir, f.Path, f.Loose}, nil
 }
 
-// open opens a source that a stranger could change: where there was no link,
-// there is none.
+// open opens a source that another user could change: no component that was not a
+// symbolic link before may be one now.
 func (b *builder) open(src source) *plan.Result {
 	return b.Open("source", plan.Openat2(plan.AtCwd(), src.real, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
 		Hint(unix.ELOOP, "it, or a directory in its path, has become a symbolic link since it was checked").
@@ -67,10 +67,10 @@ func (b *builder) clone(name string, src source, attrs plan.MountAttr, flags uin
 	return tree
 }
 
-// cloneTree makes a detached copy of the mounts at a path, with attributes, for
-// whose sake it is private: what would be mounted later where it came from has
-// none of them. Without attributes that arrives, and nothing goes back.
-// flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
+// cloneTree makes a detached copy of the mounts at a path, with attributes. The copy is
+// private, because what would be mounted later where it came from would have none of
+// the attributes. Without attributes it is a slave: later mounts appear in it, and
+// nothing propagates back. flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
 func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
 	at := unix.AT_EMPTY_PATH | flags&unix.AT_RECURSIVE
 	flags |= unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
@@ -145,12 +145,12 @@ func (b *builder) bind(e Entry) error {
 	return nil
 }
 
-// systemDirs are what --rootfs / takes of the host.
+// systemDirs are the directories of the host that --rootfs / uses.
 var systemDirs = []string{"bin", "etc", "lib", "lib32", "lib64", "sbin", "usr"}
 
-// rootfs binds the system directories of a root, read-only. Links at its top
-// level stay links. Of the host's own root it is a fixed list; of another all
-// directories but proc.
+// rootfs bind mounts the system directories of a root, read-only. Symbolic links at its
+// top level are copied. For the host's own root the directories are a fixed list; for
+// any other root they are all except proc.
 func (b *builder) rootfs(root string) error {
 	names := systemDirs
 	src, err := b.source(root)
@@ -197,8 +197,8 @@ func (b *builder) rootfs(root string) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", from, err)
 			}
-			// It was a directory. If it has become a link by the time of the bind,
-			// that is not followed, and does not fit on the mount point.
+			// It was a directory. If it has become a symbolic link by the time of the
+			// bind mount, that is not followed, and does not fit the mount point.
 			what := from
 			if src.loose {
 				what = name
@@ -211,7 +211,7 @@ func (b *builder) rootfs(root string) error {
 	return nil
 }
 
-// readOnly binds a place on itself, read-only with all that is mounted on it.
+// readOnly bind mounts a place on itself, read-only, with everything mounted below it.
 func (b *builder) readOnly(target string) error {
 	at, err := b.follow(target, false)
 	if err != nil {
@@ -259,7 +259,7 @@ var attrOptions = []struct {
 	{"dev", 0, unix.MOUNT_ATTR_NODEV},
 	{"noexec", unix.MOUNT_ATTR_NOEXEC, 0},
 	{"exec", 0, unix.MOUNT_ATTR_NOEXEC},
-	// How access times are kept is a field, not bits.
+	// The access time options are a field, not single bits.
 	{"noatime", unix.MOUNT_ATTR_NOATIME, unix.MOUNT_ATTR__ATIME},
 	{"relatime", unix.MOUNT_ATTR_RELATIME, unix.MOUNT_ATTR__ATIME},
 	{"strictatime", unix.MOUNT_ATTR_STRICTATIME, unix.MOUNT_ATTR__ATIME},
@@ -270,10 +270,9 @@ var attrOptions = []struct {
 	{"symfollow", 0, unix.MOUNT_ATTR_NOSYMFOLLOW},
 }
 
-// parseAttrs reads mount(8)'s names for attributes, onto those that are set
-// without them; other options are returned. What takes an attribute of ours off
-// leaves the one that the host's mount has; how access times are kept is
-// replaced.
+// parseAttrs applies mount(8)'s names for attributes to the default attributes; other
+// options are returned. An option that clears one of hk's attributes keeps that of the
+// host's mount; the access time option is replaced.
 func parseAttrs(options string, set uint64) (plan.MountAttr, []string, error) {
 	attrs := plan.MountAttr{Set: set}
 	var rest []string

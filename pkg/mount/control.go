@@ -9,44 +9,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procControls are the names in a procfs through which user 0 of the machine
-// acts on more than processes. What /proc/net has belongs to the network
-// namespace and is reached through the processes; what /proc/pressure has only
-// waits.
+// procControls are the names in a procfs through which user 0 of the initial user
+// namespace controls more than processes. Entries of /proc/net belong to the network
+// namespace and are reached through the processes; those of /proc/pressure only wait.
 var procControls = []string{"acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "latency_stats",
 	"lock_stat", "mtrr", "profile", "scsi", "slabinfo", "sys", "sysrq-trigger"}
 
-// controlFilesystems are those of which the machine has one, or a kernel object
-// by every file.
+// controlFilesystems are file systems that have only one instance, or whose files each
+// stand for a kernel object.
 var controlFilesystems = []string{"binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devtmpfs", "efivarfs",
 	"fusectl", "nfsd", "pstore", "resctrl", "securityfs", "selinuxfs", "smackfs", "sysfs", "tracefs", "xenfs"}
 
 // rwSys is the option of a procfs that leaves procControls writable.
 const rwSys = "rw-sys"
 
-// controls reports whether a file system of a type is to be read-only unless
-// there is the option rw, because who may become user 0 of the machine could
-// change the machine by it.
+// controls reports whether a file system of this type is read-only unless the option rw
+// is given, because a payload that may be user 0 of the initial user namespace could
+// control the kernel through it.
 func (b *builder) controls(fstype string) bool {
 	return slices.Contains(controlFilesystems, fstype) && b.MachineRoot()
 }
 
-// takeRWSys takes the option rw-sys off those of a procfs, and reports whether
-// what it is about is to be read-only.
+// takeRWSys removes the option rw-sys from those of a procfs, and reports whether the
+// control files are to be read-only.
 func (b *builder) takeRWSys(options []string) (rest []string, covered bool) {
 	rest = slices.DeleteFunc(options, func(o string) bool { return o == rwSys })
 	return rest, len(rest) == len(options) && !slices.Contains(rest, "subset=pid") && b.MachineRoot()
 }
 
-// attachNew makes a file system and attaches it. covered is for a procfs, in
-// which what acts on the machine is to be read-only. The kernel does not have all
-// of that, and what it does not have needs no cover.
+// attachNew creates a file system and attaches it. covered is for a procfs whose
+// control files are to be read-only. A kernel does not have all of them, and those it
+// lacks need no cover.
 func (b *builder) attachNew(fstype string, attrs uint64, params [][2]string, at place, as *node, covered bool) {
 	if !covered || attrs&unix.MOUNT_ATTR_RDONLY != 0 {
 		b.attach(b.newMount(fstype, attrs, params...), at, as)
 		return
 	}
-	// All is read-only until the covers, which are clones of it, are in place.
+	// The whole is read-only until the covers, which are clones of it, are in place.
 	m := b.newMount(fstype, attrs|unix.MOUNT_ATTR_RDONLY, params...)
 	b.move(m, at)
 	for _, name := range procControls {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// directory makes a directory. One that is there is fine.
+// directory creates a directory. It may exist already.
 func (b *builder) directory(e Entry) error {
 	mode := uint32(0o755)
 	if e.Options != "" {
@@ -48,7 +48,7 @@ func (b *builder) directory(e Entry) error {
 	return nil
 }
 
-// create finds the place of a new name and refuses one that is taken.
+// create finds the place for a new name, and rejects one that exists.
 func (b *builder) create(target string) (place, error) {
 	at, err := b.locate(target, true)
 	switch {
@@ -64,7 +64,7 @@ func (b *builder) create(target string) (place, error) {
 	return at, nil
 }
 
-// maxFile bounds a file's content: it is part of the plan.
+// maxFile is the maximum size of a file's content, which is part of the plan.
 const maxFile = 16 << 20
 
 func (b *builder) file(e Entry) error {
@@ -92,7 +92,7 @@ func (b *builder) file(e Entry) error {
 	return nil
 }
 
-// read reads a file of the host, or standard input.
+// read reads a host file or standard input.
 func (b *builder) read(name string, max int64) ([]byte, error) {
 	p := name
 	if p != "-" && !filepath.IsAbs(p) {
@@ -111,7 +111,7 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 	return found.Read(max)
 }
 
-// symlink makes a link. One that says the same is fine.
+// symlink creates a symbolic link. One with the same target may exist already.
 func (b *builder) symlink(e Entry) error {
 	if e.Source == "" {
 		return errors.New("an empty link target")
@@ -131,7 +131,7 @@ func (b *builder) symlink(e Entry) error {
 	return nil
 }
 
-// created notes what create has found a place for.
+// created records what was created in the place found by create.
 func (b *builder) created(at place, n *node) {
 	if at.known {
 		at.parent.children[at.name] = n

@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fstype is a file system that is made anew.
+// A fstype is a type of file system that can be mounted anew.
 type fstype struct {
 	kind  EntryKind
 	attrs uint64
-	// params are the parameters that a user may give, and switches those
-	// without a value.
+	// params are the parameters that a user may give, and switches are those without a
+	// value.
 	params, switches []string
-	// needs is the namespace without which the kernel refuses it to all but
-	// root.
+	// needs is the namespace without which the kernel allows it only to root.
 	needs string
 	flag  uint64
 }
@@ -92,7 +91,7 @@ func (b *builder) filesystem(e Entry) error {
 	return nil
 }
 
-// anyFilesystem mounts whatever type of file system the kernel takes.
+// anyFilesystem mounts any type of file system that the kernel supports.
 func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 	set := uint64(nosuidNodev)
 	if b.controls(fstype) {
@@ -120,8 +119,8 @@ func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 		params = append(params, [2]string{"source", source})
 	}
 	if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 && !slices.Contains(controlFilesystems, fstype) {
-		// Else a device is opened for writing. What the machine has one of would be
-		// read-only for all of it.
+		// Otherwise a device would be opened for writing. A file system with a single
+		// instance would become read-only for the whole system.
 		params = append(params, [2]string{"ro"})
 	}
 	params = append(params, parameters(rest)...)
@@ -133,7 +132,7 @@ func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 	return nil
 }
 
-// parameters are options of a file system as fsconfig(2) takes them.
+// parameters are options of a file system in the form of fsconfig(2).
 func parameters(options []string) [][2]string {
 	var params [][2]string
 	for _, o := range options {
@@ -143,7 +142,7 @@ func parameters(options []string) [][2]string {
 	return params
 }
 
-// newMount makes a file system and a detached mount of it.
+// newMount creates a file system and a detached mount of it.
 func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *plan.Result {
 	fs := b.Open("fs", plan.Fsopen(fstype))
 	for _, p := range params {
@@ -165,7 +164,7 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 	return m
 }
 
-// dev mounts a tmpfs with the devices that programs count on.
+// dev mounts a tmpfs with the devices that programs expect.
 func (b *builder) dev(target string) error {
 	at, err := b.mountPoint(target, true)
 	if err != nil {

@@ -40,7 +40,7 @@ A colon in a path is written \:, and an equals sign in a DST=... \=
 `,
 }
 
-// foreignFlag knows the flags of bwrap(1).
+// foreignFlag translates flags of bwrap(1).
 func foreignFlag(name string) string {
 	switch name {
 	case "bind":
@@ -116,7 +116,7 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 	})
 }
 
-// rootFlags are those that say what the root is.
+// rootFlags are the flags that determine the root.
 func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	root := func(writable, ephemeral bool) func(string) error {
 		return func(v string) error {
@@ -134,7 +134,7 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	fs.Bool("in-place", "", &m.InPlace)
 }
 
-// parsePlainTarget is parseTarget for what takes no options.
+// parsePlainTarget is parseTarget for entries without options.
 func parsePlainTarget(v string) (Entry, error) {
 	e, err := parseTarget(v)
 	if err == nil && e.Options != "" {
@@ -155,7 +155,7 @@ func parseFileSystem(v string) (Entry, error) {
 	return e, checkTarget(e.Target)
 }
 
-// pair parses SRC:DST; form is the error of what is not that.
+// pair parses SRC:DST; form is the error for anything else.
 func pair(form string) func(string) (Entry, error) {
 	return func(v string) (Entry, error) {
 		f := getopt.Value(v).Split(':')
@@ -180,7 +180,7 @@ func parseBind(v string) (Entry, error) {
 	if len(f) > 2 {
 		e.Options = string(f[2])
 	}
-	// Of the options only a map has colons: another one is a path's.
+	// Of the options only an ID map contains colons: any other colon belongs to a path.
 	more := slices.ContainsFunc(getopt.Value(e.Options).Split(','), func(o getopt.Value) bool {
 		return len(o.Split(':')) > 1 && !strings.HasPrefix(string(o), "idmap=")
 	})

@@ -18,8 +18,8 @@ type fstabLine struct {
 	freq, passno                 uint64
 }
 
-// parseFstab reads fstab(5). The options may be missing, which is "defaults",
-// and the two numbers, which is 0. An error names the line.
+// parseFstab parses fstab(5). The options may be omitted, which means "defaults", and
+// so may the two numbers, which means 0. An error names the line.
 func parseFstab(text string) ([]fstabLine, error) {
 	var lines []fstabLine
 	for i, line := range strings.Split(text, "\n") {
@@ -61,8 +61,8 @@ func parseFstabLine(fields []string) (l fstabLine, err error) {
 	return l, nil
 }
 
-// decodeOctal replaces a backslash and three octal digits by the byte that they
-// are, as getmntent(3) does. Any other backslash is itself.
+// decodeOctal replaces a backslash and three octal digits by that byte, as getmntent(3)
+// does. Any other backslash stands for itself.
 func decodeOctal(s string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -80,21 +80,21 @@ func decodeOctal(s string) (string, error) {
 	return b.String(), nil
 }
 
-// String prints the line such that it parses to the same.
+// String prints the line so that parsing it gives the same line.
 func (l fstabLine) String() string {
 	encode := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`).Replace
 	return fmt.Sprintf("%s %s %s %s %d %d", encode(l.spec), encode(l.file), encode(l.vfstype), encode(l.mntopts), l.freq, l.passno)
 }
 
-// fstabOptions are the options of a line that are not for the file system.
+// fstabOptions are the options of a line that are not passed to the file system.
 type fstabOptions struct {
 	bind, recursive bool
 	noauto, nofail  bool
-	// rest are attributes and what the file system knows.
+	// rest are attributes and options of the file system.
 	rest []string
 }
 
-// options takes out what mount(8) reads itself.
+// options removes the options that mount(8) interprets itself.
 func (l fstabLine) options() (o fstabOptions, err error) {
 	for _, option := range getopt.Value(l.mntopts).Split(',') {
 		w := string(option)
@@ -131,10 +131,10 @@ func (l fstabLine) options() (o fstabOptions, err error) {
 	return o, nil
 }
 
-// maxFstab bounds an fstab(5) file: each line is ten ops and more.
+// maxFstab is the maximum size of an fstab(5) file: each line is ten ops or more.
 const maxFstab = 256 << 10
 
-// fstab does what the lines of a file say, as far as mount(8) -a would.
+// fstab makes the mounts listed in a file, as far as mount(8) -a would.
 func (b *builder) fstab(file string) error {
 	text, err := b.read(file, maxFstab)
 	if err != nil {
@@ -209,16 +209,16 @@ func (b *builder) fstabLine(l fstabLine) error {
 	return b.anyFilesystem(l.vfstype, l.spec, l.file, options)
 }
 
-// literal prints options for an [Entry]. In those of an fstab(5) file a backslash is
-// itself, also before a comma, but for the layers of an overlay.
+// literal prints options for an [Entry]. In the options of an fstab(5) file a backslash
+// stands for itself, also before a comma, except in the layers of an overlay.
 func literal(options []string) string {
 	return getopt.JoinList(strings.Split(strings.Join(options, ","), ","))
 }
 
-// tags are what a device may be named by in fstab(5).
+// tags are the tags by which fstab(5) can name a device.
 var tags = []string{"LABEL", "UUID", "PARTLABEL", "PARTUUID", "ID"}
 
-// fstabLayers takes the layers of an overlay out of its options.
+// fstabLayers removes the layers of an overlay from its options.
 func fstabLayers(options []string) (l layers, rest []string, err error) {
 	var ours []string
 	for _, o := range options {

@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An idMap says whose ids the files of an id-mapped mount have: those on the disk
-// are inside, those that are seen outside. Without extents it is the map of the user
-// namespace that the plan makes.
+// An idMap says which IDs the files of an ID-mapped mount have: IDs on the disk are
+// inside IDs, and those seen are outside IDs. Without extents it is the map of the user
+// namespace that the plan creates.
 type idMap struct {
 	uid, gid ids.Map
 }
 
-// takeIDMap takes idmap out of options. Without one, the map is nil.
+// takeIDMap removes idmap from options. Without such an option the map is nil.
 func takeIDMap(options []string) (m *idMap, rest []string, err error) {
 	own := false
 	for _, o := range options {
@@ -57,7 +57,7 @@ func takeIDMap(options []string) (m *idMap, rest []string, err error) {
 	return m, rest, err
 }
 
-// add reads ranges as mount(8) does for X-mount.idmap=.
+// add parses ranges as mount(8) does for X-mount.idmap=.
 func (m *idMap) add(text string) error {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -88,11 +88,10 @@ func (m *idMap) add(text string) error {
 	return nil
 }
 
-// idmap has a detached tree id-mapped (MOUNT_ATTR_IDMAP, Linux 5.12). That takes
-// CAP_SYS_ADMIN over the file system, which the supervisor may have and a child
-// in a user namespace has not. But it is the child that clones the tree: in a
-// copy made outside, what is locked for the namespace would not be.
-// flags are AT_RECURSIVE or none.
+// idmap ID-maps a detached tree (MOUNT_ATTR_IDMAP, Linux 5.12). That needs
+// CAP_SYS_ADMIN over the file system, which the supervisor may have and a child in a
+// user namespace does not. But the child clones the tree, because in a copy made
+// outside nothing would be locked for its user namespace. flags are AT_RECURSIVE or 0.
 func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	own := len(m.uid) == 0
 	if err := b.mayIdmap(own); err != nil {
@@ -151,8 +150,8 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	return nil
 }
 
-// mayIdmap is an error where no process can map a mount by that user namespace: the
-// chain's own, or one that is made for it.
+// mayIdmap returns an error if no process can map a mount by that user namespace: the
+// chain's own, or one that is created for it.
 func (b *builder) mayIdmap(own bool) error {
 	switch {
 	case own && b.NS.New&unix.CLONE_NEWUSER == 0 && b.Host.UserNS():
@@ -165,7 +164,7 @@ func (b *builder) mayIdmap(own bool) error {
 	return nil
 }
 
-// idmapError adds to an error what it may come from. tree is what was to be mapped.
+// idmapError adds likely causes to an error. tree is what was to be mapped.
 func idmapError(e *plan.Error, tree int) error {
 	var fs unix.Statfs_t
 	switch e.Errno {
@@ -181,10 +180,10 @@ func idmapError(e *plan.Error, tree int) error {
 	return e
 }
 
-// elsewhere has f run on another thread, which is there from now on. The one
-// that performs a plan has the new root over its own by then, and so has what it
-// starts: for the kernel that is a chroot, in which there are no new user
-// namespaces.
+// elsewhere runs f on another thread, which exists from now on. The thread that
+// performs a plan has the new root mounted over its own root at that time, and so have
+// its children: to the kernel that is a chroot, in which user namespaces cannot be
+// created.
 func elsewhere(f func(name, uid, gid string) (int, error)) func(name, uid, gid string) (int, error) {
 	work, there := make(chan func()), make(chan struct{})
 	go func() {
@@ -206,8 +205,8 @@ func elsewhere(f func(name, uid, gid string) (int, error)) func(name, uid, gid s
 	}
 }
 
-// newUserNamespace returns a descriptor of a user namespace with maps. A child
-// holds it until it is open.
+// newUserNamespace returns a descriptor of a user namespace with the maps. A child
+// process holds it until it is open.
 func newUserNamespace(name, uid, gid string) (fd int, err error) {
 	opened := errors.New("open")
 	p := plan.New()

@@ -9,11 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mask makes a place unreadable: a directory is covered by an empty one that
-// nobody may enter, anything else by a device that cannot be opened.
+// mask makes a place unreadable: a directory is covered by an empty one that nobody may
+// enter, anything else by a device that cannot be opened.
 //
-// What is covered must exist: a name that is not there cannot be kept from
-// being made.
+// What is covered must exist: a name that does not exist could still be created later.
 func (b *builder) mask(target string) error {
 	at, err := b.follow(target, false)
 	if err != nil {
@@ -33,9 +32,9 @@ func (b *builder) mask(target string) error {
 		m = b.newMount("tmpfs", attrs, [2]string{"mode", "0000"}, [2]string{"nr_inodes", "1"})
 		as = newForeign(target + ", which is masked")
 	} else {
-		// On a nodev mount opening a device fails, for root as well. In place, in
-		// the root of a stranger, its name may be a link: to what, is the stranger's
-		// to say.
+		// On a nodev mount opening a device fails, for root as well. In place, in an
+		// untrusted root, the name may be a symbolic link, and the owner of the root
+		// decides where it leads.
 		null := b.Open("null", plan.Openat2(plan.AtCwd(), "/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS))
 		m = b.Open("mask", plan.OpenTree(plan.Ref(null), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH))
 		b.attrs[m] = plan.MountAttr{Set: attrs, Propagation: unix.MS_PRIVATE}
@@ -45,9 +44,9 @@ func (b *builder) mask(target string) error {
 	return nil
 }
 
-// isDir tells what is at a place. In a tree of the host's that is looked up on
-// the host; if it is something else when the plan is performed, what covers it
-// does not fit and the plan fails.
+// isDir reports whether a place is a directory. In a tree of the host it is looked up
+// on the host; if that has changed when the plan is performed, the cover does not fit
+// and the plan fails.
 func (b *builder) isDir(at place) (bool, error) {
 	switch {
 	case at.known && at.node == nil:
@@ -55,10 +54,10 @@ func (b *builder) isDir(at place) (bool, error) {
 	case at.known:
 		return at.node.kind == dir, nil
 	case at.inside.source == "":
-		return false, errors.New("what lies in " + at.inside.what + " cannot be known before")
+		return false, errors.New("the contents of " + at.inside.what + " cannot be known in advance")
 	}
 	if at.inside == b.tree {
-		// Its links are followed as they will be: none leads out of it.
+		// Its symbolic links are followed as they will be then: none leads outside it.
 		mode, err := b.Host.StatIn(at.inside.source, at.rest)
 		return mode.IsDir(), err
 	}

@@ -1,12 +1,12 @@
-// Package mount builds a root directory out of mounts and pivots to it, with
-// the mount calls of Linux 5.12: open_tree(2), fsopen(2), mount_setattr(2),
-// move_mount(2), and pivot_root(2).
+// Package mount builds a root directory from mounts and pivots to it, with the mount
+// calls of Linux 5.12: open_tree(2), fsopen(2), mount_setattr(2), move_mount(2), and
+// pivot_root(2).
 //
-// The new root is attached on top of the old one, so that it needs no directory
-// anywhere, and is unbindable until it is complete, so that it is in no bind of
-// the old one. Nothing is created in a directory of the caller's. A target is
-// looked up in the new root and no symbolic link leads out of it. A bind has
-// its attributes, on all its submounts, before it is attached.
+// The new root is attached on top of the old one, so that no directory is needed for
+// it, and is unbindable until it is complete, so that it is not part of any bind mount
+// of the old one. Nothing is created in a directory of the caller. A target is looked
+// up in the new root, and no symbolic link leads outside it. A bind mount has its
+// attributes, on all of its submounts, before it is attached.
 package mount
 
 import (
@@ -22,21 +22,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mounts is what a root is made of.
+// Mounts says what the root consists of.
 type Mounts struct {
-	// Root is a directory that is bound as the root; "" is a new tmpfs.
+	// Root is a directory that is bind mounted as the root; "" means a new tmpfs.
 	Root string
-	// Ephemeral makes Root writable, with what is written gone in the end.
+	// Ephemeral makes Root writable, with changes that are finally discarded.
 	Ephemeral bool
 	// Writable leaves the root writable.
 	Writable bool
-	// InPlace changes the current mount namespace instead: there is no new
-	// root, and no attribute of the old one changes.
+	// InPlace changes the current mount namespace instead: there is no new root, and
+	// the attributes of the old one do not change.
 	InPlace bool
-	// Entries are made in order.
+	// Entries are created in order.
 	Entries []Entry
-	// Dir is the working directory in the new root. "" is the caller's if it
-	// is there too, else /.
+	// Dir is the working directory in the new root. "" means the caller's if it also
+	// exists there, otherwise /.
 	Dir string
 }
 
@@ -45,7 +45,7 @@ type Entry struct {
 	Kind   EntryKind
 	Source string
 	Target string
-	// Options are a list as on the command line, with its backslashes.
+	// Options are a list as on the command line, including its backslashes.
 	Options string
 }
 
@@ -73,14 +73,14 @@ const (
 	Mask            EntryKind = "mask"
 	// FileSystem has "TYPE:SRC" in Source.
 	FileSystem EntryKind = "fs"
-	// Fstab is the lines of Source, a file of the host in the form of fstab(5).
+	// Fstab makes the mounts listed in Source, a host file in the format of fstab(5).
 	Fstab     EntryKind = "fstab"
 	Directory EntryKind = "dir"
 	// File has its content in Source.
 	File EntryKind = "file"
-	// FileFrom is read from Source, a file of the host, or "-".
+	// FileFrom is read from Source, a host file, or "-".
 	FileFrom EntryKind = "file-from"
-	// Symlink is a link at Target that says Source.
+	// Symlink is a symbolic link at Target that leads to Source.
 	Symlink EntryKind = "symlink"
 )
 
@@ -90,9 +90,9 @@ type builder struct {
 	root  *plan.Result
 	tree  *node
 	umask *plan.Result
-	// inPlace says that root is the old root, and not unbindable.
+	// inPlace means that root is the old root, and not unbindable.
 	inPlace bool
-	// attrs are what the detached mounts have.
+	// attrs are the attributes of the detached mounts.
 	attrs map[*plan.Result]plan.MountAttr
 }
 
@@ -115,7 +115,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
 	}
 	if !m.InPlace && s.NS.New&unix.CLONE_NEWNS == 0 {
-		// pivot_root(2) in a mount namespace of others would change theirs.
+		// pivot_root(2) in an existing mount namespace would also change the root of
+		// its other processes.
 		s.Add(stage.Privileged(unix.CLONE_NEWNS, plan.Unshare(unix.CLONE_NEWNS)),
 			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}).
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
@@ -140,8 +141,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 	return m.enter(b)
 }
 
-// Needs implements stage.Stage. In the new root the files of the caller are out of reach,
-// and it may be another one than the caller's own.
+// Needs implements stage.Stage. In the new root the files of the caller cannot be
+// reached, and the root may not be the caller's own.
 func (m *Mounts) Needs() stage.Needs {
 	foreign := m.Root != "" && m.Root != "/" || slices.ContainsFunc(m.Entries, func(e Entry) bool {
 		return e.Kind == RootFS && e.Source != "/"
@@ -149,7 +150,7 @@ func (m *Mounts) Needs() stage.Needs {
 	return stage.Needs{Hides: true, ForeignRoot: foreign}
 }
 
-// name is what an entry is called in an error.
+// name is the name of the entry in an error.
 func (e Entry) name() string {
 	switch {
 	case e.Kind == File || e.Kind == FileFrom || e.Source == "":
@@ -160,7 +161,7 @@ func (e Entry) name() string {
 	return e.Source + ":" + e.Target
 }
 
-// begin makes the root and attaches it over the old one.
+// begin creates the root and attaches it over the old one.
 func (m *Mounts) begin(b *builder) error {
 	if m.InPlace {
 		b.root = b.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
@@ -189,7 +190,7 @@ func (m *Mounts) begin(b *builder) error {
 			b.tree.writable = true
 			tmpfs := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
 			b.Add(unbindable(tmpfs), plan.MoveMount(tmpfs, plan.AtCwd(), "/").Hint(unix.EINVAL, shared),
-				// An overlay binds it.
+				// An overlay bind mounts it.
 				plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
 			b.root = b.overTmpfs(dir, tmpfs)
 			b.Add(plan.Close(tmpfs))
@@ -206,7 +207,7 @@ func (m *Mounts) begin(b *builder) error {
 	return nil
 }
 
-// rootFlag is the flag that says which directory is the root.
+// rootFlag is the flag that determines the root.
 func (m *Mounts) rootFlag() string {
 	switch {
 	case m.Ephemeral:
@@ -217,15 +218,15 @@ func (m *Mounts) rootFlag() string {
 	return "--root " + m.Root
 }
 
-// unbindable keeps a mount out of every bind, and has the kernel refuse to
-// attach it where it would be seen in other namespaces.
+// unbindable excludes a mount from all bind mounts, and makes the kernel refuse to
+// attach it where it would propagate to other namespaces.
 func unbindable(m *plan.Result) *plan.Op {
 	return plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_UNBINDABLE})
 }
 
 const shared = "the mounts of this namespace are shared with other namespaces, to which the new root would propagate: use hk-unshare --propagation private or slave"
 
-// enter makes the root what / is, and leaves the old one.
+// enter makes the new root the root directory and detaches the old one.
 func (m *Mounts) enter(b *builder) error {
 	if !m.InPlace {
 		last := plan.MountAttr{Propagation: unix.MS_PRIVATE}
@@ -237,8 +238,8 @@ func (m *Mounts) enter(b *builder) error {
 			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"),
 			plan.UmountDetach("."),
 			plan.Chdir("/"))
-		// What is detached is the uppermost of what lies on the new root. Were there
-		// another below it, /.. would lead there.
+		// The topmost mount on the new root is detached. If there were another below
+		// it, /.. would lead there.
 		top := b.Open("top", plan.Openat2(plan.AtCwd(), "/..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_XDEV).
 			Hint(unix.EXDEV, "something is mounted on top of the caller's root directory: chroot /.. changes to the mount on top"))
 		b.Add(plan.Close(top))
@@ -255,7 +256,7 @@ func (m *Mounts) enter(b *builder) error {
 			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a symbolic link of procfs could lead outside the root"))
 		b.Add(plan.Fchdir(dir), plan.Close(dir))
 	default:
-		// A directory that a mount now covers must not stay in reach as the
+		// A directory that is now covered by a mount must not remain reachable as the
 		// working directory.
 		if m.InPlace {
 			b.Add(plan.Chdir("/"))

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// layers are the options of an overlay.
+// layers are the layer options of an overlay.
 type layers struct {
 	lower       []string
 	upper, work string
 }
 
-// parseLayers reads lower=A:B,upper=U,work=W.
+// parseLayers parses lower=A:B,upper=U,work=W.
 func parseLayers(s string) (layers, error) {
 	var l layers
 	for _, o := range getopt.Value(s).Split(',') {
@@ -45,7 +45,7 @@ func parseLayers(s string) (layers, error) {
 	return l, nil
 }
 
-// overlay mounts an overlay of directories of the host.
+// overlay mounts an overlay of host directories.
 func (b *builder) overlay(e Entry) error {
 	l, err := parseLayers(e.Options)
 	switch {
@@ -59,7 +59,7 @@ func (b *builder) overlay(e Entry) error {
 	return b.overlayOf(l, e.Target, nosuidNodev)
 }
 
-// overlayOf mounts an overlay of layers, with params besides. Without an upper
+// overlayOf mounts an overlay of layers, with additional params. Without an upper
 // directory it is read-only.
 func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]string) error {
 	switch {
@@ -93,8 +93,8 @@ func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]
 	return nil
 }
 
-// dirs are the directories of the layers: the lower ones, and the upper and the
-// work directory if there are.
+// dirs are the directories of the layers: the lower ones and, if given, the upper and
+// the work directory.
 func (l layers) dirs() []string {
 	dirs := slices.Clone(l.lower)
 	if l.upper != "" {
@@ -103,8 +103,8 @@ func (l layers) dirs() []string {
 	return dirs
 }
 
-// tmpOverlay makes a directory of the host writable, with what is written kept
-// in a tmpfs, and gone in the end.
+// tmpOverlay makes a host directory writable; changes are kept in a tmpfs and finally
+// discarded.
 func (b *builder) tmpOverlay(e Entry) error {
 	src, err := b.source(e.Source)
 	if err == nil && !src.isDir {
@@ -117,8 +117,8 @@ func (b *builder) tmpOverlay(e Entry) error {
 	if err != nil {
 		return err
 	}
-	// The upper directory must lie in a mount of this namespace: until there is
-	// the overlay, it lies where that is to be.
+	// The upper directory must be in a mount of this namespace: until the overlay
+	// exists, the tmpfs is mounted where the overlay will be.
 	upper := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
 	if at.known {
 		b.Add(plan.MoveMount(upper, plan.Ref(at.base), at.path))
@@ -135,32 +135,33 @@ func (b *builder) tmpOverlay(e Entry) error {
 	return nil
 }
 
-// overTmpfs is a detached overlay of a directory whose changes go into a tmpfs
-// that is attached somewhere, and is then no longer.
+// overTmpfs returns a detached overlay of a directory whose changes go to a tmpfs. The
+// tmpfs is attached somewhere, and then detached.
 func (b *builder) overTmpfs(src source, tmpfs *plan.Result) *plan.Result {
 	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755))
 	lower := src.real
 	if src.loose {
-		// An overlay takes names; but here no one else can change what they are.
+		// An overlay accepts only names, but here nobody else can change what they
+		// refer to.
 		lower = "lower"
 		tree := b.clone("lower", src, plan.MountAttr{Set: nosuidNodev}, 0)
 		b.Add(plan.Mkdirat(plan.Ref(tmpfs), lower, 0o700),
 			plan.MoveMount(tree, plan.Ref(tmpfs), lower), plan.Close(tree))
 	}
-	// The names of the two are looked up from the working directory.
+	// The two names are resolved from the working directory.
 	b.Add(plan.Fchdir(tmpfs))
 	m := b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
-	// It has what it needs. In the pile of mounts the tmpfs would be one too many:
-	// below a root, it would be what is detached in place of the old root.
+	// The overlay has what it needs. In the stack of mounts the tmpfs would be one too
+	// many: below a root, it would be detached instead of the old root.
 	b.Add(plan.UmountDetach("."))
 	return m
 }
 
-// newOverlay makes a detached overlay mount.
+// newOverlay creates a detached overlay mount.
 func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, more ...[2]string) *plan.Result {
 	escaped := make([]string, len(lower))
 	for i, dir := range lower {
-		// The kernel takes colons in a path as flags do.
+		// The kernel interprets colons in a path in the same way as the flags do.
 		escaped[i] = string(getopt.Escape(dir, ":"))
 	}
 	params := [][2]string{{"lowerdir", strings.Join(escaped, ":")}}
@@ -169,7 +170,7 @@ func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, m
 	}
 	userxattr := [2]string{"userxattr"}
 	if b.InUserNS() && !slices.Contains(more, userxattr) {
-		// trusted.* attributes are for the initial user namespace (Linux 5.11).
+		// trusted.* attributes work only in the initial user namespace (Linux 5.11).
 		params = append(params, userxattr)
 	}
 	params = append(params, more...)

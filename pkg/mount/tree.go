@@ -11,44 +11,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A node is a name in the root as the plan so far has made it. Where all that a
-// path goes through was made by the plan itself, it needs no lookup that guards
-// against symbolic links; everywhere else it gets one.
+// A node is a name in the root as far as the plan has created it. If the plan created
+// every component of a path, the path needs no lookup that guards against symbolic
+// links; otherwise it gets one.
 type node struct {
 	kind nodeKind
-	// children are the names in a directory. In a foreign node they are the
-	// paths in it at which the plan has mounted a directory of its own.
+	// children are the names in a directory. In a foreign node they are the paths in it
+	// on which the plan has mounted a directory of its own.
 	children map[string]*node
-	// fd is the descriptor of a directory that lies in or on a foreign node:
-	// what is in it is reached from there.
+	// fd is the descriptor of a directory in or on a foreign node: what is in the
+	// directory is reached from there.
 	fd *plan.Result
-	// target is what a link says.
+	// target is the target of a symbolic link.
 	target string
-	// what is the name of what is mounted on a foreign node, for messages.
+	// what names, in messages, what is mounted on a foreign node.
 	what string
-	// source is where on the host a foreign node's content is, or "".
+	// source is the host path of a foreign node's content, or "".
 	source string
-	// writable is set for a foreign node in which names may be created: an
-	// overlay whose changes are in memory.
+	// writable is set for a foreign node in which names may be created: an overlay
+	// whose changes are in memory.
 	writable bool
 }
 
 type nodeKind uint8
 
 const (
-	// dir is a directory of a file system that the plan has made.
+	// dir is a directory of a file system that the plan has created.
 	dir nodeKind = iota
-	// file is such a file, or a mount on one.
+	// file is a file of such a file system, or a mount on one.
 	file
 	link
-	// foreign is a mount whose content the plan does not know and in which
-	// nothing is created, unless it is writable.
+	// foreign is a mount whose content the plan does not know, and in which nothing is
+	// created unless it is writable.
 	foreign
 )
 
 func newDir() *node { return &node{kind: dir, children: map[string]*node{}} }
 
-// newBound is the node of a tree of the host's.
+// newBound returns the node of a tree of the host.
 func newBound(source string) *node {
 	n := newForeign(source)
 	n.source = source
@@ -59,16 +59,16 @@ func newForeign(what string) *node {
 	return &node{kind: foreign, children: map[string]*node{}, what: what}
 }
 
-// A place is where in the root something is to be.
+// A place is a path in the root, and what the plan knows about it.
 type place struct {
 	// abs is the path in the root, without the first slash.
 	abs string
-	// known is set if every directory on the way was made by the plan; then
-	// the place is path beneath base.
+	// known is set if the plan created every directory in the path; the place is then
+	// path below base.
 	known bool
 	base  *plan.Result
 	path  string
-	// parent and name lead to node, which is nil if nothing is there yet.
+	// parent and name lead to node, which is nil if nothing exists there yet.
 	parent *node
 	name   string
 	node   *node
@@ -81,8 +81,8 @@ func (p place) isRoot() bool { return p.abs == "." }
 
 var errAbsolute = errors.New("not an absolute path")
 
-// locate follows p through the tree. Directories that are missing on the way
-// are made, if make is set. A link in the last place is not followed.
+// locate follows p through the tree. Missing directories in the path are created if
+// make is set. A symbolic link in the last component is not followed.
 func (b *builder) locate(p string, make bool) (place, error) {
 	if !path.IsAbs(p) {
 		return place{}, errAbsolute
@@ -143,7 +143,7 @@ func (b *builder) locate(p string, make bool) (place, error) {
 	}
 }
 
-// leads is where a link in a directory leads, from the root.
+// leads returns where a symbolic link in a directory leads, from the root.
 func (n *node) leads(dir []string) []string {
 	if path.IsAbs(n.target) {
 		return split(n.target)
@@ -151,9 +151,9 @@ func (n *node) leads(dir []string) []string {
 	return split("/" + join(dir) + "/" + n.target)
 }
 
-// own is how many of the names lead to a directory that the plan has mounted in
-// a foreign node and go on in it. The last name alone does not count: what is
-// to be put there is put on top of that directory.
+// own is the number of names that lead to a directory which the plan has mounted in a
+// foreign node, if the path continues in it. The last name alone does not count: what
+// is to be put there is mounted on top of that directory.
 func (n *node) own(names []string) int {
 	for i := len(names) - 1; i > 0; i-- {
 		if n.children[join(names[:i])] != nil {
@@ -163,7 +163,7 @@ func (n *node) own(names []string) int {
 	return 0
 }
 
-// split cuts a path into its names. What leads above the root stays there.
+// split splits a path into its names. ".." at the root stays at the root.
 func split(p string) []string {
 	p = path.Clean("/" + p)
 	if p == "/" {
@@ -179,7 +179,8 @@ func join(names []string) string {
 	return strings.Join(names, "/")
 }
 
-// follow is like locate for what must be there: a last link is followed.
+// follow is like locate, for something that must exist: a symbolic link in the last
+// component is followed.
 func (b *builder) follow(p string, make bool) (place, error) {
 	for links := 0; links <= 40; links++ {
 		at, err := b.locate(p, make)
@@ -195,8 +196,8 @@ func (b *builder) follow(p string, make bool) (place, error) {
 	return place{}, unix.ELOOP
 }
 
-// mountPoint finds the place of a mount, and makes it if that is possible: a
-// directory, or an empty file.
+// mountPoint finds the place of a mount and creates it if possible: a directory or an
+// empty file.
 func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	at, err := b.follow(target, true)
 	if err != nil {
@@ -226,9 +227,9 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	return at, nil
 }
 
-// makeParents makes the directories that lead to a place in a writable foreign
-// node, as far as they are missing, and opens the last. Each is looked up anew,
-// such that no link leads out of the root.
+// makeParents creates the missing parent directories of a place in a writable foreign
+// node, and opens the last one. Each is looked up again, so that no symbolic link leads
+// outside the root.
 func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
 	names := split("/" + at.abs)
 	for i, name := range names {
@@ -241,8 +242,7 @@ func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
 	panic("mount: the root has no parent")
 }
 
-// attach moves a detached mount to its place. After it the place is known as
-// the given node.
+// attach moves a detached mount to its place, which is then known as the given node.
 func (b *builder) attach(m *plan.Result, at place, as *node) {
 	b.move(m, at)
 	b.attached(m, at, as)
@@ -258,16 +258,16 @@ func (b *builder) move(m *plan.Result, at place) {
 	b.unshare(m)
 }
 
-// unshare makes a mount what it was before it was attached: on a mount that is
-// shared with other namespaces it becomes so too, and what is mounted there
-// arrives. Only a root of ours is shared with nobody.
+// unshare restores the propagation that a mount had before it was attached: on a mount
+// that is shared with other namespaces it becomes shared too, and mounts made there
+// propagate to it. Only a root created by hk is shared with nothing.
 func (b *builder) unshare(m *plan.Result) {
 	if b.inPlace {
 		b.Add(plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, b.attrs[m]))
 	}
 }
 
-// attached notes what move has attached, and closes what is not needed again.
+// attached records what move has attached, and closes what is no longer needed.
 func (b *builder) attached(m *plan.Result, at place, as *node) {
 	if at.known {
 		b.Add(plan.Close(m))
@@ -291,12 +291,12 @@ func (b *builder) attached(m *plan.Result, at place, as *node) {
 	b.Add(plan.Close(m))
 }
 
-// forget drops what is known of mounts in a foreign node. A later mount there
-// may cover any of them: by which name it lies above is for links to say.
+// forget drops what is known about mounts in a foreign node. A later mount there may
+// cover any of them: symbolic links decide by which path they are reached.
 func (n *node) forget() { n.children = map[string]*node{} }
 
-// lookup opens a place that may lie in a tree of others, such that no link
-// leads out of the root.
+// lookup opens a place that may be in an untrusted tree, so that no symbolic link leads
+// outside the root.
 func (b *builder) lookup(at place, flags uint64) *plan.Result {
 	op := plan.Openat2(plan.Ref(b.root), at.abs, unix.O_PATH|unix.O_CLOEXEC|flags, 0,
 		unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)

@@ -227,7 +227,7 @@ func TestTreeRefuses(t *testing.T) {
 		{"--dir /a --mask /a/f", "--mask /a/f: no such file or directory"},
 		{"--ro /srv --mask /srv/absent", "--mask /srv/absent: no such file or directory"},
 		{"--symlink absent:/l --mask /l", "--mask /l: no such file or directory"},
-		{"--mqueue /q --mask /q/f", "--mask /q/f: what lies in mqueue cannot be known before"},
+		{"--mqueue /q --mask /q/f", "--mask /q/f: the contents of mqueue cannot be known in advance"},
 		{"--read-only /", "--read-only /: the root itself is read-only without --writable-root"},
 		{"--read-only /absent", "--read-only /absent: no such file or directory"},
 	} {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold has the supervisor keep descriptors.
+// hold makes the supervisor keep descriptors.
 func (n *Namespaces) hold(s *stage.State) error {
 	for _, fd := range n.Held {
 		if !n.clones() && !s.Plan.Cloned() {
@@ -32,7 +32,7 @@ func (n *Namespaces) hold(s *stage.State) error {
 	return nil
 }
 
-// closeFDs marks every descriptor above 2 but the kept ones to be closed by
+// closeFDs marks every descriptor above 2, except those in keep, to be closed by
 // execve(2). keep is sorted.
 func closeFDs(keep []int) []*plan.Op {
 	var ops []*plan.Op
@@ -46,12 +46,11 @@ func closeFDs(keep []int) []*plan.Op {
 	return append(ops, plan.CloseRange(uint32(from), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC))
 }
 
-// numbers are variables whose value is a descriptor.
+// numbers are environment variables whose value is a descriptor.
 var numbers = [...]string{"WAYLAND_SOCKET", "NODE_CHANNEL_FD", "BASH_XTRACEFD"}
 
-// stale lists the variables of an environment that name descriptors which are
-// closed: those of sd_listen_fds(3), unless all are kept, and numbers. keep is
-// sorted.
+// stale lists the variables of an environment that name closed descriptors: those of
+// sd_listen_fds(3), unless all of them are kept, and numbers. keep is sorted.
 func stale(env []string, keep []int) (names []string) {
 	closed := func(fd int) bool { return fd > 2 && !slices.Contains(keep, fd) }
 	for _, v := range env {

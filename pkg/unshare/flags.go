@@ -39,7 +39,7 @@ var Kind = stage.Kind{
 `,
 }
 
-// foreignFlag knows the flags of bwrap(1) and unshare(1).
+// foreignFlag translates flags of bwrap(1) and unshare(1).
 func foreignFlag(name string) string {
 	ns, ok := strings.CutPrefix(name, "unshare-")
 	switch {
@@ -74,7 +74,8 @@ func (n *Namespaces) Flags(fs *getopt.Flags) {
 	n.processFlags(fs)
 }
 
-// namespaceFlags binds what is made, joined and set in new namespaces.
+// namespaceFlags adds the flags for namespaces: which are created and joined, and their
+// settings.
 func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 	for _, ns := range names {
 		fs.BoolFunc(ns.name, ns.short, func(on bool) error {
@@ -113,7 +114,7 @@ func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 	fs.String("propagation", "", getopt.OneOf(&n.Propagation, "private", "slave", "shared", "unchanged"))
 }
 
-// processFlags binds what becomes of the processes and of what they inherit.
+// processFlags adds the flags for the processes and what they inherit.
 func (n *Namespaces) processFlags(fs *getopt.Flags) {
 	fs.Bool("init", "", &n.Init)
 	fs.Bool("setsid", "", &n.Setsid)
@@ -138,7 +139,7 @@ func (n *Namespaces) processFlags(fs *getopt.Flags) {
 	fs.Optional("close-fds", "", n.closeFDs)
 }
 
-// closeFDs reads the descriptors that are not closed.
+// closeFDs parses the descriptors that are not closed.
 func (n *Namespaces) closeFDs(v string) error {
 	n.CloseFDs = true
 	v = strings.TrimSpace(v)
@@ -188,7 +189,7 @@ func (n *Namespaces) Args() []string {
 	return a
 }
 
-// processArgs prints what [Namespaces.processFlags] binds.
+// processArgs prints the flags of [Namespaces.processFlags].
 func (n *Namespaces) processArgs(a *getopt.Args) {
 	a.Bool("init", n.Init)
 	a.Bool("setsid", n.Setsid)

@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Join is namespaces of others that are entered: setns(2).
+// A Join is a set of existing namespaces to enter: setns(2).
 type Join struct {
-	// Namespaces holds CLONE_NEW* flags; with a path, one of them.
+	// Namespaces are CLONE_NEW* flags; with a path, exactly one of them.
 	Namespaces uint64
-	// Target is a path with a slash, of a file in /proc/PID/ns or one that was
-	// bound from there; or a PID; or "pidfd:N", a descriptor of the caller's
+	// Target is a path with a slash, of a file in /proc/PID/ns or one that is bind
+	// mounted from there; or a PID; or "pidfd:N", where N is a descriptor of the caller
 	// from pidfd_open(2).
 	Target string
 }
@@ -67,7 +67,7 @@ func (j Join) String() string {
 	return strings.Join(list, ",") + "=" + j.Target
 }
 
-// joined holds the CLONE_NEW* flags of all namespaces that are joined.
+// joined are the CLONE_NEW* flags of all namespaces that are joined.
 func (n *Namespaces) joined() uint64 {
 	var f uint64
 	for _, j := range n.Join {
@@ -76,8 +76,8 @@ func (n *Namespaces) joined() uint64 {
 	return f
 }
 
-// In these namespaces there are processes of others that could attach to one of
-// ours, because they see it or have capabilities over it.
+// In these namespaces existing processes could trace a process of hk, because they see
+// it or have capabilities over it.
 const exposing = unix.CLONE_NEWUSER | unix.CLONE_NEWPID
 
 func (n *Namespaces) checkJoins() error {
@@ -106,30 +106,30 @@ func (n *Namespaces) checkJoins() error {
 	return nil
 }
 
-// A member is a namespace that is joined, once it has been opened.
+// A member is a joined namespace, once it has been opened.
 type member struct {
 	name string
 	flag uint64
 	fd   *plan.Result
-	// own is the namespace of that kind in which the process is that joins.
+	// own is the namespace of the same type of the process that joins.
 	own *plan.Result
-	// root is the root directory of the process whose mount namespace it is,
-	// or nil.
+	// root is the root directory of the process that the mount namespace belongs to, or
+	// nil.
 	root *plan.Result
 	// by is the flag that asks for it.
 	by string
 }
 
-// A joining is all of them.
+// A joining is all namespaces to join.
 type joining struct {
 	members []member
-	// close are descriptors that the caller gave.
+	// close are descriptors given by the caller.
 	close []int
 }
 
-// open adds the ops that open what is joined, before anything changes, and the
-// steps that look at it. What was looked at is what is entered: a namespace is
-// entered by the descriptor.
+// open adds the ops that open the namespaces to join, before anything changes, and the
+// steps that check them. A namespace is then entered by the descriptor that was
+// checked.
 func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	all := &joining{}
 	if len(n.Join) == 0 {
@@ -190,8 +190,8 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	return all, nil
 }
 
-// process is the PID of the target, and the descriptor of the caller's by which
-// it is known, or -1.
+// process returns the PID of the target, and the caller's descriptor that identifies
+// it, or -1.
 func (j Join) process(s *stage.State) (pid, fd int, err error) {
 	text, ok := strings.CutPrefix(j.Target, "pidfd:")
 	if !ok {
@@ -214,8 +214,7 @@ func (j Join) process(s *stage.State) (pid, fd int, err error) {
 	return pid, fd, nil
 }
 
-// pidIn reads the PID of a process's descriptor out of what
-// /proc/PID/fdinfo/FD says.
+// pidIn reads the PID of a PID file descriptor from the text of /proc/PID/fdinfo/FD.
 func pidIn(info string) (int, error) {
 	for _, line := range strings.Split(info, "\n") {
 		value, ok := strings.CutPrefix(line, "Pid:")
@@ -234,12 +233,13 @@ func pidIn(info string) (int, error) {
 	return 0, errors.New("it is not a PID file descriptor: see pidfd_open(2)")
 }
 
-// enter adds the ops that join. The process is not dumpable: those in a user
-// namespace that it enters, or who will see it, must not attach to it, for it
-// holds what the caller holds until it executes the payload.
+// enter adds the ops that join. The process is not dumpable: processes in a user
+// namespace that it enters, or that will see it, must not trace it, because it has
+// everything that the caller has until it executes the payload.
 //
-// Who has CAP_SYS_ADMIN here has it in all user namespaces below, so the joined
-// one comes last; who does not has it only once that is entered.
+// A process with CAP_SYS_ADMIN in its user namespace has it in all nested ones, so it
+// joins the user namespace last; any other process has the capability only after it has
+// joined that one.
 func (all *joining) enter(s *stage.State) error {
 	ordered, user := []member{}, []member{}
 	var flags uint64
@@ -265,7 +265,8 @@ func (all *joining) enter(s *stage.State) error {
 		return errors.New("--join user: the sysctl fs.suid_dumpable is 1, so the owner of the user namespace could trace the process that enters it: set it to 0 or 2")
 	}
 	if flags&unix.CLONE_NEWNS != 0 && !s.Plan.Cloned() {
-		// The other threads must not have the same root and working directory.
+		// setns(2) requires that the thread shares its root and working directory with
+		// no other.
 		s.Add(plan.Unshare(unix.CLONE_FS))
 	}
 	asked := s.Plan.For
@@ -285,7 +286,7 @@ func (all *joining) enter(s *stage.State) error {
 	return nil
 }
 
-// note tells the state what has been joined.
+// note records in the state what has been joined.
 func (n *Namespaces) note(s *stage.State) error {
 	flags := n.joined()
 	s.NS.Joined |= flags

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileName is a namespace's file in /proc/PID/ns.
+// fileName is the name of a namespace's file in /proc/PID/ns.
 func fileName(flag uint64) string {
 	if flag == unix.CLONE_NEWNS {
 		return "mnt"
@@ -24,11 +24,11 @@ func fileName(flag uint64) string {
 	return ""
 }
 
-// look is the step that refuses what is no namespace of the kind that was asked
-// for, of the process that was asked for, or none that isolates from anything.
+// look is the step that rejects anything that is not a namespace of the requested type,
+// does not belong to the requested process, or would not isolate anything.
 //
-// pid is 0 for a path; else the process is known by target, a result, or by
-// given, a descriptor of the caller's.
+// pid is 0 for a path; otherwise the process is identified by target, a result, or by
+// given, a descriptor of the caller.
 func look(stage string, pid int, target *plan.Result, given int, list []member) plan.Step {
 	fds := make([]string, len(list))
 	for i, m := range list {
@@ -69,9 +69,9 @@ func look(stage string, pid int, target *plan.Result, given int, list []member) 
 	return step
 }
 
-// still refuses a PID that is not, or no longer, that of the process that fd
-// refers to. A PID is free again when its process has been waited for; as long
-// as it is the process's, what is in /proc/PID is that process's too.
+// still rejects a PID that is not, or no longer, that of the process that fd refers to.
+// A PID can be reused only after its process has been waited for; until then /proc/PID
+// belongs to that process too.
 func still(fd, pid int) error {
 	info, err := host.ReadProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
 	if err != nil {
@@ -84,8 +84,8 @@ func still(fd, pid int) error {
 	return err
 }
 
-// isolates refuses a file that is no such namespace, and a namespace that is
-// the caller's own or the machine's.
+// isolates rejects a file that is not a namespace of this type, and a namespace that is
+// the caller's own or the initial one.
 func (m member) isolates(at plan.Context) error {
 	fd := at.FD(m.fd)
 	var fs unix.Statfs_t
@@ -118,8 +118,8 @@ func (m member) isolates(at plan.Context) error {
 	return nil
 }
 
-// ofFirst reports whether a namespace is that of the machine's first process, as
-// far as the caller may look at that. PID 1 of another PID namespace is no such.
+// ofFirst reports whether a namespace is that of the initial PID 1, as far as the
+// caller may inspect that process. PID 1 of another PID namespace does not count.
 func (m member) ofFirst(it unix.Stat_t) bool {
 	var pids, first unix.Stat_t
 	return unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == host.InitialInode(unix.CLONE_NEWPID) &&

@@ -1,9 +1,9 @@
-// Package unshare makes namespaces and joins those of others: namespaces(7),
-// clone(2), unshare(2), setns(2).
+// Package unshare creates namespaces and joins existing ones: namespaces(7), clone(2),
+// unshare(2), setns(2).
 //
-// A user, PID or time namespace needs a process of its own, a clone, above which
-// the caller stays as the supervisor. The other namespaces are made and joined
-// by the calling thread, which leaves no extra process.
+// A user, PID or time namespace needs its own process, a clone, for which the caller
+// remains as the supervisor. The other namespaces are created and joined by the calling
+// thread, without an additional process.
 package unshare
 
 import (
@@ -17,52 +17,52 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespaces says which namespaces are made or joined, and how.
+// Namespaces says which namespaces are created or joined, and how.
 type Namespaces struct {
-	// New holds CLONE_NEW* flags.
+	// New are CLONE_NEW* flags.
 	New uint64
-	// All asks for every namespace but time and for Keyring; Share and
-	// ShareKeyring take some back out.
+	// All asks for every namespace except time, and for Keyring; Share and ShareKeyring
+	// exclude some.
 	All          bool
 	Share        uint64
 	ShareKeyring bool
-	// Keyring gives the payload a session keyring of its own, which is empty.
+	// Keyring gives the payload a new, empty session keyring.
 	Keyring bool
-	// Join are joined first, so that what is new belongs to them.
+	// Join are joined first, so that new namespaces belong to them.
 	Join []Join
 	// Hostname and Domainname are set in the new UTS namespace, unless empty.
 	Hostname, Domainname string
-	// Monotonic and Boottime are the offsets, in seconds, of the clocks in the
-	// new time namespace (Linux 5.6). nil sets none.
+	// Monotonic and Boottime are the offsets, in seconds, of the clocks in the new time
+	// namespace (Linux 5.6). nil sets no offset.
 	Monotonic, Boottime *int64
-	// Propagation is private, slave, shared or unchanged: the type of every
-	// mount in a new mount namespace. "" is private.
+	// Propagation is private, slave, shared or unchanged: the propagation type of every
+	// mount in a new mount namespace. "" means private.
 	Propagation string
-	// Init puts a process of ours in the place of PID 1. It reaps, and it does
-	// not get the signals that a PID 1 ignores; the payload is PID 2.
+	// Init makes PID 1 a process of hk. It reaps orphans, and is not sent the signals
+	// that a PID 1 ignores; the payload is PID 2.
 	Init bool
 	// Setsid starts a session without a terminal.
 	Setsid bool
-	// Outlive lets the payload live on when the supervisor is killed.
+	// Outlive lets the payload continue to run when the supervisor is killed.
 	Outlive bool
-	// DieWithParent has the process that was started die with the one that
-	// started it: Parent, unless that is 0.
+	// DieWithParent kills the process that was started when its parent ends; Parent is
+	// the expected parent, unless it is 0.
 	DieWithParent bool
 	Parent        int
-	// Held are descriptors that the supervisor keeps.
+	// Held are descriptors that the supervisor keeps open.
 	Held []int
-	// KeepCaps raises the capabilities in the new user namespace as ambient
-	// ones, which other programs keep when they are executed.
+	// KeepCaps makes the capabilities in the new user namespace ambient, so that
+	// executed programs keep them.
 	KeepCaps bool
-	// NoNested forbids user namespaces below the new one.
+	// NoNested forbids user namespaces inside the new one.
 	NoNested bool
-	// CloseFDs closes all descriptors above 2 but those in KeepFDs when the
-	// next program is executed.
+	// CloseFDs closes all descriptors above 2 except those in KeepFDs when the next
+	// program is executed.
 	CloseFDs bool
 	KeepFDs  []int
 }
 
-// clones reports whether the settings need a process of their own.
+// clones reports whether the settings need a separate process.
 func (n *Namespaces) clones() bool {
 	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
 }
@@ -89,7 +89,7 @@ func (n *Namespaces) flags() uint64 {
 	return f &^ n.Share
 }
 
-// keyring reports whether there is to be a new session keyring.
+// keyring reports whether a new session keyring is asked for.
 func (n *Namespaces) keyring() bool { return n.Keyring || n.All && !n.ShareKeyring }
 
 func (n *Namespaces) check() error {
@@ -125,7 +125,7 @@ func (n *Namespaces) check() error {
 	return n.checkJoins()
 }
 
-// Plan adds the clone, or unshare(2), and what belongs to the namespaces.
+// Plan adds the clone or unshare(2), and the settings of the namespaces.
 func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.check(); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	s.For(n.asked())
 	defer s.For("")
 	if (f|n.joined())&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
-		// They would be rights on the host that the namespace cannot name.
+		// They would give rights on the host that the namespace has no names for.
 		s.Add(plan.Setgroups(nil))
 	}
 	if err := n.enter(s, all); err != nil {
@@ -173,7 +173,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	}
 	n.planWithin(s)
 	if f&unix.CLONE_NEWTIME != 0 && proc == nil {
-		// The child keeps nothing that was opened before it.
+		// The child keeps nothing that was opened before it was created.
 		if proc, err = s.Proc(); err != nil {
 			return err
 		}
@@ -184,8 +184,8 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	return n.planLast(s)
 }
 
-// enter adds what makes the new namespaces and joins the others: a clone where the
-// payload is to be another process.
+// enter adds the ops that create the new namespaces and join existing ones: a clone if
+// the payload is to be another process.
 func (n *Namespaces) enter(s *stage.State, all *joining) error {
 	f, joined := n.flags(), n.joined()
 	now := f &^ unix.CLONE_NEWTIME
@@ -195,8 +195,9 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		if !n.Outlive {
 			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
 		}
-		// Init dies with the supervisor, and with it all that it is PID 1 of. If that
-		// was gone before, the child cannot tell it that it is there.
+		// Init dies with the supervisor, and everything in its PID namespace dies with
+		// it. If the supervisor has ended earlier, the child cannot report to it that
+		// it exists.
 		stage.Privileged(now, s.Plan.CloneInit(s.Name, now, dies...))
 		return nil
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
@@ -237,7 +238,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 	return nil
 }
 
-// planWithin adds what is done in the new namespaces before anything else.
+// planWithin adds what is done first in the new namespaces.
 func (n *Namespaces) planWithin(s *stage.State) {
 	if n.flags()&unix.CLONE_NEWNS != 0 {
 		n.planPropagation(s)
@@ -268,7 +269,7 @@ func (n *Namespaces) planWithin(s *stage.State) {
 	}
 }
 
-// planLast adds what holds for all that comes after.
+// planLast adds what applies to everything that follows.
 func (n *Namespaces) planLast(s *stage.State) error {
 	if n.NoNested {
 		s.For("--no-nested-userns")
@@ -284,7 +285,7 @@ func (n *Namespaces) planLast(s *stage.State) error {
 		s.For("--close-fds")
 		s.Add(closeFDs(n.KeepFDs)...)
 		s.Next.Unset = append(s.Next.Unset, stale(s.Host.Env, n.KeepFDs)...)
-		// The next stage needs its program also after it has executed it.
+		// The next stage needs its program even after it has been executed.
 		switch {
 		case s.Next.FD >= 0:
 			s.Add(plan.KeepOpen(plan.Int(int64(s.Next.FD))))
@@ -295,7 +296,7 @@ func (n *Namespaces) planLast(s *stage.State) error {
 	return nil
 }
 
-// asked is what asks for the process or the namespaces that are made.
+// asked is the flag that asks for the process or the namespaces that are created.
 func (n *Namespaces) asked() string {
 	if n.All {
 		return "--all"
@@ -327,7 +328,7 @@ func (n *Namespaces) planPropagation(s *stage.State) {
 		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged avoids the call"))
 }
 
-// planTime makes the time namespace, sets its clocks while it has no member and
+// planTime creates the time namespace, sets its clocks while it has no members, and
 // enters it. Kernels before 6.3 do not enter it by execve(2) alone.
 func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 	s.For("--time")
@@ -353,9 +354,9 @@ func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 	s.Add(plan.Setns(ns, unix.CLONE_NEWTIME), plan.Close(ns))
 }
 
-// planNoNested sets the limit of the new user namespace to none and takes away
-// the capability that could raise it. What would have the capability again is
-// in a user namespace below, and there is none.
+// planNoNested sets the limit of the new user namespace to 0 and removes the capability
+// that could raise it. The capability could be regained only in a nested user
+// namespace, and there are none.
 func planNoNested(s *stage.State) error {
 	proc, err := s.Proc()
 	if err != nil {
@@ -369,7 +370,7 @@ func planNoNested(s *stage.State) error {
 	return nil
 }
 
-// names are the namespaces by the names they have in /proc/PID/ns.
+// names are the namespaces with their names in /proc/PID/ns.
 var names = []struct {
 	name  string
 	short string
