@@ -1,5 +1,5 @@
-// Package cli is the frame of every stage's program: it reads the command line,
-// explains or performs the plan, and ends as the payload ends.
+// Package cli is the common part of the stages' programs: it parses the command line,
+// explains or performs the plan, and ends in the same way as the payload.
 package cli
 
 import (
@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exit statuses; those of the payload come besides.
+// Exit statuses of hk; any other status is that of the payload.
 const (
 	exitFailed        = 125
 	exitNotExecutable = 126
@@ -29,13 +29,13 @@ const (
 // Version is set by the linker.
 var Version = "devel"
 
-// Main runs the stage that the program was called by, or else the named one. It
+// Main runs the stage that the program was called as, or otherwise the named one. It
 // does not return.
 //
-// Preconditions: it is called in an init function. Until main starts, the
-// goroutine is locked to the process's first thread, where the caller has set
-// what the kernel holds by thread, as a parent-death signal. (To lock it by
-// runtime.LockOSThread starts one thread more, which every chain would pay for.)
+// Preconditions: it is called in an init function. Until main starts, the goroutine is
+// locked to the process's first thread, on which the caller has set per-thread
+// attributes such as a parent-death signal. (Locking it with runtime.LockOSThread would
+// start an additional thread, which every chain would pay for.)
 func Main(name string) {
 	entry.Started()
 	if kind := chain.ByName(filepath.Base(os.Args[0])); kind != nil {
@@ -105,7 +105,7 @@ func execute(kind *stage.Kind) int {
 	return perform(kind.Name, state, run.Attr{Warn: warn, Skipped: skipped}, settings.Verbose, status)
 }
 
-// tells prints what the last stage is asked to tell, if that is anything.
+// tells prints what the last stage was asked to print, if anything.
 func tells(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	last := c.Links[len(c.Links)-1]
 	name := last.Kind.Name
@@ -144,8 +144,8 @@ func printed(name string, print func(io.Writer) error) int {
 	return 0
 }
 
-// perform does the plan. It returns only if that fails or if it executes nothing;
-// otherwise the process becomes the payload, or ends as the payload ends.
+// perform performs the plan. It returns only if the plan fails or executes nothing;
+// otherwise the process becomes the payload, or ends in the same way as the payload.
 func perform(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
 	p := state.Plan
 	if p.Cloned() {
@@ -161,8 +161,8 @@ func perform(name string, state *stage.State, attr run.Attr, verbose bool, statu
 	return 0
 }
 
-// supervise starts a plan with a clone, and ends as the payload ends. It returns only
-// if that fails.
+// supervise starts a plan with a clone, and ends in the same way as the payload. It
+// returns only if the start fails.
 func supervise(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
 	p := state.Plan
 	above, err := run.NewSupervisor(state.Host.Sigmask|state.Host.Ignored, state.Host.Handover.Supervisor)
@@ -199,8 +199,8 @@ func supervise(name string, state *stage.State, attr run.Attr, verbose bool, sta
 	return exitFailed
 }
 
-// failed is report for a start, which a signal may have ended: then so ends the
-// process.
+// failed is report for a failed start. If a signal ended the start, the process ends by
+// that signal.
 func failed(name string, above int, status *status, err error) int {
 	var ended *run.Interrupted
 	if !errors.As(err, &ended) {

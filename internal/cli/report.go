@@ -18,7 +18,7 @@ func say(stage, text string) {
 	os.Stderr.WriteString(vis.Text(stage+": "+text) + "\n")
 }
 
-// complain writes the one line that an error is, and a hint if there is one.
+// complain writes the line of an error, and a hint if there is one.
 func complain(stage, text, hint string) int {
 	say(stage, text)
 	if hint != "" {
@@ -27,8 +27,8 @@ func complain(stage, text, hint string) int {
 	return exitFailed
 }
 
-// report tells what went wrong, on standard error and to the status descriptor,
-// and returns the exit status for it.
+// report reports an error on standard error and on the status descriptor, and returns
+// its exit status.
 func report(stage string, status *status, err error) int {
 	chain.Diagnose(err)
 	ev := event{Event: "failed", Stage: stage}

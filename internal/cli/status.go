@@ -25,13 +25,13 @@ type event struct {
 	Hint  string `json:"hint,omitempty"`
 	What  string `json:"what,omitempty"`
 	PID   int    `json:"pid,omitempty"`
-	// Code is the exit status of a payload that has exited, and Signal the
-	// name of the one of which it has died.
+	// Code is the exit status of a payload that has exited, and Signal the name of the
+	// signal that has terminated it.
 	Code   *int   `json:"code,omitempty"`
 	Signal string `json:"signal,omitempty"`
 }
 
-// openStatus takes the descriptor for itself: the payload does not get it.
+// openStatus takes over the descriptor: the payload does not inherit it.
 func openStatus(fd int) (*status, error) {
 	if fd < 0 {
 		return nil, nil

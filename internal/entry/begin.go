@@ -11,28 +11,27 @@ const (
 	sigIgn  = 1
 	signals = 64
 
-	// smallStack is a soft RLIMIT_STACK with which the runtime gets another
-	// stack: it takes 64 KiB of the one that it is started on, on which arguments
-	// and environment lie too.
+	// smallStack is a soft RLIMIT_STACK for which the runtime gets a different stack:
+	// it uses 64 KiB of the stack on which it is started, which also holds arguments
+	// and environment.
 	smallStack = 256 << 10
 
-	// The runtime reserves 614 MB of address space, then 537 MB that it can do
-	// without, then some 100 MB that it cannot do without. So it starts with more
-	// than 1.26 GB and, since the second step fails then, with much less; and in
-	// between it does not.
+	// The runtime reserves 614 MB of address space, then 537 MB that it can do without,
+	// then some 100 MB that it needs. So it starts with more than 1.26 GB and, because
+	// the second step then fails, with much less; but not with a limit in between.
 	smallSpace   = 3 << 29
 	withoutIndex = 1 << 30
 )
 
-// beginFunc is how start calls begin: the linker's wrapper for a call from
-// assembly would look for the runtime's thread-local storage.
+// beginFunc is how start calls begin: the linker's wrapper for calls from assembly
+// would look for the runtime's thread-local storage.
 var beginFunc = begin
 
-// What start has to know: the stack at the entry, which holds the arguments, and
-// the one to start the runtime on, or 0 for the same.
+// What start needs to know: the stack at the entry, which holds the arguments, and the
+// stack on which to start the runtime, or 0 for the same one.
 var entryStack, otherStack uintptr
 
-// spareStack is touched only where RLIMIT_STACK is small.
+// spareStack is touched only if RLIMIT_STACK is small.
 var spareStack [96 << 10]byte
 
 // scratch is a struct sigaction, whose first word is the handler.
@@ -40,10 +39,10 @@ var scratch [4]uintptr
 
 var root = [2]byte{'/', 0}
 
-// begin is what start does.
+// begin does the work of start.
 //
-// There is no runtime yet: no allocation, no growing stack, no write barrier, no
-// g, and nobody to tell of a failure.
+// There is no runtime yet: no allocation, no growing stack, no write barrier, no g, and
+// no way to report a failure.
 //
 //go:nosplit
 //go:norace
@@ -66,9 +65,9 @@ func noteIgnored() {
 	}
 }
 
-// occupy opens something in the place of each standard descriptor that is
-// closed, so that nothing else gets its number. It can be neither read nor
-// written, which is EBADF as for one that is closed, and execve(2) closes it.
+// occupy opens a descriptor in place of each standard descriptor that is closed, so
+// that nothing else gets its number. It can be neither read nor written, which fails
+// with EBADF as for a closed one, and execve(2) closes it.
 //
 //go:nosplit
 //go:norace
@@ -80,8 +79,8 @@ func occupy() {
 	}
 }
 
-// raise notes the limits that a start takes much of, and raises them as far as
-// the caller may.
+// raise records the limits on resources that a start uses most, and raises them as far
+// as the caller may.
 //
 //go:nosplit
 //go:norace
@@ -97,8 +96,7 @@ func raise() {
 			continue
 		}
 		l.softNow, l.hardNow = l.soft, l.hard
-		// CAP_SYS_RESOURCE allows to raise the hard limit, and makes RLIMIT_NPROC
-		// without effect.
+		// CAP_SYS_RESOURCE allows raising the hard limit, and disables RLIMIT_NPROC.
 		if i != nproc && l.hard < smallSpace {
 			l.softNow, l.hardNow = unix.RLIM_INFINITY, unix.RLIM_INFINITY
 			if setLimit(r, l) == 0 {
@@ -122,8 +120,8 @@ func setLimit(resource *int, l *limit) int {
 	return sys(unix.SYS_PRLIMIT64, 0, uintptr(*resource), pointer(&l.softNow), 0)
 }
 
-// sys is a system call with up to four arguments. It returns what the kernel
-// does: -errno for a failure.
+// sys makes a system call with up to four arguments. It returns the kernel's result:
+// -errno for a failure.
 //
 //go:nosplit
 //go:norace

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overrideWrite is what the runtime calls to write, if it is not nil; it was
-// made for packages outside of it. What the runtime writes to standard error is
-// what it has to say before it crashes.
+// overrideWrite is called by the runtime to write, if it is not nil; it was made for
+// packages outside the runtime. Anything that the runtime writes to standard error is
+// about a crash.
 //
 //go:linkname overrideWrite runtime.overrideWrite
 var overrideWrite func(fd uintptr, p unsafe.Pointer, n int32) int32
@@ -22,19 +22,19 @@ var started uint32
 // exitFailed is the exit status of a chain that could not be performed.
 const exitFailed = 125
 
-// held are lines that say more of the reason why the runtime crashes than is
-// known yet, and what has come of the next one, which starts at line. signal is
-// the one that they tell of, or 0.
+// held are lines about why the runtime crashes, kept until the reason is known, and the
+// part of the next line, which starts at line. signal is the signal that they are
+// about, or 0.
 var held struct {
 	text    [1 << 10]byte
 	n, line int
 	signal  uintptr
 }
 
-// write writes for the runtime. If it is about to crash because it lacks memory
-// or a thread, or could not start, it says so in one line and exits; and if
-// somebody has sent it a signal that it takes for a fault of its own, it dies of
-// that.
+// write writes for the runtime. If the runtime is about to crash because it lacks
+// memory or a thread, or could not start, write prints one line and exits. If another
+// process has sent a signal that the runtime takes for a fault of its own, write ends
+// the process by that signal.
 //
 //go:nosplit
 //go:norace
@@ -61,8 +61,8 @@ func put(c byte) {
 	}
 }
 
-// at is a byte of held.text. It takes no bounds check, which could not fail here
-// in a way that somebody would understand.
+// at returns a byte of held.text, without a bounds check, whose failure could not be
+// reported here.
 //
 //go:nosplit
 //go:norace
@@ -70,7 +70,7 @@ func at(i int) *byte {
 	return (*byte)(unsafe.Add(unsafe.Pointer(&held.text), i))
 }
 
-// judge decides on the line that has ended.
+// judge decides what to do about the line that has ended.
 //
 //go:nosplit
 //go:norace
@@ -83,7 +83,7 @@ func judge() {
 	case held.signal == 0 && faultAt(held.line) != 0:
 		held.signal, held.line = faultAt(held.line), held.n
 		return
-	// A si_code of 0 or less, which is written without a sign.
+	// A si_code of 0 or less, which is written without its sign.
 	case held.signal != 0 && (has(held.line, " sigcode=0") || has(held.line, " sigcode=184467440737")):
 		dieOf(held.signal)
 	case starts(held.line, "fatal error: "):
@@ -102,7 +102,7 @@ func judge() {
 	held.n, held.line, held.signal = 0, 0, 0
 }
 
-// faults are the signals that have the runtime crash, as it calls them.
+// faults are the signals that make the runtime crash, with the names that it uses.
 var faults = [...]struct {
 	name   string
 	signal unix.Signal
@@ -112,8 +112,8 @@ var faults = [...]struct {
 	{"SIGSEGV: ", unix.SIGSEGV}, {"SIGSTKFLT: ", unix.SIGSTKFLT}, {"SIGSYS: ", unix.SIGSYS},
 }
 
-// faultAt is the signal that the line at byte i of held.text names, if it is one
-// that has the runtime crash, or 0.
+// faultAt is the signal that the line at byte i of held.text names, if that signal
+// makes the runtime crash, or 0.
 //
 //go:nosplit
 //go:norace
@@ -126,8 +126,8 @@ func faultAt(i int) uintptr {
 	return 0
 }
 
-// dieOf ends the process by a signal, or, where it is a PID 1, which does not die
-// of its own, as a shell tells of that.
+// dieOf ends the process by a signal or, for a PID 1, which cannot be terminated by a
+// signal of its own, with the status that a shell reports for it.
 //
 //go:nosplit
 //go:norace
@@ -162,8 +162,8 @@ func has(i int, s string) bool {
 	return false
 }
 
-// giveUp says which limit is in the way, or else what the runtime says from
-// byte why on, and exits.
+// giveUp prints which limit is too low, or otherwise what the runtime prints from byte
+// why on, and exits.
 //
 //go:nosplit
 //go:norace
@@ -219,7 +219,7 @@ func sayLimit(i uintptr) {
 	}
 }
 
-// programName is the last part of the name that the program was called by.
+// programName is the last component of the name that the program was called by.
 //
 //go:nosplit
 //go:norace

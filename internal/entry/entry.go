@@ -1,11 +1,11 @@
-// Package entry is where a program of hk starts if it is linked with
-// -E hk/internal/entry.start: before the Go runtime, which changes what it finds
-// and tells nobody how that was. It installs handlers for signals that the
-// caller ignores, unblocks some, opens /dev/null where one of the descriptors 0
-// to 2 is closed, and dies with a trace where a limit does not let it start.
+// Package entry is where a program of hk starts if it is linked with -E
+// hk/internal/entry.start: before the Go runtime, which changes inherited state without
+// recording it. The runtime installs handlers for signals that the caller ignores,
+// unblocks some, opens /dev/null for each of the descriptors 0 to 2 that is closed, and
+// dies with a stack trace if a limit prevents it from starting.
 //
-// Linked without it, as by a plain go build, the program works too; then what
-// is told here is what the runtime has left.
+// The program also works if it is linked without that flag, as by a plain go build;
+// this package then reports what the runtime has left.
 package entry
 
 import (
@@ -16,30 +16,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noted is what was found before the runtime started.
+// noted is the state found before the runtime started.
 var noted struct {
 	done             bool
 	ignored, blocked uint64
 	limits           [len(resources)]limit
 }
 
-// A Limit is a resource limit of the caller's that was changed so that the
-// runtime can start, and has to be given back before a program is executed.
+// A Limit is a resource limit of the caller that was changed so that the runtime can
+// start, and must be restored before a program is executed.
 type Limit struct {
 	Name       string
 	Resource   int
 	Soft, Hard uint64
 }
 
-// limit is a limit as the caller has it, and as it is now. The kernel writes to
-// both.
+// limit is a limit as set by the caller, and as it is now. The kernel writes to both.
 type limit struct {
 	soft, hard       uint64
 	softNow, hardNow uint64
 }
 
-// resources are those that the start of the runtime takes much of, besides the
-// stack.
+// resources are the resources, other than the stack, of which the start of the runtime
+// uses much.
 var resources = [...]struct {
 	name string
 	id   int
@@ -58,7 +57,7 @@ const (
 // Kept reports whether the program was started by this package.
 func Kept() bool { return noted.done }
 
-// Ignored are the signals that the caller ignores: bit n-1 stands for signal n.
+// Ignored are the signals that the caller ignores: bit n-1 is signal n.
 func Ignored() uint64 {
 	if noted.done {
 		return noted.ignored
@@ -78,7 +77,7 @@ func Blocked() uint64 {
 	return set.Val[0]
 }
 
-// Changed are the limits that are not now as the caller has them.
+// Changed are the limits that differ from those of the caller.
 func Changed() []Limit {
 	var list []Limit
 	for i, r := range resources {
@@ -89,12 +88,13 @@ func Changed() []Limit {
 	return list
 }
 
-// Started tells that the runtime has started, and takes signals from it: those
-// that the caller ignores, and those that it swallows or takes for its own crash.
-// From here on only what lacks memory or a thread ends in one line.
+// Started records that the runtime has started, and restores the default action of
+// signals that the runtime handles: those that the caller ignores, and those that the
+// runtime swallows or takes for its own crash. From now on only a lack of memory or
+// threads ends in one line.
 //
-// Those that tell of a fault, of a child and of the runtime itself stay the
-// runtime's: it and os/exec need them. The plan has to see to those.
+// The signals for faults, for children and for the runtime itself remain the runtime's:
+// it and os/exec need them. The plan has to take care of those.
 func Started() {
 	atomic.StoreUint32(&started, 1)
 	if l := &noted.limits[as]; l.softNow < l.hardNow {
@@ -118,7 +118,7 @@ func Started() {
 	}
 }
 
-// runtimes reports whether the runtime cannot do without a signal.
+// runtimes reports whether the runtime needs a signal.
 func runtimes(sig unix.Signal) bool {
 	switch sig {
 	case unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS, unix.SIGCHLD, unix.SIGURG:

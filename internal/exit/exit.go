@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exit is os.Exit, but ends the process also under a filter that denies
-// exit_group(2): os.Exit goes on after that, and then nothing stops what goes on. It
-// may be called before the Go runtime has started, and by a clone of a Go process.
+// Exit is os.Exit, but also ends the process under a filter that denies exit_group(2):
+// os.Exit would then return, and nothing would stop the program. It may be called
+// before the Go runtime has started, and by a clone of a Go process.
 //
 //go:nosplit
 //go:norace
@@ -19,8 +19,8 @@ func Exit(status int) {
 	faultTwice()
 }
 
-// faultTwice executes an undefined instruction, and makes the handler of the Go runtime
-// for that do so too: that ends the process.
+// faultTwice executes an undefined instruction, and makes the Go runtime's handler for
+// it execute another: that ends the process.
 //
 //go:noescape
 func faultTwice()

@@ -1,5 +1,5 @@
-// Package vis makes text of others safe to print, as vis(3) does: what a terminal
-// would obey or turn around is escaped.
+// Package vis makes untrusted text safe to print, as vis(3) does: characters that a
+// terminal would interpret, or that change the direction of text, are escaped.
 package vis
 
 import (
@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text is text on one line of a terminal. What it quotes, of names and of what
-// is in files, somebody else may have written: what is not printable, and so what
-// a terminal would obey or turn around, is escaped as in Go.
+// Text returns text for one line of a terminal. Names and file contents that it quotes
+// may have been written by anybody: unprintable characters, including those that a
+// terminal would interpret or that change the direction of text, are escaped as in Go.
 func Text(text string) string {
 	if printable(text) {
 		return text
@@ -42,8 +42,8 @@ func printable(text string) bool {
 	return true
 }
 
-// JSON is JSON in which what is not printable is escaped too where JSON
-// does not ask for it.
+// JSON returns JSON in which unprintable characters are escaped even where JSON does
+// not require it.
 func JSON(text []byte) []byte {
 	var b []byte
 	for i := 0; i < len(text); {

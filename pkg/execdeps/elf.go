@@ -7,13 +7,12 @@ import (
 	"io"
 )
 
-// An object is what elf(5) says of a program or library about those that it
-// needs. Package debug/elf would do, but it reads the sections, which a loader
-// does not and which may be stripped; and it costs every chain the start of
-// packages for compression and debugging.
+// An object is what a program or library says in its ELF headers, see elf(5), about the
+// libraries that it needs. Package debug/elf could read them too, but it reads the
+// sections, which a loader ignores and which may be stripped; and it would make every
+// chain initialize packages for compression and debugging.
 type object struct {
-	// kind is class, byte order and machine: libraries of another kind are
-	// passed over.
+	// kind is class, byte order and machine: libraries of another kind are skipped.
 	kind    [4]byte
 	interp  string
 	dynamic bool
@@ -25,9 +24,9 @@ type object struct {
 	hasRunpath bool
 }
 
-// A need is an object that the loader loads for another one: tag is DT_NEEDED;
-// or DT_FILTER or DT_AUXILIARY, which musl does not know, and the last of which
-// need not be there.
+// A need is an object that the loader loads for another one. tag is DT_NEEDED, or
+// DT_FILTER or DT_AUXILIARY, which musl does not know, and the last of which may be
+// missing.
 type need struct {
 	tag  uint64
 	name string
@@ -42,8 +41,8 @@ const (
 	dtNull, dtNeeded, dtStrtab, dtSoname, dtRpath, dtRunpath = 0, 1, 5, 14, 15, 29
 	dtAuxiliary, dtFilter                                    = 0x7ffffffd, 0x7fffffff
 
-	// What is more than that nobody has linked. The strings
-	// are those of an object together: they may overlap in the file.
+	// No real object has more than this. The strings are all those of one object
+	// together: they may overlap in the file.
 	maxHeaders = 1024
 	maxDynamic = 1 << 20
 	maxStrings = 1 << 20
@@ -60,7 +59,7 @@ type segment struct {
 	offset, vaddr, size uint64
 }
 
-// parseELF reads an object. The error is errNotELF if it is not one.
+// parseELF parses an object. The error is errNotELF if it is not one.
 func parseELF(r io.ReaderAt) (*object, error) {
 	var head [64]byte
 	n, err := r.ReadAt(head[:], 0)
@@ -99,7 +98,7 @@ func parseELF(r io.ReaderAt) (*object, error) {
 	return o, nil
 }
 
-// size is how many bytes of strings an object has.
+// size is the number of bytes of an object's strings.
 func (o *object) size() int {
 	n := len(o.interp) + len(o.soname) + len(o.rpath) + len(o.runpath)
 	for _, need := range o.needed {
@@ -138,7 +137,7 @@ func readSegments(r io.ReaderAt, head []byte, class byte, order binary.ByteOrder
 	return list, nil
 }
 
-// readDynamic reads the dynamic section as a loader finds it.
+// readDynamic reads the dynamic section in the way of a loader.
 func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class byte, order binary.ByteOrder) error {
 	o.dynamic = true
 	if s.size > maxDynamic || s.offset > 1<<40 {
@@ -188,7 +187,7 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 // A dynamicEntry is an entry of the dynamic section.
 type dynamicEntry struct{ tag, val uint64 }
 
-// dynamicEntries reads those before DT_NULL, and the address of the string table.
+// dynamicEntries reads the entries before DT_NULL, and the address of the string table.
 func dynamicEntries(b []byte, class byte, order binary.ByteOrder) (list []dynamicEntry, strtab uint64) {
 	word := 8
 	get := order.Uint64
@@ -209,7 +208,7 @@ func dynamicEntries(b []byte, class byte, order binary.ByteOrder) (list []dynami
 	return list, strtab
 }
 
-// offsetOf is where in the file an address is.
+// offsetOf is the offset in the file of an address.
 func offsetOf(addr uint64, segments []segment) (uint64, bool) {
 	for _, s := range segments {
 		if s.kind == ptLoad && addr >= s.vaddr && addr-s.vaddr < s.size && s.offset <= 1<<40 {
@@ -219,7 +218,7 @@ func offsetOf(addr uint64, segments []segment) (uint64, bool) {
 	return 0, false
 }
 
-// readString reads up to the NUL, which has to be among the first limit bytes.
+// readString reads up to the NUL, which must be among the first limit bytes.
 func readString(r io.ReaderAt, at uint64, limit int) (string, error) {
 	if at > 1<<41 {
 		return "", errors.New("an ELF string that makes no sense")

@@ -9,39 +9,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Finder finds what it takes to execute programs. It reads files, and runs none.
+// A Finder finds the files that are needed to execute programs. It reads files, and
+// executes none.
 type Finder struct {
 	Root *Root
-	// Env is what the programs are executed with.
+	// Env is the environment in which the programs are executed.
 	Env Environment
 
-	// files are what was found, in order.
+	// files are the files found, in order.
 	files []File
 	at    map[string]int // by path
 	cache map[string][]cached
-	// variants are the directories that have libraries for certain processors.
+	// variants are the directories that contain libraries for certain processors.
 	variants map[string]bool
 	size     int // bytes of strings of the objects that were read
 	envs     int // calls of env(1) that are being followed
 }
 
-// An Environment is what of an environment says where programs and libraries are.
+// An Environment is the part of an environment that says where programs and libraries
+// are.
 type Environment struct {
 	// Path and LibraryPath are PATH and LD_LIBRARY_PATH.
 	Path, LibraryPath string
-	// Dir is what a relative name starts from. If it is "", such a name of a program
-	// is an error, and one of a library is passed over.
+	// Dir is the directory that relative names start from. If it is "", a relative name
+	// of a program is an error, and one of a library is skipped.
 	Dir string
 }
 
-// EnvironmentOf reads variables as execve(2) takes them; of two with one name the first
-// counts.
+// EnvironmentOf parses variables as they are passed to execve(2). If a name occurs
+// twice, the first one applies.
 func EnvironmentOf(vars []string) (e Environment) {
 	e.Path, e.LibraryPath = variable(vars, "PATH"), variable(vars, "LD_LIBRARY_PATH")
 	return e
 }
 
-// variable is a variable of an environment, or "".
+// variable is the value of a variable of an environment, or "".
 func variable(vars []string, name string) string {
 	for _, v := range vars {
 		if text, ok := strings.CutPrefix(v, name+"="); ok {
@@ -51,29 +53,29 @@ func variable(vars []string, name string) string {
 	return ""
 }
 
-// A File is one that was found, by a name without symbolic links in it. It is read, and
-// if Execute is set it is executed too: a program, an interpreter or a loader.
+// A File is a file that was found, with a name without symbolic links. It is read and,
+// if Execute is set, also executed: a program, an interpreter or a loader.
 type File struct {
 	Path    string
 	Execute bool
 }
 
-// ErrNotFound is the error for a program that is not there.
+// ErrNotFound is the error for a program that does not exist.
 var ErrNotFound = errors.New("no such program")
 
-// ErrRelative is the error for a relative name of a program where [Environment] has no
+// ErrRelative is the error for a relative name of a program if [Environment] has no
 // directory.
 var ErrRelative = errors.New("a relative path, and no directory to start from")
 
-// maxScripts is how many scripts the kernel follows to an interpreter. As many
-// calls of env(1) are followed.
+// maxScripts is how many scripts the kernel follows to an interpreter. The same number
+// of calls of env(1) is followed.
 const maxScripts = 5
 
-// Files are what all programs take that were looked for, in the order in which it was
-// found, each file once.
+// Files are the files needed by all programs that were looked up, in the order in which
+// they were found, each file once.
 func (f *Finder) Files() []File { return f.files }
 
-// add notes a file that resolve has found.
+// add adds a file that resolve has found.
 func (f *Finder) add(path string, execute bool) {
 	if i, ok := f.at[path]; ok {
 		f.files[i].Execute = f.files[i].Execute || execute
@@ -86,8 +88,8 @@ func (f *Finder) add(path string, execute bool) {
 	f.files = append(f.files, File{path, execute})
 }
 
-// Program adds what it takes to execute a program, which is looked for in PATH if its
-// name has no slash. It is [ErrNotFound] if there is none.
+// Program adds the files needed to execute a program, which is searched for in PATH if
+// its name has no slash. The error is [ErrNotFound] if there is none.
 func (f *Finder) Program(word string) error {
 	name, err := f.lookup(word)
 	if err != nil {
@@ -96,7 +98,7 @@ func (f *Finder) Program(word string) error {
 	return f.execute(name, 0)
 }
 
-// lookup is as execvp(3): the first file that can be executed.
+// lookup searches as execvp(3) does: it returns the first file that can be executed.
 func (f *Finder) lookup(word string) (string, error) {
 	if word == "" {
 		return "", ErrNotFound
@@ -122,7 +124,7 @@ func (f *Finder) lookup(word string) (string, error) {
 	return "", found
 }
 
-// absolute is a name from the working directory, if that is known.
+// absolute makes a name absolute with the working directory, if that is known.
 func (f *Finder) absolute(name string) (string, bool) {
 	if path.IsAbs(name) {
 		return name, true
@@ -130,8 +132,8 @@ func (f *Finder) absolute(name string) (string, bool) {
 	return f.Env.Dir + "/" + name, f.Env.Dir != ""
 }
 
-// execute adds what it takes to execute a file, to which the kernel has come by
-// so many scripts.
+// execute adds the files needed to execute a file that the kernel has reached through
+// that many scripts.
 func (f *Finder) execute(name string, scripts int) error {
 	real, o, head, err := f.object(name)
 	if err != nil {

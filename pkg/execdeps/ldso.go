@@ -7,29 +7,28 @@ import (
 	"strings"
 )
 
-// cacheFile is what ldconfig(8) writes and the loader looks libraries up in.
+// cacheFile is written by ldconfig(8), and the loader looks up libraries in it.
 const cacheFile = "/etc/ld.so.cache"
 
-// cacheMagic starts the format of glibc 2.2 and later. An older one may stand
-// before it in the file.
+// cacheMagic starts the format of glibc 2.2 and later. The file may begin with an older
+// format.
 var cacheMagic = []byte("glibc-ld.so.cache1.1")
 
-// A cached library is a line of ldconfig -p. hwcap is not 0 if it is for certain
-// processors.
+// A cached library is a line of ldconfig -p. hwcap is not 0 if the library is for
+// certain processors.
 type cached struct {
 	name, path string
 	hwcap      uint64
 }
 
-// parseCache reads ld.so.cache. As a loader does, it takes what makes no sense
-// for empty.
+// parseCache parses ld.so.cache. Like a loader, it treats malformed content as empty.
 func parseCache(b []byte) []cached {
 	at := bytes.Index(b, cacheMagic)
 	if at < 0 {
 		return nil
 	}
-	// Offsets of strings count from here. After the magic are the numbers of
-	// libraries and of bytes of strings, flags, and the offset of extensions.
+	// Offsets of strings are relative to here. The magic is followed by the number of
+	// libraries, the number of bytes of strings, flags, and the offset of extensions.
 	b = b[at:]
 	const head, entry = 48, 24
 	if len(b) < head {
@@ -39,7 +38,7 @@ func parseCache(b []byte) []cached {
 	if n > uint64(len(b)-head)/entry {
 		return nil
 	}
-	// The strings share one copy, however often they are pointed to.
+	// The strings share one copy, however often they are referred to.
 	all := string(b)
 	text := func(off uint32) string {
 		if uint64(off) >= uint64(len(all)) {
@@ -63,16 +62,16 @@ func parseCache(b []byte) []cached {
 	return list
 }
 
-// A machine is what is in names of directories for one kind of object.
+// A machine has the names of directories that are specific to one kind of object.
 type machine struct {
 	triplet, platform string
 	lib               string // lib64 or lib
-	// levels are the directories in glibc-hwcaps, the ablest first.
+	// levels are the directories in glibc-hwcaps, the most capable first.
 	levels []string
 }
 
-// machineOf tells by class, byte order and e_machine; a kind that is not known
-// gives none of the names.
+// machineOf returns the machine for a class, byte order and e_machine; for an unknown
+// kind it has no names.
 func machineOf(kind [4]byte) machine {
 	switch kind {
 	case [4]byte{elfClass64, elfLittle, 62, 0}:
@@ -89,7 +88,7 @@ func machineOf(kind [4]byte) machine {
 	return machine{}
 }
 
-// defaults are the directories that a loader looks into last.
+// defaults are the directories that a loader searches last.
 func (m machine) defaults() []string {
 	dirs := []string{"/lib", "/usr/lib"}
 	if m.lib != "lib" && m.lib != "" {
@@ -101,9 +100,9 @@ func (m machine) defaults() []string {
 	return dirs
 }
 
-// expand replaces $ORIGIN, $LIB and $PLATFORM in a path of an object, with each
-// value that $LIB can have. Other variables are none. What comes to more than
-// PATH_MAX is left out.
+// expand replaces $ORIGIN, $LIB and $PLATFORM in a path of an object, with each value
+// that $LIB can have. There are no other variables. Results longer than PATH_MAX are
+// skipped.
 func (m machine) expand(p, origin string) []string {
 	if !strings.Contains(p, "$") {
 		return []string{p}
@@ -138,7 +137,8 @@ func (m machine) expand(p, origin string) []string {
 	return list
 }
 
-// inName reports whether what follows a variable without braces makes it another one.
+// inName reports whether the text after a variable without braces makes it a different
+// name.
 func inName(variable, rest string) bool {
 	if strings.HasSuffix(variable, "}") || rest == "" {
 		return false
@@ -150,14 +150,14 @@ func inName(variable, rest string) bool {
 // isMusl reports whether a loader is musl's, which searches in its own way.
 func isMusl(interp string) bool { return strings.HasPrefix(path.Base(interp), "ld-musl-") }
 
-// muslPath is where musl's loader has its directories from: /etc, beside the
-// directory of the loader.
+// muslPath is the file from which musl's loader reads its directories: in /etc, beside
+// the loader's directory.
 func muslPath(interp string) string {
 	prefix := strings.TrimSuffix(dirOf(dirOf(interp)), "/")
 	return prefix + "/etc/" + strings.TrimSuffix(path.Base(interp), ".so.1") + ".path"
 }
 
-// isMuslOwn reports whether a name is that of a library which musl's loader is
+// isMuslOwn reports whether a name is that of a library which musl's loader provides
 // itself.
 func isMuslOwn(name string) bool {
 	for _, own := range []string{"libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."} {

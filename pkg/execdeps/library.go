@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A loading is a loader at work for one program, as ld.so(8) says, or musl.
+// A loading is the work of a loader for one program, as described in ld.so(8), or of
+// musl's.
 type loading struct {
 	*Finder
 	machine machine
@@ -16,17 +17,17 @@ type loading struct {
 	interp  string
 	musl    bool
 	main    *library
-	// have are the names of what is loaded: those by which it was asked for,
-	// and those that it has itself.
+	// have are the names of the loaded objects: those by which they were requested, and
+	// their own.
 	have map[string]bool
-	// last are the directories that the loader knows of by itself.
+	// last are the loader's default directories.
 	last []string
 }
 
 var errNoLibrary = errors.New("not found where the loader looks")
 
-// find adds a library that another one needs, with those that the loader takes
-// in its place if the processor is able to more. There is none if it is loaded.
+// find adds a library that another one needs, and the variants that the loader uses
+// instead on a newer processor. It adds nothing if the library is already loaded.
 func (l *loading) find(name string, by *library) ([]*library, error) {
 	if l.have[name] || l.musl && isMuslOwn(name) {
 		return nil, nil
@@ -55,20 +56,20 @@ func (l *loading) find(name string, by *library) ([]*library, error) {
 	return s.found, nil
 }
 
-// A search is one for a library that another one needs.
+// A search is the search for a library that another one needs.
 type search struct {
 	*loading
 	name  string
 	by    *library
 	found []*library
-	// err is why the first file of that name that is passed over cannot be read.
-	// The loader passes it over too.
+	// err is why the first file of that name that was skipped cannot be read. The
+	// loader skips it too.
 	err     error
 	endless bool
 }
 
-// paths looks where the environment and the objects say, in the loader's order,
-// until the library is found that every processor can take.
+// paths searches where the environment and the objects say, in the loader's order,
+// until it finds the library that every processor can use.
 func (s *search) paths() bool {
 	if s.musl && s.path(s.Env.LibraryPath, nil) {
 		return true
@@ -83,7 +84,7 @@ func (s *search) paths() bool {
 	return !s.musl && (s.path(s.Env.LibraryPath, nil) || s.path(s.by.runpath, s.by))
 }
 
-// path looks into the directories of a search path: that of an object, or
+// path searches the directories of a search path: that of an object, or
 // LD_LIBRARY_PATH.
 func (s *search) path(list string, of *library) bool {
 	separators, raw := ":", false
@@ -123,7 +124,7 @@ func (s *search) path(list string, of *library) bool {
 	return false
 }
 
-// dir looks into a directory, and into those in it for certain processors.
+// dir searches a directory, and the directories in it for certain processors.
 func (s *search) dir(dir string) bool {
 	if !s.musl && s.hasVariants(dir) {
 		for _, level := range s.machine.levels {
@@ -133,7 +134,8 @@ func (s *search) dir(dir string) bool {
 	return s.take(dir + "/" + s.name)
 }
 
-// variants is where in a directory the libraries for certain processors are.
+// variants are the subdirectories of a directory that contain libraries for certain
+// processors.
 const variants = "glibc-hwcaps"
 
 func (l *loading) hasVariants(dir string) bool {
@@ -157,8 +159,8 @@ func (l *loading) hasVariants(dir string) bool {
 	return has
 }
 
-// cached looks into the cache. It has a library several times, if there are some
-// for abler processors.
+// cached searches the cache. It contains a library several times if there are variants
+// for newer processors.
 func (s *search) cached() bool {
 	if s.musl {
 		return false
@@ -203,11 +205,11 @@ func (s *search) take(name string) bool {
 	return true
 }
 
-// dirOf is the directory of an absolute name, as it is written: after a link,
-// .. is not what is before it.
+// dirOf is the directory part of an absolute name, without cleaning: after a symbolic
+// link, .. is not the component before it.
 func dirOf(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 1)] }
 
-// lastDirs are the directories that a loader looks into last.
+// lastDirs are the directories that a loader searches last.
 func (f *Finder) lastDirs(m machine, interp string) []string {
 	if !isMusl(interp) {
 		return m.defaults()

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// object reads a file that may be an object; if it is none, o is nil and head
-// is how it starts.
+// object reads a file that may be an object; if it is not, o is nil and head is the
+// start of the file.
 func (f *Finder) object(name string) (real string, o *object, head []byte, err error) {
 	real, st, err := f.Root.resolve(name)
 	if err != nil {
@@ -41,17 +41,17 @@ func (f *Finder) object(name string) (real string, o *object, head []byte, err e
 	return real, nil, head[:n], err
 }
 
-// A library is an object that the loader has in the process, and the one that
-// it was loaded for.
+// A library is an object that the loader has loaded, and the object for which it was
+// loaded.
 type library struct {
 	*object
-	// name is the one by which it was found, which $ORIGIN is about.
+	// name is the name by which it was found, to which $ORIGIN refers.
 	name string
 	by   *library
 }
 
-// load adds the loader of a program and all libraries that it loads, in the
-// order in which it does.
+// load adds the loader of a program and all libraries that it loads, in the order of
+// loading.
 func (f *Finder) load(real string, o *object) error {
 	if o.interp == "" {
 		return nil
@@ -93,7 +93,7 @@ func (f *Finder) load(real string, o *object) error {
 	return nil
 }
 
-// configuration adds the file that tells the loader where libraries are.
+// configuration adds the file in which the loader finds out where libraries are.
 func (f *Finder) configuration(interp string) {
 	name := cacheFile
 	if isMusl(interp) {

@@ -2,7 +2,8 @@ package execdeps
 
 import "strings"
 
-// Candidates are the files that execvp(3) tries for a word, in order, by a value of PATH.
+// Candidates are the files that execvp(3) tries for a word with a given value of PATH,
+// in order.
 func Candidates(word, path string) []string {
 	if strings.ContainsRune(word, '/') {
 		return []string{word}

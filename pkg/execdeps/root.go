@@ -10,26 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Root is a root directory in which names are looked up. It may be somebody's who
-// would like to have other files read: no link leads out of it, nothing but regular
-// files is opened, and the work is bounded.
+// A Root is a root directory in which names are looked up. It may belong to a user who
+// wants other files to be read: no symbolic link leads outside it, only regular files
+// are opened, and the work is limited.
 type Root struct {
 	fd int
-	// lookups is how many names the kernel was asked for.
+	// lookups is the number of names that the kernel was asked for.
 	lookups int
 }
 
-// NewRoot makes a root of a descriptor of its directory, which stays the caller's, and
-// open for as long as the root is used.
+// NewRoot returns a root for the descriptor of its directory. The caller keeps the
+// descriptor, and must keep it open for as long as the root is used.
 func NewRoot(fd int) *Root { return &Root{fd: fd} }
 
-// maxLookups is much more than what programs take: 300 libraries, each looked
-// for in 60 directories, are 100000.
+// maxLookups is much more than real programs need: 300 libraries, each searched for in
+// 60 directories, are 100000 lookups.
 const maxLookups = 1 << 19
 
 var errEndless = errors.New("more names to look up than any program has")
 
-// maxLinks is MAXSYMLINKS of the kernel.
+// maxLinks is the kernel's MAXSYMLINKS.
 const maxLinks = 40
 
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
@@ -112,7 +112,8 @@ func (r *Root) resolve(name string) (string, unix.Stat_t, error) {
 	return "/" + strings.Join(done, "/"), st, nil
 }
 
-// executable is an error if a name does not lead to a file that who looks may execute.
+// executable returns an error if a name does not lead to a file that the current user
+// may execute.
 func (r *Root) executable(name string) error {
 	real, st, err := r.resolve(name)
 	if err != nil {
@@ -129,8 +130,8 @@ func (r *Root) executable(name string) error {
 	return unix.Faccessat(fd, "", unix.X_OK, unix.AT_EMPTY_PATH|unix.AT_EACCESS)
 }
 
-// OpenPath opens a file that a [Finder] has found, by O_PATH. It is an error if by now
-// it is not a regular file.
+// OpenPath opens a file that a [Finder] has found, with O_PATH. It is an error if the
+// file is no longer a regular file.
 func (r *Root) OpenPath(name string) (fd int, err error) {
 	return r.openRegular(name, unix.O_PATH)
 }
@@ -147,13 +148,13 @@ func (r *Root) openRegular(name string, flags uint64) (fd int, err error) {
 	return fd, nil
 }
 
-// A regular is a regular file that is open to read.
+// A regular is a regular file that is open for reading.
 type regular int
 
 // open opens a file that resolve has found.
 func (r *Root) open(name string) (regular, error) {
-	// A device that has taken its place is opened without effect, as far as
-	// that goes, and then refused.
+	// If the file was replaced by a device, it is opened with as little effect as
+	// possible, and then rejected.
 	fd, err := r.openRegular(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	return regular(fd), err
 }
@@ -178,10 +179,10 @@ func (f regular) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// maxText bounds what is read whole.
+// maxText is the maximum size of a file that is read as a whole.
 const maxText = 4 << 20
 
-// readFile reads a file whole. It is an error if there is none.
+// readFile reads a whole file. It is an error if it does not exist.
 func (r *Root) readFile(name string) ([]byte, error) {
 	real, st, err := r.resolve(name)
 	if err != nil {

@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// headSize is BINPRM_BUF_SIZE: what the kernel looks at of a script. The last
+// headSize is BINPRM_BUF_SIZE: the part of a script that the kernel examines. The last
 // byte can only end a word.
 const headSize = 256
 
-// parseShebang reads the first line of a script as the kernel does: an
-// interpreter, and all that follows as one argument. ok is false if it does not
-// start with "#!".
+// parseShebang parses the first line of a script as the kernel does: an interpreter,
+// and the rest as a single argument. ok is false if the file does not start with "#!".
 func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 	line, ok := strings.CutPrefix(string(head[:min(len(head), headSize)]), "#!")
 	if !ok {
@@ -41,8 +40,8 @@ func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 	return line, arg, true, nil
 }
 
-// An envCall is what env(1) does if it gets arg from the first line of a script:
-// it executes program in an environment, and maybe a directory, of its making.
+// An envCall is what env(1) does when it is given arg from the first line of a script:
+// it executes program in an environment, and possibly a directory, that it sets up.
 type envCall struct {
 	program string
 	clear   bool
@@ -124,8 +123,8 @@ func (c envCall) within(f *Finder, look func() error) error {
 	return look()
 }
 
-// splitString is the text after -S, -vS or --split-string of env(1), and
-// whether -i is with it.
+// splitString is the text after -S, -vS or --split-string of env(1), and whether -i is
+// given too.
 func splitString(arg string) (text string, clear, ok bool) {
 	for _, option := range []string{"-S", "-vS", "-iS", "-ivS", "-viS", "--split-string="} {
 		if rest, ok := strings.CutPrefix(arg, option); ok {
@@ -135,7 +134,7 @@ func splitString(arg string) (text string, clear, ok bool) {
 	return "", false, false
 }
 
-// splitWords takes words apart as env -S does, but for variables.
+// splitWords splits text into words as env -S does, except for variables.
 func splitWords(s string) ([]string, error) {
 	var words []string
 	var b strings.Builder

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Access is a set of rights on files, with the bits of
-// LANDLOCK_ACCESS_FS_* of landlock(7).
+// An Access is a set of access rights on files, with the bits of LANDLOCK_ACCESS_FS_*
+// of landlock(7).
 type Access uint64
 
-// A right is a bit, its name, and the ABI that brought it.
+// A right is a bit, its name, and the ABI that introduced it.
 type right struct {
 	bit  uint64
 	name string
 	abi  int
 }
 
-// fsRights are the rights on files, by bit. On a file only some can be granted;
-// the others are about what a directory holds.
+// fsRights are the access rights on files, by bit. Only some can be granted on a file;
+// the others are about the contents of a directory.
 var fsRights = []right{
 	{unix.LANDLOCK_ACCESS_FS_EXECUTE, "execute", 1},
 	{unix.LANDLOCK_ACCESS_FS_WRITE_FILE, "write_file", 1},
@@ -54,7 +54,7 @@ var scopes = []right{
 	{unix.LANDLOCK_SCOPE_SIGNAL, "signal", 6},
 }
 
-// logFlags are those of landlock_restrict_self(2) about the audit log.
+// logFlags are the flags of landlock_restrict_self(2) for the audit log.
 var logFlags = []right{
 	{logSameExecOff, "log_same_exec_off", 7},
 	{logNewExecOn, "log_new_exec_on", 7},
@@ -81,13 +81,13 @@ const (
 
 	scopeSignal = unix.LANDLOCK_SCOPE_SIGNAL
 
-	// onFile is what can be granted on something that is not a directory.
+	// onFile are the rights that can be granted on something that is not a directory.
 	onFile = execute | readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE |
 		unix.LANDLOCK_ACCESS_FS_IOCTL_DEV | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 
 	read = readFile | unix.LANDLOCK_ACCESS_FS_READ_DIR
-	// write is all that changes files. To connect to somebody's socket is
-	// another thing: resolve_unix is granted by name only.
+	// write is every right that changes files. Connecting to a socket is something
+	// else: resolve_unix is granted only by name.
 	write = (unix.LANDLOCK_ACCESS_FS_IOCTL_DEV<<1 - 1) &^ (read | execute)
 )
 
@@ -115,7 +115,7 @@ func text(set uint64, rights []right, prefix string) string {
 
 func (a Access) String() string { return text(uint64(a), fsRights, "LANDLOCK_ACCESS_FS_") }
 
-// names lists the set as --allow takes it.
+// names lists the set in the form that --allow accepts.
 func (a Access) names() string {
 	var names []string
 	for _, r := range fsRights {
@@ -126,7 +126,7 @@ func (a Access) names() string {
 	return strings.Join(names, "+")
 }
 
-// rights print what the ops of a ruleset hold.
+// rights prints the rights in the ops of a ruleset.
 var rights = plan.LandlockRights{
 	FS:       func(set uint64) string { return Access(set).String() },
 	Net:      func(set uint64) string { return text(set, netRights, "LANDLOCK_ACCESS_NET_") },
@@ -143,7 +143,7 @@ func parseRight(name string, rights []right) (uint64, error) {
 	return 0, fmt.Errorf("unknown right %q", name)
 }
 
-// ParseAccess reads rights on files: RIGHT+RIGHT, each with the kernel's name.
+// ParseAccess parses access rights on files: RIGHT+RIGHT, with the kernel's names.
 func ParseAccess(s string) (Access, error) {
 	var set uint64
 	for _, name := range strings.Split(s, "+") {

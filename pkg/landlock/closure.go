@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowClosures adds the rules for programs with all that they take. What is
-// found in the caller's root are ops. A root that the plan makes is not there
-// yet: in that an outside step finds it, and adds the rules.
+// allowClosures adds the rules for programs and everything they need. For the caller's
+// root, these are ops. A root that the plan creates does not exist yet: in it, a
+// supervisor step finds the files and adds the rules.
 func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access) error {
 	if len(r.Closures) == 0 {
 		return nil
@@ -42,9 +42,8 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 	return nil
 }
 
-// allowFile grants rights on a file that was found. What lies in a directory of
-// somebody else's can be replaced by then: a link would be one to whole
-// hierarchies.
+// allowFile grants rights on a file that was found. A file in a directory of another
+// user may have been replaced by then: a symbolic link could lead to a whole hierarchy.
 func allowFile(s *stage.State, set *plan.Result, g grant) {
 	s.For("--exec-closure: " + g.path)
 	defer s.For("")
@@ -55,7 +54,7 @@ func allowFile(s *stage.State, set *plan.Result, g grant) {
 	s.Add(rights.AllowPath(set, at, uint64(g.access)), plan.Close(at))
 }
 
-// find finds what all programs take, and what has to be granted for it.
+// find finds the files that all programs need, and the rights to grant on them.
 func (r *Ruleset) find(root *execdeps.Root, env execdeps.Environment, leaveOut func(string)) (needs []grant, err error) {
 	f := execdeps.Finder{Root: root, Env: env}
 	for _, p := range r.Closures {
@@ -79,8 +78,8 @@ func (r *Ruleset) find(root *execdeps.Root, env execdeps.Environment, leaveOut f
 	return needs, nil
 }
 
-// allowLater adds the outside step. It gets the root and the ruleset from the
-// process that the plan goes on in, whose user may be another by then.
+// allowLater adds the supervisor step. It gets the root and the ruleset from the
+// process that performs the plan, whose user may have changed by then.
 func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, env execdeps.Environment) {
 	dir := s.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	s.Plan.AddStep(plan.Step{
@@ -108,7 +107,7 @@ func (r *Ruleset) allowLater(s *stage.State, set *plan.Result, handled Access, e
 	s.Add(plan.Close(dir))
 }
 
-// addRule is landlock_add_rule(2) for a file that resolve has found.
+// addRule calls landlock_add_rule(2) for a file that resolve has found.
 func addRule(ruleset int, r *execdeps.Root, g grant) error {
 	fd, err := r.OpenPath(g.path)
 	if err != nil {

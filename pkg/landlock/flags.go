@@ -92,7 +92,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	fs.Bool("support", "", &r.Support)
 }
 
-// add reads a list of ports.
+// add parses a list of ports.
 func (l portList) add(v string) error {
 	for _, w := range getopt.List(v) {
 		n, err := strconv.ParseUint(w, 10, 16)
@@ -104,7 +104,7 @@ func (l portList) add(v string) error {
 	return nil
 }
 
-// allow reads PATH:RIGHT+RIGHT, and more of them after commas.
+// allow parses PATH:RIGHT+RIGHT, and more of them after commas.
 func (r *Ruleset) allow(v string) error {
 	for _, w := range getopt.Value(v).Split(',') {
 		f := w.Split(':')

@@ -1,18 +1,19 @@
-// Package landlock restricts what the payload can open, execute, connect to and
-// signal: landlock(7).
+// Package landlock restricts what the payload can open, execute, connect to and signal:
+// landlock(7).
 //
-// A rule implies its restriction: --ro /usr forbids everything that no rule
-// allows. Rules for the same path add up. What the kernel cannot enforce is an
-// error, unless BestEffort is set. It takes no privilege but no_new_privs, and holds for
-// all that the payload executes.
+// A rule implies its restriction: --ro /usr denies everything that no rule allows.
+// Rules for the same path are combined. What the kernel cannot enforce is an error,
+// unless BestEffort is set. A domain needs no privilege other than no_new_privs, and
+// applies to everything that the payload executes.
 //
 // # What it does not stop
 //
-// What is open already, and what is not a right of the kernel's: stat(2), chdir(2),
-// chmod(2), chown(2), utimensat(2), setxattr(2), flock(2) and access(2) of any file that
-// can be named. Other protocols than TCP and, since ABI 10, UDP. Requests to a process
-// outside of the domain, over a socket that it may connect to. What is not there is not
-// hidden: for that, give the payload another root directory (hk-mount).
+// Access through what is already open, and operations for which the kernel has no
+// access right: stat(2), chdir(2), chmod(2), chown(2), utimensat(2), setxattr(2),
+// flock(2) and access(2) of any file that can be named. Protocols other than TCP and,
+// since ABI 10, UDP. Requests to a process outside the domain over a socket to which
+// the payload may connect. Files are not hidden: for that, give the payload another
+// root directory (hk-mount).
 package landlock
 
 import (
@@ -29,35 +30,34 @@ import (
 // A Ruleset is one Landlock domain.
 type Ruleset struct {
 	Rules []Rule
-	// BindTCP, ConnectTCP, BindUDP and ConnectUDP are ports that may be used.
-	// UDP needs ABI 10 (Linux 7.2).
+	// BindTCP, ConnectTCP, BindUDP and ConnectUDP are allowed ports. UDP needs ABI 10
+	// (Linux 7.2).
 	BindTCP, ConnectTCP, BindUDP, ConnectUDP []uint16
-	// Scope holds LANDLOCK_SCOPE_* bits: what cannot be reached outside of the
-	// domain.
+	// Scope are LANDLOCK_SCOPE_* bits: what cannot be reached outside the domain.
 	Scope uint64
-	// RestrictFS restricts all rights on files of the ABI, Restrict these,
-	// and RestrictNet, of LANDLOCK_ACCESS_NET_*, those: with nothing allowed.
+	// RestrictFS restricts all access rights on files of the ABI, Restrict restricts
+	// these rights, and RestrictNet these bits of LANDLOCK_ACCESS_NET_*, without
+	// allowing anything.
 	RestrictFS  bool
 	Restrict    Access
 	RestrictNet uint64
-	// ABI is the ABI whose rights on files are restricted, besides those that
-	// are named in Rules and Restrict; 0 is DefaultABI. A kernel that has less
-	// is an error.
+	// ABI is the ABI whose access rights on files are restricted, in addition to those
+	// named in Rules and Restrict; 0 means DefaultABI. It is an error if the kernel's
+	// ABI is lower.
 	ABI int
-	// BestEffort leaves out what the kernel cannot enforce, and tells.
+	// BestEffort skips what the kernel cannot enforce, and reports it.
 	BestEffort bool
-	// Closures are programs, paths or names to look for in PATH, that may be
-	// executed, and so may be read what that takes: interpreters and libraries.
+	// Closures are programs, given as paths or as names to search for in PATH, that may
+	// be executed. Everything they need may be read: interpreters and libraries.
 	Closures []string
-	// IgnoreMissing leaves out rules for paths, and programs of Closures, that are
-	// not there, and tells.
+	// IgnoreMissing skips rules for paths, and programs of Closures, that do not exist,
+	// and reports it.
 	IgnoreMissing bool
-	// Log is what of the payload's is written to the audit log: "off" nothing,
-	// "exec" what this domain denies, "subdomains" also what those that are
-	// made in it deny, and "" what the kernel does by itself: nothing of this
-	// domain.
+	// Log says which denials are written to the audit log: "off" none, "exec" those of
+	// this domain, "subdomains" also those of domains created in it, and "" the
+	// kernel's default: none of this domain.
 	Log string
-	// Support prints what the kernel can do and runs nothing.
+	// Support prints what the kernel supports and executes nothing.
 	Support bool
 }
 
@@ -70,9 +70,9 @@ type Rule struct {
 	Access Access
 }
 
-// DefaultABI is what restricts files unless an ABI is named: all rights up to
-// ioctl_dev (Linux 6.10). It does not grow with the kernel, so that a chain
-// means the same on the next one.
+// DefaultABI determines which access rights on files are restricted unless an ABI is
+// given: all rights up to ioctl_dev (Linux 6.10). It does not grow with the kernel, so
+// that a chain means the same on the next one.
 const DefaultABI = 5
 
 var classes = []struct {
@@ -97,7 +97,7 @@ func (r Rule) access() Access {
 	return 0
 }
 
-// namedFS are the rights on files that are restricted whatever the ABI.
+// namedFS are the access rights on files that are restricted whatever the ABI.
 func (r *Ruleset) namedFS() uint64 {
 	set := uint64(r.Restrict)
 	for _, rule := range r.Rules {
@@ -108,7 +108,7 @@ func (r *Ruleset) namedFS() uint64 {
 	return set
 }
 
-// A portList is the ports that may be used in one way.
+// A portList is the list of ports allowed for one operation.
 type portList struct {
 	flag  string
 	right uint64
@@ -124,7 +124,7 @@ func (r *Ruleset) portLists() []portList {
 	}
 }
 
-// logBits are the flags for a value of --log, 0 for none that there is.
+// logBits are the flags for a value of --log, or 0 if there is no such value.
 func logBits(v string) uint64 {
 	switch v {
 	case "off":
@@ -137,7 +137,7 @@ func logBits(v string) uint64 {
 	return 0
 }
 
-// asked is the domain that the settings come to on a kernel that has it all.
+// asked is the domain that the settings describe, on a kernel that supports all of it.
 func (r *Ruleset) asked() domain {
 	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logBits(r.Log)}
 	if r.RestrictFS || len(r.Rules) > 0 || len(r.Closures) > 0 {
@@ -155,12 +155,12 @@ func (r *Ruleset) asked() domain {
 	return d
 }
 
-// Needs implements stage.Stage. What a domain handles it may forbid to the next program.
+// Needs implements stage.Stage. A domain may deny the next program what it handles.
 func (r *Ruleset) Needs() stage.Needs {
 	return stage.Needs{Hides: true, Confines: r.asked().fs&(execute|readFile) != 0}
 }
 
-// Plan adds the ops that make the domain and enter it.
+// Plan adds the ops that create the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
 	asked := r.asked()
 	if asked.empty() {
@@ -213,7 +213,7 @@ type grant struct {
 	access Access
 }
 
-// union adds up the rules for one path, in the order of the first.
+// union combines the rules for each path, in the order in which the paths first occur.
 func (r *Ruleset) union() []grant {
 	var list []grant
 	at := map[string]int{}
@@ -230,8 +230,8 @@ func (r *Ruleset) union() []grant {
 	return list
 }
 
-// allowPaths adds the rules for files, as far as the domain handles what they
-// grant.
+// allowPaths adds the rules for files, as far as the domain handles the rights that
+// they grant.
 func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) error {
 	missing := map[string]*plan.Result{}
 	var order []string
@@ -262,12 +262,12 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 	return nil
 }
 
-// allowPath grants rights at a path. Whether it is a directory cannot be known
-// before the root is made, so what a file can have is granted first, and the
-// rest to what is a directory: for a file the kernel says EINVAL to that.
+// allowPath grants rights at a path. Whether it is a directory is not known before the
+// root exists, so the rights that a file can have are granted first, and then the rest,
+// for a directory: for a file the kernel returns EINVAL for those.
 //
-// A path that is not there and may be missing is descriptor -1, to which the
-// kernel says EBADF.
+// A path that does not exist, and may be missing, is descriptor -1, for which the
+// kernel returns EBADF.
 func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.Result, error) {
 	name := strings.Join(g.flags, ", ") + " " + g.path
 	s.For(name)

@@ -10,15 +10,15 @@ import (
 	"hk/pkg/stage"
 )
 
-// A domain is what a ruleset restricts: rights on files and ports that are
-// forbidden unless a rule allows them, scopes, and flags about the audit log.
+// A domain is what a ruleset restricts: access rights on files and ports that are
+// denied unless a rule grants them, scopes, and flags for the audit log.
 type domain struct {
 	fs, net, scope, log uint64
 }
 
 func (d domain) empty() bool { return d.fs|d.net|d.scope == 0 }
 
-// A part is one of the four sets of a domain, and what its bits are called.
+// A part is one of the four sets of a domain, and the names of its bits.
 type part struct {
 	what   string
 	rights []right
@@ -34,12 +34,12 @@ func (d *domain) parts() []part {
 	}
 }
 
-// noLandlock says why there is none. A kernel that hk runs on is not too old for the
-// first ABI.
+// noLandlock says why there is no Landlock. A kernel on which hk runs is not too old
+// for the first ABI.
 func noLandlock() string { return "this kernel has no Landlock: " + host.LandlockABI1.Advice() }
 
-// enforce is what of a domain the kernel can enforce. What it cannot is an
-// error, or, with best effort, skipped and told.
+// enforce is the part of a domain that the kernel can enforce. What it cannot enforce
+// is an error or, with best effort, skipped and reported.
 func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 	abi := s.Host.LandlockABI()
 	switch {
@@ -78,13 +78,13 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 	return d, nil
 }
 
-// missing says what a right needs and the kernel does not have.
+// missing says what a right needs and the kernel lacks.
 func (r right) missing(what string, abi int) string {
 	return fmt.Sprintf("%s %s: not supported (needs Landlock ABI %d, Linux %v; this kernel has ABI %d)",
 		what, r.name, r.abi, host.Landlock(r.abi).Since(), abi)
 }
 
-// errata are Landlock's known faults, each with the sets that it is about.
+// errata are Landlock's known defects, each with the sets that it concerns.
 var errata = []struct {
 	number int
 	about  domain
@@ -96,7 +96,7 @@ var errata = []struct {
 	{4, domain{fs: makeChar | makeReg}, "creating a whiteout of an overlay needs make_char instead of make_reg"},
 }
 
-// notes are the errata that the kernel has and that matter to d.
+// notes are the errata that the kernel has and that concern d.
 func notes(h *host.Host, d domain) []string {
 	fixed := h.LandlockErrata()
 	var list []string
@@ -109,9 +109,8 @@ func notes(h *host.Host, d domain) []string {
 	return list
 }
 
-// table tells right by right since when it is there and whether this kernel has
-// it; and, if something is asked for, whether the right is among that and is
-// enforced.
+// table says for each right since when it exists and whether this kernel has it, and,
+// if anything is asked for, whether the right is part of it and is enforced.
 func table(h *host.Host, asked, enforced domain) []string {
 	abi := h.LandlockABI()
 	head := "no Landlock in this kernel"
@@ -152,7 +151,7 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// bits lists the numbers of the bits that are set, from 1 on.
+// bits lists the numbers of the bits that are set, starting with 1.
 func bits(set int) string {
 	var list []string
 	for n := 1; n <= 32; n++ {
@@ -169,7 +168,7 @@ func bits(set int) string {
 // Prints reports whether --support is set.
 func (r *Ruleset) Prints() bool { return r.Support }
 
-// Print writes what this kernel can do, and what of it the other flags ask for.
+// Print writes what this kernel supports, and what it enforces of the other flags.
 func (r *Ruleset) Print(s *stage.State, w io.Writer) error {
 	h := s.Host
 	asked := r.asked()

@@ -1,12 +1,12 @@
-// Package seccomp is hk-seccomp(1): it adds to a plan the load of a filter, which
-// package filter makes, or with --learn the recording of calls from which a profile is
-// made.
+// Package seccomp is hk-seccomp(1): it adds to a plan the loading of a filter, which
+// package filter compiles, or, with --learn, the recording of system calls from which a
+// profile is made.
 //
-// The filter is for what the plan executes, and it is made for the capabilities that
-// this can have. It is loaded last that it may be; what of the plan comes after it is
-// held against it before anything is done.
+// The filter is for the program that the plan executes, and is compiled for the
+// capabilities that this program can have. It is loaded as late as possible; the ops
+// that follow it in the plan are checked against it before anything is done.
 //
-// It lessens what of the kernel can be reached. It does not stop what a call that it
-// allows may do, restrict which files are opened or take back what is open: see package
-// filter.
+// A filter reduces the kernel interface that can be reached. It does not restrict what
+// an allowed call may do, or which files are opened, and it does not revoke what is
+// open: see package filter.
 package seccomp

@@ -62,7 +62,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 	fs.Bool("allow-new-privs", "", &f.AllowNewPrivs)
 }
 
-// setArches reads a list of architectures, each of which counts once.
+// setArches parses a list of architectures; duplicates are ignored.
 func (f *Filter) setArches(v string) error {
 	f.Arches = nil
 	for _, name := range getopt.List(v) {
@@ -77,10 +77,10 @@ func (f *Filter) setArches(v string) error {
 	return nil
 }
 
-// ruleFlag is a rule as a flag.
+// ruleFlag prints a rule as a flag.
 func ruleFlag(r filter.Override) string { return "--" + r.String() }
 
-// archText is a list of architectures as --arch takes it.
+// archText prints a list of architectures in the form that --arch accepts.
 func archText(list []*filter.Arch) string {
 	names := make([]string, len(list))
 	for i, a := range list {

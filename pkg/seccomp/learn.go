@@ -1,29 +1,30 @@
 package seccomp
 
-// Learning runs a payload without a filter and records what calls it and its
-// descendants make. Three ways to see them were weighed:
+// Learning runs a payload without a filter and records the system calls that it and its
+// descendants make. Three ways to see them were considered:
 //
-//   - SECCOMP_RET_USER_NOTIF, with a supervisor that lets every call go on. A
-//     call that waits for the supervisor is interrupted by a signal with a
-//     handler, also with SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV until it is
-//     received. Then calls fail with EINTR that never do: a getppid(2) in a
-//     thousand of a process whose children end, or the close(2) of a shell that
-//     builds a pipeline, which then waits for ever. And there is one listener
-//     for a tree of processes.
-//   - SECCOMP_RET_TRACE. What outlives the tracer can make no call any more.
-//   - PTRACE_SYSCALL after PTRACE_SEIZE, which is used. It leaves job control
-//     and other filters alone, sees the call before any filter does, and ends
-//     without a trace. Its price: what uses ptrace(2) itself fails under it,
-//     set-user-ID programs get no privileges from the kernel, which no_new_privs
-//     takes anyway, and a signal that is ignored interrupts a call all the same.
-//     Of those that are not restarted, as epoll_wait(2), that is to be seen;
-//     what waits in them mostly copes with it, which cannot be said of close(2).
+//   - SECCOMP_RET_USER_NOTIF, with a supervisor that lets every call continue. A call
+//     that waits for the supervisor is interrupted by a signal with a handler, even
+//     with SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV until it is received. Then calls fail
+//     with EINTR that otherwise never do: one getppid(2) in a thousand in a process
+//     whose children end, or the close(2) of a shell that sets up a pipeline, which
+//     then waits forever. And a tree of processes can have only one listener.
+//   - SECCOMP_RET_TRACE. After the tracer has ended, the remaining processes can make
+//     no more calls.
+//   - PTRACE_SYSCALL after PTRACE_SEIZE, which is used. It does not affect job control
+//     or other filters, sees a call before any filter does, and leaves no traces. Its
+//     price: programs that use ptrace(2) themselves fail, set-user-ID programs gain no
+//     privileges from the kernel, which no_new_privs prevents anyway, and an ignored
+//     signal still interrupts a call. For calls that are not restarted, such as
+//     epoll_wait(2), this is visible; most programs that wait in them cope with it,
+//     which is not true of close(2).
 //
-// The child is attached to right after the clone, before its ids change and it
-// ceases to be dumpable, when that takes no privilege and the supervisor is an
-// ancestor, as Yama wants it. A child that a joiner makes cannot be attached to
-// from its start: the joiner can, and it hands that on by making it.
-// It runs on until PTRACE_EVENT_EXEC: the set-up is not the payload's.
+// The tracer attaches to the child right after the clone, before the child changes its
+// IDs and becomes not dumpable. At that time no privilege is needed, and the supervisor
+// is an ancestor, as Yama requires. It cannot attach to a child created by a joiner
+// from the child's start, but it can attach to the joiner, whose child then inherits
+// the tracer. The child runs freely until PTRACE_EVENT_EXEC, because the set-up is not
+// part of the payload.
 
 import (
 	"errors"
@@ -79,14 +80,14 @@ func (l *learner) step(name, to string) plan.Step {
 
 var errLearnAlone = errors.New("--learn loads no filter: it cannot be combined with a profile, rules or --dump")
 
-// planLearn adds what a filter would come with.
+// planLearn adds what would accompany a filter.
 func (f *Filter) planLearn(s *stage.State) {
 	if !f.AllowNewPrivs {
 		s.SetNoNewPrivs()
 	}
 }
 
-// learner checks the settings, and what can be known of the file in advance.
+// learner checks the settings, and what can be known about the file in advance.
 func (f *Filter) learner() (*learner, error) {
 	if f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0 || f.BPF != "" {
 		return nil, errLearnAlone
@@ -107,8 +108,8 @@ func (f *Filter) learner() (*learner, error) {
 	return l, nil
 }
 
-// attach is the outside step. That the file can be made is found out before
-// anything else is done.
+// attach is the supervisor step. Before anything else it checks that the file can be
+// created.
 func (l *learner) attach(at plan.Context) error {
 	if err := l.open(); err != nil {
 		return l.error(err)

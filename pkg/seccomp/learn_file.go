@@ -17,15 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A learner is a recording to be written to a file.
+// A learner is a recording that will be written to a file.
 type learner struct {
 	path string
-	// dir is the directory of the file, and base its name there, from before
-	// the payload starts: what it does to names on the way leads nowhere else.
+	// dir is the directory of the file, and base its name there. They are determined
+	// before the payload starts, so that changes it makes to the path have no effect.
 	dir  *os.Root
 	base string
-	// tmp is the name under which it is written. A process number would not do:
-	// another run can have it in another PID namespace.
+	// tmp is the temporary name of the file. A PID would not do: another run may have
+	// the same one in another PID namespace.
 	tmp string
 	tracer
 	also []string
@@ -35,7 +35,7 @@ type learner struct {
 
 func (l *learner) error(err error) error { return fmt.Errorf("--learn %s: %w", l.path, err) }
 
-// open opens the directory of the file, or of what it is a symbolic link to.
+// open opens the directory of the file, or of the file that it is a symbolic link to.
 func (l *learner) open() error {
 	path := l.path
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -54,7 +54,7 @@ func (l *learner) open() error {
 	return nil
 }
 
-// existing merges the file that is there, if there is one, into a recording.
+// existing merges an existing file into a recording.
 func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 	fi, err := l.dir.Lstat(l.base)
 	switch {
@@ -69,7 +69,7 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 	case fi.Size() == 0: // as mktemp(1) leaves it
 		return fi, nil
 	}
-	// It may be another one by now, and a FIFO nobody writes to.
+	// The file may have been replaced, for example by a FIFO without a writer.
 	f, err := l.dir.OpenFile(l.base, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, bare(err)
@@ -93,7 +93,7 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 
 var errNotLearned = errors.New("it exists and is not a profile written by --learn: remove it, or give another file")
 
-// mergeError says of an error of [filter.Recording.Merge] what to do.
+// mergeError adds to an error of [filter.Recording.Merge] what to do about it.
 func mergeError(err error) error {
 	var unknown filter.UnknownCallError
 	switch {
@@ -105,15 +105,15 @@ func mergeError(err error) error {
 	return nil
 }
 
-// maxProfile is more bytes than a profile has that allows all that there is to
-// tell apart.
+// maxProfile is more than the size of a profile that allows everything that can be
+// distinguished.
 const maxProfile = 1 << 20
 
-// patience is how long another run that writes is waited for. That takes it no
-// time; but anyone may hold the lock.
+// patience is how long to wait for another run that is writing. Writing takes no time,
+// but anybody may hold the lock.
 const patience = 10 * time.Second
 
-// lock keeps other runs from writing between here and unlock.
+// lock prevents other runs from writing until unlock.
 func (l *learner) lock() (unlock func(), err error) {
 	d, err := l.dir.Open(".")
 	if err != nil {
@@ -131,7 +131,8 @@ func (l *learner) lock() (unlock func(), err error) {
 	}
 }
 
-// keep gives a new file the owner, if the caller may, and the mode of another.
+// keep gives a new file the mode of an existing one and, if the caller may set it, the
+// owner.
 func keep(f *os.File, old fs.FileInfo) error {
 	if st, ok := old.Sys().(*sys.Stat_t); ok {
 		_ = f.Chown(int(st.Uid), int(st.Gid))
@@ -153,7 +154,7 @@ func bare(err error) error {
 	return err
 }
 
-// create makes a file beside the one that is to be written.
+// create creates a file beside the one to be written.
 func (l *learner) create(mode fs.FileMode) (*os.File, error) {
 	f, err := l.dir.OpenFile(l.tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
@@ -162,7 +163,7 @@ func (l *learner) create(mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// write writes the file, which is there as a whole or not at all.
+// write writes the file atomically.
 func (l *learner) write() (notes []string, err error) {
 	for _, n := range l.recording.Notes() {
 		notes = append(notes, "--learn: "+n)
@@ -171,7 +172,7 @@ func (l *learner) write() (notes []string, err error) {
 	for _, name := range l.also {
 		l.recording.Add(native, name, 0)
 	}
-	// Another run may have written it meanwhile, or be about to.
+	// Another run may have written the file in the meantime, or be about to.
 	if unlock, err := l.lock(); err == nil {
 		defer unlock()
 	} else {

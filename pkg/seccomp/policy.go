@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A loaded filter is a program, and the policy that it was made of, if that was
-// needed or is wanted.
+// A loaded filter is a program, and the policy that it was compiled from, if that was
+// needed or is requested.
 type loaded struct {
 	code   []unix.SockFilter // nil if none is to be loaded
 	policy *filter.Policy
 	notes  []string
 }
 
-// flags are those with which to load it.
+// flags are the flags for loading it.
 func (fl loaded) flags() uint64 {
 	if fl.policy == nil {
 		return 0
@@ -28,7 +28,7 @@ func (fl loaded) flags() uint64 {
 	return fl.policy.Flags
 }
 
-// filter is what is to be loaded for a payload with the capabilities.
+// filter returns what to load for a payload with these capabilities.
 func (f *Filter) filter(caps uint64) (fl loaded, err error) {
 	if filter.Native(runtime.GOARCH) == nil {
 		return fl, errors.New("there is no system call table for this architecture")
@@ -77,12 +77,12 @@ func (f *Filter) profile() string {
 	return f.Profile
 }
 
-// thisTarget is this machine, for a payload with the capabilities.
+// thisTarget is this machine, for a payload with these capabilities.
 func thisTarget(caps uint64) filter.Target {
 	return filter.Target{Arch: filter.Native(runtime.GOARCH), Caps: caps, Kernel: kernelAtLeast}
 }
 
-// arches are those that are given, and the machine's; nil if none is given.
+// arches are the architectures given, and the native one; nil if none is given.
 func (f *Filter) arches(native *filter.Arch) ([]*filter.Arch, error) {
 	if len(f.Arches) == 0 {
 		return nil, nil
@@ -123,7 +123,7 @@ func (f *Filter) base(t filter.Target) (p *filter.Policy, notes []string, err er
 	return p, nil, nil
 }
 
-// amend puts what the flags say on top of the policy of the profile.
+// amend applies the flags on top of the policy of the profile.
 func (f *Filter) amend(p *filter.Policy) error {
 	err := p.Override(f.Rules, f.Default)
 	var of *filter.OverrideError
@@ -133,8 +133,8 @@ func (f *Filter) amend(p *filter.Policy) error {
 	return err
 }
 
-// remarks tell what the rules of the flags, and of a file, leave. A rule that denies
-// nothing but calls which there are not here is an error: it does nothing.
+// remarks report the gaps that the rules of the flags, and of a file, leave. A rule
+// that denies only calls that do not exist here is an error: it has no effect.
 func (f *Filter) remarks(p *filter.Policy) (notes []string, err error) {
 	for _, r := range f.Rules {
 		absent := p.Absent(r)
@@ -156,7 +156,7 @@ func (f *Filter) remarks(p *filter.Policy) (notes []string, err error) {
 	return notes, nil
 }
 
-// written says where a rule was.
+// written says where a rule was given.
 func (f *Filter) written(o filter.Origin) string {
 	if i, ok := o.Override(); ok {
 		return ruleFlag(f.Rules[i])
@@ -165,8 +165,8 @@ func (f *Filter) written(o filter.Origin) string {
 	return fmt.Sprintf("--profile %s: syscalls[%d]", f.profile(), i)
 }
 
-// ready is the filter of a file. What its actions are is its author's concern,
-// but for one that nobody here could answer.
+// ready is the filter in a file. Its author is responsible for its actions, except for
+// one that no process here could answer.
 func (f *Filter) ready() (fl loaded, err error) {
 	data, err := host.ReadInput(f.BPF, maxProfile)
 	if err == nil {
@@ -184,7 +184,7 @@ func (f *Filter) ready() (fl loaded, err error) {
 	return fl, nil
 }
 
-// kernelAtLeast compares the version of this kernel.
+// kernelAtLeast compares the version of this kernel with a minimum.
 func kernelAtLeast(major, minor uint64) bool {
 	v, _, ok := host.Kernel()
 	return ok && v.AtLeast(host.Version{Major: int(major), Minor: int(minor)})

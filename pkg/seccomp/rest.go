@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkRest refuses a filter that stops what the plan has yet to do after load:
-// execve(2) at least.
+// checkRest rejects a filter that stops what the plan has to do after loading it: at
+// least execve(2).
 func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 	rest := s.Plan.After(load)
 	if s.Next.Clones || slices.ContainsFunc(rest, (*plan.Op).Clones) {
@@ -48,11 +48,11 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 	return nil
 }
 
-// atTimes are those of toTell that the runtime makes at times only: a profile that was
-// learned may lack them, and is not refused for it.
+// atTimes are the calls of toTell that the runtime makes only sometimes: a recorded
+// profile may lack them, and is not rejected for it.
 var atTimes = [...]string{"madvise", "munmap", "nanosleep"}
 
-// checkSupervisor refuses a filter that a supervisor could not live under.
+// checkSupervisor rejects a filter under which a supervisor could not work.
 func (f *Filter) checkSupervisor(fl loaded) error {
 	for _, name := range slices.Concat(toTell[:], toSupervise[:]) {
 		answers, _, all := denied(fl.code, name)
@@ -63,8 +63,8 @@ func (f *Filter) checkSupervisor(fl loaded) error {
 			return f.needed(fl, name, answers[0])
 		}
 	}
-	// By this it passes signals on: without it nothing but SIGKILL ends the payload.
-	// A profile that was learned need not have it, but no rule is to deny it.
+	// The supervisor needs this call to forward signals: without it only SIGKILL could
+	// end the payload. A recorded profile need not allow it, but no rule may deny it.
 	const signal = "pidfd_send_signal"
 	answers, _, all := denied(fl.code, signal)
 	nr, _ := filter.Native(runtime.GOARCH).Number(signal)
@@ -80,8 +80,8 @@ func (f *Filter) needed(fl loaded, name string, a filter.Answer) error {
 	return fmt.Errorf("%s denies %s(2), which the supervisor of this chain needs after it: %v", f.culprit(fl, filter.Call{Nr: nr}, a), name, a.Action)
 }
 
-// denied lists what a filter can answer to a call with any arguments, and reports
-// whether it may deny some, and whether it denies all.
+// denied lists how a filter can answer a call with any arguments, and reports whether
+// it may deny some of them, and whether it denies all.
 func denied(code []unix.SockFilter, name string) (answers []filter.Answer, some, all bool) {
 	native := filter.Native(runtime.GOARCH)
 	nr, _ := native.Number(name)
@@ -91,8 +91,8 @@ func denied(code []unix.SockFilter, name string) (answers []filter.Answer, some,
 	return answers, some, known && !slices.ContainsFunc(answers, allows)
 }
 
-// stops lists what a filter can answer to an op, and reports whether it is certain
-// to stop a plan there.
+// stops lists how a filter can answer an op, and reports whether it is certain to stop
+// a plan there.
 func stops(code []unix.SockFilter, op *plan.Op) (answers []filter.Answer, certain bool) {
 	answers, ok := filter.Answers(code, filter.Native(runtime.GOARCH).Audit, filter.Call(op.Call()))
 	return answers, ok && !slices.ContainsFunc(answers, func(a filter.Answer) bool { return passes(op, a) })
@@ -106,16 +106,17 @@ func stopped(s *stage.State, op *plan.Op) bool {
 	})
 }
 
-// toTell are the calls that it can take to tell of a failure and to exit.
+// toTell are the calls that may be needed to report a failure and exit.
 var toTell = [...]string{"exit_group", "futex", "madvise", "mmap", "munmap", "nanosleep", "rt_sigprocmask", "sigaltstack", "write"}
 
-// toBeHeard are those that a stage makes on the socket to an earlier supervisor.
+// toBeHeard are the calls that a stage makes on the socket to an earlier supervisor.
 var toBeHeard = [...]string{"fcntl", "getsockopt", "recvfrom", "sendto"}
 
-// toSupervise are those that a supervisor makes besides in any case.
+// toSupervise are the other calls that a supervisor always makes.
 var toSupervise = [...]string{"ppoll", "read", "recvmsg", "rt_sigaction", "rt_sigreturn", "wait4"}
 
-// passes reports whether a plan comes past the op with that answer. There is no tracer.
+// passes reports whether a plan continues after an op with that answer. There is no
+// tracer.
 func passes(op *plan.Op, a filter.Answer) bool {
 	e, fails := a.Action.Errno()
 	return !a.Action.Denies() || fails && op.Tolerates(e)
@@ -123,8 +124,8 @@ func passes(op *plan.Op, a filter.Answer) bool {
 
 func kills(a filter.Answer) bool { return a.Action.Kills() }
 
-// strands reports whether the call ends its thread only, or what it does is up to a
-// signal handler: a process that the Go runtime has given more threads hangs, or
+// strands reports whether the answer ends only the calling thread, or runs a signal
+// handler: a process in which the Go runtime has started other threads hangs or
 // crashes.
 func strands(a filter.Answer) bool {
 	return a.Action.Kills() && a.Action&^unix.SECCOMP_RET_DATA != filter.KillProcess

@@ -35,31 +35,31 @@ Rules before those of the profile; the first that fits counts
 `,
 }
 
-// Filter is the settings of hk-seccomp.
+// Filter has the settings of hk-seccomp.
 type Filter struct {
-	// Profile is podman, docker, audit, none, or else a file, of which "-" is
-	// standard input. Empty, it is podman, or nothing if BPF is set.
+	// Profile is podman, docker, audit, none, or a file, where "-" is standard input.
+	// "" means podman, or nothing if BPF is set.
 	Profile string
-	// Rules come before those of the profile.
+	// Rules take precedence over those of the profile.
 	Rules []filter.Override
-	// Default is the profile's, if nil.
+	// Default is nil for the profile's default.
 	Default *filter.Action
-	// Arches are those whose calls are looked at, besides the machine's own; if
-	// there is none, those of the profile.
+	// Arches are the architectures to which the rules apply, in addition to the native
+	// one; if it is empty, those of the profile.
 	Arches []*filter.Arch
-	// BPF is a file with a ready filter, instead of all of these.
+	// BPF is a file with a compiled filter, instead of all of these.
 	BPF string
 	// Dump is bpf, asm or json to print the filter.
 	Dump string
-	// Learn is a file to which the profile is written that the payload needs; no
-	// filter is loaded then.
+	// Learn is a file to which a profile is written that allows what the payload needs;
+	// no filter is loaded then.
 	Learn string
-	// AllowNewPrivs leaves no_new_privs as it is.
+	// AllowNewPrivs does not set no_new_privs.
 	AllowNewPrivs bool
 }
 
-// Plan adds the load of the filter. A profile's conditions are evaluated for
-// the capabilities that the payload will be able to have.
+// Plan adds the loading of the filter. A profile's conditions are evaluated for the
+// capabilities that the payload will be able to have.
 func (f *Filter) Plan(s *stage.State) error {
 	if f.Learn != "" {
 		f.planLearn(s)
@@ -95,7 +95,7 @@ func (f *Filter) Plan(s *stage.State) error {
 	return nil
 }
 
-// flag is what asks for the filter, or "".
+// flag is the flag that asks for the filter, or "".
 func (f *Filter) flag() string {
 	switch {
 	case f.BPF != "":
@@ -108,8 +108,8 @@ func (f *Filter) flag() string {
 	return ""
 }
 
-// Needs implements stage.Stage. Who learns attaches to the child, and is the last: a
-// stage after it would be learned too.
+// Needs implements stage.Stage. Learning attaches to the child, and must be the last
+// stage: a stage after it would be recorded too.
 func (f *Filter) Needs() stage.Needs {
 	n := stage.Needs{Filters: true}
 	if f.Learn != "" {

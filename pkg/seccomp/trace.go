@@ -8,22 +8,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tracer records the calls of processes by ptrace(2).
+// A tracer records the system calls of processes with ptrace(2).
 //
-// Every stop tells by itself what it is, so that there is nothing to remember
-// of a thread.
+// Every stop says by itself what it is, so no state per thread is needed.
 type tracer struct {
 	recording *filter.Recording
-	// between is the joiner, for as long as it is attached to for the sake of the
-	// child that it makes; or 0.
+	// between is the joiner, for as long as it is traced so that its child inherits the
+	// tracer; or 0.
 	between int
 	// started is set once the payload has been executed.
 	started bool
 }
 
-// traceOptions: what is started is followed too. There is no
-// PTRACE_O_EXITKILL: the payload dies with the supervisor by other means, and
-// what it leaves behind lives on, as it would if nobody followed it.
+// traceOptions: descendants are traced too. PTRACE_O_EXITKILL is not set: the payload
+// dies with the supervisor by other means, and processes that it leaves running
+// continue, as they would without a tracer.
 const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
 	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
 
@@ -52,8 +51,8 @@ func (t *tracer) seize(pid int) error {
 	return ptrace(unix.PTRACE_SEIZE, pid, 0, traceOptions)
 }
 
-// stopped is plan.Watcher.Stopped. A thread that is gone by now, killed, cannot
-// be let go on: its end is yet to be told.
+// stopped is plan.Watcher.Stopped. A thread that has been killed by now cannot be
+// continued; its end will be reported.
 func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	sig := status.StopSignal()
 	if t.between != 0 && t.leave(tid, int(status)>>16) {
@@ -67,14 +66,14 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	case event == unix.PTRACE_EVENT_EXEC:
 		t.started = true
 	case event != 0:
-		// A new process, or one that goes on after a group-stop.
+		// A new process, or one that continues after a group-stop.
 	case sig == unix.SIGTRAP|0x80:
 		t.call(tid)
 	default:
 		deliver = uintptr(sig)
 	}
-	// Before the payload is executed, what stops is the child in its set-up, of
-	// which no call counts.
+	// Before the payload is executed, the process that stops is the child during the
+	// set-up, whose calls are not recorded.
 	request := unix.PTRACE_SYSCALL
 	if !t.started {
 		request = unix.PTRACE_CONT
@@ -83,7 +82,7 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 	return false
 }
 
-// leave lets the joiner go once it has made the child, which is attached to from
+// leave detaches from the joiner once it has created the child, which is traced from
 // its start. It reports whether that was the stop of tid.
 func (t *tracer) leave(tid, event int) bool {
 	joiner := t.between
