@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Calling describes the machine and a program that goes on, of which a child is to
-// become the payload: with no signal blocked, and with what the program ignores and has
-// limited. No earlier stage has left anything to it. Preconditions: no goroutine has
-// changed the credentials of the calling thread.
+// Calling describes the machine and a program that continues to run, of which a child
+// becomes the payload: with no signal blocked, and with the ignored signals and limits
+// of the program. There is no handover from an earlier stage. Preconditions: no
+// goroutine has changed the credentials of the calling thread.
 func Calling() *Host {
 	h := &Host{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), SelfFD: -1, Parent: os.Getppid()}
 	h.files()

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotSupported is what a kernel lacks that is too old or built without it, or that a
-// filter hides: an error of this package, and an op that fails with ENOSYS or
-// EOPNOTSUPP.
+// ErrNotSupported is something that the kernel lacks because it is too old or was built
+// without it, or that a filter hides: an error of this package, and an op that fails
+// with ENOSYS or EOPNOTSUPP.
 var ErrNotSupported = errors.ErrUnsupported
 
 // NotSupported is err, and an [ErrNotSupported].
@@ -21,8 +21,8 @@ type notSupported struct{ error }
 func (notSupported) Is(target error) bool { return target == ErrNotSupported }
 func (e notSupported) Unwrap() error      { return e.error }
 
-// A Feature is something of the kernel that a plan may use and that not every kernel
-// has: by its age, or by how it was built and started.
+// A Feature is something that a plan may use and that not every kernel has, depending
+// on its version and on how it was built and started.
 type Feature int
 
 // The features, in the order of [Features].
@@ -69,23 +69,25 @@ const (
 	features
 )
 
-// NewestLandlockABI is the newest that the table knows.
+// NewestLandlockABI is the newest ABI in the table.
 const NewestLandlockABI = int(LandlockABI11-LandlockABI1) + 1
 
-// Landlock is the feature that an ABI of Landlock is, from 1 on.
+// Landlock is the feature for a Landlock ABI, from 1 on.
 func Landlock(abi int) Feature { return LandlockABI1 + Feature(abi-1) }
 
-// Hidden is the advice for a call that has failed with ENOSYS though the kernel has it.
+// Hidden is the advice for a call that has failed with ENOSYS although the kernel has
+// it.
 const Hidden = "a surrounding seccomp filter may hide the call, as systemd's RestrictSUIDSGID= and DynamicUser= hide openat2(2)"
 
-// What a user can do about a feature that the kernel should have by its age.
+// What a user can do about a feature that the kernel should have according to its
+// version.
 const (
 	notBuilt = "it is not built into the kernel: "
 	noLSM    = "it is not built in, or not among the lsm= of the kernel command line"
 	newer    = "a newer kernel has it"
 )
 
-// table has the features. A probe is nil where only the version tells.
+// table has the features. A probe is nil if only the version tells.
 var table = [features]struct {
 	name   string
 	since  Version
@@ -102,7 +104,7 @@ var table = [features]struct {
 	UTSNamespaces:    {"uts namespaces", Version{2, 6}, probeNamespace, notBuilt + "CONFIG_UTS_NS"},
 	InitialInodes:    {"known numbers of the initial net and mnt namespaces", Version{6, 18}, nil, newer},
 
-	// CLONE_CLEAR_SIGHAND came with 5.5.
+	// CLONE_CLEAR_SIGHAND was added in 5.5.
 	Clone3:            {"clone3(2)", Version{5, 5}, probeClone3, "a surrounding seccomp filter hides clone3(2), such as that of a container, or systemd's RestrictNamespaces="},
 	PidfdOpen:         {"pidfd_open(2)", Version{5, 3}, probePidfdOpen, Hidden},
 	PidfdSendSignal:   {"pidfd_send_signal(2)", Version{5, 1}, probePidfdSendSignal, Hidden},
@@ -120,7 +122,7 @@ var table = [features]struct {
 	TmpfsIdmap:       {"id-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
 	OverlayInUserNS:  {"overlays in a user namespace", Version{5, 11}, nil, newer},
 
-	// SECCOMP_RET_LOG and SECCOMP_RET_KILL_PROCESS came with 4.14.
+	// SECCOMP_RET_LOG and SECCOMP_RET_KILL_PROCESS were added in 4.14.
 	SeccompFilter: {"seccomp filters", Version{4, 14}, probeSeccompFilter, notBuilt + "CONFIG_SECCOMP_FILTER"},
 	SyscallInfo:   {"PTRACE_GET_SYSCALL_INFO", Version{5, 3}, nil, newer},
 	Keyrings:      {"keyrings", Version{2, 6}, probeKeyrings, notBuilt + "CONFIG_KEYS"},
@@ -139,7 +141,7 @@ var table = [features]struct {
 	LandlockErrata: {"errata of Landlock", Version{6, 15}, probeLandlockErrata, newer},
 }
 
-// Features lists all.
+// Features lists all features.
 func Features() []Feature {
 	list := make([]Feature, features)
 	for i := range list {
@@ -148,14 +150,14 @@ func Features() []Feature {
 	return list
 }
 
-// String is the name, as manual pages have it.
+// String is the name, as in the manual pages.
 func (f Feature) String() string { return table[f].name }
 
-// Since is the version of Linux from which on hk can use it.
+// Since is the version of Linux from which on hk can use the feature.
 func (f Feature) Since() Version { return table[f].since }
 
-// Advice is what to tell who lacks it: one sentence, without an end. On a kernel that is
-// too old it names the version.
+// Advice is what to tell a user who lacks the feature: one sentence, without a full
+// stop. On a kernel that is too old it names the version.
 func (f Feature) Advice() string {
 	if v, release, ok := Kernel(); ok && !v.AtLeast(f.Since()) {
 		return fmt.Sprintf("needs Linux %v; this is %s", f.Since(), release)
@@ -163,15 +165,15 @@ func (f Feature) Advice() string {
 	return table[f].advice
 }
 
-// Check asks the kernel, by calls that change nothing. It returns nil if the kernel has
-// the feature, as far as this process can see; an [ErrNotSupported] if it has not; and
-// another error if it does not tell. Of a feature that cannot be asked for, the version
-// is the answer.
+// Check probes the kernel with calls that change nothing. It returns nil if the kernel
+// has the feature, as far as this process can see; an [ErrNotSupported] if it does not;
+// and another error if it cannot be determined. A feature that cannot be probed is
+// decided by the version.
 //
-// That the kernel has it does not say that this process may use it: a sysctl, a limit,
-// a missing capability or another security module can be in the way. And what it lacks
-// may be there: a seccomp filter, as that of a container, can hide a call; and one that
-// kills for a call kills for its probe.
+// That the kernel has a feature does not mean that this process may use it: a sysctl, a
+// limit, a missing capability or another security module can prevent it. And a feature
+// that seems to be missing may exist: a seccomp filter, such as that of a container,
+// can hide a call. A filter that kills for a call also kills for its probe.
 func (f Feature) Check() error {
 	var err error
 	if probe := table[f].probe; probe != nil {
@@ -190,7 +192,7 @@ func (f Feature) Check() error {
 	return fmt.Errorf("%v: %w", f, err)
 }
 
-// unsupported is a feature that is not there, and what has told.
+// unsupported is a missing feature, and the error that showed it.
 type unsupported struct {
 	f   Feature
 	err error
@@ -199,8 +201,8 @@ type unsupported struct {
 func (e *unsupported) Error() string { return fmt.Sprintf("%v: not supported: %s", e.f, e.f.Advice()) }
 func (e *unsupported) Unwrap() error { return e.err }
 
-// namespaceFlags are the flags of clone(2) for which the kernel says EINVAL where it has no
-// such namespaces.
+// namespaceFlags are the flags of clone(2) for which the kernel returns EINVAL if it
+// lacks that type of namespace.
 var namespaceFlags = [...]struct {
 	f    Feature
 	flag string
@@ -209,8 +211,8 @@ var namespaceFlags = [...]struct {
 	{TimeNamespaces, "CLONE_NEWTIME"}, {UserNamespaces, "CLONE_NEWUSER"}, {UTSNamespaces, "CLONE_NEWUTS"},
 }
 
-// Cause is a feature that the kernel lacks, if that is why a call, as strace prints it,
-// has failed.
+// Cause returns the feature that the kernel lacks, if that is why a call, as printed by
+// strace, has failed.
 func Cause(call string, errno unix.Errno) (f Feature, ok bool) {
 	name, args, _ := strings.Cut(call, "(")
 	switch {
@@ -226,7 +228,7 @@ func Cause(call string, errno unix.Errno) (f Feature, ok bool) {
 	return 0, false
 }
 
-// byName finds what has a call in its name.
+// byName finds the feature that has a call in its name.
 func byName(call string) (f Feature, ok bool) {
 	for i := range table {
 		for name := range strings.SplitSeq(table[i].name, ", ") {

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotRegular is a file that is none with an end and a content.
+// ErrNotRegular is the error for a file that is not a regular file.
 var ErrNotRegular = errors.New("not a regular file")
 
-// OpenRegular opens a file to read that may be somebody else's: a device is not
-// touched, and no FIFO waits for a writer. An error names no path.
+// OpenRegular opens a file, which may be untrusted, for reading: devices are not
+// touched, and a FIFO does not block until it has a writer. An error does not name the
+// path.
 func OpenRegular(path string) (*os.File, error) { return openFile(path, false, 0) }
 
-// OpenInput is like OpenRegular, but takes a pipe without a name too: one of the
-// caller's descriptors, as a shell's <(command) is.
+// OpenInput is like OpenRegular, but also accepts an unnamed pipe: one of the caller's
+// descriptors, such as a shell's <(command).
 func OpenInput(path string) (*os.File, error) { return openFile(path, true, 0) }
 
 // openFile opens a file; resolve is as for openat2(2).
@@ -48,8 +49,8 @@ func openFile(path string, pipes bool, resolve uint64) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// ReadInput reads a file as [OpenInput] has it, or standard input, which is "-", of
-// no more than max bytes. An error names no path.
+// ReadInput reads a file as opened by [OpenInput], or standard input for "-", of at
+// most max bytes. An error does not name the path.
 func ReadInput(name string, max int64) ([]byte, error) {
 	if name == "-" {
 		return read(os.Stdin, max)
@@ -62,7 +63,7 @@ func ReadInput(name string, max int64) ([]byte, error) {
 	return read(f, max)
 }
 
-// Read is [ReadInput] of a file that was found by a loose path.
+// Read is [ReadInput] for a file that was found by a loose path.
 func (f Found) Read(max int64) ([]byte, error) {
 	in, err := openFile(f.Path, true, unix.RESOLVE_NO_SYMLINKS)
 	if err != nil {
@@ -83,7 +84,7 @@ func read(in *os.File, max int64) ([]byte, error) {
 // pipefs is PIPEFS_MAGIC of magic.h.
 const pipefs = 0x50495045
 
-// usable looks again at a file that is open now, and has reads of it wait.
+// usable checks a file again after it was opened, and makes its reads blocking.
 func usable(fd int, pipes bool) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -98,9 +99,9 @@ func usable(fd int, pipes bool) error {
 	return unix.SetNonblock(fd, false)
 }
 
-// OpenIn opens a path in a directory that is taken for the root: no link leads out
-// of it. The kernel gives up at a .. if anything was renamed or mounted meanwhile,
-// anywhere: then it is done again.
+// OpenIn opens a path in a directory that is treated as the root: no symbolic link
+// leads outside it. The kernel gives up at a .. if anything on the system was renamed
+// or mounted in the meantime; then the call is repeated.
 func OpenIn(root int, path string, flags uint64) (fd int, err error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	for range 10000 {
@@ -111,9 +112,9 @@ func OpenIn(root int, path string, flags uint64) (fd int, err error) {
 	return fd, err
 }
 
-// Content reads a regular file as long as it says it is. What the kernel makes up
-// when it is read, as most of procfs, has no length: nothing of that is read, for
-// that may wait, or take from others what it gives.
+// Content reads a regular file up to its reported size. Files whose content the kernel
+// generates, such as most of procfs, have no size: nothing of them is read, because
+// reading could block, or consume what is meant for others.
 func Content(f *os.File, max int64) (io.Reader, error) {
 	fi, err := f.Stat()
 	switch {
@@ -125,7 +126,7 @@ func Content(f *os.File, max int64) (io.Reader, error) {
 	return &Bounded{R: io.LimitReader(f, fi.Size()), Max: max}, nil
 }
 
-// A Bounded reads no more than so many bytes of R, and fails at the next.
+// A Bounded reads at most a number of bytes from R, and fails at the next one.
 type Bounded struct {
 	R    io.Reader
 	Max  int64
@@ -145,7 +146,7 @@ func (b *Bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxNames is more than a root has directories.
+// maxNames is more than the number of directories in a root.
 const maxNames = 1000
 
 func readDir(path string) ([]fs.DirEntry, error) {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterByPrctl tries prctl(2) with no filter at all: EFAULT is the kernel's answer.
-// seccomp(2) is not tried, for it might kill.
+// filterByPrctl tries prctl(2) without a filter: the kernel returns EFAULT. seccomp(2)
+// is not tried, because a filter might kill for it.
 func filterByPrctl() bool {
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	return (err != nil || mode == unix.SECCOMP_MODE_FILTER) &&

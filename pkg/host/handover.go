@@ -8,32 +8,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handoverName is the variable by which stages that execute one another, in a
-// chain that is not fused, tell the next what it cannot see. No payload gets
-// it.
+// handoverName is the environment variable in which stages that execute one another, in
+// a chain that is not fused, tell the next one what it cannot find out. It is not
+// passed to the payload.
 const handoverName = "HK_CHAIN"
 
-// A Handover is what a stage that was executed by another one is told.
+// A Handover is what a stage is told by the stage that executed it.
 type Handover struct {
-	// UID and GID are the caller's ids outside of a user namespace that has no
-	// map yet, in which every id looks like 65534.
+	// UID and GID are the caller's IDs outside a user namespace that has no map yet, in
+	// which every ID appears as 65534.
 	UID, GID uint32
-	// Unmapped says that there is one, and that UID and GID hold.
+	// Unmapped means that there is such a namespace, and that UID and GID are set.
 	Unmapped bool
-	// Ambient says that all capabilities were made ambient, so that the stages
-	// that follow have them, and that the last is to drop them.
+	// Ambient means that all capabilities were made ambient so that the following
+	// stages have them, and that the last stage must drop them.
 	Ambient bool
-	// Net says that the chain has made the network namespace.
+	// Net means that the chain has created the network namespace.
 	Net bool
-	// Joined says that the mount namespace is one of others.
+	// Joined means that the mount namespace is an existing one that was joined.
 	Joined bool
-	// Supervisor is the descriptor of a socket to the supervisor that an earlier
-	// stage has left above this process, or 0.
+	// Supervisor is the descriptor of a socket to the supervisor that an earlier stage
+	// has left above this process, or 0.
 	Supervisor int
-	// Unheard says that a filter may stop what a stage needs for that.
+	// Unheard means that a filter may deny the calls that a stage makes on that socket.
 	Unheard bool
-	// Program is the path of the program that this process is a sealed copy of,
-	// or "".
+	// Program is the path of the program of which this process is a sealed copy, or "".
 	Program string
 }
 
@@ -65,7 +64,7 @@ func (h Handover) String() string {
 
 const programWord = "program="
 
-// Variable is the entry of the environment, or "" if there is nothing to tell.
+// Variable is the entry for the environment, or "" if there is nothing to hand over.
 func (h Handover) Variable() string {
 	if s := h.String(); s != "" {
 		return handoverName + "=" + s
@@ -73,11 +72,11 @@ func (h Handover) Variable() string {
 	return ""
 }
 
-// held is what of a handover the kernel does not contradict: the variable is the
-// caller's to set.
+// held is the part of a handover that the kernel does not contradict, since the caller
+// could set the variable.
 func (h Handover) held(host *Host) Handover {
-	// In a user namespace without maps every ID looks the same, and it has no
-	// user ID 0: who was outside of it nobody else can tell.
+	// In a user namespace without maps all IDs look the same, and there is no user ID
+	// 0: nothing else says what the IDs outside were.
 	if h.Unmapped = !host.Mapped(); !h.Unmapped {
 		h.UID, h.GID = 0, 0
 	}
@@ -95,9 +94,9 @@ func (h Handover) held(host *Host) Handover {
 	return h
 }
 
-// takeSupervisor reports whether fd may be a socket to a supervisor. Then nobody
-// but who is told of it again gets it, and nobody does if a filter that was there
-// before keeps that from being seen.
+// takeSupervisor reports whether fd may be a socket to a supervisor. From then on only
+// a stage that is told about the socket inherits it, and no program does if a filter
+// loaded earlier prevents the check.
 func takeSupervisor(fd int) bool {
 	if fd <= 2 {
 		return false
@@ -117,8 +116,8 @@ func takeSupervisor(fd int) bool {
 	return err == nil && err2 == nil
 }
 
-// spareFD is a descriptor that is not open and that no plan comes to, or 0: they are
-// given from 0 on. limit is RLIMIT_NOFILE.
+// spareFD is a descriptor that is not open and that no plan will use, or 0: descriptors
+// are allocated from 0 on. limit is RLIMIT_NOFILE.
 func spareFD(limit uint64) int {
 	for fd := int(min(limit, 1024)) - 1; fd >= 128; fd-- {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
@@ -128,7 +127,7 @@ func spareFD(limit uint64) int {
 	return 0
 }
 
-// takeHandover removes the variable from an environment and reads it.
+// takeHandover removes the variable from an environment and parses it.
 func takeHandover(env []string) ([]string, Handover) {
 	var h Handover
 	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {

@@ -2,8 +2,8 @@ package host
 
 import "os"
 
-// HelperDirs is where the programs are looked for that do outside steps, as
-// newuidmap(1): not in PATH, which is the caller's to set.
+// HelperDirs are the directories that are searched for the programs of supervisor
+// steps, such as newuidmap(1). PATH is not searched, because the caller can set it.
 var HelperDirs = []string{"/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin"}
 
 // HelperEnv is the environment of such a program.

@@ -13,18 +13,18 @@ import (
 // A Found is what a path leads to.
 type Found struct {
 	IsDir bool
-	// Path is the same without links, if Loose is set, and else, or where there is
-	// nothing, the path itself.
+	// Path is the path without symbolic links, if Loose is set; otherwise, or if
+	// nothing exists there, it is the path itself.
 	Path string
-	// Loose is set if somebody else than the caller and root can change a
-	// directory on the way, also if nothing is there. Then what is opened is Path,
-	// and no link is followed.
+	// Loose is set if a user other than the caller and root can change a directory in
+	// the path, even if nothing exists there. Then Path is what is opened, and no
+	// symbolic link is followed.
 	Loose bool
 }
 
-// A StrangerLink is a link on the way of a path that neither the caller nor root
-// has made, in a directory that is not theirs alone. It is not followed, for it
-// leads where its owner likes, with the caller's rights.
+// A StrangerLink is a symbolic link in a path that belongs neither to the caller nor to
+// root, in a directory that others can change. It is not followed, because its owner
+// could make it lead anywhere, with the caller's rights.
 type StrangerLink struct {
 	Link  string
 	Owner uint32
@@ -34,13 +34,14 @@ func (e *StrangerLink) Error() string {
 	return fmt.Sprintf("%s is a symbolic link of user %d and is not followed: give the path without it", e.Link, e.Owner)
 }
 
-// errProcLink is a link of procfs, which has no path, where one is needed.
+// errProcLink is the error for a symbolic link of procfs, which has no path, where a
+// path is needed.
 var errProcLink = errors.New("it leads through a directory that others can change to a symbolic link of procfs")
 
-// maxLinks is MAXSYMLINKS of the kernel.
+// maxLinks is the kernel's MAXSYMLINKS.
 const maxLinks = 40
 
-// look follows a path as the kernel does, but for links of strangers.
+// look follows a path as the kernel does, except for symbolic links of other users.
 func (h *Host) look(path string) (Found, error) {
 	if f, ok := h.straight(path); ok {
 		return f, nil
@@ -48,8 +49,8 @@ func (h *Host) look(path string) (Found, error) {
 	return h.walk(path)
 }
 
-// straight is look for a path without a link, of which no stranger can change
-// anything. So it does with names, which takes a third of the calls.
+// straight is look for a path without symbolic links of which no other user can change
+// anything. It works with names, which takes a third of the system calls.
 func (h *Host) straight(path string) (Found, bool) {
 	var dir, st unix.Stat_t
 	if len(path) < 2 || strings.Contains(path, "..") || strings.HasSuffix(path, "/") || unix.Lstat("/", &dir) != nil {
@@ -67,7 +68,7 @@ func (h *Host) straight(path string) (Found, bool) {
 	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path}, true
 }
 
-// walk goes from directory to directory, by descriptors.
+// walk walks a path by directory descriptors.
 func (h *Host) walk(path string) (Found, error) {
 	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -103,23 +104,23 @@ func (h *Host) walk(path string) (Found, error) {
 	return w.found, nil
 }
 
-// A walker is in the middle of a path.
+// A walker is the state of walking a path.
 type walker struct {
 	host *Host
-	// dir is what it has come to, and st what fstat(2) says of that.
+	// dir is the directory it has reached, and st the result of fstat(2) for it.
 	dir   int
 	st    unix.Stat_t
 	done  []string
 	todo  []string
 	links int
 	found Found
-	// kernel is set at a link of procfs that nobody could have put there.
+	// kernel is set at a symbolic link of procfs, which no user could have created.
 	kernel bool
 }
 
 func (w *walker) isDir() { w.found.IsDir = w.st.Mode&unix.S_IFMT == unix.S_IFDIR }
 
-// step goes to a name in the directory.
+// step walks to a name in the directory.
 func (w *walker) step(name string) error {
 	fd, err := unix.Openat(w.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -147,7 +148,8 @@ func (w *walker) step(name string) error {
 	return nil
 }
 
-// link follows one, which fd is, in a directory that is theirs or not.
+// link follows a symbolic link, to which fd refers, in a directory that others can
+// change or not.
 func (w *walker) link(fd int, name string, theirs bool, owner uint32) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil {
@@ -184,8 +186,7 @@ func (w *walker) link(fd int, name string, theirs bool, owner uint32) error {
 	return unix.Fstat(root, &w.st)
 }
 
-// keeps reports whether nobody but the caller and root can put something else in
-// the place of a name in a directory.
+// keeps reports whether only the caller and root can replace a name in a directory.
 func (h *Host) keeps(dir, name *unix.Stat_t) bool {
 	const others = 0o022
 	switch {
@@ -197,11 +198,13 @@ func (h *Host) keeps(dir, name *unix.Stat_t) bool {
 	return dir.Mode&unix.S_ISVTX != 0 && h.trusts(name.Uid)
 }
 
-// overflowID is what stat(2) says of an owner who has no ID in the user namespace.
+// overflowID is the owner that stat(2) returns if the owner's ID is not mapped in the
+// user namespace.
 const overflowID = 65534
 
-// trusts reports whether a user may change what the caller's paths lead to: the
-// caller and root. Where root has no ID it looks like all others that have none.
+// trusts reports whether a user may change what the caller's paths lead to: the caller
+// and root may. If root's ID is not mapped, it cannot be distinguished from other IDs
+// that are not mapped.
 func (h *Host) trusts(uid uint32) bool {
 	if uid == h.UID {
 		return true

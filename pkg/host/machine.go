@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineRoot is the ID that user 0 of the machine has in the caller's user
-// namespace, or ids.None. known is false if the caller may be that user without
-// having an ID there, or if there is no procfs to tell.
+// machineRoot is the ID that user 0 of the initial user namespace has in the caller's
+// user namespace, or ids.None. known is false if the caller may be that user although
+// it has no ID there, or if there is no procfs to tell.
 //
-// The root directory of a procfs belongs to that user. What stat(2) says of an
-// owner without an ID is the ID of nobody, which may be in the namespace's map
-// itself; but the lowest of all user IDs can only be the first of a range.
+// The root directory of a procfs belongs to that user. If an owner's ID is not mapped,
+// stat(2) returns the overflow ID, which may itself be in the namespace's map; but the
+// lowest of all user IDs can only be the first of a range.
 func machineRoot() (id uint32, known bool) {
 	var fs unix.Statfs_t
 	var st unix.Stat_t
@@ -36,14 +36,14 @@ func machineRoot() (id uint32, known bool) {
 	return rootIn(maps, st.Uid, uint32(os.Geteuid()))
 }
 
-// rootIn finds the machine's root, which stat(2) calls owner, in the uid map of
-// a namespace in which the caller is self.
+// rootIn finds the initial user namespace's root, which stat(2) reports as owner, in
+// the user ID map of a namespace in which the caller is self.
 func rootIn(maps string, owner, self uint32) (id uint32, known bool) {
 	for _, r := range ids.ParseMap(maps) {
 		if r.Inside == owner {
 			return owner, true
 		}
 	}
-	// Both may be without an ID.
+	// Both IDs may be unmapped.
 	return ids.None, self != owner
 }

@@ -2,9 +2,9 @@ package host
 
 import "golang.org/x/sys/unix"
 
-// InitialInode is the inode number in procfs of the initial namespace of a kind, which
-// is a CLONE_NEW* flag. Those of network and mount namespaces have these numbers since
-// [InitialInodes] only, and any other before.
+// InitialInode is the inode number in procfs of the initial namespace of a type, given
+// as a CLONE_NEW* flag. For network and mount namespaces these numbers are fixed only
+// since [InitialInodes], and can be anything before.
 func InitialInode(flag uint64) uint64 {
 	switch flag {
 	case unix.CLONE_NEWIPC:
@@ -30,9 +30,9 @@ func InitialInode(flag uint64) uint64 {
 // nsGetUserNS is NS_GET_USERNS of ioctl_nsfs(2) (Linux 4.9).
 const nsGetUserNS = 0xb701
 
-// ownNet reports whether the network namespace is known not to be the
-// machine's: PID 1 is in another one, or it belongs to a user namespace that is
-// not the first. An ordinary user may not look at PID 1.
+// ownNet reports whether the network namespace is known not to be the initial one: PID
+// 1 is in another one, or it belongs to a user namespace other than the initial one. An
+// ordinary user may not inspect PID 1.
 func ownNet() bool {
 	var own, first unix.Stat_t
 	if unix.Stat("/proc/self/ns/net", &own) != nil {
@@ -41,7 +41,7 @@ func ownNet() bool {
 	if unix.Stat("/proc/1/ns/net", &first) == nil && (own.Dev != first.Dev || own.Ino != first.Ino) {
 		return true
 	}
-	// That it is PID 1's too says nothing: that may be a PID namespace's first.
+	// That it is also PID 1's says nothing: that may be PID 1 of a PID namespace.
 	var user unix.Stat_t
 	if unix.Stat("/proc/self/ns/user", &user) != nil || user.Ino == InitialInode(unix.CLONE_NEWUSER) {
 		return false
@@ -51,7 +51,7 @@ func ownNet() bool {
 		return false
 	}
 	defer unix.Close(fd)
-	// The kernel says EPERM where the owner lies outside of the user namespace.
+	// The kernel returns EPERM if the owner is outside the user namespace.
 	owner, err := unix.IoctlRetInt(fd, nsGetUserNS)
 	if err != nil {
 		return false
@@ -60,9 +60,9 @@ func ownNet() bool {
 	return true
 }
 
-// machineNet reports whether the network namespace is known to be the machine's:
-// by its number, or as that of the first process, as far as the caller may look at
-// that.
+// machineNet reports whether the network namespace is known to be the initial one: by
+// its number, or because it is that of the initial PID 1, as far as the caller may
+// inspect that process.
 func machineNet() bool {
 	var own, first, pids unix.Stat_t
 	if unix.Stat("/proc/self/ns/net", &own) != nil {

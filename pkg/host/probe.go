@@ -7,9 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probes make a call that the kernel refuses for its arguments, if it knows it at all.
+// Probes make a call that the kernel rejects because of its arguments, if it knows the
+// call at all.
 
-// known is an error only if the kernel does not know the call.
+// known returns an error only if the kernel does not know the call.
 func known(err error) error {
 	if err == unix.ENOSYS {
 		return err
@@ -17,8 +18,8 @@ func known(err error) error {
 	return nil
 }
 
-// told is by which errno the kernel says that it knows a flag, and by which that it does
-// not.
+// told has the errno that means that the kernel knows a flag, and the one that means
+// that it does not.
 func told(err error, yes, no unix.Errno) error {
 	switch err {
 	case nil, yes:
@@ -57,7 +58,7 @@ func probePidfdSignalGroup(Feature, string) error {
 	return told(unix.PidfdSendSignal(-1, 0, nil, processGroup), unix.EBADF, unix.EINVAL)
 }
 
-// There is no such descriptor, and so none is closed.
+// There is no such descriptor, so none is closed.
 const noDescriptor = math.MaxUint32
 
 func probeCloseRange(Feature, string) error {
@@ -77,8 +78,8 @@ func probeFaccessat2(Feature, string) error {
 	return known(unix.Faccessat2(-1, "", 0, 0))
 }
 
-// probeMemfdExec makes a file and closes it: the flags are looked at first, but the
-// sysctl vm.memfd_noexec can forbid this one.
+// probeMemfdExec creates a file and closes it: the kernel checks the flags first, but
+// the sysctl vm.memfd_noexec can forbid this one.
 func probeMemfdExec(Feature, string) error {
 	fd, err := unix.MemfdCreate("", unix.MFD_CLOEXEC|unix.MFD_EXEC)
 	if err == nil {
@@ -108,13 +109,13 @@ func probeMountSetattr(Feature, string) error {
 	return known(unix.MountSetattr(-1, "", 0, &unix.MountAttr{}))
 }
 
-// probeMountNoSymfollow needs CAP_SYS_ADMIN: without, EPERM comes first.
+// probeMountNoSymfollow needs CAP_SYS_ADMIN: without it the kernel returns EPERM first.
 func probeMountNoSymfollow(Feature, string) error {
 	err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSYMFOLLOW})
 	return told(err, unix.ENOENT, unix.EINVAL)
 }
 
-// probeSeccompFilter loads no filter at all.
+// probeSeccompFilter loads no filter.
 func probeSeccompFilter(Feature, string) error {
 	return told(unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0), unix.EFAULT, unix.EINVAL)
 }

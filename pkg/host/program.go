@@ -13,16 +13,16 @@ type Program struct {
 	Size int64
 	// Sealed is set if it is a sealed file in memory.
 	Sealed bool
-	// Fixed is set if nobody can write the file by way of /proc/PID/exe: it is
-	// sealed, or on a mount that is read-only.
+	// Fixed is set if nobody can write to the file through /proc/PID/exe: it is sealed,
+	// or on a read-only mount.
 	Fixed bool
-	// Writable is set if the caller may write it, but that it is being executed.
+	// Writable is set if the caller could write to it if it were not being executed.
 	Writable bool
 }
 
-// Sealed reports whether nobody can write the file that a descriptor refers to.
+// Sealed reports whether the file that a descriptor refers to cannot be modified.
 func Sealed(fd int) bool {
-	// Files that cannot be sealed say EINVAL.
+	// For files that cannot be sealed the kernel returns EINVAL.
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	return err == nil && seals&unix.F_SEAL_WRITE != 0
 }
@@ -45,8 +45,8 @@ func programAt(path string) (Program, error) {
 	return ProgramAt(fd), nil
 }
 
-// ProgramAt is the program whose file a descriptor refers to, without its path.
-// What cannot be told is taken for the worse.
+// ProgramAt is the program whose file a descriptor refers to, without its path. If
+// something cannot be determined, the worse is assumed.
 func ProgramAt(fd int) Program {
 	p := Program{Writable: true}
 	var st unix.Stat_t

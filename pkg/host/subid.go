@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the files of users may come to: they are those of the current root,
-// which may be somebody's.
+// Limits on the files of users: they are those of the current root, which may be
+// untrusted.
 const (
 	maxUsers  = 16 << 20
 	maxRanges = 1000
 )
 
-// subIDs reads what subuid(5) or subgid(5) gives to a user: all lines count, by
-// name and by number. kind is "uid" or "gid".
+// subIDs reads what subuid(5) or subgid(5) gives to a user: all lines apply, by name
+// and by number. kind is "uid" or "gid".
 func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 	number := strconv.FormatUint(uint64(uid), 10)
 	name, err := userName(int(uid))
@@ -64,7 +64,7 @@ func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 	return ranges, nil
 }
 
-// userName is the first name that passwd(5) has for a user, or its number.
+// userName is the first name of a user in passwd(5), or the user's number.
 func userName(uid int) (string, error) {
 	name := strconv.Itoa(uid)
 	f, err := OpenRegular("/etc/passwd")

@@ -18,7 +18,7 @@ func terminal() string {
 			continue
 		}
 		var a, b unix.Stat_t
-		// The name may be one of another mount namespace.
+		// The name may belong to another mount namespace.
 		if unix.Fstat(n, &a) == nil && unix.Stat(name, &b) == nil && a.Rdev == b.Rdev && a.Ino == b.Ino && a.Dev == b.Dev {
 			return name
 		}

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RestoreNofile gives the process back the soft RLIMIT_NOFILE that it had before the
-// Go runtime raised it.
+// RestoreNofile restores the soft RLIMIT_NOFILE that the process had before the Go
+// runtime raised it.
 func RestoreNofile() {
-	// A failing Exec does that: there is no other way that needs no linkname.
+	// A failing Exec does that: any other way would need a linkname.
 	_ = syscall.Exec("", nil, nil)
 }
 
@@ -46,7 +46,7 @@ func This() *Host {
 	return h
 }
 
-// files says how files are looked at.
+// files sets how files are looked up.
 func (h *Host) files() {
 	h.Stat = func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) }
 	h.StatIn = statIn
@@ -63,7 +63,7 @@ func (h *Host) files() {
 	h.SubIDs = func(kind string) ([]ids.Range, error) { return subIDs(h.UID, kind) }
 }
 
-// kernel says how the kernel is asked what it can do: once.
+// kernel sets how the kernel is asked what it supports: once.
 func (h *Host) kernel() {
 	h.Has = func(f Feature) bool { return f.Check() == nil }
 	h.LandlockABI = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) })
@@ -78,7 +78,7 @@ func (h *Host) kernel() {
 	}
 }
 
-// namespaces says how procfs is asked for namespaces and processes.
+// namespaces sets how procfs is asked about namespaces and processes.
 func (h *Host) namespaces() {
 	h.UserNS = func() bool {
 		b, err := ReadProc("/proc/self/uid_map")
@@ -96,7 +96,7 @@ func (h *Host) namespaces() {
 	h.UIDMap = func(pid int) (string, error) { return ReadProc(fmt.Sprintf("/proc/%d/uid_map", pid)) }
 }
 
-// started notes what this process had from its caller when it was started.
+// started records what this process had inherited from its caller when it was started.
 func (h *Host) started() {
 	h.Sigmask, h.Ignored, h.Raises = entry.Blocked(), entry.Ignored(), entry.Kept()
 	for _, l := range entry.Changed() {
@@ -148,7 +148,7 @@ func (h *Host) capabilities() {
 	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
 		h.NoNewPrivs = set != 0
 	}
-	// An ambient capability is a permitted and an inheritable one.
+	// An ambient capability is also permitted and inheritable.
 	for c := 0; c <= h.LastCap; c++ {
 		if h.Permitted&h.Inheritable>>c&1 == 0 {
 			continue
@@ -164,8 +164,8 @@ func hasGroups() bool {
 	return err == nil && len(groups) > 0
 }
 
-// landlockVersion asks landlock_create_ruleset(2) about itself; 0 if it does not
-// answer.
+// landlockVersion asks landlock_create_ruleset(2) for its version, or is 0 if it is not
+// available.
 func landlockVersion(what uintptr) int {
 	n, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, what)
 	if e != 0 {

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Version is one of Linux, as 6.12. What follows those two numbers brings no feature.
+// A Version is a version of Linux, such as 6.12. Anything after these two numbers adds
+// no feature.
 type Version struct{ Major, Minor int }
 
 // Floor is the oldest version that hk runs on.
@@ -20,7 +21,7 @@ func (v Version) AtLeast(w Version) bool {
 	return v.Major > w.Major || v.Major == w.Major && v.Minor >= w.Minor
 }
 
-// ParseVersion reads the version at the start of a release, as uname(2) has it:
+// ParseVersion parses the version at the start of a release as returned by uname(2):
 // "6.12.9-amd64". ok is false if there is none.
 func ParseVersion(release string) (v Version, ok bool) {
 	major, rest, ok := number(release)
@@ -34,7 +35,7 @@ func ParseVersion(release string) (v Version, ok bool) {
 	return Version{major, minor}, true
 }
 
-// number reads the decimal number at the start of a text.
+// number parses the decimal number at the start of a text.
 func number(s string) (n int, rest string, ok bool) {
 	i := 0
 	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
@@ -48,9 +49,9 @@ func number(s string) (n int, rest string, ok bool) {
 
 func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// Kernel is the version and the release of the kernel, as uname(2) has them: what a
-// personality(2) or a sandbox that is not Linux says. ok is false if that is not a
-// version of Linux.
+// Kernel is the version and the release of the kernel, as returned by uname(2), which
+// may be changed by personality(2) or by a sandbox that is not Linux. ok is false if it
+// is not a version of Linux.
 func Kernel() (v Version, release string, ok bool) {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
@@ -61,8 +62,8 @@ func Kernel() (v Version, release string, ok bool) {
 	return v, release, ok
 }
 
-// CheckFloor is an error, [ErrNotSupported], on a kernel that is older than [Floor]. One
-// whose version cannot be told passes: what it lacks will show.
+// CheckFloor returns an [ErrNotSupported] on a kernel that is older than [Floor]. A
+// kernel whose version cannot be determined passes: what it lacks will show.
 func CheckFloor() error {
 	if v, release, ok := Kernel(); ok && !v.AtLeast(Floor) {
 		return NotSupported(fmt.Errorf("needs Linux %v; this is %s", Floor, release))

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Credentials are those of the thread that performs the plan, as capabilities(7) has
-// them. Sets are bits by capability number. What system calls make of them is in the
-// methods, each of which returns what is there after a call that has not failed.
+// Credentials are those of the thread that performs the plan, as described in
+// capabilities(7). Sets are bits by capability number. The effects of system calls are
+// methods; each returns the credentials after a successful call.
 type Credentials struct {
-	// Root is set if the user IDs of the thread, real, effective and saved, are 0 in
-	// its user namespace.
+	// Root is set if the real, effective and saved user IDs of the thread are 0 in its
+	// user namespace.
 	Root bool
 
 	Permitted, Effective, Inheritable, Bounding, Ambient uint64
@@ -23,7 +23,7 @@ type Credentials struct {
 	NoNewPrivs bool
 }
 
-// Securebits of linux/securebits.h that the transitions depend on.
+// Securebits of linux/securebits.h on which the transitions depend.
 const (
 	SecbitNoRoot         = 1 << 0
 	SecbitNoSetuidFixup  = 1 << 2
@@ -31,7 +31,7 @@ const (
 	SecbitNoAmbientRaise = 1 << 6
 )
 
-// credentialsOf are those of the caller.
+// credentialsOf returns those of the caller.
 func credentialsOf(h *host.Host) Credentials {
 	all := h.AllCaps()
 	return Credentials{
@@ -45,12 +45,12 @@ func credentialsOf(h *host.Host) Credentials {
 // Has reports whether a capability is effective.
 func (c Credentials) Has(capability int) bool { return c.Effective>>capability&1 != 0 }
 
-// RootGains reports whether execve(2) gives capabilities to user ID 0, and that is the
-// thread's.
+// RootGains reports whether the thread has user ID 0 and execve(2) gives capabilities
+// to it.
 func (c Credentials) RootGains() bool { return c.Root && c.Securebits&SecbitNoRoot == 0 }
 
-// Execve is execve(2) of a program that is neither set-user-ID nor has file
-// capabilities.
+// Execve is the effect of execve(2) of a program that is not set-user-ID and has no
+// file capabilities.
 func (c Credentials) Execve() Credentials {
 	permitted, effective := c.Ambient, c.Ambient
 	if c.RootGains() {
@@ -65,7 +65,8 @@ func (c Credentials) Execve() Credentials {
 	return c
 }
 
-// Setresuid is setresuid(2) to one user ID in all three places; root says that it is 0.
+// Setresuid is the effect of setresuid(2) with the same ID three times; root means that
+// it is 0.
 func (c Credentials) Setresuid(root bool) Credentials {
 	was := c.Root
 	c.Root = root
@@ -82,48 +83,49 @@ func (c Credentials) Setresuid(root bool) Credentials {
 	return c
 }
 
-// Capset is capset(2). Preconditions: permitted is part of what is permitted, effective
-// of that, and inheritable of the permitted and inheritable sets.
+// Capset is the effect of capset(2). Preconditions: permitted is a subset of the
+// permitted set, effective of permitted, and inheritable of the union of the permitted
+// and inheritable sets.
 func (c Credentials) Capset(effective, permitted, inheritable uint64) Credentials {
 	c.Effective, c.Permitted, c.Inheritable = effective, permitted, inheritable
 	c.Ambient &= permitted & inheritable
 	return c
 }
 
-// DropBounding is PR_CAPBSET_DROP of prctl(2). What is held stays so until execve(2).
-// Preconditions: CAP_SETPCAP is effective.
+// DropBounding is the effect of PR_CAPBSET_DROP of prctl(2). Capabilities that the
+// thread has remain until execve(2). Preconditions: CAP_SETPCAP is effective.
 func (c Credentials) DropBounding(capability int) Credentials {
 	c.Bounding &^= 1 << capability
 	return c
 }
 
-// RaiseAmbient is PR_CAP_AMBIENT_RAISE of prctl(2), for each capability of a set.
-// Preconditions: they are permitted and inheritable.
+// RaiseAmbient is the effect of PR_CAP_AMBIENT_RAISE of prctl(2) for each capability of
+// a set. Preconditions: they are permitted and inheritable.
 func (c Credentials) RaiseAmbient(set uint64) Credentials {
 	c.Ambient |= set
 	return c
 }
 
-// SetSecurebits is PR_SET_SECUREBITS of prctl(2). Preconditions: CAP_SETPCAP is
-// effective.
+// SetSecurebits is the effect of PR_SET_SECUREBITS of prctl(2). Preconditions:
+// CAP_SETPCAP is effective.
 func (c Credentials) SetSecurebits(bits uint32) Credentials {
 	c.Securebits = bits
 	return c
 }
 
-// EnterUserNS is clone(2), unshare(2) or setns(2) into another user namespace. all is
-// every capability that the kernel knows. Root is not set: whether user ID 0 is the
-// thread's there, a map says.
+// EnterUserNS is the effect of clone(2), unshare(2) or setns(2) into another user
+// namespace. all are all capabilities that the kernel knows. Root is not set: whether
+// the thread has user ID 0 there depends on the map.
 func (c Credentials) EnterUserNS(all uint64) Credentials {
 	return Credentials{Permitted: all, Effective: all, Bounding: all, NoNewPrivs: c.NoNewPrivs}
 }
 
-// PayloadCaps is what the payload will be able to hold, at the most, if no later stage
-// takes more.
+// PayloadCaps are the most capabilities that the payload can have, if no later stage
+// removes more.
 func (s *State) PayloadCaps() uint64 { return s.Cred.Execve().Permitted }
 
-// Gains are the capabilities that the payload gets by execve(2) and the process
-// before does not hold.
+// Gains are the capabilities that the payload gets by execve(2) and the process did not
+// have before.
 func (s *State) Gains() uint64 { return s.Cred.Execve().Permitted &^ s.Cred.Permitted }
 
 // Capset appends capset(2).
@@ -132,22 +134,22 @@ func (s *State) Capset(effective, permitted, inheritable uint64) {
 	s.Cred = s.Cred.Capset(effective, permitted, inheritable)
 }
 
-// DropBounding appends what takes a capability out of the bounding set.
+// DropBounding appends ops that remove a capability from the bounding set.
 func (s *State) DropBounding(capability int) {
 	s.Add(plan.DropBounding(capability).
 		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, which root has, and in a new user namespace its creator: hk-unshare --user"))
 	s.Cred = s.Cred.DropBounding(capability)
 }
 
-// MakeAmbient appends what has the thread hold a set, and keep it when it executes a
-// program. Preconditions: the set is permitted.
+// MakeAmbient appends ops with which the thread has a set, and keeps it when it
+// executes a program. Preconditions: the set is permitted.
 func (s *State) MakeAmbient(set uint64) {
 	s.Capset(set, set, set)
 	s.RaiseAmbient(set)
 }
 
-// RaiseAmbient appends what makes a set ambient: all of it that is not, if securebits
-// forbid to raise. Preconditions: the set is permitted and inheritable.
+// RaiseAmbient appends ops that make a set ambient. If securebits forbid that, what is
+// ambient already is skipped. Preconditions: the set is permitted and inheritable.
 func (s *State) RaiseAmbient(set uint64) {
 	raise := set
 	if s.Cred.Securebits&SecbitNoAmbientRaise != 0 {
@@ -161,21 +163,21 @@ func (s *State) RaiseAmbient(set uint64) {
 	s.Cred = s.Cred.RaiseAmbient(set)
 }
 
-// KeepCaps appends what keeps the permitted set over a change of the user ID.
+// KeepCaps appends an op that keeps the permitted set across a change of the user ID.
 func (s *State) KeepCaps() {
 	s.Add(plan.Prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, plan.Int(1)))
 	s.Cred = s.Cred.SetSecurebits(s.Cred.Securebits | SecbitKeepCaps)
 }
 
-// Setresuid appends setresuid(2); root says that the user ID is 0.
+// Setresuid appends setresuid(2); root means that the user ID is 0.
 func (s *State) Setresuid(uid plan.Arg, root bool) {
 	s.Add(Mapped("the user ID", plan.Setresuid(uid)))
 	s.Cred = s.Cred.Setresuid(root)
 	s.ChangedIDs, s.ChangedUser = true, true
 }
 
-// SetNoNewPrivs appends what sets the no_new_privs attribute, unless that was done
-// and a filter may deny it now.
+// SetNoNewPrivs appends an op that sets the no_new_privs attribute, unless it is
+// already set and a filter may now deny setting it.
 func (s *State) SetNoNewPrivs() {
 	done := s.NoNewPrivs && len(s.Filters) > 0 || s.Host.KeepsNoNewPrivs()
 	s.NoNewPrivs, s.Cred.NoNewPrivs = true, true

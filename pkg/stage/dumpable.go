@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NotDumpable appends, once, what keeps all others from attaching to the process
-// and to its clones until they execute a program: PR_SET_DUMPABLE of prctl(2).
-// It belongs before the first op that gives something up, for which others may
-// attach to a thread that shares its memory with those that have not: a
-// capability, the user ID, the user namespace.
+// NotDumpable appends, once, an op that prevents other processes from tracing the
+// process and its clones until they execute a program: PR_SET_DUMPABLE of prctl(2). It
+// must come before the first op that drops a privilege: a capability, the user ID, the
+// user namespace. After such an op, more processes may trace the thread, which shares
+// its memory with threads or processes that still have the privilege.
 //
-// Who has CAP_SYS_PTRACE in the user namespace of the caller can attach all the
-// same, to the caller too.
+// A process with CAP_SYS_PTRACE in the caller's user namespace can still trace it, as
+// it can trace the caller.
 func (s *State) NotDumpable() {
 	if !s.notDumpable {
 		s.notDumpable = true
@@ -26,10 +26,10 @@ func (s *State) NotDumpable() {
 	}
 }
 
-// ShieldSupervisor appends what takes CAP_SYS_PTRACE from the child, unless it was
-// asked for: with that it could attach to its supervisor, which is in the same user
-// namespace and under none of what the stages restrict. It belongs after the clone,
-// and after what joins a user namespace.
+// ShieldSupervisor appends ops that remove CAP_SYS_PTRACE from the child, unless it was
+// asked for: with it the child could trace its supervisor, which is in the same user
+// namespace and not subject to what the stages restrict. It must come after the clone,
+// and after any op that joins a user namespace.
 func (s *State) ShieldSupervisor() {
 	const trace = uint64(1) << unix.CAP_SYS_PTRACE
 	if s.Child.MayTrace || !s.Plan.Cloned() || s.NS.Entered(unix.CLONE_NEWUSER) || (s.Cred.Bounding|s.Cred.Permitted|s.Cred.Inheritable)&trace == 0 {
@@ -41,7 +41,7 @@ func (s *State) ShieldSupervisor() {
 	case s.Cred.Has(unix.CAP_SETPCAP):
 		s.DropBounding(unix.CAP_SYS_PTRACE)
 	case s.Cred.Capset(left, left, ambient).Execve().Permitted&trace != 0:
-		// Without CAP_SETPCAP only this keeps execve(2) from giving it back.
+		// Without CAP_SETPCAP nothing else prevents execve(2) from giving it back.
 		s.SetNoNewPrivs()
 		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps the payload from having CAP_SYS_PTRACE, with which it could trace the supervisor")
 	}
@@ -50,10 +50,10 @@ func (s *State) ShieldSupervisor() {
 	}
 }
 
-// WhileDumpable appends what add does. If need is set the process is dumpable
-// meanwhile, and others who have its user ID or capabilities over its user
-// namespace can attach to it, as they can to the payload. Preconditions: the child
-// has memory of its own.
+// WhileDumpable appends the ops that add appends. If need is set, the process is
+// dumpable meanwhile, and processes with its user ID or with capabilities over its user
+// namespace can trace it, as they can trace the payload. Preconditions: the child has
+// its own memory.
 func (s *State) WhileDumpable(need bool, add func()) {
 	if need && s.notDumpable {
 		if s.Plan.Isolated() && !s.Host.Dumpable {

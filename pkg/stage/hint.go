@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mapped returns an op that sets an ID of a kind, with a hint for the case that the
-// user namespace has no such ID.
+// Mapped returns an op that sets an ID, with a hint for the case that the user
+// namespace has no such ID.
 func Mapped(kind string, op *plan.Op) *plan.Op {
 	return op.Hint(unix.EINVAL, kind+" is not mapped in this user namespace: see hk-idmap(1)")
 }
 
-// Privileged returns an op that makes namespaces, with a hint for a caller who may not.
-// With CLONE_NEWUSER among the flags an ordinary user may.
+// Privileged returns an op that creates namespaces, with a hint for a caller who lacks
+// the privilege. With CLONE_NEWUSER among the flags an ordinary user needs none.
 func Privileged(flags uint64, op *plan.Op) *plan.Op {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		return op

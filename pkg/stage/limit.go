@@ -10,7 +10,7 @@ type deferral struct {
 	ops   []*plan.Op
 }
 
-// Rlimit is the soft and the hard limit of a resource at this place.
+// Rlimit is the soft and the hard limit of a resource at this point of the plan.
 func (s *State) Rlimit(resource int) (soft, hard uint64) {
 	if l, ok := s.limits[resource]; ok {
 		return l[0], l[1]
@@ -18,8 +18,8 @@ func (s *State) Rlimit(resource int) (soft, hard uint64) {
 	return s.Host.Rlimit(resource)
 }
 
-// SetRlimit appends an op that sets a limit, as [State.Limit] does. If this
-// process does not have the limit of the caller, it gets that first: who may not
+// SetRlimit appends an op that sets a limit, as [State.Limit] does. If this process
+// does not have the caller's limit, that is restored first: a process that may not
 // raise the one may not raise the other.
 func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 	if _, ok := s.limits[resource]; !ok {
@@ -36,9 +36,9 @@ func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 	s.Limit(op)
 }
 
-// RestoreLimits appends ops by which the process gets the limits of the caller
-// that it does not have, but for those that a stage has set. It belongs to the
-// end of the plan: with them it could not have started.
+// RestoreLimits appends ops that restore the caller's limits where this process's
+// differ, except those that a stage has set. It comes at the end of the plan, because
+// the process could not have started with them.
 func (s *State) RestoreLimits() {
 	for _, r := range s.Host.Raised {
 		if _, ok := s.limits[r.Resource]; !ok {
@@ -49,9 +49,9 @@ func (s *State) RestoreLimits() {
 
 func setrlimit(r host.Rlimit) *plan.Op { return plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard) }
 
-// Limit appends ops that lower limits: at once, or, while a clone is to come,
-// at the end of the child's ops, so that they do not hold for the supervisor
-// and for what the child has yet to do.
+// Limit appends ops that lower limits: immediately or, if a clone will follow, at the
+// end of the child's ops, so that they do not apply to the supervisor and to the rest
+// of the child's ops.
 func (s *State) Limit(ops ...*plan.Op) {
 	if s.Child.Planned && !s.Plan.Cloned() {
 		for _, op := range ops {
@@ -63,8 +63,8 @@ func (s *State) Limit(ops ...*plan.Op) {
 	s.Add(ops...)
 }
 
-// Deferred appends the limits that were put off. It belongs right before what
-// gives the thread to the payload.
+// Deferred appends the limits that were deferred. It comes right before the ops that
+// hand the thread over to the payload.
 func (s *State) Deferred() {
 	for _, d := range s.deferred {
 		s.Plan.Add(d.stage, d.ops...)

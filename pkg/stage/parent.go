@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DieWithSupervisor appends what makes the child die when its supervisor does.
-// It belongs at the start of the child and behind each change of credentials,
-// by which the kernel drops it.
+// DieWithSupervisor appends ops that make the child die with its supervisor. It comes
+// at the start of the child and after each change of credentials, which clears the
+// setting.
 func (s *State) DieWithSupervisor() {
 	switch {
 	case s.Child.Outlive:
@@ -16,19 +16,19 @@ func (s *State) DieWithSupervisor() {
 		s.Add(plan.ParentDeathSignal(unix.SIGKILL))
 		s.Plan.CheckSupervisor(s.Name)
 	case s.dies != 0:
-		// This plan, an earlier stage of a chain that is not fused, or the user has
-		// set it.
+		// It was set by this plan, by an earlier stage of a chain that is not fused, or
+		// by the user.
 		s.DieWithParent(s.dies, s.parent)
 	}
 }
 
-// DieWithParent appends what makes this process get a signal when the process
-// that started it ends, and fail if that is not parent by then.
+// DieWithParent appends ops that make this process get a signal when its parent ends,
+// and that fail if the parent is not the expected one.
 func (s *State) DieWithParent(sig unix.Signal, parent int) {
 	s.dies, s.parent = sig, parent
 	s.Add(plan.ParentDeathSignal(sig), plan.Getppid(parent))
 	if fd := s.Host.Handover.Supervisor; fd > 0 {
-		// A parent outside of the PID namespace has no number here.
+		// A parent outside the PID namespace has no PID in it.
 		s.Add(plan.Peek(plan.Int(int64(fd))).Hint(0, "the supervisor has ended"))
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MachineRoot reports whether the thread, or what it executes, can be or become
-// user 0 of the machine, as far as is known: to that user belong the files of
-// procfs and sysfs that act on all of the machine, whatever capabilities it has.
+// MachineRoot reports whether the thread, or a program that it executes, may be or
+// become user 0 of the initial user namespace, as far as is known: that user owns the
+// files of procfs and sysfs that control the kernel, whatever capabilities it has.
 func (s *State) MachineRoot() bool {
 	root, known := s.Host.MachineRoot()
 	entered := s.NS.Entered(unix.CLONE_NEWUSER)
@@ -27,16 +27,16 @@ func (s *State) MachineRoot() bool {
 	return s.NS.MapsUser(root)
 }
 
-// OwnNet reports whether the plan is, at this place, in a network namespace
-// other than the machine's: made or joined by it, made by a stage that executed
-// this one, or by whoever started it.
+// OwnNet reports whether the plan is, at this point, in a network namespace other than
+// the initial one: created or joined by the plan, by a stage that executed this one, or
+// by the program that started it.
 func (s *State) OwnNet() bool {
 	return s.NS.Entered(unix.CLONE_NEWNET) || s.Host.Handover.Net || s.Host.OwnNet()
 }
 
-// OpenPath is the op that opens a path. In the caller's root a link of a stranger's
-// is an error, and what has become one since is too. In a root of the plan's, links
-// lead nowhere else.
+// OpenPath is the op that opens a path. In the caller's root a symbolic link of another
+// user is an error, and so is a component that has become a symbolic link since. In a
+// root created by the plan, symbolic links cannot lead outside.
 func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
 	open := plan.Openat(plan.AtCwd(), path, flags, 0)
 	if s.Root.New || s.Root.Mounts || !strings.HasPrefix(path, "/") && s.Host.Dir == "" {
@@ -50,7 +50,7 @@ func (s *State) OpenPath(path string, flags uint64) (*plan.Op, error) {
 	if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
 		return nil, err
 	}
-	// What else is wrong the kernel says when it is opened.
+	// Any other error is reported by the kernel when the path is opened.
 	if found.Loose {
 		return plan.Openat2(plan.AtCwd(), found.Path, flags, 0, unix.RESOLVE_NO_SYMLINKS).
 			Hint(unix.ELOOP, path+": it, or a directory in its path, has become a symbolic link since it was checked"), nil

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenLateProc opens the caller's procfs for a later stage that needs it. It
-// belongs right after the clone.
+// OpenLateProc opens the caller's procfs for a later stage that needs it. It comes
+// right after the clone.
 func (s *State) OpenLateProc() (err error) {
 	if s.Child.CallerProc && s.callerProc == nil && s.Plan.Cloned() && !s.Plan.InJoiner() {
 		s.callerProc, err = s.Proc()
@@ -15,8 +15,8 @@ func (s *State) OpenLateProc() (err error) {
 	return err
 }
 
-// CallerProc is the caller's procfs, which stays open, for a stage that has
-// asked for it ([Needs]).
+// CallerProc is the caller's procfs, which remains open, for a stage that needs it
+// ([Needs]).
 func (s *State) CallerProc() (*plan.Result, error) {
 	if s.callerProc != nil {
 		return s.callerProc, nil
@@ -24,8 +24,8 @@ func (s *State) CallerProc() (*plan.Result, error) {
 	return s.Proc()
 }
 
-// Proc returns a descriptor of the caller's procfs, or an error if what is
-// mounted on /proc is none.
+// Proc returns a descriptor of the caller's procfs, or an error if what is mounted on
+// /proc is not a procfs.
 func (s *State) Proc() (*plan.Result, error) {
 	if err := s.Host.Procfs(); err != nil {
 		return nil, err
@@ -34,9 +34,9 @@ func (s *State) Proc() (*plan.Result, error) {
 		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS)), nil
 }
 
-// ProcWrite appends a write to a file of procfs, by way of a descriptor from
-// [State.Proc]. A file that something else was mounted over is not written.
-// eperm is the hint for a write that is not permitted.
+// ProcWrite appends a write to a file of procfs, through a descriptor from
+// [State.Proc]. If something else is mounted over the file, it is not written. eperm is
+// the hint for a write that is not permitted.
 func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 	open := plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
 		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)

@@ -1,8 +1,8 @@
 // Package stage says what a stage of a chain is: flags in, ops out.
 //
-// A stage is a plain struct of settings. It binds itself to flags, prints
-// itself back as flags, and adds its ops to a plan. It never makes a system
-// call that changes anything: the plan does.
+// A stage is a plain struct of settings. It binds itself to flags, prints itself back
+// as flags, and adds its ops to a plan. It never makes a system call that changes
+// anything: the plan does.
 package stage
 
 import (
@@ -20,11 +20,11 @@ type Stage interface {
 	// Plan checks the settings and adds the stage's ops. An error names the
 	// flag at fault. It reads the host but does not change it.
 	Plan(*State) error
-	// Needs tells what the settings ask of the plan around the stage's ops.
+	// Needs says what the settings require of the plan around the stage's ops.
 	Needs() Needs
 }
 
-// A Kind is a stage that there is: its name, its manual, its constructor.
+// A Kind is one of the existing stages: its name, its usage text, its constructor.
 type Kind struct {
 	// Name is the name of the program: "hk-mount".
 	Name string
@@ -33,19 +33,18 @@ type Kind struct {
 	New   func() Stage
 }
 
-// A Finisher is a stage that may do something of use by itself.
+// A Finisher is a stage that may be useful without a next program.
 type Finisher interface {
 	Stage
 	// Finishes reports whether the chain may end with it.
 	Finishes() bool
 }
 
-// A Printer is a stage that can print what it knows, and then runs nothing.
+// A Printer is a stage that can print something instead of executing a program.
 type Printer interface {
 	Stage
 	// Prints reports whether the settings ask for that.
 	Prints() bool
-	// Print prints it for the stage's place in the chain. It takes the place of
-	// Plan.
+	// Print prints it for the stage's place in the chain, instead of Plan.
 	Print(*State, io.Writer) error
 }

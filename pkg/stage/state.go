@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A State is a plan in the making, with what its ops so far have brought about.
-// Stages look at it to check their place in the chain.
+// A State is a plan under construction, and what its ops have brought about so far.
+// Stages use it to check their place in the chain.
 type State struct {
 	Plan *plan.Plan
 	Host *host.Host
 
-	// Name is the stage that is planning.
+	// Name is the stage that is adding its ops.
 	Name string
 
 	NS     Namespaces
@@ -27,17 +27,17 @@ type State struct {
 	Next   Next
 	Report Report
 
-	// ChangedIDs is set once an op has changed user, group or supplementary ids,
+	// ChangedIDs is set once an op has changed user, group or supplementary IDs,
 	// ChangedUser once one has changed the user ID, and SetCaps once a stage has set
-	// the capability sets, which are to be so for the payload.
+	// the capability sets, which the payload must then have.
 	ChangedIDs, ChangedUser, SetCaps bool
 	// NoNewPrivs is set once an op has set the no_new_privs attribute.
 	NoNewPrivs bool
 
-	// Filters are the seccomp filters that are loaded so far.
+	// Filters are the seccomp filters loaded so far.
 	Filters [][]unix.SockFilter
-	// Unheard is set once a filter may stop what a stage that is executed after it
-	// needs to tell its supervisor something.
+	// Unheard is set once a filter may deny the calls with which a stage executed after
+	// it reports to its supervisor.
 	Unheard bool
 
 	// ExecutesSealed is set if the plan first executes a sealed copy of this program.
@@ -54,7 +54,7 @@ type State struct {
 	callerProc  *plan.Result
 }
 
-// A check is a look of a stage at the whole plan.
+// A check is a stage's check of the complete plan.
 type check struct {
 	stage string
 	do    func() error
@@ -72,20 +72,20 @@ func NewState(h *host.Host) *State {
 	return s
 }
 
-// Add appends ops of the stage that is planning.
+// Add appends ops of the current stage.
 func (s *State) Add(ops ...*plan.Op) { s.Plan.Add(s.Name, ops...) }
 
-// For says what asks for the ops and steps that are added from now on, a flag with its
-// value, for an error to name; "" is nothing in particular. A stage starts with that.
+// For sets what asks for the ops and steps added from now on, a flag with its value,
+// which errors name; "" is nothing in particular. A stage starts with that.
 func (s *State) For(flag string) { s.Plan.For = flag }
 
-// Open appends an op and returns what it will give.
+// Open appends an op and returns its result.
 func (s *State) Open(name string, op *plan.Op) *plan.Result { return s.Plan.Open(s.Name, name, op) }
 
-// AtEnd has the stage that is planning look at the plan once it is complete.
+// AtEnd lets the current stage check the plan once it is complete.
 func (s *State) AtEnd(look func() error) { s.atEnd = append(s.atEnd, check{s.Name, look}) }
 
-// Complete lets the stages look at the plan. If one finds it wrong, s.Name is
+// Complete lets the stages check the plan. If one of them finds an error, s.Name is
 // that stage.
 func (s *State) Complete() error {
 	for _, c := range s.atEnd {
@@ -97,7 +97,7 @@ func (s *State) Complete() error {
 	return nil
 }
 
-// Text writes the comments, each behind a "# ", and the plan.
+// Text writes the comments, each after "# ", and the plan.
 func (s *State) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, lines := range s.Report.Comments {
