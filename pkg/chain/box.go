@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// New is a chain of stages, in order. The settings of a stage are its fields, with the
-// words of its manual page: an [unshare.Namespaces], a [mount.Mounts]. They
-// are not to be changed until the chain is prepared.
+// New returns a chain of stages, in order. The settings of a stage are its fields, with
+// the words of its manual page: an [unshare.Namespaces], a [mount.Mounts]. They must
+// not be changed until the chain is prepared.
 func New(stages ...stage.Stage) *Chain {
 	c := &Chain{takes: true}
 	for _, s := range stages {
@@ -31,7 +31,7 @@ func New(stages ...stage.Stage) *Chain {
 	return c
 }
 
-// kindOf is the kind of a stage; one of its own if it is from elsewhere.
+// kindOf is the kind of a stage; a stage from another package gets a kind of its own.
 func kindOf(s stage.Stage) *stage.Kind {
 	t := reflect.TypeOf(s)
 	for _, k := range Kinds {
@@ -42,9 +42,9 @@ func kindOf(s stage.Stage) *stage.Kind {
 	return &stage.Kind{Name: fmt.Sprint(t)}
 }
 
-// Parse is a chain of stages as on a command line, without what they isolate:
-// "hk-unshare", "--user", "hk-idmap", "--root". A stage is known by its plain name, and
-// no program of hk's need be installed.
+// Parse parses a chain of stages as on a command line, without the program that they
+// isolate: "hk-unshare", "--user", "hk-idmap", "--root". A stage is recognized by its
+// plain name, and no program of hk needs to be installed.
 func Parse(words []string) (*Chain, error) {
 	c := &Chain{takes: true}
 	var fs getopt.Flags
@@ -65,7 +65,7 @@ func Parse(words []string) (*Chain, error) {
 	return c, nil
 }
 
-// named is an error of a stage with its name, which a command puts before it.
+// named is an error of a stage with its name, which a command prints before the error.
 func named(err error) error {
 	var usage *UsageError
 	if errors.As(err, &usage) {
@@ -74,13 +74,14 @@ func named(err error) error {
 	return err
 }
 
-// A Box is a prepared sandbox: what the stages read of the machine has been read, and what
-// they do is laid out in memory. It can be started any number of times, by any number of
-// goroutines at once, and each command gets a fresh one. It holds no descriptor and no
-// process, and need not be closed.
+// A Box is a prepared sandbox: everything that the stages need to know about the
+// machine has been read, and what they do is laid out in memory. It can be started any
+// number of times, by any number of goroutines at once, and each command gets a fresh
+// sandbox. A Box holds no descriptor and no process, and need not be closed.
 //
-// What was read when it was prepared holds for all its commands: which files were there,
-// the ids and capabilities of the program, the environment, the working directory.
+// What was read when it was prepared applies to all of its commands: which files
+// existed, the IDs and capabilities of the program, the environment, the working
+// directory.
 type Box struct {
 	state   *stage.State
 	program *run.Program
@@ -88,15 +89,15 @@ type Box struct {
 	last    int
 }
 
-// Prepare reads what the flags name on the host, checks all of it, and lays the sandbox
-// out. It changes nothing. If ctx ends before that, its error is returned, and what is
-// still being read is left to a goroutine.
+// Prepare reads what the flags name on the host, checks all of it, and lays out the
+// sandbox. It changes nothing. If ctx ends first, its error is returned, and whatever
+// is still being read is left to a goroutine.
 //
-// What needs this program to wait for more than a child, or to execute itself again, is
-// refused: hk-seccomp --learn, hk-unshare --join and --die-with-parent, a root of
-// somebody else's where this program's own file could be written by the payload, and
-// stages that would need a second process. errors.As finds a [UsageError] in what the
-// settings are wrong with.
+// Prepare refuses everything for which this program would have to wait for more than a
+// child, or to execute itself again: hk-seccomp --learn, hk-unshare --join and
+// --die-with-parent, an untrusted root where the payload could write to this program's
+// own file, and stages that would need a second process. For an error in the settings,
+// errors.As finds a [UsageError].
 func (c *Chain) Prepare(ctx context.Context) (*Box, error) {
 	if err := c.fits(); err != nil {
 		return nil, named(err)
@@ -126,7 +127,7 @@ func (c *Chain) prepare() (*Box, error) {
 		return nil, err
 	}
 	var h *host.Host
-	// There no goroutine has changed what is the thread's.
+	// On that thread no goroutine has changed per-thread attributes.
 	err := run.OnThread(nil, func() error { h = host.Calling(); return nil })
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func (c *Chain) prepare() (*Box, error) {
 	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(h), last: lastFD(h)}, nil
 }
 
-// fits refuses chains that a program which goes on cannot start.
+// fits refuses chains that a program which continues to run cannot start.
 func (c *Chain) fits() error {
 	if len(c.Links) == 0 {
 		return errors.New("a chain without a stage isolates from nothing")
@@ -175,20 +176,20 @@ func (c *Chain) fits() error {
 	return c.checkSettings()
 }
 
-// Explain writes the plan of the box, in the notation of strace(1): what is done for each
-// command, and no other system call is.
+// Explain writes the plan of the box, in the notation of strace(1): what is done for
+// each command, and no other system call is made.
 func (b *Box) Explain(w io.Writer) error { return b.state.Text(w) }
 
-// JSON writes the same for a program.
+// JSON writes the same in a form for programs.
 func (b *Box) JSON(w io.Writer) error { return b.state.Plan.JSON(w) }
 
-// Skipped tells what was asked for only if possible, and is not done.
+// Skipped is what was asked for only if possible, and is not done.
 func (b *Box) Skipped() []stage.Skip { return slices.Clone(b.state.Report.Skipped) }
 
-// Notes tell what is worth knowing of the plan, and no weaker for it.
+// Notes are messages about the plan that do not weaken it.
 func (b *Box) Notes() []string { return slices.Clone(b.state.Report.Notes) }
 
-// isolate has the child of a plan keep nothing of this program's.
+// isolate makes the child of a plan inherit nothing from this program.
 func (t *translator) isolate(links []Link) {
 	var after []*plan.Op
 	if t.Host.Dumpable {
@@ -200,15 +201,15 @@ func (t *translator) isolate(links []Link) {
 	t.Plan.Isolate(lastFD(t.Host), after...)
 }
 
-// lastFD is the number that the child's end of the socket gets: above those of a
-// command's files.
+// lastFD is the number of the child's end of the socket: above those of a command's
+// files.
 func lastFD(h *host.Host) int {
 	soft, _ := h.Rlimit(unix.RLIMIT_NOFILE)
 	return int(min(soft, plan.MaxFiles+3)) - 1
 }
 
-// searchPath lists the directories in which a command is looked for. Those that are not
-// absolute are left out: what lies there a payload before may have written.
+// searchPath lists the directories that are searched for a command. Those that are not
+// absolute are skipped: an earlier payload may have written the files in them.
 func searchPath(h *host.Host) []string {
 	var dirs []string
 	for _, file := range execdeps.Candidates("x", execdeps.EnvironmentOf(h.Env).Path) {
@@ -222,7 +223,7 @@ func searchPath(h *host.Host) []string {
 	return dirs
 }
 
-// enterGiven adds what enters the command's directory.
+// enterGiven adds the ops that enter the command's directory.
 func (t *translator) enterGiven() {
 	t.For("the command's directory")
 	op := plan.Openat2Given(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS).
@@ -235,7 +236,7 @@ func (t *translator) enterGiven() {
 	t.For("")
 }
 
-// execGiven adds what executes the command.
+// execGiven adds the ops that execute the command.
 func (t *translator) execGiven() {
 	im := plan.GivenImage()
 	dirs := searchPath(t.Host)

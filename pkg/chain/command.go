@@ -18,39 +18,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Cmd is a command in a sandbox of its own, as os/exec has it: its fields are set, then
-// it is started, once, and waited for. Where nothing is said, a field means what it means
-// there.
+// A Cmd is a command in its own sandbox, in the style of os/exec: its fields are set,
+// then it is started, once, and waited for. Unless documented otherwise, a field means
+// the same as there.
 type Cmd struct {
-	// Args are the name, and the arguments. A name without a slash is looked for, in the
-	// sandbox, in the directories of PATH as it was when the box was prepared; those that
-	// are not absolute are left out.
+	// Args are the name and the arguments. A name without a slash is searched for, in
+	// the sandbox, in the directories of PATH at the time when the box was prepared;
+	// directories that are not absolute are skipped.
 	Args []string
-	// Env is the environment; nil is that of this program when the box was prepared. Of
-	// variables with one name the last counts.
+	// Env is the environment; nil means that of this program when the box was prepared.
+	// If a variable occurs more than once, the last one applies.
 	Env []string
-	// Dir is the working directory, in the sandbox. "" is where the stages lead to: with
-	// hk-mount, the one of this program if the new root has it, else /.
+	// Dir is the working directory, in the sandbox. "" is the directory that the stages
+	// select: with hk-mount, that of this program if the new root has it, otherwise /.
 	Dir string
-	// Stdin, Stdout and Stderr are /dev/null where they are nil. An *os.File is given to
-	// the payload itself; others are copied from and to by goroutines.
+	// Stdin, Stdout and Stderr are /dev/null if they are nil. An *os.File is passed to
+	// the payload itself; for others, goroutines copy the data.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// ExtraFiles become descriptors 3 and up, at most 250. The payload has no other
-	// descriptor of this program's.
+	// ExtraFiles become descriptors 3 and up, at most 250. The payload inherits no
+	// other descriptor of this program.
 	ExtraFiles []*os.File
-	// Cancel is called when the context ends, and nil is Kill. An error but
-	// os.ErrProcessDone is one of Wait.
+	// Cancel is called when the context ends; nil means Kill. Wait returns its error,
+	// unless that is os.ErrProcessDone.
 	Cancel func() error
-	// WaitDelay is how long, after the context or the payload has ended, the payload is
-	// waited for before it is killed, and then what still holds the other ends of its
-	// pipes before those are closed; 0 is for ever.
+	// WaitDelay is how long to wait for the payload, after the context has ended,
+	// before it is killed; and how long to wait, after the payload has ended, before
+	// pipes of which other processes hold the other end are closed. 0 means forever.
 	WaitDelay time.Duration
-	// Warn gets what the set-up finds that is no failure, and what it leaves out of what
-	// was asked for only if possible. Nil drops it.
+	// Warn is called for anything that the set-up finds that is not a failure, and for
+	// anything that was asked for only if possible and is skipped. If it is nil, this
+	// is dropped.
 	Warn func(stage, text string)
 
-	// End is how the payload has ended; nil before [Cmd.Wait] has returned.
+	// End is how the payload has ended; nil until [Cmd.Wait] has returned.
 	End *plan.End
 
 	box     *Box
@@ -67,14 +68,14 @@ type Cmd struct {
 	watched chan error    // what the watcher of the context has to say
 }
 
-// Command is a command of the box. Its sandbox is made when it is started, and ends with
-// it: with hk-unshare --pid all of its processes do.
+// Command returns a command of the box. Its sandbox is created when the command is
+// started, and ends with it: with hk-unshare --pid all of its processes end.
 func (b *Box) Command(name string, args ...string) *Cmd {
 	return &Cmd{Args: append([]string{name}, args...), box: b, ctx: context.Background()}
 }
 
 // CommandContext is [Box.Command] with a context: if that ends before the payload is
-// executed the start is given up, and after that Cancel is called.
+// executed, the start is abandoned; afterwards Cancel is called.
 func (b *Box) CommandContext(ctx context.Context, name string, args ...string) *Cmd {
 	c := b.Command(name, args...)
 	c.ctx = ctx
@@ -89,8 +90,9 @@ func (c *Cmd) Run() error {
 	return c.Wait()
 }
 
-// Start makes the sandbox and executes the payload in it. An error is a [StartError]: the
-// payload has not run, and nothing is left. After nil, Wait must be called.
+// Start creates the sandbox and executes the payload in it. An error is a [StartError]:
+// the payload has not run, and nothing remains. If the error is nil, Wait must be
+// called.
 func (c *Cmd) Start() error {
 	if c.started {
 		return errors.New("chain: the command was started already")
@@ -185,13 +187,14 @@ func (c *Cmd) environ() []string {
 	return list
 }
 
-// PID is the process ID of the payload as this program sees it, once it was started.
+// PID is the process ID of the payload in the PID namespace of this program, once it
+// was started.
 func (c *Cmd) PID() int { return c.pid }
 
-// Signal sends the payload a signal, by a descriptor of the process: no other can get it.
-// It is os.ErrProcessDone once that has ended. Below hk-unshare --pid without --init the
-// kernel spares the payload, which is a PID 1, the signals that it does not handle, but
-// SIGKILL and SIGSTOP.
+// Signal sends a signal to the payload, through a PID file descriptor, so that no other
+// process can get it. The error is os.ErrProcessDone once the payload has ended. With
+// hk-unshare --pid and without --init the payload is PID 1, for which the kernel
+// discards signals that it does not handle, except SIGKILL and SIGSTOP.
 func (c *Cmd) Signal(sig unix.Signal) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -201,11 +204,12 @@ func (c *Cmd) Signal(sig unix.Signal) error {
 	return c.process.Signal(sig)
 }
 
-// Kill ends the payload with SIGKILL, and with hk-unshare --pid all that it has started.
+// Kill kills the payload with SIGKILL and, with hk-unshare --pid, everything that it
+// has started.
 func (c *Cmd) Kill() error { return c.Signal(unix.SIGKILL) }
 
-// Output runs the command and returns what it writes to standard output. An [ExitError]
-// has what it writes to standard error, or the end of that, if Stderr is nil.
+// Output runs the command and returns its standard output. If Stderr is nil, an
+// [ExitError] contains its standard error, or the end of it.
 func (c *Cmd) Output() ([]byte, error) {
 	if c.Stdout != nil {
 		return nil, errors.New("chain: Stdout is set")
@@ -224,8 +228,8 @@ func (c *Cmd) Output() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// CombinedOutput runs the command and returns what it writes to standard output and
-// standard error.
+// CombinedOutput runs the command and returns its standard output and standard error
+// together.
 func (c *Cmd) CombinedOutput() ([]byte, error) {
 	if c.Stdout != nil || c.Stderr != nil {
 		return nil, errors.New("chain: Stdout or Stderr is set")
@@ -236,7 +240,7 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// lastWords keeps the end of what is written.
+// lastWords keeps the end of what is written to it.
 type lastWords struct{ b []byte }
 
 func (w *lastWords) Write(b []byte) (int, error) {
@@ -248,7 +252,7 @@ func (w *lastWords) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// interruptOf has a start given up when a context ends.
+// interruptOf abandons a start when a context ends.
 func interruptOf(ctx context.Context) (i *run.Interrupt, stop func(), err error) {
 	if ctx.Done() == nil {
 		return nil, func() {}, nil

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Diagnose looks whether an op has failed for what the kernel lacks. Then the error is
-// [host.ErrNotSupported], and has a hint. It asks the kernel: [host.Feature.Check].
+// Diagnose checks whether an op has failed because of something that the kernel lacks.
+// If so, the error is [host.ErrNotSupported], and has a hint. It probes the kernel:
+// [host.Feature.Check].
 func Diagnose(err error) {
 	var e *plan.Error
 	if !errors.As(err, &e) {

@@ -10,25 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Finder tells stages from other programs. A word is a stage if it leads, in
-// the way that execvp(3) finds a program, to one of ours: a file with the name
-// of a stage in the directory of this program.
+// A Finder distinguishes stages from other programs. A word is a stage if execvp(3)
+// would find it to be a file with the name of a stage in the directory of this program.
 type Finder struct {
 	// Dir is this program's directory.
 	Dir string
-	// ours is what Dir is, once it was looked at.
+	// ours is the identity of Dir, once it was looked up.
 	ours os.FileInfo
 	// Path is the caller's PATH.
 	Path string
-	// Fuse says that stages are put into one plan; else each is executed.
+	// Fuse says whether stages become part of one plan; otherwise each is executed.
 	Fuse bool
-	// ByFD is set if this program was executed by descriptor, because its file
-	// is out of reach in the current root. Then the plain name of a stage is
-	// that stage, and it is this same program.
+	// ByFD is set if this program was executed by descriptor because its file cannot be
+	// reached in the current root. Then the plain name of a stage is that stage, and
+	// its program is this one.
 	ByFD bool
 }
 
-// Find returns the stage that a word is, or nil, and the path of its program.
+// Find returns the stage that a word names, or nil, and the path of its program.
 func (f *Finder) Find(word string) (*stage.Kind, string) {
 	kind := ByName(filepath.Base(word))
 	if kind == nil {
@@ -66,8 +65,8 @@ func (f *Finder) isOurs(dir string) bool {
 	return err == nil && f.ours != nil && os.SameFile(fi, f.ours)
 }
 
-// Beside reports whether a word that PATH does not lead to would be a stage by
-// the directory of this program: a hint for who has forgotten to set PATH.
+// Beside reports whether a word that was not found in PATH is a stage in the directory
+// of this program: a hint for a user who has forgotten to set PATH.
 func (f *Finder) Beside(word string) bool {
 	if ByName(word) == nil || f.ByFD || f.Dir == "" || unix.Access(filepath.Join(f.Dir, word), unix.X_OK) != nil {
 		return false

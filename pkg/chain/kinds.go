@@ -1,5 +1,5 @@
-// Package chain puts stages in order: it reads them off a command line and
-// makes one plan of them, up to the program that they isolate.
+// Package chain puts stages in order: it parses them from a command line and makes one
+// plan of them, up to the program that they isolate.
 package chain
 
 import (
@@ -14,7 +14,7 @@ import (
 	"hk/pkg/unshare"
 )
 
-// Kinds are the stages that there are, in the usual order.
+// Kinds are all stages, in the usual order.
 var Kinds = []*stage.Kind{
 	&unshare.Kind,
 	&idmap.Kind,
@@ -26,7 +26,7 @@ var Kinds = []*stage.Kind{
 	&seccomp.Kind,
 }
 
-// ByName is the stage of that name, or nil.
+// ByName returns the stage of that name, or nil.
 func ByName(name string) *stage.Kind {
 	for _, k := range Kinds {
 		if k.Name == name {

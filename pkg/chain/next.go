@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openNext opens the program that the plan executes for the rest of the chain,
-// if a stage puts it out of reach.
+// openNext opens the program that the plan executes for the rest of the chain, if a
+// stage makes it unreachable.
 func (t *translator) openNext(links []Link) error {
 	_, hidden := first(links, func(n stage.Needs) bool { return n.Hides })
 	path := t.path
@@ -24,8 +24,8 @@ func (t *translator) openNext(links []Link) error {
 	case t.Host.SelfFD >= 0:
 		t.Next.FD = t.Host.SelfFD
 	case t.exposed || hidden:
-		// Not closed by execve(2): so the next stage has its own program too, asks
-		// for its seals and can copy it.
+		// It is not closed by execve(2), so that the next stage also has its own
+		// program open, can check its seals, and can copy it.
 		t.Next.Program = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).
 			Hint(unix.EACCES, "the user who executes the next stage must be able to read its program"))
 	}
@@ -35,9 +35,9 @@ func (t *translator) openNext(links []Link) error {
 	return nil
 }
 
-// copyNext has the next stage be a sealed copy in memory, if it is not. A Landlock
-// domain restricts nothing there. To a file it would have to have a rule, and that
-// would be one for the payload too.
+// copyNext makes the next stage a sealed copy in memory, unless it already is one. A
+// Landlock domain does not restrict files in memory. A file would need a rule, which
+// would also apply to the payload.
 func (t *translator) copyNext(path string) error {
 	var p host.Program
 	var err error
@@ -75,7 +75,7 @@ func (t *translator) copyNext(path string) error {
 	return nil
 }
 
-// sealedCopy is a file in memory that closes when a program is executed.
+// sealedCopy is a file in memory that is closed when a program is executed.
 func (t *translator) sealedCopy(from plan.Arg, size int64) *plan.Result {
 	sealed := t.Open("copy", plan.MemfdCreate(t.Name, t.Host.Has(host.MemfdExec)))
 	t.Add(plan.Sendfile(sealed, from, size).

@@ -9,45 +9,45 @@ import (
 	"hk/pkg/stage"
 )
 
-// A Chain is stages in order, and the program that they isolate.
+// A Chain is a sequence of stages, and the program that they isolate.
 type Chain struct {
 	Links []Link
-	// Payload is the program and its arguments. It is empty if the last stage
-	// needs none.
+	// Payload is the program and its arguments. It is empty if the last stage needs
+	// none.
 	Payload []string
-	// Rest is set if the payload is a stage of ours that is executed as a
-	// program of its own, and RestPath is the path of that program; "" is this
-	// program's descriptor.
+	// Rest is set if the payload is a stage that is executed as a separate program.
+	// RestPath is the path of that program; "" means this program's descriptor.
 	Rest     bool
 	RestPath string
-	// takes is set if what is executed is given when the plan is performed: a [Box].
+	// takes is set if the program to execute is given when the plan is performed: a
+	// [Box].
 	takes bool
-	// ahead are the stages of the payload, if that is one, as far as they can be
-	// read.
+	// ahead are the stages of the payload, if it is a chain, as far as they can be
+	// parsed.
 	ahead []Link
 }
 
-// A Link is a stage in its place.
+// A Link is a stage at its place in a chain.
 type Link struct {
 	Kind   *stage.Kind
 	Stage  stage.Stage
 	Common Common
-	// words is the command line from the stage's name on, and path the
-	// program's.
+	// words is the command line from the stage's name on, and path is the path of its
+	// program.
 	words []string
 	path  string
 }
 
-// Common is what every stage takes.
+// Common are the flags of every stage.
 type Common struct {
 	Help, Version, Verbose bool
 	// Explain is "text", "json" or "".
 	Explain string
-	// StatusFD is a descriptor for events; -1 is none.
+	// StatusFD is a descriptor for events; -1 means none.
 	StatusFD int
 }
 
-// A UsageError is a command line that makes no sense, and where.
+// A UsageError is an error in a command line, and the stage that it concerns.
 type UsageError struct {
 	Stage string
 	Err   error
@@ -56,9 +56,9 @@ type UsageError struct {
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Read reads a chain off a command line that starts with the name of its first
-// stage. find tells which of the words that follow are stages. Reading stops at
-// the first request for help, for the version or for what a stage prints.
+// Read parses a chain from a command line that starts with the name of its first stage.
+// find says which of the following words are stages. It stops at the first request for
+// help, for the version, or for something that a stage prints.
 func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	c := &Chain{Links: make([]Link, 0, len(Kinds))}
 	kind, path := first, ""
@@ -98,7 +98,8 @@ func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	}
 }
 
-// Printer is the last stage if it is to print something and run nothing, or nil.
+// Printer is the last stage if it is to print something instead of executing a program,
+// or nil.
 func (c *Chain) Printer() stage.Printer {
 	if p, ok := c.Links[len(c.Links)-1].Stage.(stage.Printer); ok && p.Prints() {
 		return p
@@ -106,7 +107,7 @@ func (c *Chain) Printer() stage.Printer {
 	return nil
 }
 
-// flags adds the stage's flags and those that all stages have.
+// flags adds the stage's flags and the common flags.
 func (l *Link) flags(fs *getopt.Flags) {
 	l.Stage.Flags(fs)
 	l.Common.StatusFD = -1
@@ -123,7 +124,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	})
 }
 
-// parse reads the stage's flags. fs is empty.
+// parse parses the stage's flags. fs is empty.
 func (l *Link) parse(fs *getopt.Flags, words []string) ([]string, error) {
 	for _, w := range words {
 		if strings.ContainsRune(w, 0) {
@@ -138,7 +139,7 @@ func (l *Link) parse(fs *getopt.Flags, words []string) ([]string, error) {
 	return rest, nil
 }
 
-// Args prints the chain as a command line, which parses back to the same chain.
+// Args prints the chain as a command line, which parses to the same chain.
 func (c *Chain) Args() []string {
 	var words []string
 	for i, l := range c.Links {
@@ -164,8 +165,8 @@ func (c Common) args() []string {
 	return a
 }
 
-// Settings is what the stages' common flags come to: --explain for the chain as
-// a whole, the others for the part of it that is one plan.
+// Settings combines the common flags of the stages: --explain for the whole chain, the
+// others for the part of it that is one plan.
 func (c *Chain) Settings() Common {
 	all := Common{StatusFD: -1}
 	for _, l := range c.Links {

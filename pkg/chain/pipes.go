@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// pipes are the files of a command, and what is copied from and to them.
+// pipes are the files of a command, and the data copied from and to them.
 type pipes struct {
 	files []*os.File // 0, 1, 2 and so on, of the payload
-	// childs are those of them that were opened for it, and ours the other ends of
-	// pipes.
+	// childs are those of them that were opened for the command, and ours are the other
+	// ends of pipes.
 	childs, ours []io.Closer
 	copies       []func() error
 	copied       chan error
 }
 
-// open opens what the payload is given.
+// open opens the files for the payload.
 func (p *pipes) open(c *Cmd) error {
 	if err := p.input(c.Stdin); err != nil {
 		return err
@@ -41,13 +41,13 @@ func (p *pipes) open(c *Cmd) error {
 	return nil
 }
 
-// same reports whether two writers are one. Types that cannot be compared are not.
+// same reports whether two writers are the same. Types that cannot be compared are not.
 func same(a, b io.Writer) bool {
 	defer func() { recover() }()
 	return a == b
 }
 
-// descriptors are those of the files. Their ends of pipes are blocking from here on.
+// descriptors are those of the files. The command's ends of pipes become blocking.
 func (p *pipes) descriptors() []int {
 	fds := make([]int, len(p.files))
 	for i, f := range p.files {
@@ -61,8 +61,8 @@ func (p *pipes) add(f *os.File) {
 	p.childs = append(p.childs, f)
 }
 
-// null is /dev/null, with an open file of its own: one that several payloads shared would
-// be a way to tell each other something.
+// null opens /dev/null anew: several payloads that shared an open file could use it to
+// communicate.
 func (p *pipes) null() error {
 	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err == nil {
@@ -144,7 +144,8 @@ func (p *pipes) copyAll() {
 	}
 }
 
-// awaitCopies waits until all is copied, or for a time, after which the pipes are closed.
+// awaitCopies waits until everything is copied, or for a time, after which the pipes
+// are closed.
 func (p *pipes) awaitCopies(most time.Duration) (first error) {
 	var late <-chan time.Time
 	if most > 0 {
@@ -171,8 +172,8 @@ func (p *pipes) awaitCopies(most time.Duration) (first error) {
 	return first
 }
 
-// StdinPipe is a pipe to the payload's standard input. Wait closes it, if nobody does
-// before.
+// StdinPipe returns a pipe to the payload's standard input. Wait closes it, unless it
+// was closed before.
 func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 	if c.Stdin != nil || c.started {
 		return nil, errors.New("chain: Stdin is set, or the command was started")
@@ -188,8 +189,8 @@ func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 	return w, nil
 }
 
-// StdoutPipe is a pipe from the payload's standard output. It is read to its end before
-// Wait is called, which closes it.
+// StdoutPipe returns a pipe from the payload's standard output. It must be read to its
+// end before Wait is called, which closes it.
 func (c *Cmd) StdoutPipe() (io.ReadCloser, error) { return c.outputPipe(&c.Stdout, "Stdout") }
 
 // StderrPipe is [Cmd.StdoutPipe] for standard error.
@@ -209,7 +210,7 @@ func (c *Cmd) outputPipe(w *io.Writer, name string) (io.ReadCloser, error) {
 	return from, nil
 }
 
-// A closeOnce may be closed again, as by Wait.
+// A closeOnce may be closed again, for example by Wait.
 type closeOnce struct {
 	*os.File
 	once sync.Once

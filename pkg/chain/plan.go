@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Plan makes the plan of a chain. It reads what the flags name on the host, and
-// changes nothing.
+// Plan makes the plan of a chain. It reads what the flags name on the host, and changes
+// nothing.
 //
-// A plan has one clone, and none by a caller whose credentials it has changed:
-// a supervisor is who has started the chain. What follows is executed as a chain
-// of its own, from the stage on that would clone. One for a stage that only needs
-// a supervisor comes first of all.
+// A plan has one clone, and none after it has changed the caller's credentials: the
+// supervisor must be the caller who has started the chain. A stage that would need
+// another clone, and everything after it, is executed as a separate chain. A clone for
+// a stage that only needs a supervisor comes first of all.
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	links, payload, rest, path := c.firstPlan()
 	s := stage.NewState(h)
@@ -69,8 +69,8 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	return s, nil
 }
 
-// Print has the last stage print what it is asked for, at its place behind the
-// others. Preconditions: c.Printer() is not nil.
+// Print lets the last stage print what it is asked for, at its place after the others.
+// Preconditions: c.Printer() is not nil.
 func (c *Chain) Print(h *host.Host, w io.Writer) error {
 	last := c.Links[len(c.Links)-1]
 	links, _, _, _ := c.firstPlan()
@@ -92,7 +92,7 @@ func (c *Chain) Print(h *host.Host, w io.Writer) error {
 	return nil
 }
 
-// stages adds what the stages do.
+// stages adds the ops of the stages.
 func (t *translator) stages(links []Link) error {
 	for _, l := range links {
 		t.Name = l.Kind.Name
@@ -118,13 +118,12 @@ func (t *translator) stages(links []Link) error {
 	return nil
 }
 
-// addSupervisor adds a clone for a stage that needs a supervisor, if no stage makes
-// one.
+// addSupervisor adds a clone for a stage that needs a supervisor, if no stage adds one.
 //
-// Where somebody else chooses by the files of a root what is executed there must be
-// one too. The other threads of this process stay in the old root until execve(2)
-// ends them, and the names of the payload, its interpreter and its loader are looked
-// up before that: they may lead through /proc/self/task.
+// A clone is also needed if another user chooses, by the files of a root, what is
+// executed there. The other threads of this process remain in the old root until
+// execve(2) ends them, and the names of the payload, its interpreter and its loader are
+// resolved before that: they could lead through /proc/self/task.
 func (t *translator) addSupervisor(links []Link) error {
 	l, ok := first(links, func(n stage.Needs) bool { return n.Supervisor })
 	if ok {
@@ -164,7 +163,7 @@ func first(links []Link, needs func(stage.Needs) bool) (l Link, ok bool) {
 	return Link{}, false
 }
 
-// chosen reports whether somebody else may choose what is executed.
+// chosen reports whether another user may choose what is executed.
 func chosen(n stage.Needs) bool { return n.ForeignRoot || n.Exposes }
 
 // clones reports whether a plan of the links has a clone.
@@ -173,7 +172,7 @@ func clones(links []Link) bool {
 	return ok
 }
 
-// attachNow adds what attaches to the child, once there is one.
+// attachNow adds the step that attaches to the child, once there is a child.
 func (t *translator) attachNow() error {
 	if t.attach == nil || !t.Plan.Cloned() {
 		return nil
@@ -187,7 +186,7 @@ func (t *translator) attachNow() error {
 	return nil
 }
 
-// firstPlan is the part of the chain that one plan can hold, and what it executes:
+// firstPlan is the part of the chain that fits in one plan, and what it executes:
 // whether that is a stage, and its path.
 func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path string) {
 	changed := false
@@ -205,9 +204,9 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 	return c.Links, c.Payload, c.Rest, c.RestPath
 }
 
-// dieWithParent has this process die with its parent if a stage wants that. If the
-// kernel sees to it already, an earlier stage, or this program before it executed
-// itself again, has found the parent there.
+// dieWithParent makes this process die with its parent if a stage asks for it. If the
+// kernel has already been told to do so, an earlier stage, or this program before it
+// executed itself again, has found the parent there.
 func (t *translator) dieWithParent(links []Link) {
 	for _, l := range links {
 		n := l.Stage.Needs()

@@ -13,16 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// self is the program of this process, whatever its file's name leads to.
+// self is the program of this process, wherever its file's name leads now.
 const self = "/proc/self/exe"
 
 // executeSealed adds the ops by which this program executes itself from a sealed copy
-// in memory, if others can open it while the chain runs.
+// in memory, if other processes can open it while the chain runs.
 //
-// Who can open a program through /proc/PID/exe, or controls what the chain executes
-// and so can make that a link to /proc/self/exe, can write its file once nobody
-// executes it. That needs no more than the user ID of the file's owner
-// (CVE-2019-5736). The copy does all that comes after these ops, and plans it anew.
+// A process that can open a program through /proc/PID/exe, or that controls what the
+// chain executes and so can make it a link to /proc/self/exe, can write to the
+// program's file once no process executes it. That needs only the user ID of the file's
+// owner (CVE-2019-5736). The copy does everything after these ops, and makes the plan
+// again.
 func (t *translator) executeSealed(c *Chain, links []Link) error {
 	by := t.exposedBy(links)
 	if by == "" {
@@ -49,9 +50,9 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 	return nil
 }
 
-// exposedBy is the stage by which others can open the programs of the chain, or "".
-// exposed is set if they choose what is executed; otherwise the file is in danger
-// only where the caller may write it.
+// exposedBy is the stage through which other processes can open the programs of the
+// chain, or "". exposed is set if they choose what is executed; otherwise the file is
+// at risk only if the caller may write to it.
 func (t *translator) exposedBy(links []Link) string {
 	given, chooses := "", "" // what gives something up, and what leads to another root
 	clones, other := false, false
@@ -73,20 +74,23 @@ func (t *translator) exposedBy(links []Link) string {
 	}
 	switch {
 	case chooses != "":
-		// What is there can have the payload be a link to this program, dumpable.
+		// The files there can make the payload a link to this program, which is then
+		// dumpable.
 		return chooses
 	case t.Next.Stage:
-		// The next program is dumpable, and holds no more than others may.
+		// The next program is dumpable, and has no more privileges than other processes
+		// may have.
 		return given
 	case clones && !other && t.Child.MayTrace:
-		// The payload may open the supervisor, or the init, above it.
+		// The payload may open the supervisor, or the init process, above it.
 		return links[0].Kind.Name
 	}
 	return ""
 }
 
-// traces reports whether stages ask that the payload have CAP_SYS_PTRACE: by a plan
-// of those alone that change credentials. An error is the whole plan's to tell.
+// traces reports whether stages ask for the payload to have CAP_SYS_PTRACE, by making a
+// plan of only those that change credentials. An error is left to the whole plan to
+// report.
 func (t *translator) traces(links []Link) bool {
 	if t.Host.Permitted>>unix.CAP_SYS_PTRACE&1 == 0 {
 		return false
@@ -100,7 +104,7 @@ func (t *translator) traces(links []Link) bool {
 	return s.SetCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
 }
 
-// program is that of this process. Without a procfs it cannot be copied.
+// program is the program of this process. Without a procfs it cannot be copied.
 func (t *translator) program() (host.Program, error) {
 	err := t.Host.Procfs()
 	if err == nil {
@@ -114,7 +118,7 @@ func (t *translator) program() (host.Program, error) {
 	return host.Program{}, fmt.Errorf("other processes could write to this program, so it is executed from a sealed copy: %w", err)
 }
 
-// seal adds the ops that make the copy and execute it.
+// seal adds the ops that create the copy and execute it.
 func (t *translator) seal(c *Chain, links []Link, p host.Program) {
 	t.ExecutesSealed = true
 	t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
@@ -140,7 +144,7 @@ func (t *translator) seal(c *Chain, links []Link, p host.Program) {
 	}
 	words := links[0].words
 	if c.Settings().Explain != "" {
-		// Printed is what is done without that.
+		// What is printed is what would be done without the copy.
 		words = slices.DeleteFunc(slices.Clone(words), func(w string) bool {
 			return w == "--explain" || strings.HasPrefix(w, "--explain=")
 		})

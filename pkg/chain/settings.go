@@ -7,9 +7,10 @@ import (
 	"hk/pkg/getopt"
 )
 
-// checkSettings refuses settings that a program has made and that no flags say: what a
-// stage does with them was never thought of. What is checked of a flag, a word that is
-// not one of its list, a number that is out of range, is so checked of a field.
+// checkSettings refuses settings that a program has made and that cannot be expressed
+// as flags: stages were not designed for them. In this way everything that is checked
+// for a flag, such as a word that is not in its list or a number that is out of range,
+// is also checked for a field.
 func (c *Chain) checkSettings() error {
 	var fs getopt.Flags
 	for _, l := range c.Links {

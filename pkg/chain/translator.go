@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A translator makes the plan of a chain. Around the ops of the stages it adds those for
-// the signal mask, for what stages that execute one another leave for the next, and
-// execve(2).
+// A translator makes the plan of a chain. Around the ops of the stages it adds those
+// for the signal mask, for what stages that execute one another leave for the next one,
+// and execve(2).
 type translator struct {
 	*stage.State
 	payload []string
@@ -23,27 +23,27 @@ type translator struct {
 	takes bool
 	path  string // of the stage that the payload is, or ""
 	env   []string
-	// restored is set once the thread has what the caller had, of the child if child is
-	// set.
+	// restored is set once the thread has the caller's state again; it is that of the
+	// child if child is set.
 	restored, child bool
-	// exposed is set if a stage lets others at this program.
+	// exposed is set if a stage lets other processes open this program.
 	exposed bool
-	// attach adds what attaches to the child, if that has yet to come, or nil; attacher
-	// is the stage whose it is, or "".
+	// attach adds the step that attaches to the child, if that is still to be added, or
+	// is nil; attacher is the stage that asks for it, or "".
 	attach   func(*stage.State) error
 	attacher string
 	// supervisor is a descriptor to be left to the next stage, or 0; kept is set once
-	// it is one to the supervisor that this plan makes.
+	// it belongs to the supervisor created by this plan.
 	supervisor int
 	kept       bool
-	// handover is what the next stage is told, and keepOpen the op that leaves it the
-	// socket, or nil.
+	// handover is what the next stage is told, and keepOpen is the op that leaves it
+	// the socket, or nil.
 	handover host.Handover
 	keepOpen *plan.Op
 }
 
 // keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
-// stage, which leaves the one above this process to what it executes. It belongs
+// stage, which leaves the one above this process to what it executes. It must come
 // before a limit on descriptors.
 func (t *translator) keepSupervisor() {
 	if t.kept || !t.Next.Stage || !t.Plan.Cloned() || t.Plan.InJoiner() {
@@ -64,10 +64,9 @@ func (t *translator) keepSupervisor() {
 func (t *translator) begin(links []Link) error {
 	t.env = slices.Clone(t.Host.Env)
 	if !t.Child.Planned {
-		// The Go runtime's handlers must not run while the thread changes, and
-		// the SIGURG by which it preempts must not be pending when the mask is
-		// given back. A child is cloned with all signals blocked and without
-		// handlers.
+		// The Go runtime's handlers must not run while the thread changes, and the
+		// SIGURG by which it preempts must not be pending when the mask is restored. A
+		// child is cloned with all signals blocked and without handlers.
 		t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	}
 	if err := t.openNext(links); err != nil {
@@ -79,8 +78,8 @@ func (t *translator) begin(links []Link) error {
 	return nil
 }
 
-// restoreCaller gives the thread what the caller had. It must come before a filter that
-// may forbid that.
+// restoreCaller restores the caller's state of the thread. It must come before a filter
+// that may deny this.
 func (t *translator) restoreCaller() {
 	if t.restored && t.child == t.Plan.Cloned() {
 		return
@@ -103,7 +102,7 @@ func (t *translator) restoreCaller() {
 }
 
 // restoreSignals undoes for the next program what the start of this one has changed:
-// limits, signals that are ignored, and the mask.
+// limits, ignored signals, and the mask.
 func (t *translator) restoreSignals() {
 	t.RestoreLimits()
 	for sig := unix.Signal(1); sig <= 64; sig++ {
@@ -114,8 +113,8 @@ func (t *translator) restoreSignals() {
 	t.Add(plan.Sigmask(t.Host.Sigmask))
 }
 
-// writeHandover tells the next stage what it has to know, and lets it have the
-// capabilities that execve(2) takes from all but user ID 0.
+// writeHandover tells the next stage what it needs to know, and lets it keep the
+// capabilities that execve(2) removes from every user ID except 0.
 func (t *translator) writeHandover() {
 	if !t.Next.Stage {
 		return
@@ -141,8 +140,8 @@ func (t *translator) writeHandover() {
 	t.handover = h
 }
 
-// handoverVariable is the variable for the next stage, once all filters are known: what cannot
-// be heard is not left to it.
+// handoverVariable is the variable for the next stage, once all filters are known: a
+// socket that it could not use is not left to it.
 func (t *translator) handoverVariable() string {
 	h := t.handover
 	if h.Unheard = t.Next.Stage && (t.Unheard || t.Host.Handover.Unheard); h.Unheard && h.Supervisor > 0 {
@@ -152,7 +151,7 @@ func (t *translator) handoverVariable() string {
 	return h.Variable()
 }
 
-// tryNext are the errors at which execvp(3) goes on to the next directory.
+// tryNext are the errors after which execvp(3) tries the next directory.
 var tryNext = [...]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ENODEV, unix.ESTALE, unix.ETIMEDOUT}
 
 func (t *translator) exec() error {

@@ -13,23 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrWaitDelay is what Wait returns if WaitDelay has passed and something still held the
-// other end of a pipe, and there is nothing worse to tell.
+// ErrWaitDelay is what Wait returns if WaitDelay has passed and the other end of a pipe
+// was still open, unless there is a more important error.
 var ErrWaitDelay = exec.ErrWaitDelay
 
-// An ExitError is a payload that has not ended with exit status 0.
+// An ExitError is a payload that did not end with exit status 0.
 type ExitError struct {
 	plan.End
-	// Stderr is as [Cmd.Output] says.
+	// Stderr is described at [Cmd.Output].
 	Stderr []byte
-	// Err is why it was ended: that of the context, or nil.
+	// Err is why the payload was ended: the error of the context, or nil.
 	Err error
 }
 
-// ExitCode is the exit status, or -1 if the payload has died of a signal.
+// ExitCode is the exit status, or -1 if a signal has terminated the payload.
 func (e *ExitError) ExitCode() int { return e.Status.ExitStatus() }
 
-// Signal is the signal of which the payload has died, or 0.
+// Signal is the signal that has terminated the payload, or 0.
 func (e *ExitError) Signal() unix.Signal {
 	if !e.Status.Signaled() {
 		return 0
@@ -53,10 +53,10 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// A StartError is a command of which the payload has not been executed. errors.As finds
-// a *plan.Error in it for a system call that has failed, a *plan.StepError for what the
-// supervisor does, and a *plan.Killed; errors.Is finds the errno, as fs.ErrNotExist, or
-// the context's error.
+// A StartError is a command whose payload has not been executed. errors.As finds a
+// *plan.Error in it if a system call has failed, a *plan.StepError if a step of the
+// supervisor has, and a *plan.Killed; errors.Is finds the errno, such as
+// fs.ErrNotExist, or the context's error.
 type StartError struct {
 	// Stage is the stage that failed, or "".
 	Stage string
@@ -72,7 +72,7 @@ func (e *StartError) Error() string {
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Hint is a sentence for the user, if the failure has one likely cause, or "".
+// Hint is a sentence for the user if the failure has one likely cause, or "".
 func (e *StartError) Hint() string {
 	var op *plan.Error
 	if errors.As(e.Err, &op) {
@@ -98,9 +98,9 @@ func startError(err error) error {
 	return e
 }
 
-// Wait waits until the payload has ended and what it has written has been copied, and
-// frees what the command has taken. It is nil if the exit status is 0, and else an
-// [ExitError], or what has gone wrong in copying or by the context.
+// Wait waits until the payload has ended and its output has been copied, and frees the
+// command's resources. It returns nil if the exit status is 0, otherwise an
+// [ExitError], or an error from copying or from the context.
 func (c *Cmd) Wait() error {
 	if c.ended == nil {
 		return errors.New("chain: the command was not started")
@@ -131,8 +131,8 @@ func (c *Cmd) Wait() error {
 	return err
 }
 
-// reap waits for the process, without a thread for each: the pidfd is polled by the
-// runtime.
+// reap waits for the process without using a thread: the runtime polls the PID file
+// descriptor.
 func (c *Cmd) reap() (plan.End, error) {
 	p := c.process
 	if len(p.Watchers) == 0 {
@@ -149,8 +149,7 @@ func (c *Cmd) reap() (plan.End, error) {
 	return end, err
 }
 
-// awaitEnd returns when the process that was cloned has ended, or if that cannot be
-// polled.
+// awaitEnd returns when the cloned process has ended, or if that cannot be polled.
 func awaitEnd(p *run.Process) {
 	fd, err := unix.FcntlInt(uintptr(p.PidFD), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
