@@ -317,3 +317,28 @@ kill -TERM $!
 { wait $!; } 2>/dev/null
 echo "ended by $(kill -l $?)"
 `
+
+// TestReadmeGo checks that the lines of Go in README are those of an example, which runs.
+func TestReadmeGo(t *testing.T) {
+	list, _ := readme(t)
+	sources(t)
+	b, err := os.ReadFile("../pkg/chain/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, e := range list {
+		if e.language != "go" {
+			continue
+		}
+		found = true
+		for line := range strings.Lines(e.text) {
+			if !strings.Contains(string(b), "\t"+strings.TrimLeft(line, "\t")) {
+				t.Errorf("no example has the line %q", line)
+			}
+		}
+	}
+	if !found {
+		t.Error("README has no Go")
+	}
+}

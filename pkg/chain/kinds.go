@@ -1,5 +1,3 @@
-// Package chain puts stages in order: it parses them from a command line and makes one
-// plan of them, up to the program that they isolate.
 package chain
 
 import (
