@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Action is what the kernel does with a call, with its data: SECCOMP_RET_*
-// of seccomp(2).
+// An Action is what the kernel does with a call, including its data: SECCOMP_RET_* of
+// seccomp(2).
 type Action uint32
 
-// Errno fails the call with an errno.
+// Errno makes the call fail with an errno.
 func Errno(e unix.Errno) Action { return Action(unix.SECCOMP_RET_ERRNO | uint32(e)&0xffff) }
 
 const (
@@ -48,18 +48,18 @@ func (a Action) String() string {
 // kind is the action without its data.
 func (a Action) kind() Action { return a &^ unix.SECCOMP_RET_DATA }
 
-// Denies reports whether the action keeps a call from being made.
+// Denies reports whether the action prevents a call from being made.
 func (a Action) Denies() bool { return a.kind() != Allow && a.kind() != Log }
 
-// Kills reports whether the call ends its process, or its thread, with SIGSYS, or is
-// left to a handler of that signal.
+// Kills reports whether the call ends its process or thread with SIGSYS, or is left to
+// a handler of that signal.
 func (a Action) Kills() bool {
 	_, fails := a.Errno()
 	return a.Denies() && !fails
 }
 
-// Errno is what the call fails with, where nobody traces it. ok is false if it does
-// not fail, or does not return.
+// Errno is the error with which the call fails if there is no tracer. ok is false if it
+// does not fail, or does not return.
 func (a Action) Errno() (e unix.Errno, ok bool) {
 	switch a.kind() {
 	case errnoAction:
@@ -70,8 +70,8 @@ func (a Action) Errno() (e unix.Errno, ok bool) {
 	return 0, false
 }
 
-// ParseAction reads an action in the words of hk-seccomp(1): allow, log, kill,
-// deny or deny:ERRNO.
+// ParseAction parses an action as written for hk-seccomp(1): allow, log, kill, deny or
+// deny:ERRNO.
 func ParseAction(text string) (Action, error) {
 	word, errno, has := strings.Cut(text, ":")
 	switch {
@@ -91,7 +91,7 @@ func ParseAction(text string) (Action, error) {
 	return 0, fmt.Errorf("%q is not allow, log, kill, deny or deny:ERRNO", text)
 }
 
-// Word is an action as [ParseAction] reads it, if that has a word for it.
+// Word is an action in the form that [ParseAction] parses, if it has one.
 func (a Action) Word() string {
 	switch a {
 	case Allow:

@@ -6,27 +6,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Call is a system call, of which not all arguments may be known.
+// A Call is a system call of which some arguments may not be known.
 type Call struct {
 	Nr   uint32
 	Args [6]uint64
-	// Known are the arguments that are, as bits: 1 is the first.
+	// Known are the known arguments, as bits: 1 is the first.
 	Known uint8
 }
 
-// An Answer is what a filter can answer to a call, and the index of the instruction
-// that does.
+// An Answer is a possible result of a filter for a call, and the index of the
+// instruction that returns it.
 type Answer struct {
 	Action Action
 	PC     int
 }
 
-// maxSteps is after how many instructions a filter is given up that branches on
-// what is not known.
+// maxSteps is the number of instructions after which the search in a filter that
+// branches on unknown values is abandoned.
 const maxSteps = 1 << 16
 
-// Answers lists what a filter that [Check] takes can answer to a call of an
-// architecture, by its AUDIT_ARCH value. all is false if there may be more.
+// Answers lists the possible results of a filter that [Check] accepts, for a call of an
+// architecture given by its AUDIT_ARCH value. all is false if there may be more.
 func Answers(code []unix.SockFilter, audit uint32, c Call) (list []Answer, all bool) {
 	w := walk{code: code, audit: audit, call: c}
 	all = w.from(0, registers{})
@@ -42,7 +42,7 @@ type walk struct {
 	list  []Answer
 }
 
-// A value is a word of 32 bits that may not be known.
+// A value is a 32-bit word that may not be known.
 type value struct {
 	n     uint32
 	known bool
@@ -53,8 +53,8 @@ type registers struct {
 	memory [memWords]value
 }
 
-// from follows the filter from an instruction on. It reports whether all
-// answers are known.
+// from follows the filter from an instruction on. It reports whether all answers are
+// known.
 func (w *walk) from(pc int, r registers) bool {
 	for ; ; pc++ {
 		if w.steps++; w.steps > maxSteps {
@@ -113,7 +113,7 @@ func (w *walk) from(pc int, r registers) bool {
 	}
 }
 
-// load is what BPF_LD and BPF_LDX load.
+// load is the value loaded by BPF_LD and BPF_LDX.
 func (w *walk) load(i unix.SockFilter, r *registers) value {
 	switch i.Code & 0xe0 {
 	case unix.BPF_MEM:
@@ -136,8 +136,8 @@ func (w *walk) load(i unix.SockFilter, r *registers) value {
 	}
 }
 
-// compute is what BPF_ALU leaves. A shift by 32 and more is what the machine
-// makes of it.
+// compute is the result of BPF_ALU. The result of a shift by 32 or more depends on the
+// machine.
 func compute(op uint16, a, b value) value {
 	known := a.known && b.known
 	switch op {
@@ -182,8 +182,8 @@ func taken(op uint16, a, b value) (yes, known bool) {
 	return a.n&b.n != 0, known || b.known && b.n == 0
 }
 
-// Denier is the first rule that denies a call, or may, by the first architecture of the
-// policy; or nil.
+// Denier is the first rule that denies a call, or may deny it, on the first
+// architecture of the policy; or nil.
 func (p *Policy) Denier(c Call) *Rule {
 	native := p.Arches[0]
 	for i, r := range p.Rules {
@@ -196,23 +196,24 @@ func (p *Policy) Denier(c Call) *Rule {
 	return nil
 }
 
-// may reports whether the conditions can hold.
+// may reports whether the conditions can be true.
 func (r Rule) may(a *Arch, name string, c Call) bool {
 	return !slices.ContainsFunc(r.Conds, func(cond Cond) bool {
 		return c.Known>>cond.Arg&1 != 0 && !cond.decides(a, name, c.Args, true)
 	})
 }
 
-// LooksAtArch reports whether a filter loads the architecture of a call. Under one
-// that does not, calls of another architecture pass by the wrong numbers.
+// LooksAtArch reports whether a filter loads the architecture of a call. If it does
+// not, calls of another architecture can bypass it, because their numbers mean other
+// calls.
 func LooksAtArch(code []unix.SockFilter) bool {
 	return slices.ContainsFunc(code, func(i unix.SockFilter) bool {
 		return i.Code == unix.BPF_LD|unix.BPF_W|unix.BPF_ABS && i.K == offsetArch
 	})
 }
 
-// Notifies finds an instruction that returns SECCOMP_RET_USER_NOTIF, for which
-// somebody must listen.
+// Notifies finds an instruction that returns SECCOMP_RET_USER_NOTIF, which needs a
+// listener.
 func Notifies(code []unix.SockFilter) (pc int, ok bool) {
 	pc = slices.IndexFunc(code, func(i unix.SockFilter) bool {
 		return i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF

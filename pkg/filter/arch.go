@@ -19,7 +19,8 @@ type Arch struct {
 	Audit uint32
 	bits  int
 	table []call
-	// own is how it takes the arguments of calls, where not as all do.
+	// own says how it takes the arguments of calls, where that differs from other
+	// architectures.
 	own []takes
 }
 
@@ -31,8 +32,8 @@ type call struct {
 
 //go:generate go run mksyscalls.go
 
-// x32Bit is in the number of every call of the x32 ABI, which has the
-// AUDIT_ARCH value of x86_64.
+// x32Bit is set in the number of every call of the x32 ABI, which has the AUDIT_ARCH
+// value of x86_64.
 const x32Bit = 0x40000000
 
 var (
@@ -45,7 +46,7 @@ var (
 
 var arches = []*Arch{X86_64, X86, X32, AArch64, ARM}
 
-// Native is the architecture by GOARCH: amd64 or arm64. For others it is nil.
+// Native is the architecture for a GOARCH: amd64 or arm64. For any other it is nil.
 func Native(goarch string) *Arch {
 	switch goarch {
 	case "amd64":
@@ -56,11 +57,11 @@ func Native(goarch string) *Arch {
 	return nil
 }
 
-// armPrivate is the first of the numbers that ARM has for itself, far above those
-// that are given out in turn.
+// armPrivate is the first of ARM's private numbers, which are far above those that are
+// assigned in sequence.
 const armPrivate = 0xf0000
 
-// private reports whether a number tells nothing of how new the call is.
+// private reports whether a number does not show how new the call is.
 func (a *Arch) private(nr uint32) bool { return a == ARM && nr >= armPrivate }
 
 // newest is the call with the highest number.
@@ -106,14 +107,14 @@ func Known(name string) bool {
 	return i < len(elsewhere) && elsewhere[i] == name
 }
 
-// gone are calls that profiles name and that no architecture has any more, or
-// that a C library made of others.
+// gone are calls that profiles name and that no architecture has any more, or that a C
+// library implemented with other calls.
 var gone = []string{"nice", "oldwait4", "swapcontext", "multiplexer", "rtas", "sysmips", "timerfd"}
 
-// exists reports whether a name is or was one of a call.
+// exists reports whether a name is, or was, that of a call.
 func exists(name string) bool { return Known(name) || slices.Contains(gone, name) }
 
-// ParseArch reads a name of libseccomp, or one that systemd has besides.
+// ParseArch parses a name used by libseccomp, or one that only systemd uses.
 func ParseArch(name string) (*Arch, error) {
 	switch name {
 	case "native":

@@ -14,8 +14,8 @@ type builtin struct {
 	json string
 	// caps are the capabilities that its conditions name, as bits.
 	caps uint64
-	// amd64 and arm64 are compiled filters: for a program with none of caps, and
-	// with all of them.
+	// amd64 and arm64 are compiled filters: for a program with none of caps, and for
+	// one with all of them.
 	amd64, arm64 [2]string
 }
 
@@ -55,9 +55,9 @@ func builtins(name string) (builtin, bool) {
 	return builtin{}, false
 }
 
-// TerminalGuard denies what pushes input into a terminal that a caller shares
-// with the program. The profiles of container engines do without: a container
-// has a terminal of its own.
+// TerminalGuard denies calls that insert input into a terminal which a caller shares
+// with the program. The profiles of container engines lack it, because a container has
+// its own terminal.
 func TerminalGuard() []Rule {
 	return []Rule{
 		{Names: []string{"ioctl"}, Action: Errno(unix.EPERM), Conds: []Cond{{Arg: 1, Op: EQ, Value: unix.TIOCSTI}}},
@@ -67,11 +67,11 @@ func TerminalGuard() []Rule {
 
 const tioclinux = 0x541c
 
-// IsBuiltin reports whether a profile comes with hk.
+// IsBuiltin reports whether a profile is built in.
 func IsBuiltin(name string) bool { _, ok := builtins(name); return ok }
 
-// Builtin returns the policy of a profile that comes with hk: podman or docker,
-// and besides it the ioctl(2)s TIOCSTI and TIOCLINUX fail with EPERM.
+// Builtin returns the policy of a built-in profile, podman or docker, in which the
+// ioctl(2)s TIOCSTI and TIOCLINUX also fail with EPERM.
 func Builtin(name string, t Target) (*Policy, error) {
 	b, ok := builtins(name)
 	if !ok {
@@ -85,9 +85,9 @@ func Builtin(name string, t Target) (*Policy, error) {
 	return p, nil
 }
 
-// BuiltinFilter is the filter of [Builtin]. Most often it is there already: nothing is
+// BuiltinFilter is the filter of [Builtin]. It is usually precompiled: nothing is
 // compiled for a program with none, or with all, of the capabilities that the profile
-// names. That is right for Linux 5.14 and later.
+// names. That is correct for Linux 5.14 and later.
 func BuiltinFilter(name string, t Target) ([]unix.SockFilter, error) {
 	b, ok := builtins(name)
 	if ok && t.Arches == nil && t.Default == nil && (t.Arch == X86_64 || t.Arch == AArch64) {

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Decode reads a filter from the form that [Encode] writes, and checks it as
-// [Check] does.
+// Decode parses a filter in the form written by [Encode], and checks it with [Check].
 func Decode(data []byte) ([]unix.SockFilter, error) {
 	switch {
 	case len(data) == 0:
@@ -30,11 +29,11 @@ func tooLong(n int) error {
 // seccompData is the size of struct seccomp_data.
 const seccompData = 64
 
-// memWords is BPF_MEMWORDS: how many words of scratch memory there are.
+// memWords is BPF_MEMWORDS: the number of words of scratch memory.
 const memWords = 16
 
-// Check reports why the kernel does not take a program as a filter, if it does
-// not: what bpf_check_classic and seccomp_check_filter of Linux refuse.
+// Check returns why the kernel would not accept a program as a filter: it rejects what
+// bpf_check_classic and seccomp_check_filter of Linux reject.
 func Check(code []unix.SockFilter) error {
 	if len(code) == 0 {
 		return errors.New("an empty filter")
@@ -53,7 +52,8 @@ func Check(code []unix.SockFilter) error {
 	return checkMemory(code)
 }
 
-// checkInstruction checks one instruction, after which come so many.
+// checkInstruction checks one instruction, which is followed by the given number of
+// others.
 func checkInstruction(i unix.SockFilter, after int) error {
 	class := i.Code & 0x07
 	if i.Code > 0xff {
@@ -119,7 +119,7 @@ func checkArithmetic(i unix.SockFilter) error {
 	return unknownCode(i.Code)
 }
 
-// checkJump checks a jump, after which come so many instructions.
+// checkJump checks a jump, which is followed by the given number of instructions.
 func checkJump(i unix.SockFilter, after int) error {
 	switch i.Code &^ (unix.BPF_JMP | unix.BPF_X) {
 	case unix.BPF_JA:
@@ -150,11 +150,10 @@ func checkWord(k uint32) error {
 	return nil
 }
 
-// checkMemory refuses a load of a word of memory that is not stored on every
-// way to it.
+// checkMemory rejects a load of a word of memory that is not stored on every path to
+// it.
 func checkMemory(code []unix.SockFilter) error {
-	// stored are the words that are stored on all ways to an instruction, as
-	// bits.
+	// stored are the words that are stored on all paths to an instruction, as bits.
 	stored := make([]uint16, len(code)+1)
 	for i := range stored {
 		stored[i] = ^uint16(0)
@@ -186,8 +185,8 @@ func checkMemory(code []unix.SockFilter) error {
 	return nil
 }
 
-// Encode is the form of a filter in a file: an array of struct sock_filter, as
-// libseccomp's seccomp_export_bpf(3) writes it.
+// Encode is the form of a filter in a file: an array of struct sock_filter, as written
+// by libseccomp's seccomp_export_bpf(3).
 func Encode(code []unix.SockFilter) []byte {
 	var b []byte
 	for _, i := range code {

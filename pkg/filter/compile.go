@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxInstructions is how long a filter may be: BPF_MAXINSNS of the kernel.
+// MaxInstructions is the maximum length of a filter: the kernel's BPF_MAXINSNS.
 const MaxInstructions = 4096
 
-// Compile makes a filter of a policy. The filter is right for little-endian
-// machines.
+// Compile compiles a policy to a filter, for little-endian machines.
 func Compile(p *Policy) ([]unix.SockFilter, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -31,9 +30,9 @@ func Compile(p *Policy) ([]unix.SockFilter, error) {
 	return a.code, nil
 }
 
-// Check is an error if a rule that denies fits no call: there is none of the name, it
-// has no such argument, or conditions exclude one another. So it is if there is no
-// architecture.
+// Check returns an error if a rule that denies matches no call: there is no call of
+// this name, it has no such argument, or the conditions contradict one another. It is
+// also an error if there is no architecture.
 func (p *Policy) Check() error {
 	if len(p.Arches) == 0 {
 		return errors.New("a policy without an architecture")
@@ -60,12 +59,12 @@ func (p *Policy) Check() error {
 	return nil
 }
 
-// An assembler writes code from its end to its start: what a jump leads to is
-// there before the jump is. Positions count from the end.
+// An assembler writes code from its end to its start: the target of a jump is written
+// before the jump. Positions count from the end.
 type assembler struct {
 	code []unix.SockFilter
 	at   map[*node]int
-	// jumps are the latest long jumps, by where they lead.
+	// jumps are the latest long jumps, by their targets.
 	jumps map[int]int
 }
 
@@ -84,7 +83,7 @@ func (a *assembler) emit(n *node) int {
 	case test, fetch:
 		f := a.emit(n.f)
 		t := a.emit(n.t)
-		// A long jump for one moves the other away by one more.
+		// A long jump for one target moves the other one further away by one.
 		f = a.near(n.f, f, 1)
 		t = a.near(n.t, t, 0)
 		here := len(a.code)
@@ -111,8 +110,8 @@ func (a *assembler) fall(to int) {
 	}
 }
 
-// near returns a position that a conditional jump, written after more
-// instructions yet to come, can reach, from which control comes to n.
+// near returns a position that leads to n and that a conditional jump can reach, if it
+// is written after the given number of further instructions.
 func (a *assembler) near(n *node, pos, more int) int {
 	if len(a.code)+more-1-pos <= 255 {
 		return pos

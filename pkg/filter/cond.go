@@ -1,9 +1,9 @@
 package filter
 
-// A Cond compares an argument, numbered from 0, as an unsigned number, and of it
-// the bits that the kernel looks at, on the architecture of the call. Where it is not known what those
-// are, a condition of a rule that denies holds if it does for what they can be, and
-// one of a rule that allows only if it does for all.
+// A Cond compares an argument, numbered from 0, as an unsigned number, using only the
+// bits that the kernel uses on the architecture of the call. If it is not known which
+// bits those are, a condition of a rule that denies is true if it is true for any of
+// the possibilities, and one of a rule that allows only if it is true for all.
 type Cond struct {
 	Arg   int
 	Op    Op
@@ -22,12 +22,12 @@ const (
 	LE
 	GT
 	GE
-	// MaskedEQ compares with the bits of Mask only.
+	// MaskedEQ compares only the bits of Mask.
 	MaskedEQ
 )
 
-// holds is the meaning of a condition for a number of so many bytes, in plain Go.
-// The compiler is tested against it.
+// holds is the meaning of a condition for a number of the given number of bytes, in
+// plain Go. The compiler is tested against it.
 func (c Cond) holds(n uint64, bytes int) bool {
 	c = c.fit(bytes)
 	switch c.Op {
@@ -47,8 +47,8 @@ func (c Cond) holds(n uint64, bytes int) bool {
 	return n&c.Mask == c.Value
 }
 
-// fit is the condition for a number of so many bytes: if that can be negative and
-// is compared with a negative number, in 64 bits, these are its own bits.
+// fit is the condition for a number of the given number of bytes: if that can be
+// negative, and is compared with a negative 64-bit number, these are its own bits.
 func (c Cond) fit(bytes int) Cond {
 	all := ones(bytes)
 	exact := c.Op == EQ || c.Op == NE || c.Op == MaskedEQ && c.Mask|all == ones(8)
@@ -59,7 +59,7 @@ func (c Cond) fit(bytes int) Cond {
 	return c
 }
 
-// cut is the condition without what it says of bits that are masked out.
+// cut is the condition without what it says about bits that are masked out.
 func (c Cond) cut(w way) Cond {
 	c = c.fit(w.bytes)
 	c.Value &^= w.out
@@ -67,7 +67,7 @@ func (c Cond) cut(w way) Cond {
 	return c
 }
 
-// decides reports whether a condition holds for a call, in a rule that denies or in
+// decides reports whether a condition is true for a call, in a rule that denies or in
 // one that does not.
 func (c Cond) decides(a *Arch, name string, args [6]uint64, denies bool) bool {
 	arg, ok := a.argument(name, c.Arg)

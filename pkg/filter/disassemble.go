@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disassemble prints a filter in the notation of bpf_asm(8), where what is after a
+// Disassemble prints a filter in the notation of bpf_asm(8), in which text after a
 // semicolon is a comment: what the policy says, if there is one, and then the
-// instructions with what they look at.
+// instructions with notes of what they examine.
 func Disassemble(code []unix.SockFilter, p *Policy) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "; %d instructions\n", len(code))
@@ -40,7 +40,7 @@ func Disassemble(code []unix.SockFilter, p *Policy) []byte {
 	return b.Bytes()
 }
 
-// jumps are the instructions that one names as its next.
+// jumps are the possible next instructions of an instruction.
 func jumps(pc int, i unix.SockFilter) []int {
 	t, f := pc+1+int(i.Jt), pc+1+int(i.Jf)
 	switch {
@@ -56,19 +56,18 @@ func jumps(pc int, i unix.SockFilter) []int {
 	return []int{t, f}
 }
 
-// arithmetic are the names of what BPF_ALU does, by bits 4 to 7 of the code.
+// arithmetic are the names of BPF_ALU operations, by bits 4 to 7 of the code.
 var arithmetic = [...]string{
 	unix.BPF_ADD >> 4: "add", unix.BPF_SUB >> 4: "sub", unix.BPF_MUL >> 4: "mul", unix.BPF_DIV >> 4: "div", unix.BPF_OR >> 4: "or",
 	unix.BPF_AND >> 4: "and", unix.BPF_LSH >> 4: "lsh", unix.BPF_RSH >> 4: "rsh", unix.BPF_XOR >> 4: "xor",
 }
 
-// tests are the names of conditional jumps, and those of their opposites, in the
-// same way.
+// tests are the names of conditional jumps, and of their opposites, in the same way.
 var tests = [...][2]string{
 	unix.BPF_JEQ >> 4: {"jeq", "jneq"}, unix.BPF_JGT >> 4: {"jgt", "jle"}, unix.BPF_JGE >> 4: {"jge", "jlt"}, unix.BPF_JSET >> 4: {"jset", ""},
 }
 
-// mnemonic prints an instruction that [Check] takes.
+// mnemonic prints an instruction that [Check] accepts.
 func mnemonic(pc int, i unix.SockFilter) string {
 	operand := fmt.Sprintf("#%#x", i.K)
 	if i.Code&unix.BPF_X != 0 {
@@ -122,11 +121,11 @@ func mnemonic(pc int, i unix.SockFilter) string {
 	return "txa"
 }
 
-// A place is what is known where an instruction is executed.
+// A place is what is known when an instruction is executed.
 type place struct {
 	// word is the offset of the word in the accumulator, or unknownWord.
 	word int
-	// audit are the architectures of the call; nil is any.
+	// audit are the architectures that the call may have; nil means any.
 	audit []uint32
 	seen  bool
 }
@@ -169,7 +168,7 @@ func reached(code []unix.SockFilter) []place {
 	return at[:len(code)]
 }
 
-// or is what is known if either place is where control comes from.
+// or is what is known if control comes from either place.
 func (p place) or(q place) place {
 	if !p.seen {
 		return q
@@ -191,7 +190,7 @@ func (p place) or(q place) place {
 	return p
 }
 
-// comment says what an instruction looks at or answers.
+// comment says what an instruction examines or returns.
 func (p place) comment(i unix.SockFilter) string {
 	switch class := i.Code & 0x07; {
 	case !p.seen:
@@ -230,7 +229,7 @@ func wordName(offset int) string {
 	return fmt.Sprintf("arg%d, upper half", (offset-offsetArgs)/8)
 }
 
-// callName is the name of a call, if only one architecture comes into question.
+// callName is the name of a call, if only one architecture is possible.
 func (p place) callName(nr uint32) string {
 	switch {
 	case len(p.audit) != 1:
@@ -285,8 +284,8 @@ func (p *Policy) describe(b *bytes.Buffer) {
 	wrap(b, KillProcess.String()+":", []string{"all"})
 }
 
-// outcome is what happens with a call: an action, or, if that depends on the
-// arguments, a text.
+// outcome is what happens to a call: an action or, if that depends on the arguments, a
+// text.
 func (p *Policy) outcome(a *Arch, c call) (text string, act Action) {
 	for _, r := range p.Rules {
 		for _, name := range r.Names {
@@ -309,7 +308,7 @@ func (c call) otherwise(text string, act Action) string {
 	return c.name + " " + text + "else " + act.String()
 }
 
-// wrap writes words as a comment of lines that fit a terminal.
+// wrap writes words as a comment with lines that fit a terminal.
 func wrap(b *bytes.Buffer, first string, words []string) {
 	line := ";   " + first
 	for _, w := range words {

@@ -14,7 +14,7 @@ func errnoText(e unix.Errno) string {
 	return strconv.Itoa(int(e))
 }
 
-// maxErrno is the highest that the kernel returns as a failure: MAX_ERRNO.
+// maxErrno is the highest errno that the kernel returns: MAX_ERRNO.
 const maxErrno = 4095
 
 func parseErrno(text string) (unix.Errno, error) {

@@ -8,12 +8,12 @@ import (
 
 //go:generate go run mkgroups.go
 
-// A group is a set of calls under one name, of systemd.exec(5). What is in it is
-// separated by blanks; another group may be.
+// A group is a named set of calls from systemd.exec(5). Its members are separated by
+// spaces, and can be other groups.
 type group struct{ name, calls string }
 
-// Group lists the calls of one of systemd's groups: "@clock". Calls that are
-// younger than the systemd of which the table is made are in none.
+// Group lists the calls in one of systemd's groups: "@clock". Calls that are newer than
+// the systemd version of the table are in no group.
 func Group(name string) ([]string, error) {
 	i := sort.Search(len(groups), func(i int) bool { return groups[i].name >= name })
 	if i == len(groups) || groups[i].name != name {

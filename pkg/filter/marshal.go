@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MarshalProfile writes a policy as a profile. There the order of rules says
-// nothing; where it does in the policy, the conditions are made such that no two
-// rules fit one call.
+// MarshalProfile writes a policy as a profile. The order of rules does not matter in a
+// profile; where it matters in the policy, the conditions are rewritten so that no two
+// rules match the same call.
 func MarshalProfile(p *Policy) ([]byte, error) {
 	var out specs.LinuxSeccomp
 	out.DefaultAction, out.DefaultErrnoRet = p.Default.oci()
@@ -99,9 +99,9 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 	return entries, nil
 }
 
-// divides reports whether either a condition or its opposite holds for a call,
-// also if they are written as masks: not if an argument is compared in two ways, or
-// with a number that is negative where it has fewer bits.
+// divides reports whether always either a condition or its opposite is true for a call,
+// even if they are written as masks: not if an argument is compared in two ways, or
+// with a number that is negative in fewer bits.
 func (p *Policy) divides(name string, c Cond) bool {
 	if c.Value>>32 == ones(4) && looked(name, c.Arg).bytes == 8 {
 		return false
@@ -113,8 +113,8 @@ func (p *Policy) divides(name string, c Cond) bool {
 	})
 }
 
-// asTheyAre makes an entry of each rule, or none if a profile would not mean the
-// same by them.
+// asTheyAre makes one entry of each rule, or none if they would not mean the same in a
+// profile.
 func (p *Policy) asTheyAre(name string, rules []Rule) (entries []specs.LinuxSyscall) {
 	for i, r := range rules {
 		e := r.Action.entry([]string{name})
@@ -140,10 +140,11 @@ func (a Action) entry(names []string) specs.LinuxSyscall {
 	return e
 }
 
-// boxes makes entries for a region: one for all boxes that have conditions on the
-// same one argument, which are alternatives, and one for each other.
+// boxes makes entries for a region: one for all boxes that have conditions only on the
+// same argument, which are alternatives, and one for each other box.
 //
-// All are masks: of an argument of 32 bits others compare 64.
+// All conditions are masks: other comparisons would compare 64 bits of a 32-bit
+// argument.
 func (a Action) boxes(name string, r region) (entries []specs.LinuxSyscall) {
 	alternatives := map[int]int{} // entries by argument
 	for _, b := range r {
@@ -176,7 +177,7 @@ func (c Cond) oci() specs.LinuxSeccompArg {
 	return a
 }
 
-// oci is an action's name in profiles, and its data if there can be any.
+// oci is an action's name in profiles, and its data if it can have any.
 func (a Action) oci() (specs.LinuxSeccompAction, *uint) {
 	kind, data := a&^unix.SECCOMP_RET_DATA, uint(a&unix.SECCOMP_RET_DATA)
 	i := slices.IndexFunc(actions[:], func(n actionName) bool { return n.act == kind })

@@ -1,12 +1,12 @@
 //go:build ignore
 
-// Mkgroups writes the table of systemd's groups of system calls. It is read from
-// what systemd-analyze(1) prints for "syscall-filter"; the program is named as an
-// argument. Without one the table stays as it is. That in the tree is of Debian
-// 13's package systemd, whose version is in the table's first line.
+// Mkgroups writes the table of systemd's groups of system calls. It reads what
+// systemd-analyze(1) prints for "syscall-filter"; the path of that program is the
+// argument. Without an argument the table is not changed. The table in the tree is from
+// the package systemd of Debian 13, whose version is in its first line.
 //
-// Only who is in a group is taken, and of that only what Linux has: @known, and
-// names that are no system call of any architecture, are left out.
+// Only the members of groups are used, and only those that Linux has: @known, and names
+// that are not system calls of any architecture, are skipped.
 package main
 
 import (

@@ -1,11 +1,11 @@
 //go:build ignore
 
-// Mkprofiles writes the profiles that come with hk and the filters compiled of
-// them. Docker's is made of github.com/moby/profiles/seccomp at the version in
-// go.mod. Podman's is read from the file that is named as an argument, which is
+// Mkprofiles writes the built-in profiles and the filters compiled from them. Docker's
+// profile is taken from github.com/moby/profiles/seccomp, at the version in go.mod.
+// Podman's is read from the file given as an argument, which is
 // /usr/share/containers/seccomp.json of Debian's package
-// golang-github-containers-common; without an argument it stays as it is. With -o
-// all is written to that directory.
+// golang-github-containers-common; without an argument it is not changed. With -o
+// everything is written to that directory.
 package main
 
 import (
@@ -67,8 +67,8 @@ func main() {
 	write("zprofiles.go", src.Bytes())
 }
 
-// floor reports what is so on the oldest kernel that hk runs on. A filter that is
-// compiled here must be right for all from there on.
+// floor reports what is true on the oldest kernel on which hk runs. A filter compiled
+// here must be correct for all kernels from there on.
 func floor(major, minor uint64) bool {
 	if !host.Floor.AtLeast(host.Version{Major: int(major), Minor: int(minor)}) {
 		log.Fatalf("a profile has a rule for Linux %d.%d and later: it cannot be compiled ahead", major, minor)
@@ -76,7 +76,7 @@ func floor(major, minor uint64) bool {
 	return true
 }
 
-// tidy drops comments and what is empty, and sorts the names.
+// tidy removes comments and empty fields, and sorts the names.
 func tidy(data []byte) []byte {
 	var p map[string]any
 	check(json.Unmarshal(data, &p))

@@ -1,9 +1,9 @@
 //go:build ignore
 
-// Mksyscalls writes the tables of system calls, from golang.org/x/sys/unix at
-// the version in go.mod: its zsysnum_linux_*.go files are made of the kernel's
-// own headers. What those lack is below: x32, and ARM's private calls. With
-// -o they are written to that directory.
+// Mksyscalls writes the system call tables, from golang.org/x/sys/unix at the version
+// in go.mod, whose zsysnum_linux_*.go files are made from the kernel's headers. What
+// those lack is listed below: x32, and ARM's private calls. With -o they are written to
+// that directory.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 	"strings"
 )
 
-// x32Own are the calls that have a number of their own in the x32 ABI, because
-// their arguments differ (arch/x86/entry/syscalls/syscall_64.tbl).
+// x32Own are the calls with a separate number in the x32 ABI, because their arguments
+// differ (arch/x86/entry/syscalls/syscall_64.tbl).
 var x32Own = strings.Fields(`rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve
 	ptrace rt_sigpending rt_sigtimedwait rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load
 	waitid set_robust_list get_robust_list vmsplice move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg

@@ -1,14 +1,15 @@
 //go:build ignore
 
-// Mkwidths writes the table of how the kernel takes the arguments of its calls,
-// and that of the other names that calls have on architectures of 32 bits.
-// It is read from the kernel's source, whose directory is named as an argument:
-// the tables of system calls say which function a number enters, and the
-// SYSCALL_DEFINE lines what types that takes. Without an argument the table stays
-// as it is. That in the tree is of Debian's package linux-source-6.12; the version
-// is in the table's first line, and calls that are newer are below.
+// Mkwidths writes the table of how the kernel takes the arguments of its calls, and the
+// table of the other names that calls have on 32-bit architectures. It reads the
+// kernel's source, whose directory is the argument: the system call tables say which
+// function a number calls, and the SYSCALL_DEFINE lines which types it takes. Without
+// an argument the tables are not changed. Those in the tree are from Debian's package
+// linux-source-6.12; the version is in the first line, and newer calls are listed
+// below.
 //
-// What becomes of an argument after that no line tells: that is in casts, by hand.
+// These lines do not say how an argument is used afterwards: that is in casts, written
+// by hand.
 package main
 
 import (
@@ -25,15 +26,15 @@ import (
 	"strings"
 )
 
-// newer are the calls that came after the source: Linux 6.13 to 7.0.
+// newer are the calls added after that source: Linux 6.13 to 7.0.
 var newer = map[string]string{
 	"setxattrat": "484888", "getxattrat": "484888", "listxattrat": "48488", "removexattrat": "4848",
 	"open_tree_attr": "48488", "file_getattr": "48884", "file_setattr": "48884", "listns": "8884", "rseq_slice_yield": "",
 }
 
-// casts are what was read in the functions that take a long. Where the operation
-// decides whether it is cut to an int, it stays "?", as with all that nobody has
-// read: ioctl, keyctl, prctl, arch_prctl, fcntl, semctl, sysfs, kcmp.
+// casts are the results of reading the functions that take a long. If the operation
+// decides whether it is truncated to an int, it remains "?", as does everything that
+// was not read: ioctl, keyctl, prctl, arch_prctl, fcntl, semctl, sysfs, kcmp.
 var casts = map[string]string{
 	"brk": "8", "getcwd": "88", "madvise": "884", "mincore": "888", "mlock": "88", "mlock2": "884", "msync": "884", // addresses and sizes
 	"munlock": "88", "munmap": "88", "map_shadow_stack": "884", "get_mempolicy": "88888", "set_mempolicy": "488",
@@ -71,8 +72,8 @@ var castsOf = map[string]map[string]string{
 	},
 }
 
-// An abi is a table of calls. Of a line of the kernel's table that has one of
-// the kinds, the next to last column is the function, or the last that for compat.
+// An abi is a system call table. In a line of the kernel's table that has one of the
+// kinds, the function is in the next to last column or, for compat, in the last one.
 type abi struct {
 	name, file string
 	kinds      []string
@@ -87,7 +88,8 @@ var abis = []abi{
 	{"x32", "arch/x86/entry/syscalls/syscall_64.tbl", []string{"common", "x32"}, 64},
 }
 
-// dirs are where system calls are; of the architectures those that count.
+// dirs are the directories that contain system calls, including those of the
+// architectures used here.
 var dirs = []string{"arch/arm64", "arch/x86", "block", "drivers", "fs", "init", "io_uring", "ipc", "kernel", "mm", "net", "security"}
 
 var (
@@ -100,8 +102,8 @@ var (
 // An argument is one of a SYSCALL_DEFINE line.
 type argument struct{ typ, name string }
 
-// signatures are the arguments by function. There can be several definitions, of
-// which the configuration chooses one.
+// signatures are the arguments by function. There can be several definitions, of which
+// the configuration selects one.
 type signatures map[string][][]argument
 
 func main() {
@@ -162,8 +164,8 @@ func (sigs signatures) read(path string) {
 	}
 }
 
-// functions are those that the calls of an ABI enter, with compat those for
-// programs of 32 bits on a kernel of 64.
+// functions are those called by the calls of an ABI; with compat, those for 32-bit
+// programs on a 64-bit kernel.
 func (a abi) functions(tree string, compat bool) map[string]string {
 	src, err := os.ReadFile(filepath.Join(tree, a.file))
 	if err != nil {
@@ -186,7 +188,8 @@ func (a abi) functions(tree string, compat bool) map[string]string {
 	return table
 }
 
-// twins are names of 32 bits by the name that has the same function on 64.
+// twins are 32-bit names by the name that has the same function on 64-bit
+// architectures.
 func twins(tree string) map[string][]string {
 	table, wide := map[string][]string{}, map[string]string{}
 	for _, a := range abis[:2] {
@@ -229,7 +232,7 @@ func (a abi) read(functions map[string]string, sigs signatures) map[string]strin
 	return table
 }
 
-// narrow is how an ABI takes what one of 64 bits takes as text.
+// narrow is how an ABI takes arguments that a 64-bit ABI takes as in text.
 func (a abi) narrow(text string) string {
 	if a.bits == 32 {
 		return strings.NewReplacer("8", "4", "?", "4").Replace(text)
@@ -258,18 +261,17 @@ func (a abi) text(function string, args []argument) string {
 	return b.String()
 }
 
-// Types, by how many bytes they have on all of the architectures, or of what a
-// register has.
+// Types, by their size in bytes on all of the architectures, or in a register.
 var (
 	ints = strings.Fields(`int unsigned u32 __u32 __s32 pid_t uid_t gid_t clockid_t mqd_t rwf_t timer_t key_t qid_t
 		key_serial_t enum compat_size_t compat_ssize_t compat_ulong_t compat_long_t compat_pid_t compat_uptr_t
 		compat_aio_context_t compat_off_t`)
 	shorts = strings.Fields("old_uid_t old_gid_t")
-	// wides are used as they are, and so are pointers.
+	// wides are used unchanged, and so are pointers.
 	wides = strings.Fields("size_t loff_t off_t __u64 aio_context_t cap_user_header_t cap_user_data_t __sighandler_t")
 )
 
-// width is the letter for an argument: see takes. A long is often cut on the way.
+// width is the letter for an argument: see takes. A long is often truncated later.
 func (a abi) width(function string, arg argument) byte {
 	typ := strings.TrimPrefix(arg.typ, "const ")
 	word, _, _ := strings.Cut(typ, " ")
@@ -293,8 +295,8 @@ func (a abi) width(function string, arg argument) byte {
 	return 0
 }
 
-// mode is the letter for a file mode. Its type is cut off in chmod_common and
-// build_open_how, more than that in vfs_mkdir and umask.
+// mode is the letter for a file mode. Bits outside its type are dropped in chmod_common
+// and build_open_how, and more than that in vfs_mkdir and umask.
 func mode(function string) byte {
 	switch _, name, _ := strings.Cut(function, "sys_"); name {
 	case "mknod", "mknodat":
@@ -307,8 +309,8 @@ func mode(function string) byte {
 	return 'p'
 }
 
-// write writes one table of all calls, as the first ABI that has a call takes
-// it, and for each ABI one of what it takes otherwise.
+// write writes one table of all calls, as taken by the first ABI that has a call, and
+// for each ABI a table of what it takes differently.
 func write(tables map[string]map[string]string, twins map[string][]string, version string) {
 	all := map[string]string{}
 	for _, a := range abis {

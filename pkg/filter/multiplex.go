@@ -8,22 +8,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A sameAs is a call by which a program can do what another one does.
+// A sameAs is a call by which a program can do what another call does.
 type sameAs struct {
 	name string
-	// by is the other call. If number is not 0, that is what by's first argument
-	// says then; its other arguments are in memory, where no filter looks.
+	// by is the other call. If number is not 0, it is the value of by's first argument;
+	// the other arguments are in memory, where a filter cannot see them.
 	by     string
 	number uint64
-	// only are conditions on those calls which the other one can stand in for.
+	// only are conditions for the calls that the other one can replace.
 	only []Cond
-	// meant is set if by does much else besides: who allows it by its name means
-	// it, and with it what it stands in for.
+	// meant is set if by has many other uses: a rule that allows it by name then also
+	// allows what it can replace.
 	meant bool
 }
 
-// multiplexed are the calls that the C library of 32 bit x86 once made by
-// socketcall(2) and ipc(2), and the kernel still takes that way.
+// multiplexed are the calls that the C library of 32-bit x86 used to make through
+// socketcall(2) and ipc(2), and that the kernel still accepts in that form.
 var multiplexed = []sameAs{
 	{name: "accept", by: "socketcall", number: 5}, {name: "accept4", by: "socketcall", number: 18},
 	{name: "bind", by: "socketcall", number: 2}, {name: "connect", by: "socketcall", number: 3},
@@ -44,8 +44,8 @@ var multiplexed = []sameAs{
 	{name: "shmdt", by: "ipc", number: 22}, {name: "shmget", by: "ipc", number: 23},
 }
 
-// inMemory are calls that do what others do on the same architecture, with
-// arguments in memory. Of mmap(2) and select(2) that is so on i386.
+// inMemory are calls that do what others do on the same architecture, with arguments in
+// memory. For mmap(2) and select(2) this is true on i386.
 var inMemory = []sameAs{
 	{name: "clone", by: "clone3"},
 	{name: "creat", by: "openat2"}, {name: "open", by: "openat2"}, {name: "openat", by: "openat2"},
@@ -54,7 +54,7 @@ var inMemory = []sameAs{
 	{name: "sched_setparam", by: "sched_setattr"}, {name: "sched_setscheduler", by: "sched_setattr"}, {name: "setpriority", by: "sched_setattr"},
 	{name: "fsetxattr", by: "setxattrat"}, {name: "lsetxattr", by: "setxattrat"}, {name: "setxattr", by: "setxattrat"},
 	{name: "mmap2", by: "mmap"}, {name: "_newselect", by: "select"},
-	// What open_tree(2) or fsmount(2) has made move_mount(2) puts into place.
+	// move_mount(2) attaches what open_tree(2) or fsmount(2) has created.
 	{name: "mount", by: "move_mount", meant: true, only: []Cond{{Arg: 3, Op: MaskedEQ, Mask: unix.MS_REMOUNT}}},
 	{name: "ioctl", by: "file_setattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsSetFlags}}},
 	{name: "ioctl", by: "file_setattr", meant: true, only: []Cond{{Arg: 1, Op: EQ, Value: fsSetXattr}}},
@@ -70,9 +70,9 @@ const (
 	fsSetXattr = 0x401c5820
 )
 
-// byRing are the calls that have an operation of io_uring_enter(2), up to that of
-// Linux 6.19, but for those that only wait for something; and by io_submit(2).
-// What a ring does of futex(2) and ioctl(2) is little of it.
+// byRing are the calls for which io_uring_enter(2) has an operation, up to Linux 6.19,
+// except those that only wait for something; and those for which io_submit(2) has one.
+// A ring does only little of what futex(2) and ioctl(2) can do.
 var (
 	byRing = [...]string{
 		"accept", "accept4", "bind", "close", "connect", "creat", "epoll_ctl", "fadvise64", "fallocate", "fdatasync", "fgetxattr",
@@ -85,7 +85,7 @@ var (
 	bySubmit = [...]string{"fdatasync", "fsync", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2"}
 )
 
-// ways yields all by which a program can do what a call does.
+// ways yields all ways in which a program can do what a call does.
 func ways(yield func(sameAs) bool) {
 	for _, list := range [...][]sameAs{multiplexed, inMemory} {
 		for _, m := range list {
@@ -113,7 +113,7 @@ func (s sameAs) String() string {
 	return s.by
 }
 
-// on reports whether an architecture has the other call for the one, and its
+// on reports whether an architecture has the other call for the given one, and its
 // number.
 func (s sameAs) on(a *Arch) (nr uint32, ok bool) {
 	nr, ok = a.Number(s.by)
@@ -123,8 +123,8 @@ func (s sameAs) on(a *Arch) (nr uint32, ok bool) {
 	return nr, ok
 }
 
-// open is an architecture of the policy on which the other call may be allowed, or
-// nil: a rule that denies it for some arguments leaves others.
+// open is an architecture of the policy on which the other call may be allowed, or nil:
+// a rule that denies it for some arguments does not deny others.
 func (p *Policy) open(s sameAs) *Arch {
 	for _, a := range p.Arches {
 		if nr, ok := s.on(a); ok && p.mayAllow(a, nr, s) {
@@ -134,8 +134,8 @@ func (p *Policy) open(s sameAs) *Arch {
 	return nil
 }
 
-// mayAllow reports whether a call for which s stands is allowed for any of the
-// arguments that s does not tell.
+// mayAllow reports whether the call of s is allowed for any values of the arguments
+// that s does not give.
 func (p *Policy) mayAllow(a *Arch, nr uint32, s sameAs) bool {
 	for _, r := range p.Rules {
 		if !slices.Contains(r.Names, s.by) {
@@ -151,8 +151,8 @@ func (p *Policy) mayAllow(a *Arch, nr uint32, s sameAs) bool {
 	return !(p.Default.Denies() && p.Newer.Denies()) && !p.unnamed(a, nr).Denies()
 }
 
-// fits reports whether a rule for the other call may fit it, and whether it does
-// with any arguments that s does not tell.
+// fits reports whether a rule for the other call may match it, and whether it matches
+// with any values of the arguments that s does not give.
 func (s sameAs) fits(a *Arch, name string, r Rule) (may, certain bool) {
 	may, certain = true, true
 	for _, c := range r.Conds {
@@ -167,13 +167,13 @@ func (s sameAs) fits(a *Arch, name string, r Rule) (may, certain bool) {
 	return may, certain
 }
 
-// special reports whether the other call is another one on other architectures.
+// special reports whether the other call is a different one on other architectures.
 func (s sameAs) special(a *Arch) bool {
 	arg, _ := a.argument(s.by, 0)
 	return arg.kind == unseen
 }
 
-// passed is the error for a rule that is passed by the other call.
+// passed is the error for a rule that the other call bypasses.
 func (s sameAs) passed(a *Arch) error {
 	if s.number != 0 {
 		return fmt.Errorf("programs of %s can make it through %s(2), whose arguments a filter cannot see: deny %s too, or exclude these programs with --arch native", a.Name, s.by, s)
@@ -188,7 +188,7 @@ func (s sameAs) passed(a *Arch) error {
 	return fmt.Errorf("%s(2)%s does the same with arguments that a filter cannot see: deny %s too", s.by, whose, also)
 }
 
-// cond is what the first argument of the other call is. The upper half of that
+// cond is the condition on the first argument of the other call. The upper half of that
 // of ipc(2) is a version.
 func (s sameAs) cond() Cond {
 	if s.by == "ipc" {
@@ -197,8 +197,7 @@ func (s sameAs) cond() Cond {
 	return Cond{Arg: 0, Op: EQ, Value: s.number}
 }
 
-// multiplex adds to rules without conditions what makes them hold for
-// socketcall(2) and ipc(2) too.
+// multiplex extends rules without conditions to socketcall(2) and ipc(2).
 func multiplex(rules []Rule) []Rule {
 	var all []Rule
 	for _, r := range rules {
@@ -217,10 +216,10 @@ func multiplex(rules []Rule) []Rule {
 	return all
 }
 
-// checkSame refuses overrides that deny a call for some of its arguments, by what
-// they say, by the rule that comes after them, or by a default that was given with
-// them, while the policy lets another call do the same with arguments that no
-// filter sees. Their rules are the first of the policy.
+// checkSame rejects overrides that deny a call for some of its arguments, by their own
+// action, by the rule that follows, or by a default given with them, while the policy
+// allows another call to do the same with arguments that a filter cannot see. Their
+// rules are the first of the policy.
 func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
 	for _, r := range rules {
 		if len(r.Conds) == 0 || !r.Action.Denies() && !p.deniesOthers(r.Names[0], len(rules), defaultGiven) {
@@ -243,8 +242,8 @@ func (p *Policy) checkSame(rules []Rule, defaultGiven bool) error {
 	return nil
 }
 
-// standsIn reports whether the other call can do what a rule is for: what it denies,
-// or, if it allows for some arguments, what it leaves.
+// standsIn reports whether the other call can do what a rule is for: what it denies or,
+// if it allows for some arguments, the rest.
 func (p *Policy) standsIn(s sameAs, r Rule) bool {
 	if !slices.Contains(r.Names, s.name) {
 		return false
@@ -255,8 +254,8 @@ func (p *Policy) standsIn(s sameAs, r Rule) bool {
 // allows reports whether a rule allows a call.
 func (r Rule) allows(name string) bool { return !r.Action.Denies() && slices.Contains(r.Names, name) }
 
-// deniesOthers reports whether a call for which no condition holds is denied by
-// one of the first rules, or by the default if that counts.
+// deniesOthers reports whether a call for which no condition is true is denied by one
+// of the first rules, or by the default if that applies.
 func (p *Policy) deniesOthers(name string, first int, defaultGiven bool) bool {
 	for i, r := range p.Rules {
 		if len(r.Conds) == 0 && slices.Contains(r.Names, name) {

@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle gives rules of a profile the meaning that they have for runc(8), which
-// has libseccomp put them together: what they say does not depend on their
-// order. A rule that does what is done by default does not count; of the
-// others for a call one without conditions counts alone, and the first of these.
+// settle gives the rules of a profile the meaning that they have for runc(8), which
+// lets libseccomp combine them: it does not depend on their order. A rule whose action
+// is the default action is ignored; of the others for a call, one without conditions
+// applies alone, and the first if there are several.
 //
-// Rules with conditions, with different actions, for one and the same call get no
-// meaning here: what libseccomp makes of them depends on the numbers of the
-// arguments and on its version, and may be neither (seen with 2.5.4). notes tell of
-// denials that come to nothing.
+// Rules with conditions and different actions that match the same call are rejected:
+// what libseccomp makes of them depends on the numbers of the arguments and on its
+// version, and may be neither action (seen with 2.5.4). notes report denials that have
+// no effect.
 func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error) {
 	alone := make(map[string]int, 512)
 	for i, r := range rules {
@@ -67,10 +67,10 @@ func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error)
 	return append(settled, none...), notes, nil
 }
 
-// closeWays keeps what the rules of a profile deny from being done by another
-// call: one without conditions holds for socketcall(2) and ipc(2) too, as
-// libseccomp has it; and where a call is denied for some of its arguments, one that
-// takes them in memory, where no filter looks, is denied as a whole.
+// closeWays prevents other calls from doing what the rules of a profile deny: a rule
+// without conditions applies to socketcall(2) and ipc(2) too, as in libseccomp; and
+// where a call is denied for some of its arguments, a call that takes them in memory,
+// where a filter cannot see them, is denied completely.
 func (p *Policy) closeWays() (notes []string, err error) {
 	var before, after []Rule
 	named := p.named()
@@ -104,7 +104,7 @@ func (p *Policy) closeWays() (notes []string, err error) {
 			after = append(after, m.rule(rules[0].Action, rules[0].Origin))
 		}
 	}
-	// Last come those that do what is done by default: see settle.
+	// Rules with the default action come last: see settle.
 	end := len(p.Rules)
 	for end > 0 && p.Rules[end-1].Action == p.Default {
 		end--
@@ -113,7 +113,7 @@ func (p *Policy) closeWays() (notes []string, err error) {
 	return notes, nil
 }
 
-// rule is one for the other call.
+// rule is a rule for the other call.
 func (s sameAs) rule(act Action, origin Origin) Rule {
 	r := Rule{Names: []string{s.by}, Action: act, Origin: origin}
 	if s.number != 0 {
@@ -127,9 +127,9 @@ func (r Rule) like(other Rule) bool {
 	return slices.Equal(r.Names, other.Names) && slices.Equal(r.Conds, other.Conds)
 }
 
-// instead is what the other call is denied with, which may be one that nobody
-// wants to deny: nothing that kills, and for a new call what programs take for an
-// older kernel.
+// instead is the action with which the other call is denied. Nobody may have wanted to
+// deny that call, so it does not kill and, for a new call, it is the error that
+// programs expect from an older kernel.
 func (s sameAs) instead(act Action) Action {
 	switch {
 	case s.number == 0:
@@ -140,8 +140,8 @@ func (s sameAs) instead(act Action) Action {
 	return Errno(unix.EPERM)
 }
 
-// meant reports whether one of the rules for the other call allows the operation by
-// its number.
+// meant reports whether one of the rules for the other call allows the operation by its
+// number.
 func (p *Policy) meant(s sameAs, rules []Rule) bool {
 	return slices.ContainsFunc(rules, func(r Rule) bool {
 		byNumber := slices.ContainsFunc(r.Conds, func(c Cond) bool { return c.Arg == 0 })
@@ -153,9 +153,10 @@ func (p *Policy) meant(s sameAs, rules []Rule) bool {
 	})
 }
 
-// named are the rules for calls that there may be another way for: that socketcall(2)
-// and ipc(2) make, or that some have conditions on; but for those that do what is
-// done by default. It is one without conditions, or some with.
+// named are the rules for calls that may be possible in another way: those that
+// socketcall(2) and ipc(2) can make, and those on which some rules have conditions;
+// except rules with the default action. There is one without conditions, or several
+// with.
 func (p *Policy) named() map[string][]Rule {
 	rules := make(map[string][]Rule, 64)
 	for _, m := range multiplexed {
@@ -178,8 +179,9 @@ func (p *Policy) named() map[string][]Rule {
 	return rules
 }
 
-// deniesSome is what rules with conditions deny some calls with that the other call
-// stands in for, or the default does with those that fit none; else Allow.
+// deniesSome is the action with which rules with conditions deny some of the calls that
+// the other call can replace, or with which the default denies those that match none;
+// otherwise Allow.
 func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
 	for _, r := range rules {
 		if r.Action.Denies() && p.standsIn(s, r) && !auditSocket(s.name, r.Conds) {
@@ -207,8 +209,8 @@ func (p *Policy) deniesSome(s sameAs, rules []Rule) (Action, Origin) {
 	return p.Default, rules[0].Origin
 }
 
-// leavesSome reports that there is a call which no rule fits, if it is one of those
-// that just miss a rule: to divide all calls takes longer.
+// leavesSome reports whether there is a call that no rule matches, among those that
+// just miss a rule: dividing all calls would take longer.
 func leavesSome(name string, rules []Rule) bool {
 	return slices.ContainsFunc(rules, func(r Rule) bool {
 		var args [6]uint64
@@ -224,7 +226,7 @@ func leavesSome(name string, rules []Rule) bool {
 	})
 }
 
-// misses is a number next to those for which a condition holds.
+// misses is a number next to those for which a condition is true.
 func (c Cond) misses() uint64 {
 	switch c.Op {
 	case EQ, LE:
@@ -237,9 +239,9 @@ func (c Cond) misses() uint64 {
 	return c.Value
 }
 
-// auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman
-// has one, not to keep anybody from it: the kernel looks at capabilities there.
-// But programs take its EINVAL for a kernel without audit, and go on.
+// auditSocket reports whether a rule is for NETLINK_AUDIT of socket(2). Podman has such
+// a rule, but not to deny anything: the kernel checks capabilities there. Programs take
+// its EINVAL for a kernel without audit, and continue.
 func auditSocket(name string, conds []Cond) bool {
 	return name == "socket" && slices.Equal(conds, []Cond{
 		{Arg: 0, Op: EQ, Value: unix.AF_NETLINK}, {Arg: 2, Op: EQ, Value: unix.NETLINK_AUDIT},

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Override is an action for selected calls, which counts before the rules of a
-// profile.
+// An Override is an action for selected calls, which takes precedence over the rules of
+// a profile.
 type Override struct {
 	Action Action
 	Calls  []Selection
 }
 
-// ParseOverride reads the calls that an action is for. An errno may come after those
-// of Errno(EPERM): mkdir,@clock:EXDEV.
+// ParseOverride parses the calls that an action is for. With Errno(EPERM) an errno may
+// follow them: mkdir,@clock:EXDEV.
 func ParseOverride(act Action, text string) (Override, error) {
 	if act == Errno(unix.EPERM) {
 		if i := strings.LastIndexByte(text, ':'); i >= 0 {
@@ -39,7 +39,7 @@ func ParseOverride(act Action, text string) (Override, error) {
 	return Override{act, list}, nil
 }
 
-// String is the override as hk-seccomp(1) takes it: deny=mkdir,@clock:EXDEV.
+// String is the override in the form of hk-seccomp(1): deny=mkdir,@clock:EXDEV.
 func (o Override) String() string {
 	word, errno, _ := strings.Cut(o.Action.Word(), ":")
 	text := word + "=" + selectionsText(o.Calls)
@@ -49,7 +49,7 @@ func (o Override) String() string {
 	return text
 }
 
-// rules are those of the override, which is the one of that index.
+// rules are the rules of the override, which has that index.
 func (o Override) rules(p *Policy, index int) (rules []Rule, err error) {
 	for _, sel := range o.Calls {
 		names := []string{sel.Name}
@@ -66,10 +66,10 @@ func (o Override) rules(p *Policy, index int) (rules []Rule, err error) {
 	return rules, nil
 }
 
-// An OverrideError is why an override cannot be what it says: its conditions say
-// nothing, or another call that is allowed does the same.
+// An OverrideError is why an override cannot mean what it says: its conditions are
+// never or always true, or another allowed call does the same.
 type OverrideError struct {
-	// Index is that of the override.
+	// Index is the index of the override.
 	Index int
 	Err   error
 }
@@ -78,11 +78,12 @@ func (e *OverrideError) Error() string { return fmt.Sprintf("override %d: %v", e
 
 func (e *OverrideError) Unwrap() error { return e.Err }
 
-// Override puts rules before those of the policy; the first that fits a call counts.
-// byDefault, if it is not nil, is for the calls that no rule fits. What is denied is
-// denied too by the other names that a call has on 32 bits, by socketcall(2) and by
-// ipc(2). An override that denies a call for some arguments is an [OverrideError]
-// where another call does the same with arguments that a filter cannot see.
+// Override puts rules before those of the policy; the first that matches a call
+// applies. byDefault, if it is not nil, is for calls that no rule matches. A denied
+// call is also denied by its other names on 32-bit architectures, through socketcall(2)
+// and through ipc(2). An override that denies a call for some arguments is an
+// [OverrideError] if another call does the same with arguments that a filter cannot
+// see.
 func (p *Policy) Override(list []Override, byDefault *Action) error {
 	var rules []Rule
 	for i, o := range list {
@@ -100,8 +101,8 @@ func (p *Policy) Override(list []Override, byDefault *Action) error {
 	return p.checkSame(rules, byDefault != nil)
 }
 
-// setDefault gives the action for all the calls that there are here: the newest is
-// named, so that only what is still newer is that.
+// setDefault sets the action for all calls in the tables: the newest is named, so that
+// only calls that are still newer are treated as newer.
 func (p *Policy) setDefault(act Action) {
 	p.Default, p.Newer = act, act.newer()
 	newest := Rule{Action: act}
@@ -113,8 +114,7 @@ func (p *Policy) setDefault(act Action) {
 	p.Rules = append(p.Rules, newest)
 }
 
-// newer is the action for calls that are newer than a policy by whose default a call
-// has the action.
+// newer is the action for calls that are newer than a policy with this default.
 func (a Action) newer() Action {
 	if a.Denies() {
 		return Errno(unix.ENOSYS)
@@ -122,8 +122,8 @@ func (a Action) newer() Action {
 	return a
 }
 
-// Absent are the calls of an override that denies which no architecture of the
-// policy has.
+// Absent are the calls of an override that denies which exist on no architecture of the
+// policy.
 func (p *Policy) Absent(o Override) (names []string) {
 	for _, sel := range o.Calls {
 		has := func(a *Arch) bool { _, ok := a.Number(sel.Name); return ok }

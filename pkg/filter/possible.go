@@ -9,8 +9,8 @@ import (
 
 var errNoArgument = errors.New("the call has no such argument")
 
-// possible is an error if a call has no such arguments, or never all of the
-// conditions hold, on any architecture of the policy that has it.
+// possible returns an error if a call does not have these arguments, or the conditions
+// are never all true, on any architecture of the policy that has the call.
 func (p *Policy) possible(name string, conds []Cond) error {
 	var why error
 	for _, a := range p.Arches {
@@ -28,8 +28,8 @@ func (p *Policy) possible(name string, conds []Cond) error {
 	return why
 }
 
-// checkConds is an error if the conditions of a selection say nothing: they never
-// hold, or always.
+// checkConds returns an error if the conditions of a selection are never or always
+// true.
 func (p *Policy) checkConds(s Selection) error {
 	if err := p.possible(s.Name, s.Conds); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (p *Policy) checkConds(s Selection) error {
 	return nil
 }
 
-// not is the condition that holds where c does not, which is not masked.
+// not is the opposite of c, which is not masked.
 func (c Cond) not() Cond {
 	c.Op = [...]Op{EQ: NE, NE: EQ, LT: GE, LE: GT, GT: LE, GE: LT}[c.Op]
 	return c
@@ -71,7 +71,7 @@ func (a *Arch) possible(name string, conds []Cond) error {
 	return nil
 }
 
-// possible is an error if conditions on the argument never all hold.
+// possible returns an error if conditions on the argument are never all true.
 func (arg argument) possible(conds []Cond) (err error) {
 	for _, w := range arg.ways() {
 		cut := []Cond{{Op: MaskedEQ, Mask: w.out}}
@@ -85,8 +85,8 @@ func (arg argument) possible(conds []Cond) (err error) {
 	return err
 }
 
-// satisfiable is an error if there is not a number of so many bytes for which all of
-// the conditions hold.
+// satisfiable returns an error if there is no number of the given number of bytes for
+// which all conditions are true.
 func satisfiable(conds []Cond, bytes int) error {
 	low, high, mask, value := uint64(0), ones(bytes), uint64(0), uint64(0)
 	for _, c := range conds {
@@ -134,19 +134,19 @@ func satisfiable(conds []Cond, bytes int) error {
 
 var errExclude = errors.New("its conditions contradict one another")
 
-// next is the least number from n on that masked is value.
+// next is the lowest number, not below n, that masked is value.
 func next(n, mask, value uint64) (uint64, bool) {
 	at := n&^mask | value
 	if at == n {
 		return n, true
 	}
-	// Above the highest bit in which they differ they are alike.
+	// Above the highest bit in which they differ they are equal.
 	top := bits.Len64(at^n) - 1
 	below := uint64(1)<<top - 1
 	if at > n {
 		return at&^below | value&below, true
 	}
-	// A bit above that is free, and not set, must be.
+	// A bit above that one that is free and not set must be set.
 	for i := top + 1; i < 64; i++ {
 		if bit := uint64(1) << i; (mask|n)&bit == 0 {
 			below := bit - 1

@@ -15,23 +15,22 @@ import (
 )
 
 // A Target is what a profile is read for: what its conditions are evaluated against,
-// and what counts instead of what it says.
+// and what overrides it.
 type Target struct {
-	// Arch is the machine's: see [Native].
+	// Arch is the machine's architecture: see [Native].
 	Arch *Arch
 	// Caps are the capabilities that the program can have, as bits by their numbers.
 	Caps uint64
 	// Kernel reports whether the kernel is at least that version. If it is nil, the
-	// kernel is older than any that a profile names.
+	// kernel is treated as older than any that a profile names.
 	Kernel func(major, minor uint64) bool
-	// Arches, if there are any, count instead of the profile's.
+	// Arches, if there are any, override the profile's.
 	Arches []*Arch
-	// Default, if it is not nil, counts instead of the profile's.
+	// Default, if it is not nil, overrides the profile's.
 	Default *Action
 }
 
-// profile is a profile as Docker writes it, with the keys that Podman's has
-// besides.
+// profile is a profile in Docker's format, with Podman's additional keys.
 type profile struct {
 	profiles.Seccomp
 	DefaultErrno string     `json:"defaultErrno"`
@@ -43,9 +42,9 @@ type syscall struct {
 	Errno string `json:"errno"`
 }
 
-// ReadProfile reads a profile of the Open Container Initiative, as Docker and
-// Podman have it. notes tell of names in it that no Linux has; such a name in a
-// rule that denies is an error, as is a key that is not known.
+// ReadProfile parses a profile of the Open Container Initiative in the form of Docker
+// and Podman. notes report names in it that are not Linux system calls; such a name in
+// a rule that denies is an error, and so is an unknown key.
 func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if t.Arch == nil {
 		return nil, nil, errors.New("a target without an architecture")
@@ -121,8 +120,8 @@ func position(data []byte, dec *json.Decoder, err error) error {
 	return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// loadFlags are what a profile may have as flags, and what seccomp(2) is given for
-// them: for the first there is no need, there is one thread.
+// loadFlags are the flags that a profile may have, and the flags for seccomp(2) that
+// they need: the first needs none, because there is only one thread.
 var loadFlags = [...]struct {
 	name specs.LinuxSeccompFlag
 	flag uint64
@@ -173,7 +172,7 @@ func (p *profile) arches(native *Arch) ([]*Arch, error) {
 	return list, nil
 }
 
-// otherArches are the names of those that are not known here.
+// otherArches are the names of architectures without a table here.
 var otherArches = []string{
 	"SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
 	"SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",

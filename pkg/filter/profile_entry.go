@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rules makes the rules of an entry, none if its conditions do not hold.
+// rules makes the rules of an entry, or none if its conditions are not true.
 func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 	names := s.Names
 	if s.Name != "" {
@@ -56,7 +56,7 @@ func (s *syscall) rules(t Target) (rules []Rule, notes []string, err error) {
 	if !repeated {
 		return []Rule{{Names: names, Action: act, Conds: conds}}, notes, nil
 	}
-	// Conditions on one argument are alternatives, as runc has them.
+	// Conditions on the same argument are alternatives, as in runc.
 	for _, c := range conds {
 		rules = append(rules, Rule{Names: names, Action: act, Conds: []Cond{c}})
 	}
@@ -85,8 +85,8 @@ func condition(a specs.LinuxSeccompArg) (Cond, error) {
 	return c, nil
 }
 
-// actions are the names of actions in profiles; the last of several is for
-// reading only.
+// actions are the names of actions in profiles; if there are several, the last one is
+// only read, not written.
 var actions = [...]actionName{
 	{specs.ActAllow, Allow}, {specs.ActLog, Log}, {specs.ActTrap, Trap}, {specs.ActKillThread, KillThread},
 	{specs.ActKillProcess, KillProcess}, {specs.ActTrace, Trace}, {specs.ActErrno, errnoAction}, {specs.ActKill, KillThread},
@@ -99,7 +99,7 @@ type actionName struct {
 
 const errnoAction = Action(unix.SECCOMP_RET_ERRNO)
 
-// errnoOf reads an errno as Podman has it: a name, or a number.
+// errnoOf parses an errno in Podman's form: a name, or a number.
 func errnoOf(text string) (uint, error) {
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return uint(n), nil
@@ -110,8 +110,8 @@ func errnoOf(text string) (uint, error) {
 	return 0, fmt.Errorf("unknown errno %q", text)
 }
 
-// action reads an action with its data. An errno that is not given is EPERM, as
-// the specification has it; of two that of Podman's key counts, as it does there.
+// action parses an action with its data. A missing errno means EPERM, as in the
+// specification; if both are given, Podman's key takes precedence, as in Podman.
 func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, error) {
 	if name == specs.ActNotify {
 		return 0, fmt.Errorf("%s: there is no process to notify", name)

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// keys are those of the objects of a profile, by the key that they are the value of,
-// the profile itself by none.
+// keys are the keys of the objects in a profile, by the key whose value the object is;
+// the profile itself has none.
 var keys = [...]struct {
 	of   string
 	keys []string
@@ -32,14 +32,14 @@ func keysOf(of string) []string {
 	return nil
 }
 
-// An object of JSON: the key that it is the value of, and its keys so far.
+// An object of JSON: the key whose value it is, and its keys so far.
 type object struct {
 	of   string
 	seen []string
 }
 
-// checkKey is an error if a key is not one of the object, or is there already. Then
-// it is noted.
+// checkKey returns an error if a key is unknown in the object, or occurs twice.
+// Otherwise it records the key.
 func (o *object) checkKey(key string) error {
 	known := keysOf(o.of)
 	switch {
@@ -54,11 +54,11 @@ func (o *object) checkKey(key string) error {
 	return fmt.Errorf("unknown field %q", key)
 }
 
-// checkKeys refuses what package json takes without a word in a profile that it has
-// read: a key that an object has twice, of which the values are merged, one that
-// differs in case from what is meant, and any other.
+// checkKeys rejects what package json silently accepts in a profile: a key that occurs
+// twice in an object, whose values are merged, a key in the wrong case, and any unknown
+// key.
 func checkKeys(data []byte) error {
-	// open are the objects that lie around.
+	// open are the enclosing objects.
 	var open []object
 	for i := 0; i < len(data); i++ {
 		switch data[i] {

@@ -9,7 +9,7 @@ import (
 	"github.com/moby/sys/capability"
 )
 
-// goarch is the name that includes.arches and excludes.arches have for a native
+// goarch is the name that includes.arches and excludes.arches use for a native
 // architecture.
 func goarch(a *Arch) string {
 	for _, name := range []string{"amd64", "arm64"} {
@@ -20,7 +20,7 @@ func goarch(a *Arch) string {
 	return ""
 }
 
-// capBit is the bit of a capability by its name, CAP_CHOWN, or 0.
+// capBit is the bit of a capability given by name, CAP_CHOWN, or 0.
 func capBit(name string) uint64 {
 	short, ok := strings.CutPrefix(name, "CAP_")
 	for _, c := range capability.ListKnown() {
@@ -36,7 +36,7 @@ func (t Target) has(name string) bool { return t.Caps&capBit(name) != 0 }
 
 func (t Target) kernel(major, minor uint64) bool { return t.Kernel != nil && t.Kernel(major, minor) }
 
-// applies reports whether the conditions of an entry hold.
+// applies reports whether the conditions of an entry are true.
 func (s *syscall) applies(t Target) (bool, error) {
 	for _, f := range []*profiles.Filter{s.Excludes, s.Includes} {
 		if err := checkFilter(f); err != nil {
@@ -69,8 +69,8 @@ func (s *syscall) applies(t Target) (bool, error) {
 var goarches = []string{"386", "amd64", "arm", "arm64", "loong64", "loongarch64", "mips", "mips64", "mips64le", "mips64n32",
 	"mips64p32", "mipsel64", "mipsle", "mips3l64n32", "ppc", "ppc64", "ppc64le", "riscv64", "s390", "s390x", "x32", "x86"}
 
-// checkFilter refuses names that are none: a condition that never holds takes
-// its rule along.
+// checkFilter rejects unknown names: a condition that is never true would disable its
+// rule.
 func checkFilter(f *profiles.Filter) error {
 	if f == nil {
 		return nil

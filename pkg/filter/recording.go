@@ -14,26 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Recording is the system calls that were made, as far as a profile can tell
-// them apart: by name, and by the one argument that says what a call like
+// A Recording is the set of system calls that were made, as far as a profile can
+// distinguish them: by name, and by the one argument that says what a call such as
 // ioctl(2) does. The zero value is empty.
 //
-// A profile of the Open Container Initiative has names, not numbers, and the
-// same rules for all its architectures: what was made on one of them is allowed
-// on the others too, if they have it.
+// A profile of the Open Container Initiative has names, not numbers, and the same rules
+// for all its architectures: a call made on one of them is allowed on the others too,
+// if they have it.
 type Recording struct {
 	arches []*Arch
-	// calls are the values of the argument that tells, or nil for any.
+	// calls are the values of the distinguishing argument, or nil for any.
 	calls map[string]map[uint64]bool
 	// names are those of the tables, by number.
 	names map[*Arch]map[uint32]string
 	notes []string
-	// numbers is how many of the notes are of calls that have no name.
+	// numbers is how many of the notes are about calls without a name.
 	numbers int
 }
 
-// telling are the arguments that say what a call does. Of a mask that is not 0
-// only those bits count.
+// telling are the arguments that say what a call does. If a mask is not 0, only its
+// bits are used.
 var telling = map[string]struct {
 	arg  int
 	mask uint64
@@ -57,23 +57,23 @@ var telling = map[string]struct {
 	"unshare":     {arg: 0},
 }
 
-// newNamespaces are the flags of clone(2) that make namespaces: the mask that
-// the profiles of Docker and Podman use.
+// newNamespaces are the flags of clone(2) that create namespaces: the mask that the
+// profiles of Docker and Podman use.
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 
-// maxValues is how many values of an argument a profile tells apart. With more
-// of them the call is allowed whatever the argument is.
+// maxValues is how many values of an argument a profile distinguishes. If there are
+// more, the call is allowed with any value.
 const maxValues = 100
 
-// maxNumbers is how many calls that have no name are told one by one.
+// maxNumbers is how many calls without a name are reported individually.
 const maxNumbers = 10
 
-// always are calls that every process may come to make, and of which the moment
-// decides whether it does: a signal, a stop, an end.
+// always are calls that any process may have to make, depending on timing: on a signal,
+// a stop, an exit.
 var always = []string{"execve", "exit", "exit_group", "restart_syscall", "rt_sigreturn"}
 
-// Call records a call of an architecture, by its AUDIT_ARCH value.
+// Call records a call of an architecture given by its AUDIT_ARCH value.
 func (r *Recording) Call(audit, nr uint32, args [6]uint64) {
 	if nr == skipped {
 		return
@@ -97,15 +97,16 @@ func (r *Recording) Call(audit, nr uint32, args [6]uint64) {
 	r.Add(a, name, args[telling[name].arg])
 }
 
-// Cloned looks at the flags of a clone3(2), which are not in its arguments: of a
-// clone(2) Call does.
+// Cloned checks the flags of a clone3(2), which are not in its arguments; Call checks
+// those of a clone(2).
 func (r *Recording) Cloned(flags uint64) {
 	if flags&unix.CLONE_UNTRACED != 0 {
 		r.note("a process was created with CLONE_UNTRACED: its calls are not recorded")
 	}
 }
 
-// Add records a call by its name and the value of the argument that tells, if there is one.
+// Add records a call by its name and the value of the distinguishing argument, if there
+// is one.
 func (r *Recording) Add(a *Arch, name string, value uint64) {
 	if !slices.Contains(r.arches, a) {
 		r.arches = append(r.arches, a)
@@ -152,7 +153,7 @@ func (r *Recording) note(text string) bool {
 	return true
 }
 
-// unnamed is note for a call by a number. Of these there are too many to tell
+// unnamed is note for a call given by number. There can be too many of these to report
 // all.
 func (r *Recording) unnamed(text string) {
 	switch {
@@ -181,7 +182,7 @@ func (r *Recording) name(a *Arch, nr uint32) (string, bool) {
 	return name, ok
 }
 
-// Notes tell what the profile cannot say, or could not see.
+// Notes report what the profile cannot express, or what could not be recorded.
 func (r *Recording) Notes() []string {
 	notes := slices.Clone(r.notes)
 	for _, n := range []struct{ call, text string }{
@@ -195,9 +196,9 @@ func (r *Recording) Notes() []string {
 	return notes
 }
 
-// Profile writes the recording as a profile: what was recorded is allowed, and
-// besides it what every process may come to; all else fails with EPERM. The same
-// recording gives the same bytes. native is the machine's architecture.
+// Profile writes the recording as a profile: what was recorded is allowed, and calls
+// that any process may have to make; all others fail with EPERM. The same recording
+// always gives the same bytes. native is the machine's architecture.
 func (r *Recording) Profile(native *Arch) ([]byte, error) {
 	perm := uint(unix.EPERM)
 	p := specs.LinuxSeccomp{DefaultAction: specs.ActErrno, DefaultErrnoRet: &perm}
@@ -235,18 +236,18 @@ func (r *Recording) Profile(native *Arch) ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// ErrNotRecorded is the error of [Recording.Merge] for what is not a profile as
-// [Recording.Profile] writes it.
+// ErrNotRecorded is the error of [Recording.Merge] for anything that is not a profile
+// written by [Recording.Profile].
 var ErrNotRecorded = errors.New("not a profile of recorded calls")
 
-// An UnknownCallError is that of [Recording.Merge] for a name that is not one of a
-// system call.
+// An UnknownCallError is the error of [Recording.Merge] for a name that is not a system
+// call.
 type UnknownCallError string
 
 func (e UnknownCallError) Error() string { return fmt.Sprintf("there is no system call %q", string(e)) }
 
-// Merge adds what a profile allows that [Recording.Profile] wrote. Of another
-// profile it is an error: what its rules mean together cannot be added to.
+// Merge adds what a profile written by [Recording.Profile] allows. Any other profile is
+// an error: calls cannot be added without changing what its rules mean together.
 func (r *Recording) Merge(data []byte) error {
 	var p specs.LinuxSeccomp
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -294,7 +295,7 @@ func (r *Recording) Merge(data []byte) error {
 	return nil
 }
 
-// mergeable is an error if the rule is not one that [Recording.Profile] writes.
+// mergeable returns an error if the rule is not one that [Recording.Profile] writes.
 func mergeable(s specs.LinuxSyscall) error {
 	if s.Action != specs.ActAllow || s.ErrnoRet != nil || len(s.Args) > 1 || len(s.Args) == 1 && len(s.Names) != 1 {
 		return ErrNotRecorded
@@ -324,7 +325,7 @@ func mergeable(s specs.LinuxSyscall) error {
 	return nil
 }
 
-// Len is how many calls were recorded, by name.
+// Len is the number of recorded calls, by name.
 func (r *Recording) Len() int { return len(r.calls) }
 
 // String lists the names.

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// A pattern is the numbers that have certain bits: n&mask == value.
+// A pattern is the set of numbers that have certain bits: n&mask == value.
 type pattern struct{ mask, value uint64 }
 
-// and is the numbers of both. ok is false if there are none.
+// and is the intersection of both. ok is false if it is empty.
 func (p pattern) and(q pattern) (both pattern, ok bool) {
 	return pattern{p.mask | q.mask, p.value | q.value}, (p.value^q.value)&p.mask&q.mask == 0
 }
 
-// blocks are the numbers from first to last as patterns: each is an aligned block
-// of a power of two. The bits that count are all, the lowest.
+// blocks are the numbers from first to last as patterns: each is an aligned block whose
+// size is a power of two. all are the lowest bits, which are used.
 func blocks(first, last, all uint64) []pattern {
 	var list []pattern
 	for {
@@ -31,8 +31,8 @@ func blocks(first, last, all uint64) []pattern {
 	}
 }
 
-// patterns are the numbers for which a condition holds, of an argument that is
-// looked at in one way: its upper bits may be masked out.
+// patterns are the numbers for which a condition is true, for an argument that is
+// compared in one way: its upper bits may be masked out.
 func (c Cond) patterns(w way) []pattern {
 	c = c.cut(w)
 	all, v := w.all(), c.Value
@@ -60,7 +60,7 @@ func (c Cond) patterns(w way) []pattern {
 	return list
 }
 
-// fails are the numbers for which a condition does not hold.
+// fails are the numbers for which a condition is not true.
 func (c Cond) fails(w way) []pattern {
 	if c.Op != MaskedEQ {
 		return c.not().patterns(w)
@@ -68,8 +68,8 @@ func (c Cond) fails(w way) []pattern {
 	if c.patterns(w) == nil {
 		return []pattern{{}}
 	}
-	// One of the bits is another one: the highest is, or it is not and the next
-	// is, and so on.
+	// One of the bits differs: the highest one, or not that one but the next, and so
+	// on.
 	var list []pattern
 	var above pattern
 	for mask := c.Mask & w.all(); mask != 0; {
@@ -81,26 +81,26 @@ func (c Cond) fails(w way) []pattern {
 	return list
 }
 
-// all are the bits that count.
+// all are the bits that are used.
 func (w way) all() uint64 { return ones(w.bytes) &^ w.out }
 
-// A box is calls: a pattern for each argument.
+// A box is a set of calls: a pattern for each argument.
 type box [6]pattern
 
-// and is the calls of the box whose argument n has the pattern.
+// and is the set of calls of the box whose argument n has the pattern.
 func (b box) and(n int, p pattern) (box, bool) {
 	both, ok := b[n].and(p)
 	b[n] = both
 	return b, ok
 }
 
-// maxBoxes is after how many boxes a region is given up.
+// maxBoxes is the number of boxes after which a region is abandoned.
 const maxBoxes = 2048
 
-// A region is calls of one name. Boxes do not overlap.
+// A region is a set of calls of one name. Boxes do not overlap.
 type region []box
 
-// split divides a region into the calls for which all conditions hold, and the
+// split divides a region into the calls for which all conditions are true, and the
 // others. ok is false if that takes too many boxes.
 func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
 	in = r
@@ -114,7 +114,7 @@ func (r region) split(name string, conds []Cond) (in, out region, ok bool) {
 	return in, out, true
 }
 
-// without is what split has as the others.
+// without is the second part of split.
 func (r region) without(name string, conds []Cond) (out region, ok bool) {
 	if len(conds) == 0 {
 		return nil, true
@@ -137,10 +137,10 @@ func (r region) where(arg int, patterns []pattern) (part region) {
 	return part
 }
 
-// everyCall is all of them.
+// everyCall contains all calls.
 func everyCall() region { return region{box{}} }
 
-// overlap reports whether there are calls for which all conditions of both hold.
+// overlap reports whether there are calls for which all conditions of both are true.
 func overlap(name string, a, b []Cond) bool {
 	for n := range 6 {
 		w := looked(name, n)
@@ -157,8 +157,8 @@ func overlap(name string, a, b []Cond) bool {
 	return true
 }
 
-// looked is how the kernel looks at an argument, on machines of 64 bits if the
-// call is one of theirs; what is not known, or not the same everywhere, counts.
+// looked is how the kernel uses an argument, on 64-bit machines if the call exists
+// there; bits that are not known, or not the same everywhere, are included.
 func looked(name string, arg int) way {
 	for _, a := range []*Arch{X86_64, AArch64, X86, ARM} {
 		found, ok := a.argument(name, arg)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A sibling does what another call does, with arguments that a filter sees. A rule
-// can name it, but one that does not leaves it.
+// A sibling does what another call does, with arguments that a filter can see. A rule
+// can name it, but a rule that does not leaves a gap.
 type sibling struct{ name, by string }
 
 var siblings = [...]sibling{
@@ -24,8 +24,8 @@ var siblings = [...]sibling{
 	{"unshare", "clone"}, {"wait4", "waitid"},
 }
 
-// A word is an argument that holds flags, of which the kernel ignores some, or takes
-// several. Below them may be a number, in the bits of number.
+// A word is an argument that contains flags, of which the kernel ignores some, or
+// accepts several. The bits of number may contain a number.
 type word struct {
 	name   string
 	arg    int
@@ -41,8 +41,8 @@ var words = [...]word{
 	{"shmat", 2, 0}, {"shmget", 2, 0}, {"socket", 1, 0xf}, {"socketpair", 1, 0xf}, {"umount2", 1, 0}, {"unshare", 0, 0},
 }
 
-// passed reports whether one more flag in the word makes a condition fail, and what
-// to write instead.
+// passed reports whether one more flag in the word makes a condition false, and what to
+// write instead.
 func (w word) passed(c Cond) (instead string, ok bool) {
 	if c.Arg != w.arg || c.Op != EQ && c.Op != LE && c.Op != LT {
 		return "", false
@@ -53,13 +53,14 @@ func (w word) passed(c Cond) (instead string, ok bool) {
 	return "", true
 }
 
-// A Remark is what a rule that denies leaves open: its author's to know.
+// A Remark is a gap that a rule which denies leaves: its author is responsible.
 type Remark struct {
 	Origin Origin
 	Text   string
 }
 
-// Remarks tell what rules that deny leave open, of those whose origin is asked about.
+// Remarks report the gaps left by rules that deny and that have one of the requested
+// origins.
 func (p *Policy) Remarks(about func(Origin) bool) (list []Remark) {
 	for _, r := range p.Rules {
 		if !r.Action.Denies() || !about(r.Origin) {
@@ -74,7 +75,7 @@ func (p *Policy) Remarks(about func(Origin) bool) (list []Remark) {
 	return list
 }
 
-// flags tell of conditions that one more flag passes.
+// flags reports conditions that can be bypassed by one more flag.
 func (r Rule) flags() (texts []string) {
 	for _, c := range r.Conds {
 		for _, w := range words {
@@ -86,8 +87,8 @@ func (r Rule) flags() (texts []string) {
 	return texts
 }
 
-// leaves tell of other calls that are allowed and can do what a rule denies: of
-// those that do much else, and if it denies for some arguments, of siblings.
+// leaves reports other allowed calls that can do what a rule denies: those with many
+// other uses and, if the rule denies for some arguments, siblings.
 func (p *Policy) leaves(r Rule) (texts []string) {
 	var by []string
 	names := map[string][]string{}

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// A Selection is one call, perhaps only with certain arguments, or a group of
-// systemd's: "@clock".
+// A Selection is one call, possibly only with certain arguments, or one of systemd's
+// groups: "@clock".
 type Selection struct {
 	Name string
-	// Conds must all hold.
+	// Conds must all be true.
 	Conds []Cond
 }
 
-// ParseSelections reads a list: name,@group,name(arg0==1,arg1&0xf==2).
+// ParseSelections parses a list: name,@group,name(arg0==1,arg1&0xf==2).
 func ParseSelections(text string) ([]Selection, error) {
 	var list []Selection
 	for {
@@ -96,8 +96,8 @@ var operators = []struct {
 	op   Op
 }{{"==", EQ}, {"!=", NE}, {"<=", LE}, {">=", GE}, {"<", LT}, {">", GT}}
 
-// ParseCond reads a condition: arg0==1, arg1&0xf==2. Numbers are decimal,
-// hexadecimal or octal, as in C; a negative one is meant in 64 bits.
+// ParseCond parses a condition: arg0==1, arg1&0xf==2. Numbers are decimal, hexadecimal
+// or octal, as in C; a negative number is a 64-bit number.
 func ParseCond(text string) (Cond, error) {
 	var c Cond
 	rest, ok := strings.CutPrefix(text, "arg")

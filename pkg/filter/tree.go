@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A node is a decision: a return, or a test with what follows each way. Nodes
-// that are alike are the same node, so the tree is a graph without cycles.
+// A node is a decision: a return, or a test with a successor for each result. Equal
+// nodes are the same node, so the tree is a graph without cycles.
 type node struct {
 	kind nodeKind
 	// ret is the value that a leaf returns.
 	ret uint32
-	// word is the offset in struct seccomp_data that a test of memory loads,
-	// and mask what it is masked with.
+	// word is the offset in struct seccomp_data that a test of memory loads, and mask
+	// is what it is masked with.
 	word, mask uint32
-	// jump is BPF_JEQ, BPF_JGT or BPF_JGE; k is what is compared with.
+	// jump is BPF_JEQ, BPF_JGT or BPF_JGE; k is the number to compare with.
 	jump uint16
 	k    uint32
 	t, f *node
@@ -26,12 +26,12 @@ type nodeKind uint8
 
 const (
 	leaf nodeKind = iota
-	// load puts a word into the accumulator and goes on at t.
+	// load loads a word into the accumulator and continues at t.
 	load
-	// test compares the accumulator, which holds what load has put there: only
-	// tests lie between.
+	// test compares the accumulator, which still contains what load has loaded: only
+	// tests come between.
 	test
-	// fetch is a test that loads a word first.
+	// fetch is a test that first loads a word.
 	fetch
 )
 
@@ -42,7 +42,7 @@ const (
 	allOnes    = ^uint32(0)
 )
 
-// A graph makes nodes, each once.
+// A graph creates nodes, each only once.
 type graph struct {
 	nodes map[node]*node
 }
@@ -78,7 +78,8 @@ func (g *graph) fetch(word, mask uint32, jump uint16, k uint32, t, f *node) *nod
 	return g.intern(node{kind: fetch, word: word, mask: mask, jump: jump, k: k, t: t, f: f})
 }
 
-// condition makes the test of a condition of a rule that denies, or does not.
+// condition makes the test of a condition, of a rule that denies or of one that does
+// not.
 func (g *graph) condition(c Cond, a *Arch, name string, denies bool, t, f *node) *node {
 	arg, ok := a.argument(name, c.Arg)
 	if !ok || arg.kind == unseen {
@@ -108,8 +109,8 @@ func (g *graph) condition(c Cond, a *Arch, name string, denies bool, t, f *node)
 // wordOf is the offset in struct seccomp_data of the lower half of a register.
 func wordOf(register int) uint32 { return uint32(offsetArgs + 8*register) }
 
-// compare makes the test of a condition on an argument that is looked at in one
-// way, whose halves are at two offsets.
+// compare makes the test of a condition on an argument that is compared in one way,
+// whose halves are at two offsets.
 func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
 	wide, bits := w.bytes == 8, uint32(ones(w.bytes)&^w.out)
 	if c.Value > ones(w.bytes) { // more than it can be
@@ -119,8 +120,8 @@ func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
 		return f
 	}
 	vlo, vhi := uint32(c.Value), uint32(c.Value>>32)
-	// both compares the upper words, if there are any, and goes on with the
-	// lower ones where they are equal.
+	// both compares the upper words, if there are any, and continues with the lower
+	// ones if they are equal.
 	both := func(more, equal, less *node) *node {
 		if !wide {
 			return equal
@@ -150,14 +151,14 @@ func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
 	return n
 }
 
-// A span is the calls from a number on up to the next span.
+// A span is the calls from a number up to the next span.
 type span struct {
 	from uint32
 	node *node
 }
 
-// calls makes the decision for one architecture, with the number of the call in
-// the accumulator.
+// calls makes the decision for one architecture, with the number of the call in the
+// accumulator.
 func (g *graph) calls(p *Policy, a *Arch) *node {
 	none, newer := g.leaf(p.Default), g.leaf(p.Newer)
 	byNumber := g.byNumber(p, a, none)
@@ -203,8 +204,8 @@ func (g *graph) calls(p *Policy, a *Arch) *node {
 	return g.search(spans)
 }
 
-// byNumber is the decision for each call that rules name, by its number; none is that
-// for a call to which none applies.
+// byNumber is the decision for each call that rules name, by its number; none is the
+// decision for a call that no rule matches.
 func (g *graph) byNumber(p *Policy, a *Arch, none *node) map[uint32]*node {
 	byNumber := make(map[uint32]*node, len(a.table))
 	for i := len(p.Rules) - 1; i >= 0; i-- {
@@ -228,7 +229,7 @@ func (g *graph) byNumber(p *Policy, a *Arch, none *node) map[uint32]*node {
 	return byNumber
 }
 
-// search is a binary search for the span that a number lies in.
+// search is a binary search for the span that contains a number.
 func (g *graph) search(spans []span) *node {
 	if len(spans) == 1 {
 		return spans[0].node
@@ -266,8 +267,8 @@ func (g *graph) root(p *Policy) (*node, error) {
 			if x32 == nil {
 				x32 = kill
 			}
-			// The number of a call that a tracer has skipped is -1, which is
-			// none of x32's.
+			// If a tracer has skipped a call, its number is -1, which is not an x32
+			// call.
 			calls = g.test(unix.BPF_JGE, x32Bit, g.test(unix.BPF_JEQ, skipped, calls, x32), calls)
 		}
 		n = g.test(unix.BPF_JEQ, order[i], g.load(offsetNr, calls), n)

@@ -6,22 +6,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A twin is another name that a call has on architectures of 32 bits, where the
-// first is often that of an older one: setuid32 takes ids of 32 bits there.
+// A twin is another name that a call has on 32-bit architectures, where the first name
+// often belongs to an older call: setuid32 takes 32-bit IDs there.
 type twin struct{ name, twin string }
 
-// sameArguments are twins that have functions of their own and the same arguments.
+// sameArguments are twins that have their own functions and the same arguments.
 var sameArguments = [...]twin{
 	{"fadvise64", "fadvise64_64"}, {"fcntl", "fcntl64"}, {"fstat", "fstat64"}, {"ftruncate", "ftruncate64"},
 	{"lstat", "lstat64"}, {"newfstatat", "fstatat64"}, {"stat", "stat64"}, {"truncate", "truncate64"},
 }
 
-// A moved one has a letter for each argument of the first name: a to f is the one
-// of the twin that is the same, 0 to 9 a number that the twin has there, and - one
-// that the twin has not, or not in a form that could be compared.
+// A moved one has a letter for each argument of the first name: a to f is the argument
+// of the twin that is the same, 0 to 9 is a number that the twin has there, and - is an
+// argument that the twin does not have, or not in a form that could be compared.
 type moved struct{ name, twin, args string }
 
-// otherArguments are twins that have other arguments, or fewer. mmap2 counts pages.
+// otherArguments are twins that have other or fewer arguments. mmap2 counts pages.
 var otherArguments = [...]moved{
 	{"clock_settime", "stime", "0-"}, {"fadvise64", "arm_fadvise64_64", "acdb"}, {"fstat", "oldfstat", "ab"},
 	{"fstatfs", "fstatfs64", "ac"}, {"getdents", "readdir", "ab-"}, {"lseek", "_llseek", "a-e"},
@@ -34,9 +34,9 @@ var otherArguments = [...]moved{
 	{"uname", "olduname", "a"}, {"wait4", "waitpid", "abc0"},
 }
 
-// conds are the conditions on the twin for those on the first name. Where the twin
-// tells nothing of an argument they hold: more is denied then, not less. ok is false
-// if they hold for no call of the twin.
+// conds are the conditions on the twin for those on the first name. If the twin does
+// not have an argument they are taken to be true: more is denied then, not less. ok is
+// false if they are never true for a call of the twin.
 func (m moved) conds(conds []Cond) (there []Cond, ok bool) {
 	for _, c := range conds {
 		letter := byte('-')
@@ -54,9 +54,8 @@ func (m moved) conds(conds []Cond) (there []Cond, ok bool) {
 	return there, true
 }
 
-// withTwins adds to rules that deny what makes them hold for the other names that
-// the architectures of the policy have for the same calls, but for names that are
-// meant as they are.
+// withTwins extends rules that deny to the other names that the architectures of the
+// policy have for the same calls, except names that are meant literally.
 func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 	var all []Rule
 	for _, r := range rules {
@@ -83,8 +82,8 @@ func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 	return all
 }
 
-// packet is what makes a rule for sockets of AF_PACKET hold for those that the
-// kernel takes for such: of AF_INET and the type SOCK_PACKET.
+// packet extends a rule for AF_PACKET sockets to those that the kernel treats as such:
+// AF_INET with type SOCK_PACKET.
 func (p *Policy) packet(r Rule) []Rule {
 	conds := []Cond{{Arg: 0, Op: EQ, Value: unix.AF_INET}, {Arg: 1, Op: MaskedEQ, Mask: 0xf, Value: unix.SOCK_PACKET}}
 	family := false
@@ -104,7 +103,7 @@ func (p *Policy) packet(r Rule) []Rule {
 	return []Rule{{Names: []string{"socket"}, Action: r.Action, Conds: conds, Origin: r.Origin}}
 }
 
-// names are those that rules of the policy have.
+// names are the names in the rules of the policy.
 func (p *Policy) names() map[string]bool {
 	names := map[string]bool{}
 	for _, r := range p.Rules {
@@ -115,8 +114,8 @@ func (p *Policy) names() map[string]bool {
 	return names
 }
 
-// twin is the rule for another name, if any architecture has it, if only by
-// socketcall(2), and the conditions can hold there.
+// twin is the rule for another name, if any architecture has it, even if only through
+// socketcall(2), and the conditions can be true there.
 func (p *Policy) twin(r Rule, name string) []Rule {
 	has := func(a *Arch) bool {
 		_, ok := a.Number(name)

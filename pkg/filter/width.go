@@ -29,8 +29,8 @@ import (
 // Arguments are counted as those of 64 bits: argument 3 of pread64(2) is the
 // offset, on i386 in registers 3 and 4, on arm in 4 and 5.
 //
-// A filter that compares more than the kernel looks at is passed by a program
-// that sets the rest. One that compares less denies too much, and where it allows,
+// A filter that compares more than the kernel uses can be bypassed by a program
+// that sets the other bits. One that compares less denies too much and, if it allows,
 // too little.
 type takes struct{ name, args string }
 
@@ -38,11 +38,11 @@ type takes struct{ name, args string }
 type argument struct {
 	// kind is one of 2 4 8 ? p d u v l m.
 	kind byte
-	// low is a register, and high that of the upper half if kind is l.
+	// low is a register, and high is that of the upper half if kind is l.
 	low, high int
 }
 
-// unseen is an argument that no filter sees.
+// unseen is an argument that a filter cannot see.
 const unseen = 'm'
 
 // takes finds how the kernel takes the arguments of a call.
@@ -56,12 +56,12 @@ func (a *Arch) takes(name string) (args string, ok bool) {
 	return "", false
 }
 
-// argument finds an argument of a call. ok is false if the call has none such, or
-// the kernel does not look at it.
+// argument finds an argument of a call. ok is false if the call does not have it, or
+// the kernel ignores it.
 //
-// An argument of a 32 bit architecture has 32 bits, but a program of amd64 that
-// makes such a call by int 0x80 fills 64 of each register: the filter sees them
-// all, and the kernel leaves the upper half out after that.
+// An argument on a 32-bit architecture has 32 bits, but an amd64 program that makes
+// such a call with int 0x80 sets 64 bits of each register: the filter sees all of them,
+// and the kernel then ignores the upper half.
 func (a *Arch) argument(name string, n int) (arg argument, ok bool) {
 	text, known := a.takes(name)
 	switch {
@@ -90,14 +90,14 @@ func (a *Arch) argument(name string, n int) (arg argument, ok bool) {
 	return argument{}, false
 }
 
-// A way is one of how the kernel may look at an argument: so many bytes of it,
+// A way is one of the ways in which the kernel may use an argument: a number of bytes,
 // without the bits that it masks out.
 type way struct {
 	bytes int
 	out   uint64
 }
 
-// ways are those that are possible, none if no filter sees the argument.
+// ways are the possible ones, or none if a filter cannot see the argument.
 func (arg argument) ways() []way {
 	switch arg.kind {
 	case unseen:
@@ -120,10 +120,10 @@ func (arg argument) ways() []way {
 	return []way{{8, 0}}
 }
 
-// ones are the bits of a number of so many bytes.
+// ones are all bits of a number of the given number of bytes.
 func ones(bytes int) uint64 { return ^uint64(0) >> (64 - 8*bytes) }
 
-// lookedAt are the bits that may count of an argument that is in one register.
+// lookedAt are the bits that may be used of an argument that is in one register.
 func (arg argument) lookedAt() (bits uint64) {
 	for _, w := range arg.ways() {
 		bits |= ones(w.bytes)
