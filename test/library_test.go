@@ -426,3 +426,44 @@ func TestLibraryFiles(t *testing.T) {
 		t.Errorf("with 251 files: %v; want an error", err)
 	}
 }
+
+// TestLibrarySteps has many starts at once whose children ask the supervisor for
+// something: maps of ids by helpers, users of the new root, files for an exec closure.
+func TestLibrarySteps(t *testing.T) {
+	for _, c := range []struct{ box, script, want string }{
+		{"hk-unshare --all --init hk-idmap --auto hk-mount --rootfs / --proc hk-setuser --user nobody --caps none", "id -un; echo $$", "nobody\n2\n"},
+		{"hk-unshare --user --mount --pid --time --monotonic 1000000 hk-idmap --auto hk-mount --rootfs / --proc --tmpfs /tmp hk-landlock --exec-closure sh --exec-closure id --exec-closure cut --ro /proc,/etc", "cut -c1 /proc/uptime >&2; id -u", "0\n"},
+		{"hk-unshare --setsid hk-setuser --no-new-privs", "echo here", "here\n"},
+		{"hk-limit --nofile 20", "ulimit -n", "20\n"},
+	} {
+		require(t, "newuidmap (package uidmap)", have("newuidmap") || !strings.Contains(c.box, "--auto"))
+		if strings.Contains(c.box, "--auto") && os.Getuid() == 0 {
+			c.box = strings.Replace(c.box, "--auto", "--uid 0:0:65536 --gid 0:0:65536", 1)
+		}
+		b := prepared(t, c.box)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 3 {
+					out, err := b.Command("sh", "-c", c.script).Output()
+					if err != nil || string(out) != c.want {
+						var exit *chain.ExitError
+						errors.As(err, &exit)
+						t.Errorf("%s: %q, %v, %+v; want %q", c.box, out, err, exit, c.want)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// TestLibraryPasta has a helper that is to die with the supervisor serve a payload.
+func TestLibraryPasta(t *testing.T) {
+	require(t, "pasta, /dev/net/tun and a default route", hasPasta())
+	b := prepared(t, "hk-unshare --all hk-idmap hk-net --pasta")
+	out, err := b.Command("sh", "-c", "sleep 0.2; cat /proc/net/dev").Output()
+	if err != nil || strings.Count(string(out), "\n") < 4 {
+		t.Errorf("interfaces: %q, %v; want two", out, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -142,4 +143,30 @@ func TestContext(t *testing.T) {
 func isStart(err error) bool {
 	var start *StartError
 	return errors.As(err, &start)
+}
+
+// TestNotDumpable has a program that is not dumpable: its child must not be so either.
+func TestNotDumpable(t *testing.T) {
+	for _, c := range []struct {
+		uid      uint32
+		dumpable bool
+		want     string
+	}{{1000, true, ""}, {1000, false, "is not dumpable"}, {0, false, ""}} {
+		chain, err := Parse(strings.Fields("hk-unshare --user --pid hk-idmap --root"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := fakeHost(c.uid)
+		h.Dumpable = c.dumpable
+		s, err := chain.Plan(h)
+		if got := fmt.Sprint(err); !strings.Contains(got, c.want) || (err == nil) != (c.want == "") {
+			t.Errorf("Plan() as user %d, dumpable %v = %v; want %q", c.uid, c.dumpable, err, c.want)
+		}
+		if err == nil && !c.dumpable {
+			var text bytes.Buffer
+			if s.Plan.Text(&text); strings.Contains(text.String(), "PR_SET_DUMPABLE") {
+				t.Errorf("the plan sets what is so already:\n%s", text.String())
+			}
+		}
+	}
 }
