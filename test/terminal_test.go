@@ -193,7 +193,14 @@ func TestStopsAgain(t *testing.T) {
 			time.Sleep(time.Duration(slow) * 200 * time.Millisecond)
 			within(t, line+": a supervisor that has stopped again", func() bool { return stat(supervisor.pid)[0] == "T" })
 		}
-		s.types("on\n")
+		// A shell that has just seen it continue sends no SIGCONT for fg.
+		for i := range 40 {
+			supervisor.signal(unix.SIGCHLD)
+			time.Sleep(time.Duration(slow) * 5 * time.Millisecond)
+			if i == 20 {
+				s.types("on\n")
+			}
+		}
 		time.Sleep(time.Duration(slow) * 100 * time.Millisecond)
 		s.types("hello\n")
 		s.await("got hello")

@@ -27,7 +27,12 @@ type lookout struct {
 	pipe    [1]unix.PollFd
 	status  [16]uintptr
 	threads int
-	buf     [4096]byte
+	// terminal is the controlling terminal, and group the process group of the
+	// supervisor; info is what it sends.
+	terminal uintptr
+	group    int32
+	info     siginfo
+	buf      [4096]byte
 }
 
 // lookout starts one, if there is a procfs in which to look.
@@ -45,6 +50,8 @@ func (s *Supervisor) lookout() *lookout {
 			return nil
 		}
 	}
+	w.terminal, w.group = uintptr(s.terminal.fd), int32(unix.Getpgrp())
+	w.info = siginfo{signo: int32(unix.SIGCONT), code: siQueue}
 	w.pipe[0] = unix.PollFd{Fd: int32(s.pipe), Events: unix.POLLIN}
 	runtimeBeforeFork()
 	pid := w.fork()
@@ -111,9 +118,28 @@ func (w *lookout) look() {
 		if isStopped(w.buf[:n]) && !(w.follow && w.awaited()) {
 			continue
 		}
-		syscall.RawSyscall(unix.SYS_KILL, w.self, uintptr(unix.SIGCONT), 0)
+		w.wake()
 	}
 	exit.Exit(0)
+}
+
+// wake continues the supervisor, and tells whether another process group was in the
+// foreground of the terminal right before that.
+//
+//go:nosplit
+//go:norace
+func (w *lookout) wake() {
+	var group int32
+	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, w.terminal, unix.TIOCGPGRP, uintptr(unsafe.Pointer(&group)))
+	w.info.value = 0
+	if e == 0 && group > 0 && group != w.group {
+		w.info.value = 1
+	}
+	pid, _, _ := syscall.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
+	w.info.pid = int32(pid)
+	if _, _, e := syscall.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, w.self, uintptr(unix.SIGCONT), uintptr(unsafe.Pointer(&w.info))); e != 0 {
+		syscall.RawSyscall(unix.SYS_KILL, w.self, uintptr(unix.SIGCONT), 0)
+	}
 }
 
 // read fills buf from the start of a file of procfs.

@@ -16,7 +16,7 @@ import (
 // Preconditions: [Process.Setup] has returned nil, and no other part of the program waits for the
 // process.
 func (c *Process) Wait() (plan.End, error) {
-	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: -1, payload: c.payloadFD(), rest: rest{told: -1}}
+	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{told: -1}}
 	if s.payload != c.PidFD {
 		defer unix.Close(s.payload)
 	}
@@ -32,7 +32,7 @@ func (c *Process) Wait() (plan.End, error) {
 // payload stops, both stop and continue together.
 func (s *Supervisor) Wait() (plan.End, error) {
 	err := s.loop()
-	s.giveBack()
+	s.terminal.giveBack()
 	s.End()
 	if err != nil {
 		return s.over, err

@@ -12,7 +12,8 @@ type siginfo struct {
 	signo, errno, code, _ int32
 	pid                   int32
 	uid                   uint32
-	_                     [104]byte
+	value                 uint64 // of a signal by sigqueue(3)
+	_                     [96]byte
 }
 
 const (

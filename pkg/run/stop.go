@@ -24,7 +24,7 @@ func (s *Supervisor) stop() (still bool) {
 		if w != nil {
 			s.lookouts[w.pid%len(s.lookouts)] = w.pid
 		}
-		if !s.stopSelf() {
+		if s.terminal.regained() || !s.stopSelf() {
 			w.end()
 			s.sendGroup(unix.SIGCONT)
 			return false
@@ -68,8 +68,8 @@ func (s *Supervisor) wakes(info siginfo) bool {
 func isCont(info siginfo) bool { return info.signal() == unix.SIGCONT }
 
 // resumed takes the signals from the list that a SIGCONT makes void, those that this
-// process has sent itself, and the end of the lookout, and reports whether someone else than a lookout has
-// sent it.
+// process has sent itself, and the end of the lookout. It reports whether another process
+// than a lookout has sent it, or has put this process group into the foreground.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	if s.drain() != nil {
 		return true
@@ -82,14 +82,18 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	}
 	s.list = slices.DeleteFunc(s.list, func(info siginfo) bool {
 		woken = woken || s.wakes(info)
+		if isCont(info) && !s.wakes(info) && info.value == 1 {
+			s.terminal.lost = true
+		}
 		return isCont(info) || isStop(info.signal()) || info.sentBy(os.Getpid()) ||
 			info.signal() == unix.SIGCHLD && w != nil && int(info.pid) == w.pid
 	})
-	return woken
+	return s.terminal.regained() || woken
 }
 
 // stopPayload stops the payload, and comes back when it has stopped, most often at
-// once: the shell that controls the job may use the terminal once this process has stopped.
+// once: the shell that controls the job may use the terminal once this process has
+// stopped.
 func (s *Supervisor) stopPayload() {
 	s.sendGroup(unix.SIGSTOP)
 	for range 1000 {

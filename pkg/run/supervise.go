@@ -15,7 +15,7 @@ import (
 type Supervisor struct {
 	*Process
 	queue
-	terminal int
+	terminal terminal
 	payload  int // pidfd
 	// killed is the signal for whose default action the payload was killed, or 0.
 	killed unix.Signal
@@ -37,7 +37,7 @@ type Supervisor struct {
 // that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the descriptor
 // of a socket to the supervisor of an earlier stage of the chain, or 0.
 func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
-	s := &Supervisor{terminal: foreground(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
+	s := &Supervisor{terminal: openTerminal(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}

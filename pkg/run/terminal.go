@@ -2,18 +2,47 @@ package run
 
 import "golang.org/x/sys/unix"
 
-// foreground is a descriptor of the terminal if this process group is the one in
-// its foreground, or -1.
-func foreground() int {
+// A terminal is the controlling terminal of this process.
+type terminal struct {
+	fd int // or -1
+	// foreground is set if this process group was the one in its foreground at the
+	// start.
+	foreground bool
+	// lost is set once another process group is in the foreground while this process is
+	// stopped, or about to be.
+	lost bool
+}
+
+func openTerminal() terminal {
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1
+		return terminal{fd: -1}
 	}
-	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
-		unix.Close(fd)
-		return -1
+	t := terminal{fd: fd}
+	t.foreground = t.group() == unix.Getpgrp()
+	return t
+}
+
+// group is the process group in the foreground, or 0.
+func (t *terminal) group() int {
+	if t.fd < 0 {
+		return 0
 	}
-	return fd
+	group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+	if err != nil {
+		return 0
+	}
+	return group
+}
+
+// regained reports whether this process group has come back to the foreground since
+// another one was seen there: a shell was told fg. The shell sends a SIGCONT only if it
+// takes the job for stopped, and not when a lookout has just continued it.
+func (t *terminal) regained() bool {
+	group := t.group()
+	back := t.lost && group == unix.Getpgrp()
+	t.lost = group > 0 && group != unix.Getpgrp()
+	return back
 }
 
 // giveBack puts this process group into the foreground again if the one that is
@@ -21,13 +50,10 @@ func foreground() int {
 // cannot give it back to a group outside of its PID namespace.
 //
 // Preconditions: SIGTTOU is blocked.
-func (s *Supervisor) giveBack() {
-	if s.terminal < 0 {
+func (t *terminal) giveBack() {
+	group := t.group()
+	if !t.foreground || group <= 0 || group == unix.Getpgrp() || unix.Kill(-group, 0) != unix.ESRCH {
 		return
 	}
-	group, err := unix.IoctlGetInt(s.terminal, unix.TIOCGPGRP)
-	if err != nil || group <= 0 || group == unix.Getpgrp() || unix.Kill(-group, 0) != unix.ESRCH {
-		return
-	}
-	unix.IoctlSetPointerInt(s.terminal, unix.TIOCSPGRP, unix.Getpgrp())
+	unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, unix.Getpgrp())
 }
