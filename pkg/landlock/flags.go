@@ -28,8 +28,8 @@ What is restricted is denied unless a rule allows it
  --restrict fs,RIGHT,tcp-bind,...         restrict without a rule
 
  --abi N                  restrict the file rights of ABI N; default 5
- --best-effort            leave out what this kernel cannot enforce, and tell
- --ignore-missing         leave out paths that are not there, and tell
+ --best-effort            skip what this kernel cannot enforce, and report it
+ --ignore-missing         skip paths that do not exist, and report it
  --log off|exec|subdomains                audit what the payload is denied
  --support                print which rights this kernel supports
 In a path a comma is written \, and, with --allow, a colon \:

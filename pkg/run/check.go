@@ -7,12 +7,11 @@ import (
 	"hk/pkg/plan"
 )
 
-// maxArena is more than any plan takes: what one execve(2) can give to a program is 6 MiB
-// at the most.
+// maxArena is more than any plan needs: execve(2) can pass at most 6 MiB to a program.
 const maxArena = 64 << 20
 
-// check looks whether a template that was read from a file, with its bytes, stays in
-// its arena when it is performed.
+// check verifies that a template read from a file, with its bytes, stays within its
+// arena when it is performed.
 func (t *template) check(bytes []byte) error {
 	if t.size > maxArena || t.size%pageSize != 0 || t.used > t.size || t.used < int(unsafe.Sizeof(header{})) {
 		return errors.New("the size of the arena is wrong")
@@ -47,14 +46,14 @@ func (t *template) check(bytes []byte) error {
 	return t.checkRecords(pointers)
 }
 
-// holds reports whether n bytes from an offset on are in the arena; a word is at its
-// place.
+// holds reports whether n bytes starting at an offset are in the arena, and a word is
+// aligned.
 func (t *template) holds(o offset, n int) bool {
 	return int(o) <= t.used-n && (n < 8 || o%4 == 0)
 }
 
-// checkIndex looks whether the records are those of the items, in order, and the
-// clone is the last op of the caller's.
+// checkIndex verifies that the records are those of the items, in order, and that the
+// clone is the caller's last op.
 func (t *template) checkIndex() error {
 	if len(t.index) != len(t.items) || len(t.index) == 0 {
 		return errors.New("it has other ops than the plan")
@@ -83,7 +82,7 @@ func (t *template) checkIndex() error {
 	return nil
 }
 
-// checkRecords looks at what the performing loop reads.
+// checkRecords verifies what the performing loop reads.
 func (t *template) checkRecords(pointers map[offset]bool) error {
 	wrong := errors.New("a record leads outside of the arena")
 	head := (*header)(t.at(0))

@@ -33,7 +33,7 @@ func start(l *layout) (*Process, error) {
 	return c, nil
 }
 
-// connect makes the sockets to the child, and returns its ends.
+// connect creates the sockets to the child, and returns the child's ends.
 func (c *Process) connect() (childs []int, err error) {
 	l, sockets := c.layout, c.layout.plan.Sockets()
 	var end int
@@ -46,7 +46,7 @@ func (c *Process) connect() (childs []int, err error) {
 	if sockets.Moved != nil {
 		l.set(sockets.Moved, uint64(sockets.MovedTo))
 	}
-	// The child's messages carry its PID, translated into the namespace of this process.
+	// The child's messages carry its PID, translated to the namespace of this process.
 	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return childs, fmt.Errorf("setsockopt SO_PASSCRED: %w", err)
 	}
@@ -60,7 +60,7 @@ func (c *Process) connect() (childs []int, err error) {
 	return append(childs, end), nil
 }
 
-// clone performs the caller's ops, of which the last is the clone.
+// clone performs the caller's ops, the last of which is the clone.
 func (c *Process) clone() error {
 	l, at := c.layout, 0
 	for !l.op(at).Is(plan.Clones) {
@@ -80,8 +80,8 @@ func (c *Process) clone() error {
 	return nil
 }
 
-// forkChild clones as a record says. Between the two calls of the runtime's nothing
-// may grow the stack.
+// forkChild clones as a record says. Between the two calls of the runtime's functions
+// nothing may grow the stack.
 //
 //go:norace
 //go:nocheckptr
@@ -93,7 +93,7 @@ func forkChild(h *header, r *record) uintptr {
 	return pid
 }
 
-// pair makes a socket between supervisor and child.
+// pair creates a socket pair between supervisor and child.
 func pair() (ours, childs int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *Process) upTo(end int) error {
 	}
 }
 
-// piece is where the ops from record k on end before a step, or at end.
+// piece is where the ops from record k on end: before a step, or at end.
 func (t *template) piece(k, end int) int {
 	for k++; k < end && t.index[k] == t.index[k-1]+1; k++ {
 	}

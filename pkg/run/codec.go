@@ -43,10 +43,10 @@ func (e *encoder) text(list ...string) {
 	}
 }
 
-// gap is from how many zeroes on memory is not written.
+// gap is the number of zeroes from which on memory is not written.
 const gap = 64
 
-// memory appends memory in pieces, without what is zero between them.
+// memory appends memory in pieces, skipping the zeroes between them.
 func (e *encoder) memory(b []byte) {
 	for i := 0; i < len(b); {
 		zeroes := i
@@ -68,7 +68,7 @@ func (e *encoder) memory(b []byte) {
 	e.number(-1)
 }
 
-// A decoder reads what an encoder has written. After a failure it gives zeroes.
+// A decoder reads what an encoder has written. After a failure it returns zeroes.
 type decoder struct {
 	b   []byte
 	err error
@@ -101,7 +101,7 @@ func (d *decoder) small(most int) int {
 	return n
 }
 
-// count is how many of something follow, each of one byte at least.
+// count is the number of elements that follow, each of at least one byte.
 func (d *decoder) count() int {
 	n := d.number()
 	if n < 0 || n > len(d.b) {

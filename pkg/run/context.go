@@ -10,20 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A stepContext is [plan.Context].
+// A stepContext is a [plan.Context].
 type stepContext struct {
 	pid    int
 	layout *layout
-	// stage is that of the step, and fds what it takes from a child.
+	// stage is the stage of the step, and fds are the descriptors that it takes from a
+	// child.
 	stage string
 	fds   map[*plan.Result]int
 	// sock is the supervisor's end of the socket to the child, or -1 before a clone.
 	sock int
-	// process is the child, or what is to be one; nil in a plan without a clone.
+	// process is the child, or the process that will become it; nil in a plan without a
+	// clone.
 	process *Process
 }
 
-// do does a step here.
+// do performs a step in this process.
 func (a *stepContext) do(step *plan.Step) error {
 	a.stage = step.Stage
 	if err := step.Do(a); err != nil {
@@ -87,7 +89,7 @@ func (a *stepContext) CheckAlive() error {
 	if a.sock < 0 {
 		return nil
 	}
-	// Only the process still has the other end. It waits, and so sends nothing.
+	// Only the process still has the other end open. It waits, and so sends nothing.
 	_, _, err := unix.Recvfrom(a.sock, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	if err == unix.EAGAIN {
 		return nil
@@ -117,15 +119,15 @@ func (a *stepContext) Write(name, text string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	// These files take a text whole or not at all.
+	// A write to these files succeeds completely or not at all.
 	if _, err := unix.Write(fd, []byte(text)); err != nil {
 		return &os.PathError{Op: fmt.Sprintf("write of %q to", text), Path: fmt.Sprintf("/proc/%d/%s", a.pid, name), Err: err}
 	}
 	return nil
 }
 
-// dir opens the process's directory in procfs. The descriptor is bound to the
-// process, not to its number.
+// dir opens the process's directory in procfs. The descriptor is bound to the process,
+// not to its PID.
 func (a *stepContext) dir() (int, error) {
 	proc, err := openDir(unix.AT_FDCWD, "/proc", "/proc")
 	if err != nil {
@@ -141,7 +143,7 @@ func (a *stepContext) dir() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	// If it is there now, it was when the directory was opened.
+	// If the process exists now, it existed when the directory was opened.
 	if err := a.CheckAlive(); err != nil {
 		unix.Close(dir)
 		return -1, err

@@ -31,7 +31,7 @@ func (l *layout) exec() error {
 			l.foretell(k, trace)
 			trace = nil
 		}
-		// Up to the next step; one by one if each is to be told of.
+		// Up to the next step, or one by one if each is to be reported.
 		end, done := k+1, false
 		if trace != nil {
 			done = l.traced(k, trace)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// failure makes the error for record k, whose result says why.
+// failure makes the error for record k, whose result is the reason.
 func (l *layout) failure(k int) error {
 	op := l.op(k)
 	got := int64(l.record(k).result)
@@ -25,8 +25,8 @@ func (l *layout) failure(k int) error {
 		e.Log = l.log()
 	}
 	if op.Is(plan.Executes) {
-		// As execvp(3): a file that was found but could not be executed says
-		// more than the names after it, at which there was none.
+		// As in execvp(3), a file that was found but could not be executed is reported
+		// rather than the names tried after it that do not exist.
 		for j := k - 1; j >= 0 && l.op(j).Is(plan.Executes); j-- {
 			if r := int64(l.record(j).result); e.Errno == unix.ENOENT && r == -int64(unix.EACCES) {
 				e.Errno = unix.EACCES
@@ -38,8 +38,8 @@ func (l *layout) failure(k int) error {
 	return e
 }
 
-// log is what was read of the kernel's messages. Each is a letter for how bad it
-// is, a space, the text and a newline; they may quote what a user has written.
+// log is the kernel's messages that were read. Each is a letter for its severity, a
+// space, the text and a newline; they may quote what a user has written.
 func (l *layout) log() string {
 	text := strings.Clone(unsafe.String((*byte)(l.head.log), min(l.head.logged, logSize)))
 	var messages []string

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// form says what a file of this version of the program holds: the layout of records
-// is not the same for all.
+// form identifies the contents of a file written by this version of the program: the
+// layout of records differs between versions.
 var form = fmt.Sprintf("hk program 1 %s %d %d %d\n", runtime.GOARCH,
 	unsafe.Sizeof(header{}), unsafe.Sizeof(record{}), unsafe.Sizeof(store{}))
 
-// ErrForm is what [Program.UnmarshalBinary] fails with if the bytes are those of no
-// program, or of one for another architecture or version of this package.
+// ErrForm is the error of [Program.UnmarshalBinary] if the bytes are not a program, or
+// are one for another architecture or version of this package.
 var ErrForm = errors.New("not a laid out program of this version and architecture")
 
-// MarshalBinary is the program as bytes for a file: encoding.BinaryMarshaler. Nothing
-// in it depends on the process that made it. It fails if the plan has steps of the
-// supervisor, which are functions.
+// MarshalBinary returns the program as bytes for a file: encoding.BinaryMarshaler.
+// Nothing in it depends on the process that made it. It fails if the plan has
+// supervisor steps, which are functions.
 func (r *Program) MarshalBinary() ([]byte, error) {
 	written, err := r.template.plan.Write()
 	if err != nil {
@@ -37,9 +37,9 @@ func (r *Program) MarshalBinary() ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(e.b, crc32.ChecksumIEEE(e.b)), nil
 }
 
-// UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler.
-// It checks that what is read can be performed without harm to this program, and not
-// what that does: a file of a program is to be trusted as a program is.
+// UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler. It
+// checks that the result can be performed without harm to this program, but not what it
+// does: the file of a program must be trusted as a program is.
 func (r *Program) UnmarshalBinary(b []byte) error {
 	n := len(b) - 4
 	if n < len(form) || string(b[:len(form)]) != form {

@@ -7,20 +7,21 @@ import (
 	"hk/pkg/plan"
 )
 
-// A Command is what a run gives to a plan that takes it: plan.Given.
+// A Command is what a run gives to a plan that takes one: plan.Given.
 type Command struct {
-	// Paths are the files to execute, of which the first that is there counts; at least
+	// Paths are the files to execute, of which the first that exists is used; at least
 	// one, and at most as many as the plan has ops for.
 	Paths []string
 	Args  []string
 	Env   []string
-	// Dir is the working directory, or "" for that which the plan leads to.
+	// Dir is the working directory, or "" for the one that the plan selects.
 	Dir string
-	// Files are descriptors, which become 0, 1, 2 and so on, at most plan.MaxFiles.
+	// Files are descriptors that become 0, 1, 2 and so on, at most plan.MaxFiles.
 	Files []int
 }
 
-// gives reports whether the run gives something, or as many of it as n.
+// gives reports whether the run gives something or, for what it gives several of, at
+// least n.
 func (c *Command) gives(g plan.Given, n int) bool {
 	switch {
 	case c == nil:
@@ -33,7 +34,7 @@ func (c *Command) gives(g plan.Given, n int) bool {
 	return true
 }
 
-// size is how many bytes the command takes in an arena.
+// size is the number of bytes that the command needs in an arena.
 func (c *Command) size() int {
 	if c == nil {
 		return 0
@@ -47,22 +48,22 @@ func (c *Command) size() int {
 	return n
 }
 
-// A place is one in a template where a run puts the address of what it gives. which
-// counts the files.
+// A place is where a run puts the address of what it gives into its copy of a template.
+// which counts the files.
 type place struct {
 	what  plan.Given
 	at    offset
 	which int
 }
 
-// A condition is a record of which what a run gives says whether it is performed.
+// A condition is a record that is performed only if the run gives something.
 type condition struct {
 	what   plan.Given
 	record int
 	which  int
 }
 
-// condition notes on what record k depends.
+// condition records what record k depends on.
 func (t *template) condition(k int) {
 	op := t.op(k)
 	if op.If == 0 {
@@ -76,7 +77,8 @@ func (t *template) condition(k int) {
 	t.conditions = append(t.conditions, c)
 }
 
-// give puts the command of a run into its arena, after what the template takes.
+// give puts the command of a run into its arena, after the part copied from the
+// template.
 func (l *layout) give(c *Command) {
 	for _, k := range l.conditions {
 		r := l.record(k.record)
@@ -110,7 +112,7 @@ func (l *layout) give(c *Command) {
 	}
 }
 
-// A writer adds to what an arena holds.
+// A writer appends to the contents of an arena.
 type writer struct {
 	*layout
 	end int
@@ -138,7 +140,7 @@ func (w *writer) vector(list []string) offset {
 	return o
 }
 
-// check refuses what the plan has no place for.
+// check rejects what the plan has no place for.
 func (c *Command) check(t *template) error {
 	switch {
 	case c == nil && t.files > 0:
@@ -151,7 +153,7 @@ func (c *Command) check(t *template) error {
 	return nil
 }
 
-// text is the op of record k as this run has performed it.
+// text is the op of record k as performed by this run.
 func (l *layout) text(k int) string {
 	return l.op(k).With(func(g plan.Given) string {
 		for _, c := range l.conditions {

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CloseInherited closes the descriptors above 2 that this process got from the
-// one that started it, but for keep: they are the payload's, and a reader of
-// the other end of a pipe sees its end only when all have closed it. The program's own
-// descriptors are close-on-exec, which tells them from those.
+// CloseInherited closes the descriptors above 2 that this process inherited, except
+// keep: they are for the payload, and a reader at the other end of a pipe sees the end
+// only when all processes have closed it. The program's own descriptors are
+// close-on-exec, which distinguishes them.
 func CloseInherited(keep []int) {
 	for _, fd := range descriptors() {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -20,8 +20,8 @@ func CloseInherited(keep []int) {
 	}
 }
 
-// descriptors lists those above 2 that are open, or may be where there is no
-// procfs to tell.
+// descriptors lists the descriptors above 2 that are open, or that may be if there is
+// no procfs.
 func descriptors() (list []int) {
 	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func descriptors() (list []int) {
 	}
 }
 
-// possible is every descriptor that could be opened.
+// possible are all descriptors that could be open.
 func possible() (list []int) {
 	limit := unix.Rlimit{Cur: 1024}
 	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)

@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Interrupt is what can have a start given up before the payload is there.
+// An Interrupt can abandon a start before the payload exists.
 type Interrupt struct {
-	// FD is readable when Err may have something to say.
+	// FD becomes readable when the result of Err may have changed.
 	FD int
-	// Err is why the start is to be given up, or nil. Once it is not nil it stays
-	// so.
+	// Err is why the start must be abandoned, or nil. Once it is not nil it remains so.
 	Err func() error
-	// Done is closed by then, where a start may wait for others: nil for never.
+	// Done is closed by then, for a start that may have to wait for other starts; nil
+	// means never.
 	Done <-chan struct{}
 }
 
-// err is nil if the start goes on.
+// err is nil if the start continues.
 func (i *Interrupt) err() error {
 	if i == nil {
 		return nil
@@ -27,7 +27,7 @@ func (i *Interrupt) err() error {
 	return i.Err()
 }
 
-// soon is err a moment later, for what is on its way.
+// soon is err a moment later, for a signal that is about to arrive.
 func (i *Interrupt) soon() error {
 	if i == nil {
 		return nil
@@ -39,8 +39,8 @@ func (i *Interrupt) soon() error {
 	return i.Err()
 }
 
-// wait waits until fd is readable, and tells why the start is to be given up if
-// that comes first. timeout is in milliseconds; -1 waits for ever.
+// wait waits until fd is readable, or returns why the start must be abandoned if that
+// comes first. timeout is in milliseconds; -1 means forever.
 func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
 	if i != nil {
@@ -67,7 +67,7 @@ func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 	}
 }
 
-// receive waits for the child's next message, and looks after it meanwhile.
+// receive waits for the child's next message, and checks the child meanwhile.
 func (c *Process) receive() (message, error) {
 	for {
 		timeout := -1
@@ -77,7 +77,7 @@ func (c *Process) receive() (message, error) {
 		readable, err := c.layout.attr.Interrupt.wait(c.sock, timeout)
 		switch {
 		case err != nil && c.hungUp(time.Second):
-			// The payload has been executed meanwhile: it decides.
+			// The payload has been executed in the meantime: it decides.
 			return message{}, nil
 		case err != nil:
 			return message{}, err
@@ -90,8 +90,8 @@ func (c *Process) receive() (message, error) {
 }
 
 // hungUp reports whether the child has closed its end of the socket. An init or a
-// joiner has a copy for a moment after it has made the child, and so, when nothing is
-// left but to execute the payload, that is waited for no longer than most.
+// joiner has a copy for a moment after it has created the child, so when only the
+// execution of the payload is left, this waits for at most most.
 func (c *Process) hungUp(most time.Duration) bool {
 	timeout := 0
 	for end := time.Now().Add(most); ; timeout = 10 {

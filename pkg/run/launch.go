@@ -12,17 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept is the thread that clones for a program which goes on: a parent-death signal is
-// sent when the thread ends that has cloned, and Go ends a thread to which a goroutine
-// was locked. This one ends with the program.
+// kept is the thread that clones for a program that continues to run: a parent-death
+// signal is sent when the thread that made the clone ends, and Go ends a thread when a
+// goroutine locked to it ends. This one ends with the program.
 var kept struct {
 	once sync.Once
 	todo chan func()
 }
 
-// OnThread calls f on a thread that lives as long as the program and whose state, as its
-// credentials and namespaces, no goroutine has changed. It gives up, and returns why, if
-// what interrupts the start comes while others use the thread. f does not call OnThread.
+// OnThread calls f on a thread that lives as long as the program and whose state, such
+// as its credentials and namespaces, no goroutine has changed. If the start is
+// interrupted while other calls use the thread, it returns why. f must not call
+// OnThread.
 func OnThread(i *Interrupt, f func() error) error {
 	kept.once.Do(func() {
 		kept.todo = make(chan func())
@@ -46,9 +47,9 @@ func OnThread(i *Interrupt, f func() error) error {
 	}
 }
 
-// Launch is [Program.Start] and [Process.Setup] for a program that goes on, and whose
-// goroutines run on any thread: the payload has been executed when it returns nil.
-// Nothing is left if it fails.
+// Launch is [Program.Start] and [Process.Setup] for a program that continues to run,
+// with goroutines on any thread: the payload has been executed when it returns nil.
+// Nothing remains if it fails.
 //
 // It may be called by many goroutines at once. The clone is made by a thread of this
 // package ([OnThread]) under syscall.ForkLock, which is held until the child has closed
@@ -97,9 +98,10 @@ func closeAll(fds []int) {
 	}
 }
 
-// cloneApart clones, undoes what the ops before the clone have done to this thread, and
-// waits until the child has closed what it has inherited. Until then a file that is
-// written here is open for writing in the child too: execve(2) of it says ETXTBSY.
+// cloneApart clones, undoes what the ops before the clone have changed for this thread,
+// and waits until the child has closed what it has inherited. Until then a file that is
+// being written in this program is open for writing in the child too, and execve(2) of
+// it fails with ETXTBSY.
 func (c *Process) cloneApart(childs []int) error {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
@@ -116,7 +118,7 @@ func (c *Process) cloneApart(childs []int) error {
 	return err
 }
 
-// afterClone performs the ops of the caller's that follow the clone.
+// afterClone performs the caller's ops after the clone.
 func (c *Process) afterClone() error {
 	l, from := c.layout, 0
 	for !l.op(from).Is(plan.Clones) {
@@ -151,7 +153,7 @@ func (c *Process) next() (m message, err error) {
 	return m, err
 }
 
-// gotFiles is an error if the child has got fewer descriptors than were sent to it.
+// gotFiles returns an error if the child has received fewer descriptors than were sent.
 func (c *Process) gotFiles() error {
 	b := c.layout.plan.FilesMessage()
 	if b == nil {
@@ -187,11 +189,11 @@ func (a *stepContext) OnThread(f func() error) error {
 	return OnThread(a.layout.attr.Interrupt, f)
 }
 
-// patienceAtKill is how long the end of a child is waited for that was killed: one that
-// the kernel cannot interrupt, as on a file system that does not answer, ends later.
+// patienceAtKill is how long to wait for the end of a killed child: one that the kernel
+// cannot interrupt, for example on a file system that does not respond, ends later.
 const patienceAtKill = 2 * time.Second
 
-// endLate leaves a child that has been killed, and does not end, to a goroutine.
+// endLate leaves a killed child that does not end to a goroutine.
 func (c *Process) endLate() bool {
 	if !c.kept || readableWithin(c.PidFD, patienceAtKill) {
 		return false

@@ -11,11 +11,12 @@ import (
 
 const (
 	pageSize = 4096
-	// logSize is enough for what a file system context holds: eight messages.
+	// logSize is enough for the messages of a file system context, which are at most
+	// eight.
 	logSize = 4096
 )
 
-// A record is an op as the performing loop reads it.
+// A record is an op in the form that the performing loop reads.
 type record struct {
 	nr        uintptr
 	args      [6]uintptr
@@ -33,7 +34,7 @@ type record struct {
 }
 
 // A store puts a result where it is used, and decrements the count of missing results
-// of the record that uses it: an op is not performed before that is 0.
+// of the record that uses it: an op is not performed before that count is 0.
 type store struct {
 	addr  unsafe.Pointer
 	size  uintptr
@@ -49,10 +50,10 @@ func (s store) put(v uint64) {
 	}
 }
 
-// A header is the start of the arena: what the caller and the child share.
+// A header is the start of the arena, shared by the caller and the child.
 //
-// Once the payload runs, whatever can attach to the init process can write
-// here, so the supervisor treats every field as a claim.
+// Once the payload runs, any process that can trace the init process can write here, so
+// the supervisor does not trust any field.
 type header struct {
 	records unsafe.Pointer
 	child   uintptr // index of the first op of the child
@@ -67,20 +68,20 @@ type header struct {
 	scratch [8]byte
 }
 
-// A layout is one run of a plan, in memory that the child has in common with the
-// caller and that lies outside of the Go heap: the child touches nothing else.
+// A layout is one run of a plan, in memory outside the Go heap that the child shares
+// with the caller: the child touches nothing else.
 type layout struct {
 	*template
 	attr  Attr
 	arena []byte
 	head  *header
-	// records are the header's, which is not trusted once the payload runs.
+	// records is the number in the header, which is not trusted once the payload runs.
 	records unsafe.Pointer
 }
 
 func (l *layout) at(o offset) unsafe.Pointer { return unsafe.Pointer(&l.arena[o]) }
 
-// start puts what the template lacks into an arena that holds it: addresses.
+// start adds what the template lacks to an arena that contains it: addresses.
 func (t *template) start(arena []byte, attr Attr) *layout {
 	l := &layout{template: t, attr: attr, arena: arena}
 	base := uintptr(unsafe.Pointer(&arena[0]))
@@ -93,7 +94,7 @@ func (t *template) start(arena []byte, attr Attr) *layout {
 	return l
 }
 
-// lay makes the one run of a plan, in place. The caller unmaps it with free.
+// lay makes the only run of a plan, in place. The caller unmaps it with free.
 func lay(p *plan.Plan, attr Attr) (*layout, error) {
 	t := newTemplate(p)
 	arena, err := newArena(p, t.size)
@@ -104,7 +105,7 @@ func lay(p *plan.Plan, attr Attr) (*layout, error) {
 	return t.start(arena, attr), nil
 }
 
-// newArena is memory for a run.
+// newArena allocates memory for a run.
 func newArena(p *plan.Plan, size int) ([]byte, error) {
 	share := unix.MAP_PRIVATE // the child has the same memory
 	if p.OwnMemory() {

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLooks is how often the payload is looked at while it is between two
-// states, each time after twice the pause: it may wait for this CPU.
+// maxLooks is how often the payload is checked while it is between two states, with the
+// pause doubled each time: it may be waiting for this CPU.
 const maxLooks = 5
 
-// action is what the payload does on sig. Where that cannot be seen, for there is
-// no procfs, it is the default action: it is better to end what would have gone
-// on than to have a job that cannot be stopped.
+// action is what the payload does on sig. If that cannot be seen because there is no
+// procfs, the default action is assumed: ending a payload that would have continued is
+// better than a job that cannot be stopped.
 //
-// A process that waits in rt_sigtimedwait(2) seems to have no use for the
+// A process that waits in rt_sigtimedwait(2) seems to have the default action for the
 // signals that it waits for: they are not blocked meanwhile.
 func (s *Supervisor) action(sig unix.Signal) action {
 	for look := range maxLooks {
@@ -37,7 +37,7 @@ func (s *Supervisor) action(sig unix.Signal) action {
 		case waits:
 			return handled
 		case !running:
-			// It may have come back to the wait since.
+			// It may have returned to the wait since.
 			if again, err := signalsOf(s.payload); err == nil && again == sigs {
 				return byDefault
 			}
@@ -48,10 +48,10 @@ func (s *Supervisor) action(sig unix.Signal) action {
 	return byDefault
 }
 
-// signalSets is what /proc/PID/status tells of signals.
+// signalSets is what /proc/PID/status says about signals.
 type signalSets struct{ pending, blocked, ignored, caught uint64 }
 
-// signalsOf reads what the process that pidfd refers to does on signals.
+// signalsOf reads what the process of pidfd does on signals.
 func signalsOf(pidfd int) (signalSets, error) {
 	b, err := readProc(pidfd, "status")
 	if err != nil {
@@ -60,7 +60,7 @@ func signalsOf(pidfd int) (signalSets, error) {
 	return parseSignals(b)
 }
 
-// parseSignals reads /proc/PID/status.
+// parseSignals parses /proc/PID/status.
 func parseSignals(b []byte) (sets signalSets, err error) {
 	found := 0
 	for line := range bytes.Lines(b) {
@@ -90,8 +90,8 @@ func parseSignals(b []byte) (sets signalSets, err error) {
 }
 
 // waitsFor reports whether the first thread of the payload waits for sig in
-// rt_sigtimedwait(2). running says that it waits for nothing at this moment.
-// What must not be looked at does not wait.
+// rt_sigtimedwait(2). running means that it does not wait at the moment. A process that
+// may not be inspected is treated as not waiting.
 func (s *Supervisor) waitsFor(sig unix.Signal) (waits, running bool) {
 	b, err := readProc(s.payload, "syscall")
 	if err != nil {
@@ -108,8 +108,8 @@ func (s *Supervisor) waitsFor(sig unix.Signal) (waits, running bool) {
 	return err != nil || n != len(set) || binary.NativeEndian.Uint64(set[:])&bit(sig) != 0, false
 }
 
-// parseWait reads /proc/PID/syscall: whether it is rt_sigtimedwait(2), by its
-// number here or on the 32-bit architectures, and where the set is.
+// parseWait parses /proc/PID/syscall: whether it is rt_sigtimedwait(2), by its number
+// here or on the 32-bit architectures, and where the set is.
 func parseWait(b []byte) (set uintptr, waits, running bool) {
 	words := bytes.Fields(b)
 	if len(words) == 0 || string(words[0]) == "running" {
@@ -131,7 +131,7 @@ func parseWait(b []byte) (set uintptr, waits, running bool) {
 	return uintptr(at), err == nil, false
 }
 
-// readProc reads a small file in procfs of the process that pidfd refers to.
+// readProc reads a small file in procfs of the process of pidfd.
 func readProc(pidfd int, name string) ([]byte, error) {
 	fd, err := openProc(pidfd, name)
 	if err != nil {
@@ -143,8 +143,8 @@ func readProc(pidfd int, name string) ([]byte, error) {
 	return b[:max(n, 0)], err
 }
 
-// openProc opens it. The procfs need not be that of the PID namespace of this
-// process: a new PID namespace may be without one.
+// openProc opens it. The procfs need not be that of this process's PID namespace: a new
+// PID namespace may lack one.
 func openProc(pidfd int, name string) (int, error) {
 	pid, err := procPID(pidfd)
 	if err != nil {
@@ -161,8 +161,7 @@ func openProc(pidfd int, name string) (int, error) {
 	return fd, nil
 }
 
-// procPID is the number in the procfs that is mounted on /proc of the process that
-// pidfd refers to.
+// procPID is the PID of the process of pidfd in the procfs that is mounted on /proc.
 func procPID(pidfd int) (int, error) {
 	b, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {
@@ -171,8 +170,8 @@ func procPID(pidfd int) (int, error) {
 	return parsePID(b)
 }
 
-// parsePID reads /proc/PID/fdinfo of a pidfd: 0 is a process that the procfs does not
-// show, and -1 one that has been waited for.
+// parsePID parses /proc/PID/fdinfo of a PID file descriptor: 0 is a process that the
+// procfs does not show, and -1 one that has been waited for.
 func parsePID(b []byte) (int, error) {
 	for line := range bytes.Lines(b) {
 		if value, ok := bytes.CutPrefix(line, []byte("Pid:")); ok {

@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A lookout is a process that looks at the payload while the supervisor is stopped,
-// and continues it when the payload continues or ends, or when a traced process waits
-// for the supervisor.
+// A lookout is a process that checks the payload while the supervisor is stopped, and
+// continues the supervisor when the payload continues or ends, or when a traced process
+// waits for the supervisor.
 type lookout struct {
 	pid  int
 	self uintptr
 	stat uintptr // /proc/PID/stat of the payload
-	// pause is the time between two looks.
+	// pause is the time between two checks.
 	pause unix.Timespec
-	// follow is set if it looks for signals to the supervisor: pipe has those that the
-	// handler has written, and status are the first of /proc/PID/task/*/status of
-	// the threads of the supervisor.
+	// follow is set if the lookout also checks for signals to the supervisor: pipe
+	// contains those that the handler has written, and status are the first files
+	// /proc/PID/task/*/status of the supervisor's threads.
 	follow  bool
 	pipe    [1]unix.PollFd
 	status  [16]uintptr
@@ -35,7 +35,7 @@ type lookout struct {
 	buf      [4096]byte
 }
 
-// lookout starts one, if there is a procfs in which to look.
+// lookout starts a lookout, if there is a procfs for it.
 func (s *Supervisor) lookout() *lookout {
 	stat, err := openProc(s.payload, "stat")
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Supervisor) lookout() *lookout {
 	return w
 }
 
-// openThreads opens what procfs tells of the threads of this process, about six.
+// openThreads opens the procfs files of the threads of this process, about six.
 func (w *lookout) openThreads() bool {
 	threads, _ := filepath.Glob("/proc/self/task/*/status")
 	for _, t := range threads {
@@ -100,10 +100,10 @@ func (w *lookout) fork() int {
 	return int(pid)
 }
 
-// look is what the lookout does. It is a copy of this process with one thread,
-// none of the runtime's: no allocation, no growing stack.
+// look is the lookout's loop. It runs in a copy of this process with one thread, which
+// is not one of the runtime's: no allocation, no growing stack.
 //
-// It sends SIGCONT until it is killed: the supervisor may be about to stop.
+// It sends SIGCONT until it is killed: the supervisor may be just about to stop.
 //
 //go:nosplit
 //go:norace
@@ -154,9 +154,9 @@ func (w *lookout) read(fd uintptr) uintptr {
 	return n
 }
 
-// awaited reports whether a signal has come to the supervisor since it looked, one that tells of
-// a child. It may be in the pipe, or pending; or a thread has taken it, and was stopped
-// on the way to the handler: then that thread blocks all signals.
+// awaited reports whether a signal about a child has arrived for the supervisor since
+// its last check. It may be in the pipe, or pending; or a thread has taken it, and was
+// stopped on the way to the handler: then that thread blocks all signals.
 //
 //go:nosplit
 //go:norace
@@ -175,7 +175,7 @@ func (w *lookout) awaited() bool {
 	return false
 }
 
-// hasChild reads /proc/PID/status: whether SIGCHLD is in the set that a line has after
+// hasChild parses /proc/PID/status: whether SIGCHLD is in the set on the line with that
 // name.
 //
 //go:nosplit

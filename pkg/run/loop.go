@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait waits until the payload has ended, and reaps it. No signals are passed on:
-// that is what a [Supervisor] is for. It is called once, by any thread.
+// Wait waits until the payload has ended, and reaps it. Signals are not forwarded: that
+// is the task of a [Supervisor]. It is called only once, by any thread.
 //
-// Preconditions: [Process.Setup] has returned nil, and no other part of the program waits for the
-// process.
+// Preconditions: [Process.Setup] has returned nil, and no other part of the program
+// waits for the process.
 func (c *Process) Wait() (plan.End, error) {
 	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{told: -1}}
 	if s.payload != c.PidFD {
@@ -23,13 +23,14 @@ func (c *Process) Wait() (plan.End, error) {
 	return s.Wait()
 }
 
-// Wait returns when the payload has ended; signals are passed to it meanwhile.
+// Wait returns when the payload has ended; until then it forwards signals to it.
 //
-// A signal that a process has sent is passed on. One that the kernel has sent for the
-// terminal is not if the payload is in the process group of the supervisor, for then it
-// has got it already. A default action that the kernel spares the payload, as it does a
-// PID 1, is done by the supervisor. When the terminal stops the supervisor, or when the
-// payload stops, both stop and continue together.
+// A signal sent by a process is forwarded. A signal that the kernel has sent for the
+// terminal is not forwarded if the payload is in the process group of the supervisor,
+// because it has already received it. Where the kernel does not perform the default
+// action for the payload, for example if it is PID 1, the supervisor does. When the
+// terminal stops the supervisor, or when the payload stops, both stop and continue
+// together.
 func (s *Supervisor) Wait() (plan.End, error) {
 	err := s.loop()
 	s.terminal.giveBack()
@@ -50,14 +51,14 @@ func (s *Supervisor) Wait() (plan.End, error) {
 	return s.over, err
 }
 
-// loop looks at the child, waits, and does what has come, until the end.
+// loop checks the child, waits, and handles what has happened, until the end.
 func (s *Supervisor) loop() error {
 	if ended, err := s.awaitPayload(); err != nil || ended {
 		return err
 	}
 	s.stopAsTold() // it may have asked already
 	for {
-		// A signal may have come before the payload did.
+		// A signal may have arrived before the payload existed.
 		more, ended, err := s.look()
 		if err != nil || ended {
 			return err
@@ -71,7 +72,7 @@ func (s *Supervisor) loop() error {
 	}
 }
 
-// look looks at what has stopped or ended. more says that there may be more of it.
+// look handles what has stopped or ended. more means that there may be more of it.
 func (s *Supervisor) look() (more, ended bool, err error) {
 	if s.tracer() == nil {
 		ended, err = s.reap()
@@ -90,7 +91,7 @@ func (s *Supervisor) look() (more, ended bool, err error) {
 	return more, false, err
 }
 
-// timeout is how long nothing has to be done, in milliseconds; -1 is for ever.
+// timeout is how long nothing needs to be done, in milliseconds; -1 means forever.
 func (s *Supervisor) timeout(more bool) int {
 	if more {
 		return 0
@@ -107,7 +108,7 @@ func (s *Supervisor) timeout(more bool) int {
 	return int(max(0, time.Until(next)+time.Millisecond-1) / time.Millisecond)
 }
 
-// due is the watcher whose deadline has come, the earliest of them, or nil.
+// due is the watcher with the earliest deadline that has passed, or nil.
 func (s *Supervisor) due() (first *plan.Watcher) {
 	for _, w := range s.Watchers {
 		if w.Due != nil && !w.Deadline.IsZero() && (first == nil || w.Deadline.Before(first.Deadline)) && !time.Now().Before(w.Deadline) {
@@ -117,7 +118,7 @@ func (s *Supervisor) due() (first *plan.Watcher) {
 	return first
 }
 
-// watch tells the watchers whose deadline has come.
+// watch calls the watchers whose deadline has passed.
 func (s *Supervisor) watch() {
 	for w := s.due(); w != nil; w = s.due() {
 		w.Deadline = time.Time{}
@@ -131,8 +132,8 @@ func (s *Supervisor) watch() {
 	}
 }
 
-// noticeDue is when to say that processes which outlive the payload are waited for;
-// zero is never.
+// noticeDue is when to report that processes which outlive the payload are being waited
+// for; zero means never.
 func (s *Supervisor) noticeDue() time.Time {
 	if s.left.IsZero() || s.noticed {
 		return time.Time{}
@@ -140,8 +141,8 @@ func (s *Supervisor) noticeDue() time.Time {
 	return s.left.Add(noticeAfter)
 }
 
-// signal sends the payload a signal, and SIGKILL to the process that was cloned: with
-// an init all end.
+// signal sends a signal to the payload, but SIGKILL to the cloned process: if that is
+// an init, all processes end.
 func (s *Supervisor) signal(sig unix.Signal) {
 	s.send(sig)
 	if sig == unix.SIGKILL {
@@ -160,8 +161,8 @@ func (s *Supervisor) warn(stage, text string) {
 	}
 }
 
-// leader is a pidfd of the process that was cloned, which can be read when it has
-// ended, or -1 where SIGCHLD tells that.
+// leader is a PID file descriptor of the cloned process, which becomes readable when it
+// has ended, or -1 if SIGCHLD reports that.
 func (s *Supervisor) leader() int {
 	if s.pipe >= 0 {
 		return -1

@@ -14,13 +14,13 @@ const (
 	byDefault action = iota
 	ignored
 	handled
-	// blocked may be for a moment only, as while a process is started.
+	// blocked may last only for a moment, for example while a process is started.
 	blocked
 )
 
-// isTerminal reports whether the kernel sends sig to a process group for its
-// terminal. Whatever else it sends is for this process: a timer that the caller
-// has set before it executed this program.
+// isTerminal reports whether the kernel sends sig to a process group on behalf of its
+// terminal. Any other signal from the kernel is for this process, such as that of a
+// timer that the caller set before it executed this program.
 func isTerminal(sig unix.Signal) bool {
 	switch sig {
 	case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGWINCH, unix.SIGCONT:
@@ -29,13 +29,12 @@ func isTerminal(sig unix.Signal) bool {
 	return isStop(sig)
 }
 
-// isStop reports whether the default action of sig is to stop, and sig can be
-// caught.
+// isStop reports whether the default action of sig is to stop, and sig can be caught.
 func isStop(sig unix.Signal) bool {
 	return sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU
 }
 
-// isIgnored reports whether the default action of sig is nothing, or to go on.
+// isIgnored reports whether the default action of sig is to ignore it or to continue.
 func isIgnored(sig unix.Signal) bool {
 	switch sig {
 	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH:
@@ -44,10 +43,11 @@ func isIgnored(sig unix.Signal) bool {
 	return false
 }
 
-// pass has the payload get a signal, and what it is spared of that.
+// pass forwards a signal to the payload, and performs the default action where the
+// kernel does not.
 func (s *Supervisor) pass(info siginfo) {
 	sig := info.signal()
-	// What the payload does on it is to be seen before it does it.
+	// What the payload will do on it must be read before it does it.
 	does := handled
 	if s.spared(sig) {
 		does = s.action(sig)
@@ -57,8 +57,8 @@ func (s *Supervisor) pass(info siginfo) {
 	}
 	switch {
 	case info.code == siQueue:
-		// With the value that comes with it; what else it says of the sender the
-		// kernel puts right.
+		// With the value that came with it; the kernel corrects the rest of the
+		// information about the sender.
 		if err := unix.PidfdSendSignal(s.payload, sig, (*unix.Siginfo)(unsafe.Pointer(&info)), 0); err != nil {
 			s.send(sig)
 		}
@@ -77,8 +77,8 @@ func (s *Supervisor) pass(info siginfo) {
 	}
 }
 
-// spared reports whether the payload may not do the default action of a signal,
-// or do it unseen.
+// spared reports whether the payload may not perform the default action of a signal, or
+// may perform it unseen.
 func (s *Supervisor) spared(sig unix.Signal) bool {
 	if isStop(sig) {
 		return s.stopsUnseen()
@@ -86,7 +86,7 @@ func (s *Supervisor) spared(sig unix.Signal) bool {
 	return s.IsPID1() && !isIgnored(sig)
 }
 
-// act does the default action of a signal to the payload.
+// act performs the default action of a signal on the payload.
 func (s *Supervisor) act(sig unix.Signal) {
 	switch {
 	case isStop(sig) && s.tracer() != nil:
@@ -103,8 +103,8 @@ func (s *Supervisor) act(sig unix.Signal) {
 	s.send(unix.SIGKILL)
 }
 
-// await waits for the next signal, or until something is to be looked at again;
-// timeout is in milliseconds, and -1 for ever.
+// await waits for the next signal, or until something must be checked again; timeout is
+// in milliseconds, and -1 means forever.
 func (s *Supervisor) await(timeout int) error {
 	if s.doubtful == 0 {
 		return s.wait(timeout, s.rest.told, s.leader())
@@ -118,9 +118,9 @@ func (s *Supervisor) await(timeout int) error {
 	return err
 }
 
-// settle looks at what has become of signals that the payload had blocked. The
-// kernel drops one for which there is nothing but the default action, and one that
-// is pending is not dropped: a thread that waits for it does not block it.
+// settle checks what has become of signals that the payload had blocked. For PID 1 the
+// kernel drops a signal for which there is only the default action, but a pending one
+// is not dropped: a thread that waits for it does not block it.
 func (s *Supervisor) settle() {
 	sets, err := signalsOf(s.payload)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
@@ -130,14 +130,15 @@ func (s *Supervisor) settle() {
 		does := byDefault
 		switch {
 		case isStop(sig) && s.hasStopped():
-			// Its first thread may block what another one has stopped all of them for.
+			// Its first thread may block a signal for which another thread has stopped
+			// all of them.
 		case err == nil && sets.pending&bit(sig) != 0:
 			continue
 		default:
 			does = s.action(sig)
 		}
-		// The terminal may have sent it before the payload blocked it, and the look came
-		// after that.
+		// The terminal may have sent it before the payload blocked it, and the check
+		// came after that.
 		if does == blocked && s.pause < time.Second {
 			continue
 		}
@@ -148,17 +149,17 @@ func (s *Supervisor) settle() {
 	}
 }
 
-// stopsUnseen reports whether the payload does not stop of a signal though that
-// is its default action, or whether the supervisor is not told. The kernel
-// spares a PID 1 and an orphaned process group, and a stop of the child of an init is
-// reported to the init.
+// stopsUnseen reports whether the payload does not stop on a signal although that is
+// its default action, or whether the supervisor is not told. The kernel does not stop a
+// PID 1 or an orphaned process group, and a stop of an init's child is reported to the
+// init.
 func (s *Supervisor) stopsUnseen() bool {
 	return s.IsPID1() || !s.Direct() || !s.sharesSession()
 }
 
-// send sends a signal to the payload. A filter that the supervisor was started under
-// may lack pidfd_send_signal(2), which is not older than Linux 5.1; a PID stays the payload's
-// until that has been reaped.
+// send sends a signal to the payload. The filter under which the supervisor was started
+// may not allow pidfd_send_signal(2), which is new in Linux 5.1; a PID remains the
+// payload's until the payload has been reaped.
 func (s *Supervisor) send(sig unix.Signal) {
 	err := unix.PidfdSendSignal(s.payload, sig, nil, 0)
 	if err == nil || err == unix.ESRCH {
@@ -169,8 +170,9 @@ func (s *Supervisor) send(sig unix.Signal) {
 	}
 }
 
-// sendGroup sends a signal to the process group of the payload if that is one of
-// its own, in a session of its own, as the terminal would; else to the payload.
+// sendGroup sends a signal to the process group of the payload, as the terminal would,
+// if the payload has its own process group in its own session; otherwise only to the
+// payload.
 func (s *Supervisor) sendGroup(sig unix.Signal) {
 	s.rest.tellGroup(sig)
 	const processGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
@@ -187,15 +189,15 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 	s.send(sig)
 }
 
-// leads reports whether this process leads its session: it alone is told when the
-// terminal is gone.
+// leads reports whether this process is a session leader: only a session leader is told
+// when the terminal hangs up.
 func leads() bool {
 	sid, err := unix.Getsid(0)
 	return err == nil && sid == unix.Getpid()
 }
 
-// sharesGroup reports whether what the terminal sends to this process group goes
-// to the payload as well.
+// sharesGroup reports whether the payload also receives what the terminal sends to this
+// process group.
 func (s *Supervisor) sharesGroup() bool {
 	a, err := unix.Getpgid(s.Payload)
 	return err == nil && a == unix.Getpgrp()

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noResult is what an op that lacks a result of an earlier one fails with.
+// noResult is the error of an op that lacks a result of an earlier one.
 const noResult = ^uintptr(unix.ENODATA) + 1
 
-// perform does the ops [from, to) and reports whether all succeeded. A failure
-// is left in the header.
+// perform performs the ops [from, to) and reports whether all succeeded. A failure is
+// left in the header.
 //
 // It runs in a clone that may share the Go runtime's memory but is not one of its
 // threads: no allocation, no growing stack, no write barrier, no preemption.
@@ -75,9 +75,9 @@ func perform(h *header, from, to uintptr) bool {
 	return true
 }
 
-// readLog reads what the kernel has to say on a file system context, a message
-// at a time: fsopen(2). Each is followed by a null byte. No other process can read them:
-// the descriptor is closed when this one ends.
+// readLog reads the kernel's messages on a file system context, one at a time:
+// fsopen(2). Each is followed by a null byte. No other process can read them: the
+// descriptor is closed when this process ends.
 //
 //go:nosplit
 //go:norace
@@ -92,8 +92,8 @@ func readLog(h *header, fd uintptr) {
 	}
 }
 
-// childMain is what a clone runs. stage 0 is the clone of the caller, stage 1
-// that of init or of the joiner. It does not return.
+// childMain runs in a clone. stage 0 is the caller's clone, stage 1 that of init or of
+// the joiner. It does not return.
 //
 //go:nosplit
 //go:norace
@@ -106,7 +106,7 @@ func childMain(h *header, stage uintptr) {
 	end()
 }
 
-// end ends a process of one thread, whatever a filter denies it.
+// end ends a process with one thread, whatever a filter denies it.
 //
 //go:nosplit
 //go:norace
@@ -117,14 +117,15 @@ func end() {
 	fault()
 }
 
-// fault executes an undefined instruction, which takes no system call. A child
-// has no handlers.
+// fault executes an undefined instruction, which needs no system call. A child has no
+// signal handlers.
 //
 //go:noescape
 func fault()
 
-// betweenMain is init or the joiner: it does its ops, clones the child and then
-// reaps until the child has ended. As PID 1 of a namespace it thereby ends that.
+// betweenMain is init or the joiner: it performs its ops, clones the child and then
+// reaps until the child has ended. As PID 1 of a namespace it ends the namespace with
+// itself.
 //
 //go:nosplit
 //go:norace
@@ -156,8 +157,8 @@ func betweenMain(h *header) {
 	end()
 }
 
-// clone3 is clone3(2) for flags that give the child a stack of its own; the
-// child goes on in childMain. It returns the PID or -errno.
+// clone3 is clone3(2) for flags that give the child its own stack; the child continues
+// in childMain. It returns the PID or -errno.
 //
 // Preconditions: all signals are blocked, and between runtime_BeforeFork and
 // runtime_AfterFork.

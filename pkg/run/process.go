@@ -11,32 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Process is a child that performs a plan and then is the payload.
+// A Process is a child that performs a plan and then becomes the payload.
 type Process struct {
-	// PID is the process that was cloned: the payload, or the init or joiner
-	// above it.
+	// PID is the process that was cloned: the payload, or the init or joiner above it.
 	PID int
 	// PidFD refers to the same process.
 	PidFD int
-	// Payload is the payload's PID, seen from here. It is PID if that process
-	// is the payload.
+	// Payload is the payload's PID in this process's PID namespace. It equals PID if
+	// the cloned process is the payload.
 	Payload int
-	// Watchers are told of what becomes of the child: [plan.Context.Watch].
+	// Watchers are told what happens to the child: [plan.Context.Watch].
 	Watchers []*plan.Watcher
 
 	layout *layout
 	sock   int
-	// rest is the end of the supervisor of the socket that the rest of the chain keeps, or -1.
+	// rest is the supervisor's end of the socket that the rest of the chain keeps, or
+	// -1.
 	rest int
 	ends []func()
-	// kept is set if the thread that has cloned is this package's, and first is a message
-	// of the child's that nobody has looked at.
+	// kept is set if the thread that cloned belongs to this package, and first is a
+	// message from the child that has not been handled yet.
 	kept  bool
 	first *message
 }
 
-// Close gives back what a start has taken: memory, the descriptors that the caller's
-// ops have opened, and those of the process. It belongs after the child has been
+// Close releases what a start has allocated: memory, the descriptors that the caller's
+// ops have opened, and those of the process. It must be called after the child has been
 // waited for, and may be called again.
 func (c *Process) Close() {
 	for _, fd := range []*int{&c.PidFD, &c.sock, &c.rest} {
@@ -61,7 +61,7 @@ func (c *Process) Close() {
 	c.layout = nil
 }
 
-// callerCloses reports whether an op of the caller's closes a descriptor.
+// callerCloses reports whether one of the caller's ops closes a descriptor.
 func (t *template) callerCloses(r *plan.Result) bool {
 	for _, it := range t.items {
 		if it.Actor == plan.Caller && it.Op.Closes == r {
@@ -71,9 +71,9 @@ func (t *template) callerCloses(r *plan.Result) bool {
 	return false
 }
 
-// Signal sends the payload a signal. With SIGKILL what was cloned for it ends too: an
-// init, a joiner, and with it a new PID namespace. It is os.ErrProcessDone if that has
-// ended. Preconditions: Close was not called.
+// Signal sends a signal to the payload. SIGKILL also ends what was cloned for it: an
+// init, a joiner, and thereby a new PID namespace. The error is os.ErrProcessDone if
+// the payload has ended. Preconditions: Close was not called.
 func (c *Process) Signal(sig unix.Signal) error {
 	to := c.payloadFD()
 	err := unix.PidfdSendSignal(to, sig, nil, 0)
@@ -86,8 +86,8 @@ func (c *Process) Signal(sig unix.Signal) error {
 	return doneIf(err)
 }
 
-// payloadFD is a pidfd of the payload; that of the process above it if it is about to
-// end, or has. The caller closes one that is not c.PidFD.
+// payloadFD is a PID file descriptor of the payload, or that of the process above it if
+// the payload is about to end, or has ended. The caller closes one that is not c.PidFD.
 func (c *Process) payloadFD() int {
 	if c.Direct() {
 		return c.PidFD
@@ -96,7 +96,7 @@ func (c *Process) payloadFD() int {
 	if err != nil {
 		return c.PidFD
 	}
-	// If its parent has not reaped it by now, the number is the payload's.
+	// If its parent has not reaped it by now, the PID is the payload's.
 	if _, ended := c.PayloadStatus(); ended {
 		unix.Close(fd)
 		return c.PidFD
@@ -111,9 +111,8 @@ func doneIf(err error) error {
 	return err
 }
 
-// Setup does the steps as the child comes to them and returns when the
-// payload has been executed, or with the reason why it was not; the child is
-// then gone.
+// Setup performs the steps when the child reaches them. It returns when the payload has
+// been executed, or with the reason why it was not; the child has then ended.
 func (c *Process) Setup() error {
 	defer func() {
 		unix.Close(c.sock)
@@ -135,7 +134,7 @@ func (c *Process) Setup() error {
 	}
 	op := c.layout.op(c.reached())
 	if status.Signaled() {
-		// A signal for the process group has come to this process too.
+		// A signal for the process group has also been sent to this process.
 		if given := c.layout.attr.Interrupt.soon(); given != nil {
 			return given
 		}
@@ -186,15 +185,15 @@ func (c *Process) steps() error {
 	return err
 }
 
-// A message is what the child has sent: its PID, and descriptors. open is
-// false at end of file.
+// A message is what the child has sent: its PID, and descriptors. open is false at end
+// of file.
 type message struct {
 	pid  int
 	fds  []int
 	open bool
 }
 
-// give lets the step have the descriptors that it takes.
+// give passes the step the descriptors that it takes.
 func (m *message) give(at *stepContext, step *plan.Step) error {
 	if len(m.fds) != len(step.Takes) {
 		return fmt.Errorf("the child sent %d descriptors, the step takes %d", len(m.fds), len(step.Takes))
@@ -208,8 +207,8 @@ func (m *message) give(at *stepContext, step *plan.Step) error {
 
 // receive waits for the child's next message.
 //
-// It blocks in recvmsg(2) itself: the child is about to answer, and a poller would
-// take longer to set up than that.
+// It blocks in recvmsg(2) itself: the child is about to answer, and setting up a poller
+// would take longer.
 func receive(sock int) (message, error) {
 	var b [1]byte
 	var control [256]byte
@@ -240,7 +239,7 @@ func receive(sock int) (message, error) {
 	}
 }
 
-// reached is the first record of the child that has not been done.
+// reached is the first record of the child that has not been performed.
 func (c *Process) reached() int {
 	n := len(c.layout.index)
 	for k := c.layout.child; k < n; k++ {
@@ -251,13 +250,13 @@ func (c *Process) reached() int {
 	return n - 1
 }
 
-// atExec reports whether all that is left of the plan is executing the payload.
+// atExec reports whether only the execution of the payload is left of the plan.
 func (c *Process) atExec() bool {
 	return c.layout.op(c.reached()).Is(plan.Executes)
 }
 
-// kill ends the child and reaps it. What it had started in namespaces of its
-// own has a parent-death signal.
+// kill ends the child and reaps it. Processes that it had started in new namespaces
+// have a parent-death signal.
 func (c *Process) kill() {
 	unix.Kill(c.PID, unix.SIGKILL) // the number is its own until it has been reaped
 	if !c.endLate() {
@@ -266,9 +265,8 @@ func (c *Process) kill() {
 	c.End()
 }
 
-// End ends what steps have left running for the payload, see
-// [plan.Context.AtEnd]. It belongs after the payload's end; when [Process.Setup] fails it
-// has been done.
+// End ends what steps have left running for the payload, see [plan.Context.AtEnd]. It
+// must be called after the payload's end; if [Process.Setup] fails, it has been called.
 func (c *Process) End() {
 	for _, end := range c.ends {
 		end()
@@ -276,7 +274,8 @@ func (c *Process) End() {
 	c.ends = nil
 }
 
-// waitPayload reaps the child and returns the status of what was to be the payload.
+// waitPayload reaps the child and returns the status of the process that was to become
+// the payload.
 func (c *Process) waitPayload() unix.WaitStatus {
 	status := c.reap()
 	if of, ok := c.PayloadStatus(); ok {
@@ -285,21 +284,21 @@ func (c *Process) waitPayload() unix.WaitStatus {
 	return status
 }
 
-// PayloadStatus is the wait status of the payload of a plan with an init or a
-// joiner, once that has ended. ok is false if the payload did not end before.
+// PayloadStatus is the wait status of the payload of a plan with an init or a joiner,
+// once that has ended. ok is false if the payload did not end before it.
 func (c *Process) PayloadStatus() (status unix.WaitStatus, ok bool) {
 	s := c.layout.head.status
 	return unix.WaitStatus(uint32(s - 1)), s != 0
 }
 
-// IsPID1 reports whether the payload is PID 1 of a PID namespace, whose signals
-// do nothing unless it handles them.
+// IsPID1 reports whether the payload is PID 1 of a PID namespace, for which signals
+// have no effect unless it handles them.
 func (c *Process) IsPID1() bool { return c.layout.plan.PayloadIsPID1() }
 
-// Direct reports whether the process that was cloned is the payload; else an
-// init or a joiner stands between.
+// Direct reports whether the cloned process is the payload; otherwise an init or a
+// joiner is in between.
 func (c *Process) Direct() bool { return c.layout.plan.Direct() }
 
-// Rest is the supervisor's end of a socket on which the rest of the chain tells
-// what it comes to ([plan.Tell]), or -1 if the payload is what the plan executes.
+// Rest is the supervisor's end of a socket on which the rest of the chain reports its
+// progress ([plan.Tell]), or -1 if the plan executes the payload.
 func (c *Process) Rest() int { return c.rest }

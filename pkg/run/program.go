@@ -1,9 +1,10 @@
-// Package run performs plans: [Exec] by the calling thread, which becomes the
-// payload, [Start] by a cloned child. A [Program] is a plan that is laid out once and
+// Package run performs plans: [Exec] with the calling thread, which becomes the
+// payload, [Start] with a cloned child. A [Program] is a plan that is laid out once and
 // started many times.
 //
-// What a plan does is in package plan. This package makes no decisions: the only
-// calls of a run that no plan prints are those between the supervisor and its child.
+// Package plan describes what is to be done. This package makes no decisions: the only
+// calls of a run that are not printed with the plan are those between the supervisor
+// and its child.
 package run
 
 import (
@@ -13,34 +14,35 @@ import (
 	"hk/pkg/plan"
 )
 
-// An Attr is what a run tells, and to whom. The zero value tells nothing.
+// An Attr has functions to which a run reports. The zero value reports nothing.
 type Attr struct {
-	// Warn gets what steps find that is not a failure.
+	// Warn is called for what steps find that is not a failure.
 	Warn func(stage, text string)
-	// Skipped gets what steps find missing of what was asked for only if possible.
+	// Skipped is called for what steps find missing that was asked for only if
+	// possible.
 	Skipped func(stage, what string)
-	// Failed is called by another thread if Exec fails where a filter may deny the
-	// thread that performs the plan what it takes to return: [plan.Plan.Mute]. It
-	// must not return. Without it Exec returns in any case.
+	// Failed is called by another thread if Exec fails and a filter may deny the thread
+	// that performs the plan the calls it needs to return: [plan.Plan.Mute]. It must
+	// not return. If it is nil, Exec returns in any case.
 	Failed func(error)
-	// Interrupt can have a start given up; nil leaves it alone.
+	// Interrupt can abandon a start; nil never does.
 	Interrupt *Interrupt
-	// Trace gets each op that Exec performs, with its result. What follows a filter
-	// that may forbid writing is written before, as what is not seen. Of a child
-	// [Process.Trace] tells.
+	// Trace receives each op that Exec performs, with its result. Ops after a filter
+	// that may deny writing are written in advance, as not seen. For a child there is
+	// [Process.Trace].
 	Trace io.Writer
-	// Command is what the plan is to execute, if it takes that: [plan.GivenFile].
+	// Command is what the plan executes, if the plan takes a command: [plan.GivenFile].
 	Command *Command
 }
 
-// A Program is a plan that is laid out: it can be performed many times, by many
-// threads at once. The plan must not be changed meanwhile, and its steps are called by
-// all of them.
+// A Program is a plan that is laid out: it can be performed many times, by many threads
+// at once. The plan must not be changed meanwhile, and its steps may be called by
+// several threads at once.
 type Program struct {
 	template *template
 	bytes    []byte
-	// extents are those of bytes that hold something: the stacks of clones, which are
-	// most of them, nobody touches before the clone.
+	// extents are the extents of bytes that are not zero: the stacks of clones, which
+	// are most of the bytes, are not touched before the clone.
 	extents [][2]int
 }
 
@@ -70,7 +72,7 @@ func extents(b []byte) (list [][2]int) {
 	return list
 }
 
-// Plan is the plan that was laid out. It is not to be changed.
+// Plan is the plan that was laid out. It must not be changed.
 func (r *Program) Plan() *plan.Plan { return r.template.plan }
 
 // Start is [Start] of the plan.
@@ -110,10 +112,10 @@ func (r *Program) lay(attr Attr) (*layout, error) {
 	return r.template.start(arena, attr), nil
 }
 
-// Start performs the caller's ops of a plan and clones. The child goes on by itself
+// Start performs the caller's ops of a plan and clones. The child continues by itself
 // up to its first step. Preconditions: as for [Exec]; the thread must live as long as
-// the child, since it is the thread whose end a parent-death signal reports. Two
-// starts of one plan at a time take a [Program].
+// the child, because a parent-death signal reports the end of the thread. Starting a
+// plan twice at the same time needs a [Program].
 func Start(p *plan.Plan, attr Attr) (*Process, error) {
 	mustClone(p, true)
 	l, err := lay(p, attr)
@@ -123,13 +125,13 @@ func Start(p *plan.Plan, attr Attr) (*Process, error) {
 	return start(l)
 }
 
-// Exec performs a plan that has no clone in the calling thread, which becomes
-// the payload. It returns only when an op or a step fails; the process is then
-// in no state to do anything but report that and exit.
+// Exec performs a plan without a clone in the calling thread, which becomes the
+// payload. It returns only if an op or a step fails; the process can then do nothing
+// except report that and exit.
 //
 // Preconditions: the calling goroutine is locked to its thread. Namespaces,
-// credentials, Landlock domains and filters that the ops make are the thread's
-// until the last op, execve(2), makes it the only one.
+// credentials, Landlock domains and filters that the ops set up apply only to that
+// thread until the last op, execve(2), makes it the only one.
 func Exec(p *plan.Plan, attr Attr) error {
 	mustClone(p, false)
 	l, err := lay(p, attr)

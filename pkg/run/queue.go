@@ -27,18 +27,18 @@ func (i siginfo) signal() unix.Signal { return unix.Signal(i.signo) }
 // sentBy reports whether process pid sent it.
 func (i siginfo) sentBy(pid int) bool { return i.code <= siUser && int(i.pid) == pid }
 
-// A queue is the signals that have come and are not looked at yet.
+// A queue is the signals that have arrived and have not been handled yet.
 type queue struct {
 	pipe int // -1 if signals are not passed on
 	list []siginfo
-	// spared are those of which the payload would not end at its start, for the
-	// caller blocks or ignores them.
+	// spared are those by which the payload would not have ended at its start, because
+	// the caller blocks or ignores them.
 	spared uint64
 }
 
 func bit(sig unix.Signal) uint64 { return 1 << (sig - 1) }
 
-// listen has signals queued from now on.
+// listen queues signals from now on.
 func (q *queue) listen() error {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -48,16 +48,16 @@ func (q *queue) listen() error {
 	if err := relay(fds[1]); err != nil {
 		return err
 	}
-	// What the caller blocks the payload blocks, or waits for. A child starts
-	// with all signals blocked.
+	// What the caller blocks, the payload blocks or waits for. A child starts with all
+	// signals blocked.
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return fmt.Errorf("rt_sigprocmask: %w", err)
 	}
 	return nil
 }
 
-// listenToAll is listen for the signals that were left to the kernel so far.
-// From here on SIGTTOU does not stop this thread when it writes to the terminal.
+// listenToAll is listen for the signals that were left to the kernel so far. From now
+// on SIGTTOU does not stop this thread when it writes to the terminal.
 func (q *queue) listenToAll() error {
 	set := maskOf(unix.SIGTTOU)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
@@ -105,8 +105,8 @@ func (q *queue) take() (info siginfo, ok bool) {
 	return info, true
 }
 
-// wait waits until a signal has come, or one of the descriptors also can be read; -1 is
-// skipped. timeout is in milliseconds, and -1 for ever.
+// wait waits until a signal has arrived, or one of the descriptors also is readable; -1
+// is skipped. timeout is in milliseconds, and -1 means forever.
 func (q *queue) wait(timeout int, also ...int) error {
 	if err := q.drain(); err != nil || len(q.list) > 0 {
 		return err
@@ -114,8 +114,8 @@ func (q *queue) wait(timeout int, also ...int) error {
 	return q.poll(timeout, also...)
 }
 
-// poll waits until a signal comes, or one of the descriptors also can be read; timeout
-// is as for wait.
+// poll waits until a signal arrives, or one of the descriptors also is readable;
+// timeout is as for wait.
 func (q *queue) poll(timeout int, also ...int) error {
 	fds := make([]unix.PollFd, 0, 3)
 	for _, fd := range append([]int{q.pipe}, also...) {
@@ -127,8 +127,8 @@ func (q *queue) poll(timeout int, also ...int) error {
 	return q.drain()
 }
 
-// more waits a moment for another signal. That of a child can come after the child
-// has been looked at.
+// more waits a moment for another signal. SIGCHLD can arrive after the child has been
+// checked.
 func (q *queue) more() bool {
 	n := len(q.list)
 	fds := []unix.PollFd{{Fd: int32(q.pipe), Events: unix.POLLIN}}
@@ -136,15 +136,15 @@ func (q *queue) more() bool {
 	return q.drain() == nil && len(q.list) > n
 }
 
-// Interrupted is a signal of which the start of a payload has ended: it would have
-// ended the payload too, had that been there.
+// Interrupted is a signal that has ended the start of a payload: it would have ended
+// the payload too, had it existed.
 type Interrupted struct{ Signal unix.Signal }
 
 func (e *Interrupted) Error() string {
 	return unix.SignalName(e.Signal) + " before the payload was executed"
 }
 
-// asked is an [Interrupted] if a signal has come that asks for the end.
+// asked is an [Interrupted] if a signal has arrived that asks for the end.
 func (q *queue) asked() error {
 	if err := q.drain(); err != nil {
 		return err

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What handler works with. relayFD is where it writes what it is called with.
-// chained are the runtime's handlers of what a fault of this process raises: a
-// fault is theirs, and what was sent is not. missed has a 1 for a signal that
-// relayFD had no room for.
+// The data of handler. relayFD is where it writes the siginfo. chained are the
+// runtime's handlers for signals raised by faults of this process: a fault is passed to
+// them, and a signal that was sent is not. missed has a 1 for a signal for which
+// relayFD had no room.
 var (
 	relayFD int32
 	chained [numSignals + 1]uintptr
@@ -23,9 +23,8 @@ const numSignals = 64
 
 // handlerPC and restorerPC are the addresses of the two functions in assembly.
 //
-// handler is a signal handler that writes the siginfo_t to relayFD: the Go
-// runtime's handlers do not tell which process has sent a signal. restorer returns from
-// it.
+// handler is a signal handler that writes the siginfo_t to relayFD: the Go runtime's
+// handlers do not reveal which process has sent a signal. restorer returns from it.
 var handlerPC, restorerPC uintptr
 
 // sigaction is the kernel's struct sigaction.
@@ -55,7 +54,7 @@ func setAction(sig unix.Signal, act, old *sigaction) error {
 	return nil
 }
 
-// isFault reports whether a fault of a process raises sig.
+// isFault reports whether sig is raised by a fault of a process.
 func isFault(sig unix.Signal) bool {
 	switch sig {
 	case unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
@@ -64,9 +63,9 @@ func isFault(sig unix.Signal) bool {
 	return false
 }
 
-// relay has every signal that can be caught written to fd, but for what stops a
-// background process that uses the terminal, as this may until the payload is
-// there. A child gets the caller's actions by its plan.
+// relay makes every signal that can be caught be written to fd, except those that stop
+// a background process when it uses the terminal, which this process may do until the
+// payload exists. A child gets the caller's actions through its plan.
 func relay(fd int) error {
 	relayFD = int32(fd)
 	for sig := unix.Signal(1); sig <= numSignals; sig++ {
@@ -95,7 +94,7 @@ func relayOne(sig unix.Signal) error {
 	return setAction(sig, &act, nil)
 }
 
-// dieOf sends a signal to this process that nothing keeps it from dying of.
+// dieOf terminates this process by a signal, whatever its action or mask is.
 func dieOf(sig unix.Signal) {
 	runtime.LockOSThread()
 	_ = setAction(sig, &sigaction{handler: sigDfl}, nil)

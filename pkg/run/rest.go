@@ -8,27 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A rest is what the supervisor knows of a payload that is a stage, with the rest
-// of a chain, which has yet to execute what was asked for.
+// A rest is what the supervisor knows about a payload that is a stage, with the rest of
+// a chain, and has not yet executed the actual payload.
 type rest struct {
-	// told is a socket on which it tells what it comes to, or -1.
+	// told is a socket on which the rest reports its progress, or -1.
 	told int
-	// begun is set if there was one.
+	// begun is set if there was such a socket.
 	begun bool
-	// there is set once the payload is, or another supervisor, which knows what
-	// becomes of a signal.
+	// there is set once the payload exists, or another supervisor, which handles
+	// signals itself.
 	there bool
 	// supervises is set if it is that supervisor.
 	supervises bool
 	// executes is set once only the execution of the payload is left.
 	executes bool
-	// stops is set if it asks to be stopped, and dies is the signal of which it
-	// would have ended; both as a PID 1 that cannot do that by itself.
+	// stops is set if it asks to be stopped, and dies is the signal by which it would
+	// have been terminated; both because it is a PID 1 that cannot do that itself.
 	stops bool
 	dies  unix.Signal
 }
 
-// hear takes what the rest of the chain tells.
+// hear reads what the rest of the chain reports.
 func (r *rest) hear() {
 	for r.told >= 0 {
 		var b [2]byte
@@ -57,9 +57,8 @@ func (r *rest) hear() {
 }
 
 // awaitPayload waits until the rest of the chain has executed the payload, or has a
-// supervisor itself, or has ended. A signal that asks for
-// the end ends that too, as it does before the first program is executed; others are
-// kept for the payload.
+// supervisor itself, or has ended. A signal that asks for the end ends it too, as it
+// would before the first program is executed; other signals are held for the payload.
 func (s *Supervisor) awaitPayload() (ended bool, err error) {
 	for s.rest.told >= 0 {
 		if ended, err = s.reap(); err != nil || ended {
@@ -67,7 +66,7 @@ func (s *Supervisor) awaitPayload() (ended bool, err error) {
 		}
 		var given *Interrupted
 		err := s.asked()
-		// The payload may have been there before the signal came.
+		// The payload may have existed before the signal arrived.
 		if s.rest.hear(); s.rest.told < 0 || s.rest.there {
 			return false, nil
 		}
@@ -85,8 +84,8 @@ func (s *Supervisor) awaitPayload() (ended bool, err error) {
 	return false, nil
 }
 
-// stopAsTold stops this process if the rest of the chain asks for that. A direct
-// child that can stop itself does so.
+// stopAsTold stops this process if the rest of the chain asks for that. A direct child
+// that can stop itself does so.
 func (s *Supervisor) stopAsTold() {
 	s.rest.hear()
 	if !s.rest.stops {
@@ -101,12 +100,12 @@ func (s *Supervisor) stopAsTold() {
 	}
 }
 
-// crashed is the exit status of the runtime of a stage that is a PID 1 and gets a
-// signal, of the terminal say, before it can be told what to do on that.
+// crashed is the exit status of the Go runtime in a stage that is PID 1 and gets a
+// signal, for example from the terminal, before its handling is set up.
 const crashed = 2
 
-// atRest is the status of a payload that ended with status, if the rest of the
-// chain has told, or would have, that it was another one.
+// atRest is the status of a payload that ended with status, if the rest of the chain
+// has reported, or would have, that it was another one.
 func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 	if !s.rest.begun {
 		return status
@@ -129,8 +128,8 @@ func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 	return status
 }
 
-// tellGroup tells another supervisor below that a signal that it is about to get is
-// for a process group: that its terminal would have sent it.
+// tellGroup tells another supervisor below that the signal it is about to get is for a
+// process group, as if its terminal had sent it.
 func (r *rest) tellGroup(sig unix.Signal) {
 	if r.supervises && r.told >= 0 {
 		unix.Sendto(r.told, []byte{plan.TellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
@@ -140,19 +139,18 @@ func (r *rest) tellGroup(sig unix.Signal) {
 // above is a socket to the supervisor of an earlier stage.
 type above struct {
 	fd int // or 0
-	// group are signals that it has sent for a process group, and that have yet to
-	// come.
+	// group are signals that it has sent for a process group, and that have not arrived
+	// yet.
 	group uint64
 }
 
-// tell tells something to that supervisor, if there is one, and reports whether it
-// did.
+// tell sends a message to that supervisor, if there is one, and reports whether it did.
 func (a *above) tell(what ...byte) bool {
 	return a.fd > 0 && unix.Sendto(a.fd, what, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil) == nil
 }
 
-// sentToGroup reports whether that supervisor has told that the signal, which has
-// come, is for a process group.
+// sentToGroup reports whether that supervisor has said that the signal, which has
+// arrived, is for a process group.
 func (a *above) sentToGroup(sig unix.Signal) bool {
 	for a.fd > 0 {
 		var b [2]byte

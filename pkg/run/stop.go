@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stop stops this process, which the payload has done, and goes on when either
-// does.
+// stop stops this process, because the payload has stopped, and returns when either
+// continues.
 //
-// Only a signal wakes a stopped process, and none is sent when the payload
-// continues: so a process is left running that looks.
+// Only a signal wakes a stopped process, and none is sent when the payload continues:
+// so a process is left running that checks it.
 //
-// still says that there is something to do first, and that the payload has not gone
-// on: then this process is to stop again.
+// still reports that there is something to do first, and that the payload has not
+// continued: then this process must stop again.
 func (s *Supervisor) stop() (still bool) {
 	for {
 		w := s.lookout()
@@ -35,16 +35,17 @@ func (s *Supervisor) stop() (still bool) {
 		if woken && stopped {
 			s.sendGroup(unix.SIGCONT)
 		}
-		// Else it has gone on by itself, or there is something to do.
+		// Otherwise it has continued by itself, or there is something to do.
 		if woken || !stopped || len(s.list) > 0 {
 			return !woken && stopped
 		}
 	}
 }
 
-// stopSelf stops this process, and comes back when it goes on. It reports whether it
-// could: the kernel spares a PID 1 that, and so the supervisor above stops it, once. It
-// may be stopped anywhere in here, and so nothing but a SIGCONT says that it went on.
+// stopSelf stops this process, and returns when it continues. It reports whether it
+// could: the kernel does not stop a PID 1 this way, so the supervisor above stops it,
+// once. It may be stopped anywhere in here, so only a SIGCONT shows that it has
+// continued.
 func (s *Supervisor) stopSelf() bool {
 	told := s.above.tell(plan.TellStops)
 	if os.Getpid() != 1 {
@@ -56,25 +57,24 @@ func (s *Supervisor) stopSelf() bool {
 	return told
 }
 
-// wakes reports whether a signal is a SIGCONT that someone else than a lookout has
-// sent.
+// wakes reports whether a signal is a SIGCONT sent by a process other than a lookout.
 func (s *Supervisor) wakes(info siginfo) bool {
 	return isCont(info) && !slices.ContainsFunc(s.lookouts[:], func(pid int) bool {
-		// A sender whose signal also goes to a new PID namespace has no number.
+		// A sender whose signal is also for a new PID namespace has no PID there.
 		return pid != 0 && info.sentBy(pid)
 	})
 }
 
 func isCont(info siginfo) bool { return info.signal() == unix.SIGCONT }
 
-// resumed takes the signals from the list that a SIGCONT makes void, those that this
-// process has sent itself, and the end of the lookout. It reports whether another process
-// than a lookout has sent it, or has put this process group into the foreground.
+// resumed removes from the list the signals that a SIGCONT voids, those that this process
+// has sent itself, and the end of the lookout. It reports whether a process other than a
+// lookout has sent the SIGCONT, or has put this process group into the foreground.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	if s.drain() != nil {
 		return true
 	}
-	// A thread that has taken the SIGCONT may be slow to say so.
+	// A thread that has taken the SIGCONT may be slow to write it.
 	for n := 0; n < 20 && !slices.ContainsFunc(s.list, isCont); n++ {
 		if s.poll(10) != nil {
 			return true
@@ -91,9 +91,8 @@ func (s *Supervisor) resumed(w *lookout) (woken bool) {
 	return s.terminal.regained() || woken
 }
 
-// stopPayload stops the payload, and comes back when it has stopped, most often at
-// once: the shell that controls the job may use the terminal once this process has
-// stopped.
+// stopPayload stops the payload, and returns when it has stopped, usually at once: the
+// shell that controls the job may use the terminal once this process has stopped.
 func (s *Supervisor) stopPayload() {
 	s.sendGroup(unix.SIGSTOP)
 	for range 1000 {
@@ -110,8 +109,8 @@ func (s *Supervisor) hasStopped() bool {
 	return err != nil || isStopped(b)
 }
 
-// isStopped reads /proc/PID/stat. The program's name is in parentheses, and may
-// hold some.
+// isStopped parses /proc/PID/stat. The program's name is in parentheses, and may
+// contain some.
 //
 //go:nosplit
 //go:norace

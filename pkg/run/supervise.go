@@ -17,10 +17,11 @@ type Supervisor struct {
 	queue
 	terminal terminal
 	payload  int // pidfd
-	// killed is the signal for whose default action the payload was killed, or 0.
+	// killed is the signal whose default action was performed by killing the payload,
+	// or 0.
 	killed unix.Signal
-	// doubtful are signals that the payload had blocked when they were passed on;
-	// pause is the time until they are looked at.
+	// doubtful are signals that the payload had blocked when they were forwarded; pause
+	// is the time until they are checked.
 	doubtful uint64
 	pause    time.Duration
 	// over is how the payload has ended.
@@ -28,14 +29,14 @@ type Supervisor struct {
 	tracing
 	rest  rest
 	above above
-	// lookouts are the PIDs of the last ones, and zeroes.
+	// lookouts are the PIDs of the last lookouts, and zeroes.
 	lookouts [4]int
 }
 
-// NewSupervisor has the signals that come from now on kept for the payload. It belongs
-// before the clone: what comes before it is not passed on. spared are the signals
-// that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the descriptor
-// of a socket to the supervisor of an earlier stage of the chain, or 0.
+// NewSupervisor holds the signals that arrive from now on for the payload. It must be
+// called before the clone: signals that arrive earlier are not forwarded. spared are
+// the signals that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the
+// descriptor of a socket to the supervisor of an earlier stage of the chain, or 0.
 func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 	s := &Supervisor{terminal: openTerminal(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
 	if err := s.listen(); err != nil {
@@ -45,14 +46,14 @@ func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 	return s, nil
 }
 
-// Interrupt has a start given up for a signal that asks for the end. The start
-// then fails with an [Interrupted].
+// Interrupt abandons a start for a signal that asks for the end. The start then fails
+// with an [Interrupted].
 func (s *Supervisor) Interrupt() *Interrupt {
 	return &Interrupt{FD: s.pipe, Err: s.asked}
 }
 
-// Adopt takes the payload over, which has been executed. It belongs before
-// anyone is told of that.
+// Adopt takes over the payload, which has been executed. It must be called before the
+// start is reported.
 func (s *Supervisor) Adopt(p *Process) error {
 	s.Process = p
 	s.payload = p.payloadFD()
@@ -71,24 +72,24 @@ func (s *Supervisor) handle(info siginfo) {
 	sig := info.signal()
 	switch {
 	case sig == unix.SIGCHLD:
-		// reap looks at it.
+		// reap handles it.
 	case info.sentBy(os.Getpid()):
-		// The Go runtime interrupts its threads with SIGURG, and a write to a
-		// closed pipe gives SIGPIPE.
+		// The Go runtime interrupts its threads with SIGURG, and a write to a closed
+		// pipe raises SIGPIPE.
 	case sig == unix.SIGXCPU && info.code == siKernel:
-		// RLIMIT_CPU of the supervisor is reached. The payload has its own.
+		// The supervisor has reached its RLIMIT_CPU. The payload has its own.
 	case s.detaches(sig):
 	case s.wakes(info):
 		s.stopDue = false
 		s.pass(info)
 	case sig == unix.SIGCONT:
-		// A thread has taken that of a lookout, and was slow to say so.
+		// A thread has taken a lookout's SIGCONT, and was slow to write it.
 	default:
 		s.pass(info)
 	}
 }
 
-// reap looks at the child's state without waiting.
+// reap checks the child's state without waiting.
 func (s *Supervisor) reap() (ended bool, err error) {
 	options := unix.WNOHANG | unix.WALL
 	if s.pipe >= 0 {
@@ -115,7 +116,7 @@ func (s *Supervisor) reap() (ended bool, err error) {
 	}
 }
 
-// end notes how the payload has ended, when the process that was cloned has.
+// end records how the payload has ended, once the cloned process has.
 func (s *Supervisor) end(end plan.End) {
 	if !s.Direct() {
 		if of, ok := s.PayloadStatus(); ok {
@@ -131,18 +132,18 @@ func (s *Supervisor) end(end plan.End) {
 	s.over = end
 }
 
-// ExitAs ends this process as another one has ended. aboveFD is as for
+// ExitAs ends this process in the same way as another one has ended. aboveFD is as for
 // [NewSupervisor].
 func ExitAs(status unix.WaitStatus, aboveFD int) {
 	if !status.Signaled() {
 		exit.Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
-	// Only the payload is to leave a core. RLIMIT_CORE would not do: a program that gets
-	// cores by a pipe ignores it, core(5).
+	// Only the payload should dump core. Setting RLIMIT_CORE would not be enough: it is
+	// ignored if cores are piped to a program, core(5).
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	dieOf(sig)
-	// PID 1 of a PID namespace does not die of its own signals.
+	// PID 1 of a PID namespace is not terminated by its own signals.
 	(&above{fd: aboveFD}).tell(plan.TellDies, byte(sig))
 	exit.Exit(128 + int(sig))
 }

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// A teller is a thread that tells of a failure where the one that performs the
-// plan cannot: a filter, which is that thread's alone, may deny it every call.
+// A teller is a thread that reports a failure if the thread that performs the plan
+// cannot: a filter, which applies only to that thread, may deny it every call.
 type teller struct {
 	err    error
 	failed atomic.Bool
 }
 
-// newTeller starts the thread. It ends with the process, or by the execve(2) of
-// the other one.
+// newTeller starts the thread. It ends with the process, or at the other thread's
+// execve(2).
 func newTeller(l *layout) *teller {
-	// The other thread will be of no help to the runtime: it keeps a processor,
-	// and a collection would wait for it.
+	// The other thread will not help the runtime: it keeps a processor, and a
+	// collection would wait for it.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 	debug.SetGCPercent(-1)
 	t := &teller{}
@@ -38,9 +38,9 @@ func newTeller(l *layout) *teller {
 	return t
 }
 
-// tell has a failure told: err, or that of an op. It does not return, and neither
-// makes a call nor takes memory, for which the runtime may have to make one. A nil
-// teller does nothing.
+// tell makes the teller report a failure: err, or that of an op. It does not return. It
+// makes no system call and does not allocate memory, for which the runtime may have to
+// make one. A nil teller does nothing.
 func (t *teller) tell(err error) {
 	if t == nil {
 		return

@@ -13,25 +13,27 @@ const align = 16
 
 func roundUp(n int) int { return (n + align - 1) &^ (align - 1) }
 
-// A template is what all runs of a plan have in common: the plan in memory, in which
-// each address is an offset still.
+// A template is what all runs of a plan have in common: the plan in memory, with an
+// offset in place of each address.
 type template struct {
 	plan  *plan.Plan
 	items []plan.Item
-	// size is that of the arena, in bytes.
+	// size is the size of the arena, in bytes.
 	size int
-	// pointers are the places of words to which the address of the arena is added.
+	// pointers are the places of words to which the address of the arena must be added.
 	pointers []offset
-	// uses are the places of each result, by its id.
+	// uses are the places where each result is used, by its number.
 	uses [][]use
 	// index maps a record to its item.
 	index []int
 	// child is the first record of the child.
 	child int
-	// places are where the plan's buffers lie, by their numbers; 0 if they do not.
+	// places are where the plan's buffers are, by their numbers; 0 if they are not in
+	// the arena.
 	places []offset
-	// given are where a run puts what it gives, and conditions which records depend on
-	// that; files is how many files to execute it can give.
+	// given are the places where a run puts what it gives, and conditions say which
+	// records depend on that; files is the maximum number of files to execute that it
+	// can give.
 	given      []place
 	conditions []condition
 	files      int
@@ -52,7 +54,7 @@ func newTemplate(p *plan.Plan) *template {
 		uses: make([][]use, p.Results()), places: make([]offset, p.Buffers()+1)}
 	n := roundUp(int(unsafe.Sizeof(header{}))) + logSize + pageSize
 	for _, it := range items {
-		// Each item takes a record, and each argument may be a result's place.
+		// Each item needs a record, and each argument may be the place of a result.
 		n += int(unsafe.Sizeof(record{})) + 6*int(unsafe.Sizeof(store{})) + align
 		for _, a := range it.Op.Args {
 			if b := a.Buffer(); b != nil {
@@ -64,7 +66,7 @@ func newTemplate(p *plan.Plan) *template {
 	return t
 }
 
-// need is how many bytes a buffer and what it points to take at the most.
+// need is the maximum number of bytes for a buffer and what it points to.
 func need(b *plan.Buffer) int {
 	n := roundUp(b.Len()) + len(b.References())*int(unsafe.Sizeof(store{}))
 	for _, r := range b.References() {
@@ -86,7 +88,7 @@ func (t *template) take(n int) offset {
 
 func (t *template) at(o offset) unsafe.Pointer { return unsafe.Pointer(&t.arena[o]) }
 
-// point stores the offset of something at a place, as an address to be.
+// point stores the offset of something at a place, to become an address.
 func (t *template) point(at, to offset) {
 	*(*uintptr)(t.at(at)) = uintptr(to)
 	t.pointers = append(t.pointers, at)
@@ -119,7 +121,7 @@ func (t *template) fillIn(arena []byte) {
 	t.arena = nil
 }
 
-// op is that of record k.
+// op is the op of record k.
 func (t *template) op(k int) *plan.Op { return t.items[t.index[k]].Op }
 
 // write writes record k.
@@ -155,7 +157,7 @@ func (t *template) write(k int, at offset) {
 	}
 }
 
-// actors notes in the header which records whose are.
+// actors records in the header which process performs which records.
 func (t *template) actors(head *header) {
 	forks := 0
 	for k, i := range t.index {
@@ -176,13 +178,13 @@ func (t *template) actors(head *header) {
 	t.child = int(head.child)
 }
 
-// use has a result stored at a place before the record that needs it is performed.
+// use makes a result be stored at a place before the record that needs it is performed.
 func (t *template) use(res *plan.Result, addr, needs offset, size uint8) {
 	*(*uintptr)(t.at(needs))++
 	t.uses[res.Number()] = append(t.uses[res.Number()], use{addr, needs, size})
 }
 
-// stores gives the record at a place the list of where its result is used.
+// stores gives the record at a place the list of places where its result is used.
 func (t *template) stores(res *plan.Result, at offset) {
 	uses := t.uses[res.Number()]
 	if len(uses) == 0 {
@@ -201,7 +203,7 @@ func (t *template) stores(res *plan.Result, at offset) {
 	t.point(at+offset(unsafe.Offsetof(r.stores)), list)
 }
 
-// place copies a buffer, which a record needs first, into the arena, once, and
+// place copies a buffer, which a record is the first to need, into the arena, once, and
 // returns where it is.
 func (t *template) place(b *plan.Buffer, needs offset) offset {
 	at := &t.places[b.Number()]

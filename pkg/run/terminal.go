@@ -45,9 +45,9 @@ func (t *terminal) regained() bool {
 	return back
 }
 
-// giveBack puts this process group into the foreground again if the one that is
-// there has no member any more. An interactive shell puts itself there, and
-// cannot give it back to a group outside of its PID namespace.
+// giveBack makes this process group the foreground process group again if the current
+// one has no members any more. An interactive shell puts itself into the foreground,
+// and cannot restore a process group outside its PID namespace.
 //
 // Preconditions: SIGTTOU is blocked.
 func (t *terminal) giveBack() {

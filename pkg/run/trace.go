@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trace writes each op of the child that was done, and its result.
+// Trace writes each op of the child that was performed, and its result.
 func (c *Process) Trace(w io.Writer) {
 	var b strings.Builder
 	k, failed := 0, c.layout.head.failed != 0
@@ -26,7 +26,7 @@ func (c *Process) Trace(w io.Writer) {
 		case r.done != 0:
 			writeOp(&b, it, r)
 		case it.Op.Is(plan.Executes) && !failed:
-			// It has replaced the child, which could have told the result.
+			// It has replaced the child, which could have reported the result.
 			writeOp(&b, it, nil)
 			failed = true
 		}
@@ -35,7 +35,7 @@ func (c *Process) Trace(w io.Writer) {
 }
 
 // traced performs record k and writes it with its result. An op that executes a program
-// is written before, since it does not return; if it fails the result is written too.
+// is written before, because it does not return; if it fails the result is written too.
 func (l *layout) traced(k int, trace io.Writer) (done bool) {
 	it, r := l.items[l.index[k]], l.record(k)
 	if it.Op.Is(plan.Executes) {
@@ -50,8 +50,8 @@ func (l *layout) traced(k int, trace io.Writer) (done bool) {
 	return done
 }
 
-// foretell writes what is left of the plan, before it is done, as it is explained:
-// which of several programs is executed is not known.
+// foretell writes the rest of the plan before it is performed, in the form of
+// --explain: which of several programs will be executed is not known.
 func (l *layout) foretell(k int, trace io.Writer) {
 	for _, it := range l.items[l.index[k]:] {
 		if it.Step != nil {
@@ -65,8 +65,8 @@ func (l *layout) foretell(k int, trace io.Writer) {
 	}
 }
 
-// writeOp writes an op with its result, as strace does. r is nil if there is no
-// result to be had.
+// writeOp writes an op with its result, as strace does. r is nil if the result is not
+// available.
 func writeOp(w io.Writer, it plan.Item, r *record) {
 	result := ""
 	if r != nil {
@@ -75,12 +75,12 @@ func writeOp(w io.Writer, it plan.Item, r *record) {
 	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: %s%s", it.Op.Stage, it.Actor, it.Op, result))+"\n")
 }
 
-// writeResult writes the result of an op that was written before it was done.
+// writeResult writes the result of an op that was written before it was performed.
 func writeResult(w io.Writer, it plan.Item, r *record) {
 	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: %s(...)%s", it.Op.Stage, it.Actor, it.Op.Name, r.text(it.Op)))+"\n")
 }
 
-// writeUnseen writes an op of which nothing can be told once it is done.
+// writeUnseen writes an op about which nothing can be reported once it is performed.
 func writeUnseen(w io.Writer, it plan.Item) {
 	io.WriteString(w, vis.Text(fmt.Sprintf("%s: %s: not seen: %s", it.Op.Stage, it.Actor, it.Text()))+"\n")
 }

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// maxStops is how many stops are handled before signals are: the traced processes
-	// could keep the supervisor busy for ever.
+	// maxStops is how many stops are handled before signals are: otherwise the traced
+	// processes could keep the supervisor busy forever.
 	maxStops = 100
 	// settling is how often signals are waited for before the supervisor stops. A
-	// SIGCONT that comes later has it go on.
+	// SIGCONT that arrives later continues it.
 	settling = 20
 	// noticeAfter is how long the supervisor waits for processes that outlive the
-	// payload before it says so.
+	// payload before it reports them.
 	noticeAfter = time.Second
 )
 
-// A tracing is what the supervisor knows of a payload that it traces, and of its
+// A tracing is what the supervisor knows about a payload that it traces, and about its
 // descendants.
 type tracing struct {
 	// left is when the payload ended.
@@ -29,15 +29,15 @@ type tracing struct {
 	// noticed is set once the notice about processes that outlive the payload was
 	// given, and detach once a signal says not to wait for them.
 	noticed, detach bool
-	// stopping is set once the payload was told to stop, which then stops the
-	// supervisor too, even if the payload is not its child.
+	// stopping is set once the payload was told to stop, which then also stops the
+	// supervisor, even if the payload is not its child.
 	stopping bool
-	// stopDue is set once the payload has stopped and the supervisor has yet to.
+	// stopDue is set once the payload has stopped and the supervisor still has to.
 	stopDue bool
 }
 
-// stops looks at what has stopped or ended, without waiting. more says that
-// there may be more of it.
+// stops handles what has stopped or ended, without waiting. more means that there may
+// be more of it.
 func (s *Supervisor) stops() (more bool, err error) {
 	turns := 0
 	for range maxStops {
@@ -57,7 +57,7 @@ func (s *Supervisor) stops() (more bool, err error) {
 				continue
 			}
 			s.stopping = false
-			// After a SIGCONT that has come already the supervisor must not stop.
+			// The supervisor must not stop after a SIGCONT that has already arrived.
 			s.stopDue = !slices.ContainsFunc(s.list, s.wakes) && s.stop()
 			return true, nil
 		case !status.Stopped():
@@ -85,13 +85,13 @@ func (s *Supervisor) ended(pid int, end plan.End) {
 	}
 	s.end(end)
 	s.left = time.Now()
-	// Helpers that were started for the payload are children of this process too. They
+	// Helpers that were started for the payload are also children of this process. They
 	// are not waited for.
 	s.End()
 }
 
-// detaches reports whether a signal means that nothing is to be traced any more:
-// there is no payload left that it could be passed to.
+// detaches reports whether a signal means that nothing is to be traced any more: there
+// is no payload left to which it could be forwarded.
 func (s *Supervisor) detaches(sig unix.Signal) bool {
 	if s.left.IsZero() {
 		return false

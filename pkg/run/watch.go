@@ -18,13 +18,12 @@ func (c *Process) tracer() *plan.Watcher {
 	return nil
 }
 
-// patience is how long, in milliseconds, a child that is watched may be stopped
-// by a signal before anyone looks. Most often it is not stopped at all before
-// it is the payload.
+// patience is how long, in milliseconds, a watched child may be stopped by a signal
+// before it is checked. Usually it is not stopped at all before it becomes the payload.
 const patience = 10
 
-// stops looks for a stop of the child or of the process between, and leaves
-// their ends for wait.
+// stops checks for a stop of the child or of the process between, and leaves their ends
+// for wait.
 func (c *Process) stops() {
 	// siginfo_t as waitid(2) fills it in.
 	var info struct {
@@ -40,8 +39,8 @@ func (c *Process) stops() {
 	}
 }
 
-// reap waits for the cloned process. A traced process can be reaped
-// by its parent only after its tracer has reaped it, also where the parent is an init.
+// reap waits for the cloned process. A traced process can be reaped by its parent only
+// after its tracer has reaped it, even if the parent is an init.
 func (c *Process) reap() (status unix.WaitStatus) {
 	for {
 		who := c.PID
