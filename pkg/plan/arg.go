@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// An Arg is one argument of a system call: a number, an earlier op's result,
-// or a pointer to memory. Its text is made when it is asked for: most plans are
-// performed and never printed.
+// An Arg is an argument of a system call: a number, an earlier op's result, or a
+// pointer to memory. Its text is made on demand: most plans are performed and never
+// printed.
 type Arg struct {
 	val uint64
-	// is a *Result, a *Buffer, a name, a func(uint64) string that prints val, or
-	// nil for a decimal number.
+	// is a *Result, a *Buffer, a name, a func(uint64) string that prints val, or nil
+	// for a decimal number.
 	is any
 }
 
@@ -59,48 +59,48 @@ func octal(n uint64) string {
 	return fmt.Sprintf("%#03o", n)
 }
 
-// Sym is a number with the name that the manual gives it.
+// Sym is a number that is printed with its name in the manual page.
 func Const(name string, v uint64) Arg { return Arg{v, name} }
 
-// Value is a number that text prints.
+// Value is a number that is printed by text.
 func Value(v uint64, text func(uint64) string) Arg { return Arg{v, text} }
 
 // Null is a null pointer.
 func Null() Arg { return Arg{0, "NULL"} }
 
-// Ref is the value that an earlier op gives.
+// Ref is the result of an earlier op.
 func Ref(r *Result) Arg { return Arg{0, r} }
 
 // Ptr is a pointer to memory.
 func Ptr(b *Buffer) Arg { return Arg{0, b} }
 
-// Str is a pointer to a string that ends in a null byte. s must hold none.
+// Str is a pointer to a string that ends in a null byte. s must not contain any.
 func Str(s string) Arg { return Ptr(&Buffer{str: s, terminated: true}) }
 
 // Bytes is a pointer to bytes, printed as a string.
 func Bytes(b []byte) Arg { return Ptr(&Buffer{str: string(b)}) }
 
-// A Buffer is memory that an argument points to: bytes, in which results of
-// earlier ops and pointers to other memory are stored.
+// A Buffer is memory that an argument points to: bytes, in which results of earlier ops
+// and pointers to other memory are stored.
 type Buffer struct {
-	// str is the content of a string, with a null byte after it if it is to
-	// be terminated; else the content is bytes.
+	// str is the content if it is a string, with a null byte after it if it is to be
+	// terminated; otherwise the content is bytes.
 	str        string
 	terminated bool
 	bytes      []byte
 	// size is for memory without content.
 	size int
 	refs []Reference
-	// text is strace's notation of the content; for a string it is nil.
+	// text is the content in strace's notation; for a string it is nil.
 	text func() string
-	// given is what a run gives in the place of the content, or 0.
+	// given is what a run gives in place of the content, or 0.
 	given Given
-	// number counts the buffers of a plan, from 1 on.
+	// number counts the buffers of a plan, starting with 1.
 	number int
 }
 
-// A Reference is a place in a buffer where a result is stored, or the address of
-// another buffer.
+// A Reference is a place in a buffer where a result, or the address of another buffer,
+// is stored.
 type Reference struct {
 	Offset int
 	Size   int // 4 or 8 bytes
@@ -108,7 +108,7 @@ type Reference struct {
 	Buffer *Buffer
 }
 
-// Reserve is memory of n bytes which a supervisor step fills; text is its name.
+// Reserve is n bytes of memory that a supervisor step fills; text is its name.
 func Reserve(text string, n int) *Buffer {
 	return &Buffer{size: n, text: func() string { return text }}
 }
@@ -120,10 +120,11 @@ func (b *Buffer) String() string {
 	return b.text()
 }
 
-// Number is that of the buffer in its plan, from 1 on; 0 before it is in one.
+// Number is the number of the buffer in its plan, starting with 1; 0 before it is part
+// of one.
 func (b *Buffer) Number() int { return b.number }
 
-// Len is how many bytes the buffer takes, at least 1.
+// Len is the number of bytes of the buffer, at least 1.
 func (b *Buffer) Len() int {
 	n := len(b.str)
 	if b.terminated {
@@ -132,13 +133,13 @@ func (b *Buffer) Len() int {
 	return max(n, len(b.bytes), b.size, 1)
 }
 
-// CopyTo writes the content to memory that is zero and long enough.
+// CopyTo writes the content to memory that is zero and large enough.
 func (b *Buffer) CopyTo(to []byte) {
 	copy(to, b.str)
 	copy(to, b.bytes)
 }
 
-// References are the places to store something at. They are not to be changed.
+// References are the places where something is stored. They must not be changed.
 func (b *Buffer) References() []Reference { return b.refs }
 
 // structure builds the bytes of a C struct, field by field, in host order.

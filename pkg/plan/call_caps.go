@@ -21,8 +21,9 @@ func CapSetText(set uint64) string {
 	})
 }
 
-// Capset is capset(2) on the calling thread; the sets are bits by capability
-// number. The ambient set loses what is no longer both permitted and inheritable.
+// Capset is capset(2) on the calling thread; the sets are bits by capability number.
+// Capabilities that are no longer both permitted and inheritable are removed from the
+// ambient set.
 func Capset(effective, permitted, inheritable uint64) *Op {
 	head := (&structure{}).u32(unix.LINUX_CAPABILITY_VERSION_3).u32(0).is(func() string { return "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" })
 	data := (&structure{}).
@@ -36,14 +37,13 @@ func Capset(effective, permitted, inheritable uint64) *Op {
 		Hint(unix.EPERM, "a capability cannot be gained: the caller does not hold it")
 }
 
-// DropBounding removes a capability from the bounding set, for good.
+// DropBounding removes a capability from the bounding set, permanently.
 func DropBounding(c int) *Op {
 	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
 		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP")
 }
 
-// RaiseAmbient makes a capability ambient, which must be permitted and
-// inheritable.
+// RaiseAmbient makes a capability ambient, which must be permitted and inheritable.
 func RaiseAmbient(c int) *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
 		Const("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))

@@ -2,7 +2,8 @@ package plan
 
 import "golang.org/x/sys/unix"
 
-// stackSize is that of a process that clone3(2) makes, until it executes a program.
+// stackSize is the stack size of a process created by clone3(2), until it executes a
+// program.
 const stackSize = 64 << 10
 
 // cloneOp is clone3(2) with a stack for the child.

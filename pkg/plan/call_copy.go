@@ -4,9 +4,9 @@ import "golang.org/x/sys/unix"
 
 const mfdExec = 0x10
 
-// MemfdCreate is memfd_create(2) of a file that closes when a program is
-// executed and that can be sealed. exec says that it is to be executed; kernels
-// before 6.3 know no such flag, and execute any.
+// MemfdCreate is memfd_create(2) of a file that is closed when a program is executed
+// and that can be sealed. exec means that the file will be executed; kernels before 6.3
+// do not know that flag, and execute any such file.
 func MemfdCreate(name string, exec bool) *Op {
 	flags := uint64(unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING)
 	if exec {

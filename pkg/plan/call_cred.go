@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Setresuid is setresuid(2) with one id for all three.
+// Setresuid is setresuid(2) with the same ID three times.
 func Setresuid(uid Arg) *Op {
 	return call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).
 		Hint(unix.EPERM, "changing ids needs CAP_SETUID")
 }
 
-// Setresgid is setresgid(2) with one id for all three.
+// Setresgid is setresgid(2) with the same ID three times.
 func Setresgid(gid Arg) *Op {
 	return call("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
 		Hint(unix.EPERM, "changing ids needs CAP_SETGID")
 }
 
-// Setgroups is setgroups(2) of a list that is known.
+// Setgroups is setgroups(2) of a known list.
 func Setgroups(gids []uint32) *Op {
 	b := []byte{}
 	for _, g := range gids {
@@ -37,7 +37,7 @@ func Setgroups(gids []uint32) *Op {
 	return SetgroupsFrom(Int(int64(len(gids))), m)
 }
 
-// SetgroupsFrom is setgroups(2) of a list that a supervisor step leaves in m.
+// SetgroupsFrom is setgroups(2) of a list that a supervisor step puts into m.
 func SetgroupsFrom(n Arg, m *Buffer) *Op {
 	return call("setgroups", unix.SYS_SETGROUPS, n, Ptr(m)).
 		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID")
@@ -47,13 +47,13 @@ func SetgroupsFrom(n Arg, m *Buffer) *Op {
 type SockFilter = unix.SockFilter
 
 // SeccompFilter is seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread, with
-// SECCOMP_FILTER_FLAG_*. prog must stay as it is until the plan is performed.
+// SECCOMP_FILTER_FLAG_*. prog must not be changed until the plan is performed.
 func SeccompFilter(prog []SockFilter, flags uint64) *Op {
 	op := call("seccomp", unix.SYS_SECCOMP, Const("SECCOMP_SET_MODE_FILTER", unix.SECCOMP_SET_MODE_FILTER), flagArg(flags, filterFlags), program(prog))
 	return op.filters()
 }
 
-// SeccompByPrctl is the same by prctl(2), as it was before Linux 3.17.
+// SeccompByPrctl is the same with prctl(2), as it was before Linux 3.17.
 func SeccompByPrctl(prog []SockFilter) *Op {
 	return Prctl("PR_SET_SECCOMP", unix.PR_SET_SECCOMP, Const("SECCOMP_MODE_FILTER", unix.SECCOMP_MODE_FILTER), program(prog)).filters()
 }

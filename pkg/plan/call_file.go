@@ -16,9 +16,9 @@ func Openat(dir Arg, path string, flags uint64, mode uint32) *Op {
 	return call("openat", unix.SYS_OPENAT, args...)
 }
 
-// Openat2 is openat2(2) (Linux 5.6). Where a path may not leave a directory the
-// kernel gives up at a .. if anything was renamed or mounted meanwhile, anywhere:
-// then it is done again.
+// Openat2 is openat2(2) (Linux 5.6). If a path must not leave a directory, the kernel
+// gives up at a .. if anything on the system was renamed or mounted in the meantime;
+// the op is then repeated.
 func Openat2(dir Arg, path string, flags uint64, mode uint32, resolve uint64) *Op {
 	return openat2(dir, Str(path), flags, mode, resolve)
 }
@@ -51,7 +51,7 @@ func MakeFile(dir Arg, path string, mode uint32) *Op {
 
 func fileMode(v uint64) string { return "S_IFREG|" + octal(v&^unix.S_IFREG) }
 
-// Symlinkat is symlinkat(2): a link at path that says target.
+// Symlinkat is symlinkat(2): a symbolic link at path with that target.
 func Symlinkat(target string, dir Arg, path string) *Op {
 	return call("symlinkat", unix.SYS_SYMLINKAT, Str(target), dir, Str(path))
 }
@@ -72,15 +72,16 @@ func Read(fd *Result, n int) *Op {
 	return call("read", unix.SYS_READ, Ref(fd), Ptr(m), Int(int64(n)))
 }
 
-// Sendto is sendto(2) of one byte to the supervisor; EPIPE if it is gone.
+// Sendto is sendto(2) of one byte to the supervisor; it fails with EPIPE if the
+// supervisor has ended.
 func Sendto(fd *Result) *Op {
 	return call("sendto", unix.SYS_SENDTO, Ref(fd), Bytes([]byte{1}), Int(1),
 		Const("MSG_NOSIGNAL", unix.MSG_NOSIGNAL), Null(), Int(0)).Exactly(1).
 		Hint(unix.EPIPE, "the supervisor has ended")
 }
 
-// SendFDs is sendmsg(2) of one byte and of descriptors to the supervisor; EPIPE
-// if it is gone.
+// SendFDs is sendmsg(2) of one byte and of descriptors to the supervisor; it fails with
+// EPIPE if the supervisor has ended.
 func SendFDs(sock *Result, fds ...*Result) *Op {
 	control := (&structure{}).u64(uint64(unix.CmsgLen(4 * len(fds)))).u32(unix.SOL_SOCKET).u32(unix.SCM_RIGHTS)
 	for _, fd := range fds {
@@ -89,8 +90,8 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 	if len(fds)%2 != 0 {
 		control.u32(0)
 	}
-	// Pointers and sizes are of 8 bytes on all machines that hk is built for;
-	// the fields of 4 are padded.
+	// Pointers and sizes have 8 bytes on all machines that hk is built for; fields with
+	// 4 bytes are padded.
 	iov := (&structure{}).pointer(&Buffer{str: "\x01"}).u64(1)
 	m := (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(&control.Buffer).u64(uint64(len(control.bytes))).u64(0)
 	names := make([]string, len(fds))
@@ -105,8 +106,8 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 		Hint(unix.EPIPE, "the supervisor has ended")
 }
 
-// Peek looks at the socket to the supervisor. While that has its end open and
-// says nothing the kernel says EAGAIN; at the end of file, 0.
+// Peek checks the socket to the supervisor. While the supervisor has its end open and
+// sends nothing, the kernel returns EAGAIN; at the end of file, 0.
 func Peek(fd Arg) *Op {
 	return call("recvfrom", unix.SYS_RECVFROM, fd, Ptr(Reserve(`""`, 1)), Int(1),
 		Const("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
@@ -120,7 +121,7 @@ func Close(fd *Result) *Op {
 	return op
 }
 
-// CloseFD is close(2) of a descriptor whose number is known.
+// CloseFD is close(2) of a descriptor with a known number.
 func CloseFD(fd int) *Op {
 	return call("close", unix.SYS_CLOSE, Int(int64(fd)))
 }
@@ -131,7 +132,7 @@ func CloseRange(first, last uint32, flags uint64) *Op {
 		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}))
 }
 
-// KeepOpen is fcntl(F_SETFD) that leaves fd open when a program is executed.
+// KeepOpen is fcntl(F_SETFD) that keeps fd open when a program is executed.
 func KeepOpen(fd Arg) *Op {
 	return call("fcntl", unix.SYS_FCNTL, fd, Const("F_SETFD", unix.F_SETFD), Int(0))
 }

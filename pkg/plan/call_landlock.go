@@ -6,19 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// landlockRuleNetPort is LANDLOCK_RULE_NET_PORT of <linux/landlock.h>, an enum
-// of which x/sys has only the first value.
+// landlockRuleNetPort is LANDLOCK_RULE_NET_PORT of <linux/landlock.h>, an enum of which
+// x/sys has only the first value.
 const landlockRuleNetPort = 2
 
-// LandlockRights prints the sets of bits of Landlock: rights on files and on
-// ports, scopes, and the flags of landlock_restrict_self(2).
+// LandlockRights prints Landlock's sets of bits: access rights on files and on ports,
+// scopes, and the flags of landlock_restrict_self(2).
 type LandlockRights struct {
 	FS, Net, Scope, Restrict func(uint64) string
 }
 
 // CreateRuleset is landlock_create_ruleset(2) with the fields of struct
-// landlock_ruleset_attr up to scoped (Linux 6.12) as far as they are not 0:
-// older kernels know a shorter struct.
+// landlock_ruleset_attr up to scoped (Linux 6.12), as far as they are not 0: older
+// kernels have a shorter struct.
 func (l LandlockRights) CreateRuleset(fs, net, scoped uint64) *Op {
 	s := (&structure{}).u64(fs)
 	if net != 0 || scoped != 0 {

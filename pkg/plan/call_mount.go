@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AtCwd is the directory argument for names that do not start at a descriptor.
+// AtCwd is the directory argument for names that are not relative to a descriptor.
 func AtCwd() Arg { return Const("AT_FDCWD", negative(unix.AT_FDCWD)) }
 
 func negative(n int) uint64 { return uint64(int64(n)) }
@@ -49,22 +49,22 @@ func Fsopen(fstype string) *Op {
 	return call("fsopen", unix.SYS_FSOPEN, Str(fstype), Const("FSOPEN_CLOEXEC", unix.FSOPEN_CLOEXEC))
 }
 
-// FsconfigString sets a parameter of the file system to be.
+// FsconfigString sets a parameter of a file system that is being configured.
 func FsconfigString(fs *Result, key, value string) *Op {
 	return fsconfig(fs, Const("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Str(value))
 }
 
-// FsconfigFlag sets a parameter that has no value.
+// FsconfigFlag sets a parameter without a value.
 func FsconfigFlag(fs *Result, key string) *Op {
 	return fsconfig(fs, Const("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
 }
 
-// FsconfigCreate makes the superblock.
+// FsconfigCreate creates the superblock.
 func FsconfigCreate(fs *Result) *Op {
 	return fsconfig(fs, Const("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())
 }
 
-// fsconfig is fsconfig(2) (Linux 5.2). What a file system says to a failure is
+// fsconfig is fsconfig(2) (Linux 5.2). The file system's messages about a failure are
 // read from fs.
 func fsconfig(fs *Result, cmd, key, value Arg) *Op {
 	op := call("fsconfig", unix.SYS_FSCONFIG, Ref(fs), cmd, key, value, Int(0))

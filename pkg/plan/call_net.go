@@ -4,8 +4,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket is socket(2) of an IPv4 datagram socket: the handle by which the
-// interfaces of a network namespace are set up, see netdevice(7).
+// Socket is socket(2) of an IPv4 datagram socket, with which the interfaces of a
+// network namespace are set up, see netdevice(7).
 func Socket() *Op {
 	return call("socket", unix.SYS_SOCKET, Const("AF_INET", unix.AF_INET),
 		Const("SOCK_DGRAM|SOCK_CLOEXEC", unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), Const("IPPROTO_IP", unix.IPPROTO_IP))
@@ -15,8 +15,8 @@ var interfaceFlags = []bit{
 	{unix.IFF_UP, "IFF_UP"},
 }
 
-// SetInterfaceFlags is ioctl(SIOCSIFFLAGS) on the interface name, which has 1 to
-// 15 bytes: all flags of it that can be set are set to flags.
+// SetInterfaceFlags is ioctl(SIOCSIFFLAGS) on the interface name, which has 1 to 15
+// bytes: all of its flags that can be set are set to flags.
 func SetInterfaceFlags(socket *Result, name string, flags uint16) *Op {
 	s := &structure{}
 	s.bytes = make([]byte, unix.IFNAMSIZ, sizeofIfreq)

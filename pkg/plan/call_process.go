@@ -13,14 +13,14 @@ func Prctl(name string, option int, args ...Arg) *Op {
 	return call("prctl", unix.SYS_PRCTL, append([]Arg{Const(name, uint64(option))}, args...)...)
 }
 
-// NoNewPrivs sets the no_new_privs attribute; it can not be taken back.
+// NoNewPrivs sets the no_new_privs attribute, which cannot be cleared.
 func NoNewPrivs() *Op {
 	return Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, Int(1), Int(0), Int(0), Int(0)).
 		Hint(unix.EPERM, "a seccomp filter that is already loaded denies it")
 }
 
-// ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel forgets it when the
-// effective ids change and when a program with more privileges is executed.
+// ParentDeathSignal is prctl(PR_SET_PDEATHSIG). The kernel clears the setting when the
+// effective IDs change and when a program with more privileges is executed.
 func ParentDeathSignal(sig unix.Signal) *Op {
 	return Prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, Const(unix.SignalName(sig), uint64(sig)))
 }
@@ -31,7 +31,7 @@ func Getppid(parent int) *Op {
 		Hint(0, "the process that started this has ended")
 }
 
-// Dumpable is prctl(PR_SET_DUMPABLE): whether others can attach to the process.
+// Dumpable is prctl(PR_SET_DUMPABLE): whether other processes can trace this one.
 func Dumpable(on bool) *Op {
 	arg := Const("SUID_DUMP_DISABLE", 0)
 	if on {
@@ -61,8 +61,8 @@ func PidfdOpen(pid int) *Op {
 // Setsid is setsid(2).
 func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 
-// JoinSessionKeyring is keyctl(KEYCTL_JOIN_SESSION_KEYRING) of a new keyring
-// without a name, which is empty: keyctl_join_session_keyring(3).
+// JoinSessionKeyring is keyctl(KEYCTL_JOIN_SESSION_KEYRING) of a new, empty, anonymous
+// keyring: keyctl_join_session_keyring(3).
 func JoinSessionKeyring() *Op {
 	return call("keyctl", unix.SYS_KEYCTL, Const("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
 		Hint(unix.EPERM, "the seccomp filter of a surrounding container may forbid keyctl(2)").
@@ -88,8 +88,8 @@ func Sigmask(mask uint64) *Op {
 // DefaultAction is rt_sigaction(2) of a signal to SIG_DFL.
 func DefaultAction(sig unix.Signal) *Op { return sigaction(sig, 0, "SIG_DFL") }
 
-// Ignore is rt_sigaction(2) of a signal to SIG_IGN, by which the kernel drops one
-// that is pending.
+// Ignore is rt_sigaction(2) of a signal to SIG_IGN, with which the kernel also drops a
+// pending one.
 func Ignore(sig unix.Signal) *Op { return sigaction(sig, 1, "SIG_IGN") }
 
 func sigaction(sig unix.Signal, handler uint64, name string) *Op {
@@ -140,7 +140,7 @@ func rlimText(v uint64) string {
 	return fmt.Sprint(v)
 }
 
-// A vector is a null-terminated array of strings, as execve(2) takes it.
+// A vector is a null-terminated array of strings, as passed to execve(2).
 func vector(list []string, text func() string) *Buffer {
 	s := &structure{}
 	s.bytes = make([]byte, 0, 8*len(list)+8)
@@ -153,12 +153,12 @@ func vector(list []string, text func() string) *Buffer {
 	return s.u64(0).is(text)
 }
 
-// An Image is what execve(2) gives to a program: arguments and environment.
+// An Image is what execve(2) passes to a program: arguments and environment.
 type Image struct {
 	argv, envp *Buffer
 }
 
-// NewImage makes an image, to be shared by ops that try one name after another.
+// NewImage returns an image, to be shared by ops that try one name after another.
 func NewImage(argv, env []string) Image {
 	argv, env = slices.Clone(argv), slices.Clone(env)
 	return Image{

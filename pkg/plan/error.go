@@ -7,27 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Error is an op that failed: which, and why. Nothing that came after it has
-// been done, and the payload has not started.
+// An Error is an op that failed: which, and why. Nothing after it has been done, and
+// the payload has not started.
 type Error struct {
 	Stage string
 	// Op is the op in strace's notation.
 	Op string
-	// Errno is 0 if the call succeeded with a result that was not the wanted
-	// one; Got is that result.
+	// Errno is 0 if the call succeeded with a result other than the expected one; Got
+	// is that result.
 	Errno unix.Errno
 	Got   int64
-	// For is what asked for the op, if it has been told: [Op.For].
+	// For is what asked for the op, if known: [Op.For].
 	For string
-	// Log is what the kernel said besides, in its own words, on one line.
+	// Log is the kernel's messages about the failure, on one line.
 	Log string
 	// Hint is a sentence for the user, or "".
 	Hint string
-	// Unsupported is set if the kernel lacks what the op needs: it is an
-	// errors.ErrUnsupported then, as with ENOSYS, though Errno can mean other things.
+	// Unsupported is set if the kernel lacks what the op needs: the error then matches
+	// errors.ErrUnsupported, as for ENOSYS, although Errno can also mean other things.
 	Unsupported bool
-	// Exec is set if the payload could not be executed, and there was nothing
-	// else wrong.
+	// Exec is set if the payload could not be executed, and nothing else was wrong.
 	Exec bool
 }
 
@@ -57,7 +56,7 @@ func (e *Error) Unwrap() error {
 	return e.Errno
 }
 
-// Killed is a child that a signal ended before it became the payload.
+// Killed is a child that was terminated by a signal before it became the payload.
 type Killed struct {
 	Stage, Op string
 	// For is what asked for the op, or "".
@@ -72,7 +71,7 @@ func (k *Killed) Error() string {
 	return fmt.Sprintf("%s: killed by %s", k.Op, unix.SignalName(k.Signal))
 }
 
-// StepError is an outside step that failed.
+// StepError is a supervisor step that failed.
 type StepError struct {
 	Stage string
 	// For is what asked for it, or "".

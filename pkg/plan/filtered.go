@@ -2,13 +2,13 @@ package plan
 
 import "slices"
 
-// A Call is an op as a seccomp filter sees it, as far as that is known before
-// the op is performed.
+// A Call is an op as seen by a seccomp filter, as far as that is known before the op is
+// performed.
 type Call struct {
 	Nr   uint32
 	Args [6]uint64
-	// Known has bit n set if argument n is known. The others are addresses, and
-	// what other ops give.
+	// Known has bit n set if argument n is known. The others are addresses, and results
+	// of other ops.
 	Known uint8
 }
 
@@ -29,12 +29,12 @@ func (o *Op) Call() Call {
 // Executes reports whether the op executes a program.
 func (o *Op) Executes() bool { return o.Is(Executes) }
 
-// Clones reports whether the op makes a process, which the one that performs it
-// then waits for.
+// Clones reports whether the op creates a process, for which the performing process
+// then waits.
 func (o *Op) Clones() bool { return o.Is(Clones) }
 
-// After lists the ops that come after one: those of the process that performs
-// it, and of the processes that are made by then.
+// After lists the ops that come after one: those of the process that performs it, and
+// of the processes created by then.
 func (p *Plan) After(op *Op) []*Op {
 	i := slices.IndexFunc(p.items, func(it Item) bool { return it.Op == op })
 	var ops []*Op

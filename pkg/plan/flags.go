@@ -83,7 +83,7 @@ var openFlags = []bit{
 	{unix.O_PATH, "O_PATH"},
 }
 
-// openText prints open(2) flags, with the access mode in any case.
+// openText prints open(2) flags, always with the access mode.
 func openText(v uint64) string {
 	if v&unix.O_ACCMODE != unix.O_RDONLY {
 		return flagText(v, openFlags)

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Given is what each run of a plan gives anew: where an argument points to it, the
-// plan holds a name in its place.
+// A Given is something that each run of a plan gives: the plan has a name in place of
+// what an argument points to.
 type Given uint8
 
 const (
-	// GivenFile is the path of the program that a run executes. A plan may have
-	// several ops with one: a run gives as many of them paths as it has, in order.
+	// GivenFile is the path of the program that a run executes. A plan may have several
+	// such ops: a run gives paths to as many of them as it has, in order.
 	GivenFile Given = iota + 1
 	// GivenArgs and GivenEnv are its arguments and its environment.
 	GivenArgs
@@ -22,7 +22,7 @@ const (
 	GivenDir
 )
 
-// Given is what a run gives in the place of the buffer, or 0.
+// Given is what a run gives in place of the buffer, or 0.
 func (b *Buffer) Given() Given { return b.given }
 
 func given(g Given, text string) *Buffer {
@@ -32,8 +32,8 @@ func given(g Given, text string) *Buffer {
 // GivenImage is an image that each run gives.
 func GivenImage() Image { return Image{given(GivenArgs, "$argv"), given(GivenEnv, "$envp")} }
 
-// ExecveGiven is execve(2) of a file that a run gives; text is its name for the reader.
-// The op is left out of a run that does not.
+// ExecveGiven is execve(2) of a file that a run gives; text is its name in the printed
+// plan. A run that does not give one skips the op.
 func ExecveGiven(text string, im Image) *Op {
 	op := call("execve", unix.SYS_EXECVE, Ptr(given(GivenFile, quote(text))), Ptr(im.argv), Ptr(im.envp))
 	op.Roles |= Executes
@@ -41,15 +41,15 @@ func ExecveGiven(text string, im Image) *Op {
 	return op
 }
 
-// Openat2Given is openat2(2) of the directory that a run gives, left out of one that
-// does not.
+// Openat2Given is openat2(2) of the directory that a run gives. A run that does not
+// give one skips the op.
 func Openat2Given(flags, resolve uint64) *Op {
 	op := openat2(AtCwd(), Ptr(given(GivenDir, "$directory")), flags, 0, resolve)
 	op.If = GivenDir
 	return op
 }
 
-// With is the op as it is printed for a run, which names what the run gives.
+// With is the op as printed for a run, with what the run gives.
 func (o *Op) With(name func(Given) string) string {
 	if o.If == 0 || o.text != "" {
 		return o.String()
@@ -64,22 +64,22 @@ func (o *Op) With(name func(Given) string) string {
 	return o.Name + "(" + strings.Join(args, ", ") + ")"
 }
 
-// apart is what [Plan.Isolate] has asked for.
+// apart is what [Plan.Isolate] was called with.
 type apart struct {
 	last  int
 	after []*Op
 	files *Buffer
 }
 
-// MaxFiles is how many descriptors a run can give to the child: SCM_MAX_FD of the
-// kernel.
+// MaxFiles is how many descriptors a run can give to the child: the kernel's
+// SCM_MAX_FD.
 const MaxFiles = 253
 
-// Isolate has the child of the clone that comes keep no descriptor of the caller's, a
-// program that goes on. It moves the socket to the supervisor to the number last, closes
-// all others, and tells that; what it gets then is what the run gives it, as 0, 1, 2 and
-// so on. after are ops of the caller's right after the clone, which are performed also if
-// that, or an op before it, has failed.
+// Isolate makes the child of the following clone keep no descriptor of the caller, a
+// program that continues to run. The child moves the socket to the supervisor to the
+// number last, closes all other descriptors, and reports that; it then receives what
+// the run gives it, as 0, 1, 2 and so on. after are the caller's ops right after the
+// clone, which are performed even if the clone, or an op before it, has failed.
 func (p *Plan) Isolate(last int, after ...*Op) {
 	if p.who != Caller {
 		panic("plan: Isolate comes before the clone")
@@ -87,11 +87,11 @@ func (p *Plan) Isolate(last int, after ...*Op) {
 	p.apart = &apart{last: last, after: after}
 }
 
-// Isolated reports whether the child keeps no descriptor of the caller's.
+// Isolated reports whether the child keeps no descriptor of the caller.
 func (p *Plan) Isolated() bool { return p.apart != nil }
 
-// FilesMessage is the struct msghdr with which the child of an isolated plan gets its
-// descriptors.
+// FilesMessage is the struct msghdr with which the child of an isolated plan receives
+// its descriptors.
 func (p *Plan) FilesMessage() *Buffer {
 	if p.apart == nil {
 		return nil
@@ -99,19 +99,18 @@ func (p *Plan) FilesMessage() *Buffer {
 	return p.apart.files
 }
 
-// sendFiles adds the step by which the descriptors are on their way before there is a
-// child.
+// sendFiles adds the step that sends the descriptors before the child exists.
 func (p *Plan) sendFiles(stage string) {
 	p.AddStep(Step{Stage: stage, Text: "send the command's descriptors to the socket of the child",
 		Do: func(at Context) error { return at.SendFiles() }})
 }
 
-// leaveOthers adds what an isolated child begins with.
+// leaveOthers adds the first ops of an isolated child.
 func (p *Plan) leaveOthers(stage string) {
 	last := p.apart.last
 	p.sockets.Moved, p.sockets.MovedTo = p.NewResult("supervisor"), last
 	p.Add(stage,
-		// EINVAL: it has that number.
+		// EINVAL: it already has that number.
 		Dup3(p.sockets.Supervisor, last, true).Tolerate(unix.EINVAL).
 			Hint(unix.EBADF, "RLIMIT_NOFILE has been lowered since the sandbox was prepared"),
 		CloseRange(0, uint32(last-1), 0), CloseRange(uint32(last+1), math.MaxUint32, 0))

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Result is a value that one op gives and later ones use: most often a file
+// A Result is a value returned by one op and used by later ones, usually a file
 // descriptor. The zero value is not usable; [Plan.NewResult] makes one.
 type Result struct {
 	name string
-	// same is how many results before this one have that name.
+	// same is the number of earlier results with that name.
 	same int
 	// number counts the results of a plan.
 	number int
@@ -24,15 +24,16 @@ func (r *Result) String() string {
 	return "$" + r.name
 }
 
-// Number is that of the result in its plan, from 0 on.
+// Number is the number of the result in its plan, starting with 0.
 func (r *Result) Number() int { return r.number }
 
-// A Role says what package run has to know of an op besides its arguments.
+// A Role is something that package run needs to know about an op, other than its
+// arguments.
 type Role uint8
 
 // An op may have several roles.
 const (
-	// Clones is for an op that makes a process, in which the plan goes on.
+	// Clones is for an op that creates a process, in which the plan continues.
 	Clones Role = 1 << iota
 	// Executes is for an op that executes a program.
 	Executes
@@ -40,7 +41,7 @@ const (
 	Filters
 	// Opens is for an op whose result is a descriptor.
 	Opens
-	// Tells is for an op that tells the supervisor where the child is.
+	// Tells is for an op that tells the supervisor how far the child has come.
 	Tells
 	// Logs is for an op whose failure the kernel explains in messages that can be read
 	// from the descriptor in its first argument: fsopen(2).
@@ -60,29 +61,29 @@ type Op struct {
 	Number uintptr
 	// Args are the arguments, at most six.
 	Args []Arg
-	// Result is what the op gives, or nil.
+	// Result is the result of the op, or nil.
 	Result *Result
 	// Tolerated are errnos that do not stop the plan, at most [MaxTolerated].
 	Tolerated []unix.Errno
-	// Want is the one return value that is success, if Exact is set.
+	// Want is the only return value that means success, if Exact is set.
 	Exact bool
 	Want  int64
 	Roles Role
-	// If is what a run must give for the op not to be left out of it, or 0.
+	// If is what a run must give, otherwise it skips the op; or 0.
 	If Given
 	// Closes is the descriptor that the op closes, or nil.
 	Closes *Result
-	// Asks is the step that the supervisor is told to do, or nil.
+	// Asks is the step that the op asks the supervisor to perform, or nil.
 	Asks *Step
 	// Cause is what asked for the op: [Op.For].
 	Cause string
 
 	hints []hint
-	// text is the op as it is printed, if its arguments are not here: [Written].
+	// text is the printed op, if its arguments are not available: [Written].
 	text string
 }
 
-// MaxTolerated is how many errnos of an op can be tolerated.
+// MaxTolerated is the maximum number of errnos of an op that can be tolerated.
 const MaxTolerated = 8
 
 //go:noinline
@@ -93,15 +94,16 @@ func call(name string, nr uintptr, args ...Arg) *Op {
 // Is reports whether the op has a role.
 func (o *Op) Is(r Role) bool { return o.Roles&r != 0 }
 
-// Gives returns the op with its return value stored in r. If the op fails with
-// an errno that is tolerated, the value is -1.
+// Gives returns the op with its return value stored in r. If the op fails with a
+// tolerated errno, the value is -1.
 func (o *Op) Gives(r *Result) *Op {
 	o.Result = r
 	return o
 }
 
-// Tolerate returns the op with errnos that do not stop the plan: the state that
-// the op was to bring about is there, or the next op is an alternative to it.
+// Tolerate returns the op with errnos that do not stop the plan, because the state that
+// the op should bring about exists already, or because the next op is an alternative to
+// it.
 func (o *Op) Tolerate(errnos ...unix.Errno) *Op {
 	if len(errnos) > MaxTolerated {
 		panic("plan: too many tolerated errnos")
@@ -110,38 +112,38 @@ func (o *Op) Tolerate(errnos ...unix.Errno) *Op {
 	return o
 }
 
-// Tolerates reports whether the plan goes on when the op fails with e.
+// Tolerates reports whether the plan continues if the op fails with e.
 func (o *Op) Tolerates(e unix.Errno) bool { return slices.Contains(o.Tolerated, e) }
 
-// Exactly returns the op with the one return value that is success, as for a
-// write that must not be short.
+// Exactly returns the op with the only return value that means success, for example for
+// a write that must not be short.
 func (o *Op) Exactly(n int) *Op {
 	o.Exact, o.Want = true, int64(n)
 	return o
 }
 
-// For returns the op with what asked for it, a flag with its value or a line of a
-// file, for an error to name. "" is nothing. It goes before [Plan.For].
+// For returns the op with what asked for it, a flag with its value or a line of a file,
+// for errors to name. "" means nothing. It takes precedence over [Plan.For].
 func (o *Op) For(cause string) *Op {
 	o.Cause = cause
 	return o
 }
 
-// Hint returns the op with a sentence for the user, for the case that it fails
-// with errno and that errno has one likely cause. 0 is for a result that is not
-// the wanted one.
+// Hint returns the op with a sentence for the user, for the case that it fails with
+// errno and that this has one likely cause. 0 is for an unexpected result.
 func (o *Op) Hint(errno unix.Errno, text string) *Op {
 	o.hints = append(o.hints, hint{errno, text})
 	return o
 }
 
-// A hint is what to say to a failure. Of several for one errno the last counts.
+// A hint is a sentence about a failure. If there are several for one errno, the last
+// one applies.
 type hint struct {
 	errno unix.Errno
 	text  string
 }
 
-// HintFor is what there is to say to a failure with errno, or "".
+// HintFor is the hint for a failure with errno, or "".
 func (o *Op) HintFor(errno unix.Errno) string {
 	text := ""
 	for _, h := range o.hints {

@@ -1,17 +1,16 @@
-// Package plan holds a sandbox as a straight-line program of system calls.
+// Package plan represents a sandbox as a straight-line program of system calls.
 //
-// A [Plan] is a list of ops and supervisor steps. An [Op] is one system call with
-// its arguments, as data; a [Step] is work that only a process outside the new
-// namespaces can do. The same list is printed ([Plan.Text], [Plan.JSON], in
-// strace(1) notation) and performed (package run), so what is printed is what the
-// kernel sees.
+// A [Plan] is a list of ops and supervisor steps. An [Op] is one system call with its
+// arguments, as data; a [Step] is work that only a process outside the new namespaces
+// can do. The same list is printed ([Plan.Text], [Plan.JSON], in strace(1) notation)
+// and performed (package run), so what is printed is what the kernel sees.
 //
-// There are no branches and no loops in a plan. What a sandbox needs instead:
-// a value that an earlier op returned ([Result]), as an argument or stored into
-// memory that an argument points to; an errno that is not a failure ([Op.Tolerate]);
-// and a result that must be exactly so ([Op.Exactly]).
+// A plan has no branches and no loops. What a sandbox needs instead: a value returned
+// by an earlier op ([Result]), as an argument or stored into memory that an argument
+// points to; an errno that is not a failure ([Op.Tolerate]); and a result that must
+// have an exact value ([Op.Exactly]).
 //
-// Nothing here decides what a sandbox should be. Stages do (package stage).
+// This package does not decide what a sandbox should be. Stages do (package stage).
 package plan
 
 import (
@@ -24,19 +23,19 @@ import (
 type Actor uint8
 
 const (
-	// Caller is the thread that was asked to perform the plan. If the plan has
-	// no clone it goes on to become the payload; else it supervises.
+	// Caller is the thread that was asked to perform the plan. If the plan has no clone
+	// it becomes the payload; otherwise it becomes the supervisor.
 	Caller Actor = iota
-	// Init is PID 1 of a new PID namespace whose only task is to reap.
+	// Init is PID 1 of a new PID namespace, whose only task is to reap.
 	Init
-	// Joiner enters existing namespaces and makes the child in them: a process that
+	// Joiner enters existing namespaces and creates the child in them: a process that
 	// joins a PID namespace does not become a member of it, but its children do. It
 	// waits for the child.
 	Joiner
 	// Child is the clone that becomes the payload.
 	Child
-	// Supervisor is a process outside of the new namespaces: the one that has made
-	// the child, or a helper program that it runs.
+	// Supervisor is a process outside the new namespaces: the one that has created the
+	// child, or a helper program that it runs.
 	Supervisor
 )
 
@@ -47,7 +46,7 @@ func (a Actor) String() string {
 // An Item is an op or a supervisor step at its place in a plan.
 type Item struct {
 	Actor Actor
-	// Op is the op; of a step it is empty.
+	// Op is the op; for a step it is empty.
 	Op *Op
 	// Step is the step, or nil.
 	Step *Step
@@ -65,43 +64,43 @@ func (it Item) Stage() string {
 type Plan struct {
 	items []Item
 	used  map[string]int
-	// results and buffers are how many there are.
+	// results and buffers are their numbers in the plan.
 	results, buffers int
 
 	// who performs the items that are added next.
 	who Actor
-	// between is the process between the caller and the child: Init, Joiner, or, if the
-	// child is the caller's own, Caller.
+	// between is the process between the caller and the child: Init or Joiner, or
+	// Caller if the child is the caller's own.
 	between Actor
 	pid1    bool
 	copies  bool
 	sockets Sockets
-	// sock is the socket to the supervisor, as the ops of the child have it.
+	// sock is the socket to the supervisor, for the ops of the child.
 	sock  *Result
 	apart *apart
 	pidfd *Buffer
 
-	// For is what asks for the ops and steps that are added from now on: [Op.For].
+	// For is what asks for the ops and steps added from now on: [Op.For].
 	For string
-	// Mute is set if a filter of the plan may deny the thread that performs it
-	// what it takes to tell of a failure.
+	// Mute is set if a filter of the plan may deny the thread that performs it the
+	// calls needed to report a failure.
 	Mute bool
-	// MayKill is what may kill the child when it executes the payload, or "".
+	// MayKill names what may kill the child when it executes the payload, or is "".
 	MayKill string
-	// Keep are descriptors of the caller's that the supervisor keeps open.
+	// Keep are the caller's descriptors that the supervisor keeps open.
 	Keep []int
 }
 
-// Sockets are the ends of the sockets between the supervisor and the child, as
-// results that are there before the first op of the child.
+// Sockets are the ends of the sockets between the supervisor and the child, as results
+// that exist before the first op of the child.
 type Sockets struct {
-	// Supervisor is the end of the child, and Own that of the supervisor.
+	// Supervisor is the child's end, and Own the supervisor's.
 	Supervisor, Own *Result
-	// Rest is the child's end of another one, which what the plan executes keeps;
-	// nil if that is not a stage: [Plan.KeepSupervisor].
+	// Rest is the child's end of another socket, which the program that the plan
+	// executes keeps; nil if that is not a stage: [Plan.KeepSupervisor].
 	Rest *Result
-	// Moved is the number that the child gives to its end, which is MovedTo; nil if it
-	// leaves that as it is: [Plan.Isolate].
+	// Moved is the number that the child gives to its end, which is MovedTo; nil if the
+	// number does not change: [Plan.Isolate].
 	Moved   *Result
 	MovedTo int
 }
@@ -109,7 +108,7 @@ type Sockets struct {
 // New returns an empty plan.
 func New() *Plan { return &Plan{used: map[string]int{}, items: make([]Item, 0, 256)} }
 
-// NewResult returns a value to be given by an op of this plan. name is for the
+// NewResult returns a value that an op of this plan will return. name is for the
 // reader; it is made unique.
 func (p *Plan) NewResult(name string) *Result {
 	p.used[name]++
@@ -117,7 +116,7 @@ func (p *Plan) NewResult(name string) *Result {
 	return &Result{name: name, same: p.used[name] - 1, number: p.results - 1}
 }
 
-// Add appends ops, to be performed by the process that the plan has come to.
+// Add appends ops, to be performed by the process that the plan has reached.
 func (p *Plan) Add(stage string, ops ...*Op) {
 	for _, op := range ops {
 		if op.Stage != "" {
@@ -134,7 +133,7 @@ func (p *Plan) Add(stage string, ops ...*Op) {
 	}
 }
 
-// number gives a buffer, and those that it points to, their numbers.
+// number assigns their numbers to a buffer and to those that it points to.
 func (p *Plan) number(b *Buffer) {
 	if b == nil || b.number > 0 {
 		return
@@ -146,7 +145,7 @@ func (p *Plan) number(b *Buffer) {
 	}
 }
 
-// Remove takes back an op that gives nothing.
+// Remove removes an op that has no result.
 func (p *Plan) Remove(op *Op) {
 	p.items = slices.DeleteFunc(p.items, func(it Item) bool { return it.Op == op })
 }
@@ -159,9 +158,9 @@ func (p *Plan) Open(stage, name string, op *Op) *Result {
 	return r
 }
 
-// CloseOpen appends the closing of the descriptors that ops have opened and none has
-// closed, but keep. The program that the plan executes gets none of them; but its
-// path, its interpreter and its loader are looked up before they are closed, and may
+// CloseOpen appends ops that close the descriptors which ops have opened and none has
+// closed, except keep. The program that the plan executes gets none of them; but its
+// path, its interpreter and its loader are resolved before they are closed, and could
 // lead through them: /proc/self/fd.
 func (p *Plan) CloseOpen(stage string, keep *Result) {
 	var list []*Op
@@ -184,8 +183,8 @@ func (p *Plan) CloseOpen(stage string, keep *Result) {
 	}
 }
 
-// AddStep appends a step. In a plan that has cloned, the child tells the
-// supervisor that it is there and waits until the step is done.
+// AddStep appends a step. In a plan that has cloned, the child tells the supervisor
+// that it has reached the step, and waits until the step is done.
 func (p *Plan) AddStep(step Step) {
 	if step.For == "" {
 		step.For = p.For
@@ -200,53 +199,53 @@ func (p *Plan) AddStep(step Step) {
 	p.Add(step.Stage, Read(p.sock, 1).Exactly(1))
 }
 
-// Items lists what is to be done, in order. It is not to be changed.
+// Items lists what is to be done, in order. It must not be changed.
 func (p *Plan) Items() []Item { return p.items }
 
-// Results is how many results the plan has, and Buffers how many buffers: their
-// numbers are below that, and up to that.
+// Results is the number of results in the plan, and Buffers the number of buffers.
+// Results are numbered from 0, buffers from 1.
 func (p *Plan) Results() int { return p.results }
 
-// Buffers is how many buffers the ops point to.
+// Buffers is the number of buffers that the ops point to.
 func (p *Plan) Buffers() int { return p.buffers }
 
 // Sockets are those of a plan that has cloned.
 func (p *Plan) Sockets() Sockets { return p.sockets }
 
-// PidFD is where the clone of a plan that has cloned leaves its pidfd, 4 bytes.
+// PidFD is where the clone of a plan stores its PID file descriptor, 4 bytes.
 func (p *Plan) PidFD() *Buffer { return p.pidfd }
 
-// OwnMemory reports whether the child has memory of its own.
+// OwnMemory reports whether the child has its own memory.
 func (p *Plan) OwnMemory() bool { return p.copies }
 
-// PayloadIsPID1 reports whether the child is PID 1 of a new PID namespace, whose
-// signals do nothing unless it handles them: pid_namespaces(7).
+// PayloadIsPID1 reports whether the child is PID 1 of a new PID namespace, for which
+// signals have no effect unless it handles them: pid_namespaces(7).
 func (p *Plan) PayloadIsPID1() bool { return p.pid1 }
 
-// Cloned reports whether the plan goes on in a child.
+// Cloned reports whether the plan continues in a child.
 func (p *Plan) Cloned() bool { return p.who != Caller }
 
-// Direct reports whether the clone is the child, without an init or a joiner
+// Direct reports whether the clone is the child, without an init or a joiner in
 // between.
 func (p *Plan) Direct() bool { return p.between == Caller }
 
-// InJoiner reports whether the plan goes on in a joiner, which is yet to make
-// the child.
+// InJoiner reports whether the plan continues in a joiner, which has not created the
+// child yet.
 func (p *Plan) InJoiner() bool { return p.who == Joiner }
 
-// Clone appends the clone after which the rest of the plan is performed by a
-// child, and returns it, for a hint. flags are CLONE_NEW* flags without CLONE_NEWTIME: a time namespace
-// is entered by unshare(2) and setns(2).
+// Clone appends the clone after which a child performs the rest of the plan, and
+// returns it, for a hint. flags are CLONE_NEW* flags without CLONE_NEWTIME: a time
+// namespace is entered by unshare(2) and setns(2).
 //
-// copies says that the child must have memory of its own until it executes the
-// payload; it is needed where something in the new namespaces could attach to
-// the child, and for time namespaces.
+// copies means that the child must have its own memory until it executes the payload;
+// it is needed if a process in the new namespaces could trace the child, and for time
+// namespaces.
 func (p *Plan) Clone(stage string, flags uint64, copies bool) *Op {
 	return p.clone(stage, flags, copies, Child)
 }
 
-// CloneInit is like Clone for a new PID namespace, with a process between: PID
-// 1 is hk's and reaps, and the plan goes on in its child.
+// CloneInit is like Clone for a new PID namespace, with a process in between: PID 1 is
+// a process of hk that reaps, and the plan continues in its child.
 func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) *Op {
 	op := p.clone(stage, flags, true, Init)
 	p.Add(stage, before...)
@@ -260,12 +259,12 @@ func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) *Op {
 	return op
 }
 
-// CloneJoiner appends the clone of a process that enters existing namespaces:
-// it performs what is added next, up to [Plan.CloneChild].
+// CloneJoiner appends the clone of a process that enters existing namespaces: it
+// performs what is added next, up to [Plan.CloneChild].
 func (p *Plan) CloneJoiner(stage string) { p.clone(stage, 0, true, Joiner) }
 
-// CloneChild appends the joiner's clone of the child, in which the plan goes
-// on. flags are as for Clone.
+// CloneChild appends the joiner's clone of the child, in which the plan continues.
+// flags are as for Clone.
 func (p *Plan) CloneChild(stage string, flags uint64) *Op {
 	if p.who != Joiner {
 		panic("plan: CloneChild is for a joiner")
@@ -299,8 +298,8 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 	} else {
 		p.between = who
 	}
-	// The end of the supervisor is seen only once no other process has its end of the
-	// socket open.
+	// The end of the supervisor is noticed only once no other process has its end of
+	// the socket open.
 	if p.apart != nil {
 		p.leaveOthers(stage)
 	} else {
@@ -309,16 +308,16 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 	return op
 }
 
-// fork appends the second clone, after which the process between only waits. It
+// fork appends the second clone, after which the process in between only waits. It
 // keeps nothing that it does not need for that.
 func (p *Plan) fork(stage string, clone *Op) {
 	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0), Capset(0, 0, 0), NoNewPrivs())
 	p.who = Child
 }
 
-// CheckSupervisor appends an op that fails when the supervisor has ended. It belongs
-// after each op that asks for a signal on the supervisor's death: before that the
-// signal may have been missed.
+// CheckSupervisor appends an op that fails if the supervisor has ended. It must come
+// after each op that asks for a signal on the supervisor's death, because the
+// supervisor may have died before that op.
 func (p *Plan) CheckSupervisor(stage string) {
 	if p.who == Caller {
 		panic("plan: no supervisor without a clone")
@@ -336,9 +335,9 @@ func (p *Plan) KeepSupervisor(stage string, fd int) {
 	p.Add(stage, Dup3(p.sockets.Rest, fd, true))
 }
 
-// send appends the op that tells the supervisor that the child has come to this
-// place, and asks for a step if there is one. The message carries the child's PID, which
-// below an init only the kernel knows.
+// send appends the op that tells the supervisor that the child has reached this place,
+// and asks for a step if there is one. The message carries the child's PID, which,
+// below an init, only the kernel knows.
 func (p *Plan) send(stage string, step *Step) {
 	op := Sendto(p.sock)
 	if step != nil && len(step.Takes) > 0 {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// String is the op in strace's notation, with results of earlier ops by name.
+// String is the op in strace's notation, with the names of results of earlier ops.
 func (o *Op) String() string {
 	if o.text != "" {
 		return o.text
@@ -24,8 +24,8 @@ func (o *Op) String() string {
 	return o.Name + "(" + strings.Join(args, ", ") + ")"
 }
 
-// outcome is what stands after the op in a listing: its result's name, or what
-// may be returned without stopping the plan.
+// outcome is the text after the op in a listing: its result's name, or what may be
+// returned without stopping the plan.
 func (o *Op) outcome() string {
 	switch {
 	case o.Result != nil && len(o.Tolerated) > 0:
@@ -50,8 +50,8 @@ func errnoNames(es []unix.Errno) []string {
 	return names
 }
 
-// Text writes the plan, an op a line, under the name of the stage that asked
-// for it. The first word of a line says which process performs the op.
+// Text writes the plan, one op per line, under the name of the stage that asked for it.
+// The first word of a line says which process performs the op.
 func (p *Plan) Text(w io.Writer) error {
 	var b strings.Builder
 	stage := ""
@@ -69,7 +69,7 @@ func (p *Plan) Text(w io.Writer) error {
 	return err
 }
 
-// Text is the item without its stage, as it is explained.
+// Text is the item without its stage, as printed by --explain.
 func (it Item) Text() string {
 	if it.Step == nil {
 		return it.Op.String() + it.Op.outcome()

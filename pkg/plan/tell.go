@@ -5,23 +5,23 @@ import "golang.org/x/sys/unix"
 // The messages between a stage and the supervisor that an earlier one has left it:
 // [Plan.KeepSupervisor]. Each starts with one of these bytes.
 const (
-	// TellExecutes says that what comes next is the payload. Once the socket is
-	// closed, it is there.
+	// TellExecutes says that the payload is executed next. Once the socket is closed,
+	// the payload runs.
 	TellExecutes = 'x'
-	// TellSupervises says that the stage is a supervisor itself, and takes signals.
+	// TellSupervises says that the stage is a supervisor itself, and handles signals.
 	TellSupervises = 's'
 	// TellStops asks to be stopped: a PID 1 cannot stop itself.
 	TellStops = 't'
-	// TellDies is followed by the number of the signal of which the stage would
-	// die, were it not a PID 1.
+	// TellDies is followed by the number of the signal that would terminate the stage
+	// if it were not a PID 1.
 	TellDies = 'k'
-	// TellGroup is told downward, to a stage that supervises: the number of a signal
-	// that follows, which is for a process group, as from its terminal.
+	// TellGroup is sent downward, to a stage that supervises: the number of a signal
+	// that follows, which is for a process group, as if from its terminal.
 	TellGroup = 'g'
 )
 
-// Tell is sendto(2) of what is to come to the supervisor of an earlier stage. That
-// may be gone, and a filter may forbid it.
+// Tell is sendto(2) of a message to the supervisor of an earlier stage. That may have
+// ended, and a filter may deny the call.
 func Tell(fd int, what byte) *Op {
 	return call("sendto", unix.SYS_SENDTO, Int(int64(fd)), Bytes([]byte{what}), Int(1),
 		Const("MSG_NOSIGNAL|MSG_DONTWAIT", unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT), Null(), Int(0)).

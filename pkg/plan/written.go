@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Written is what is left of a plan once it is laid out, as values that can be kept
-// in a file: what it takes to perform it, to tell of a failure and to print it. The
-// arguments of the ops are in the layout; of them only the text is here.
+// A Written is what remains of a plan once it is laid out, as values that can be kept
+// in a file: what is needed to perform it, to report a failure and to print it. The
+// arguments of the ops are in the layout; only their text is here.
 type Written struct {
 	Items []WrittenItem
-	// Results and Buffers are as [Plan.Results] and [Plan.Buffers] say.
+	// Results and Buffers are those of [Plan.Results] and [Plan.Buffers].
 	Results, Buffers int
-	// Cloned says that there is a clone; the fields below are for that.
+	// Cloned means that there is a clone; the fields below are for that.
 	Cloned                   bool
 	Between                  Actor
 	PayloadIsPID1, OwnMemory bool
@@ -38,8 +38,7 @@ type WrittenItem struct {
 	Tolerated         []unix.Errno
 	Exact             bool
 	Want              int64
-	// Result is the name of what the op gives, as String has it, or "", and Number its
-	// number.
+	// Result is the name of the op's result in String, or "", and Number is its number.
 	Result string
 	Number int
 	// Closes is the number of the result that the op closes, or -1.
@@ -47,14 +46,14 @@ type WrittenItem struct {
 	Hints  []WrittenHint
 }
 
-// A WrittenHint is what to say to a failure: [Op.Hint].
+// A WrittenHint is a sentence about a failure: [Op.Hint].
 type WrittenHint struct {
 	Errno unix.Errno
 	Text  string
 }
 
-// Write is the plan as values. A plan with steps has none: they are functions of the
-// program that made it.
+// Write returns the plan as values. A plan with steps cannot be written: they are
+// functions of the program that made it.
 func (p *Plan) Write() (*Written, error) {
 	w := &Written{Results: p.results, Buffers: p.buffers, Cloned: p.Cloned(), Between: p.between, PayloadIsPID1: p.pid1,
 		OwnMemory: p.copies, Rest: -1, Mute: p.Mute, MayKill: p.MayKill, Keep: p.Keep}
@@ -89,8 +88,8 @@ func (it Item) write() WrittenItem {
 	return w
 }
 
-// Plan is the plan that was written, which can be printed and performed by a program
-// that was laid out from it, and not be added to.
+// Plan returns the plan that was written. It can be printed, and performed by a program
+// that was laid out from it, but nothing can be added to it.
 func (w *Written) Plan() (*Plan, error) {
 	const most = 1 << 20
 	if w.Results < 0 || w.Results > most || w.Buffers < 0 || w.Buffers > most || len(w.Items) > most || w.Between > Joiner {
@@ -133,7 +132,7 @@ func (w *Written) Plan() (*Plan, error) {
 	return p, errors.Join(errs[:]...)
 }
 
-// op is the op. It has no arguments: its text is all that is left of them.
+// op returns the op. It has no arguments: only their text is left.
 func (w WrittenItem) op(at func(int) (*Result, error)) (*Op, error) {
 	if w.Actor > Child || len(w.Tolerated) > MaxTolerated {
 		return nil, fmt.Errorf("%s: an unknown process, or too many tolerated errors", w.Name)
