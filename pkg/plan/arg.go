@@ -59,7 +59,7 @@ func octal(n uint64) string {
 	return fmt.Sprintf("%#03o", n)
 }
 
-// Sym is a number that is printed with its name in the manual page.
+// Const is a number that is printed with its name in the manual page.
 func Const(name string, v uint64) Arg { return Arg{v, name} }
 
 // Value is a number that is printed by text.

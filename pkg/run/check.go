@@ -10,8 +10,7 @@ import (
 // maxArena is more than any plan needs: execve(2) can pass at most 6 MiB to a program.
 const maxArena = 64 << 20
 
-// check verifies that a template read from a file, with its bytes, stays within its
-// arena when it is performed.
+// check looks for damage in a template that was read from a file, and in its bytes.
 func (t *template) check(bytes []byte) error {
 	if t.size > maxArena || t.size%pageSize != 0 || t.used > t.size || t.used < int(unsafe.Sizeof(header{})) {
 		return errors.New("the size of the arena is wrong")
@@ -23,7 +22,7 @@ func (t *template) check(bytes []byte) error {
 	defer func() { t.arena = nil }()
 	pointers := make(map[offset]bool, len(t.pointers))
 	for _, o := range t.pointers {
-		if !t.holds(o, 8) || pointers[o] || !t.holds(offset(*(*uintptr)(t.at(o))), 1) || *(*uintptr)(t.at(o)) > maxArena {
+		if o%8 != 0 || !t.holds(o, 8) || pointers[o] || !t.holds(offset(*(*uintptr)(t.at(o))), 1) || *(*uintptr)(t.at(o)) > maxArena {
 			return errors.New("an address is outside of the arena")
 		}
 		pointers[o] = true
@@ -40,6 +39,9 @@ func (t *template) check(bytes []byte) error {
 			return errors.New("a buffer is outside of the arena")
 		}
 	}
+	if t.plan.Cloned() && !t.holds(t.places[t.plan.PidFD().Number()], 4) {
+		return errors.New("the pidfd is outside of the arena")
+	}
 	if err := t.checkIndex(); err != nil {
 		return err
 	}
@@ -53,7 +55,7 @@ func (t *template) holds(o offset, n int) bool {
 }
 
 // checkIndex verifies that the records are those of the items, in order, and that the
-// clone is the caller's last op.
+// caller, and the process between, make the clones.
 func (t *template) checkIndex() error {
 	if len(t.index) != len(t.items) || len(t.index) == 0 {
 		return errors.New("it has other ops than the plan")
@@ -66,7 +68,9 @@ func (t *template) checkIndex() error {
 		it := t.items[k]
 		before = it.Actor
 		if it.Op.Is(plan.Clones) {
-			clones++
+			if clones++; it.Actor == plan.Child || clones == 1 && it.Actor != plan.Caller {
+				return errors.New("a process clones that does not in a plan")
+			}
 		}
 	}
 	want := 0
@@ -102,6 +106,9 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 	for k := range t.index {
 		at := records + offset(k*size)
 		r := (*record)(t.at(at))
+		if r.skip != 0 || r.done != 0 || r.again > mostAgain {
+			return errors.New("a record is not as it is before a run")
+		}
 		if r.count == 0 {
 			continue
 		}

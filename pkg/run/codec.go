@@ -101,10 +101,13 @@ func (d *decoder) small(most int) int {
 	return n
 }
 
-// count is the number of elements that follow, each of at least one byte.
+// most is how many of something a program has: more than any plan.
+const most = 1 << 17
+
+// count is how many of something follow, each of one byte at least.
 func (d *decoder) count() int {
 	n := d.number()
-	if n < 0 || n > len(d.b) {
+	if n < 0 || n > len(d.b) || n > most {
 		d.fail("there is less of something than is said")
 		return 0
 	}
@@ -138,7 +141,11 @@ func (d *decoder) flag() bool {
 }
 
 func (d *decoder) text() string {
-	n := d.count()
+	n := d.number()
+	if n < 0 || n > len(d.b) {
+		d.fail("it ends too early")
+		return ""
+	}
 	s := string(d.b[:n])
 	d.b = d.b[n:]
 	return s

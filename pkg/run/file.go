@@ -37,9 +37,12 @@ func (r *Program) MarshalBinary() ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(e.b, crc32.ChecksumIEEE(e.b)), nil
 }
 
-// UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler. It
-// checks that the result can be performed without harm to this program, but not what it
-// does: the file of a program must be trusted as a program is.
+// UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler.
+//
+// A file must be trusted as much as a program: it says which system calls are made, with
+// which arguments, and what [Program.Plan] prints of them. What is checked finds damage:
+// a file of another version, one that was cut off or changed, and places outside of the
+// memory of a run. It does not find malice.
 func (r *Program) UnmarshalBinary(b []byte) error {
 	n := len(b) - 4
 	if n < len(form) || string(b[:len(form)]) != form {

@@ -298,7 +298,3 @@ func (c *Process) IsPID1() bool { return c.layout.plan.PayloadIsPID1() }
 // Direct reports whether the cloned process is the payload; otherwise an init or a
 // joiner is in between.
 func (c *Process) Direct() bool { return c.layout.plan.Direct() }
-
-// Rest is the supervisor's end of a socket on which the rest of the chain reports its
-// progress ([plan.Tell]), or -1 if the plan executes the payload.
-func (c *Process) Rest() int { return c.rest }

@@ -57,7 +57,8 @@ func (s *Supervisor) Interrupt() *Interrupt {
 func (s *Supervisor) Adopt(p *Process) error {
 	s.Process = p
 	s.payload = p.payloadFD()
-	s.rest.told, s.rest.begun = p.Rest(), p.Rest() >= 0
+	s.rest.told, s.rest.begun = p.rest, p.rest >= 0
+	p.rest = -1 // the supervisor closes it
 	return s.listenToAll()
 }
 

@@ -42,6 +42,9 @@ type template struct {
 	used  int
 }
 
+// mostAgain is how often an op is repeated while it fails with EAGAIN.
+const mostAgain = 10000
+
 // A use is a [store] of a template.
 type use struct {
 	addr, needs offset
@@ -137,7 +140,7 @@ func (t *template) write(k int, at offset) {
 		r.logs = 1
 	}
 	if op.Is(plan.Retries) {
-		r.again = 10000
+		r.again = mostAgain
 	}
 	if op.Exact {
 		r.exact, r.want = 1, uintptr(op.Want)
