@@ -51,7 +51,7 @@ func Parse(words []string) (*Chain, error) {
 	for len(words) > 0 {
 		kind := ByName(words[0])
 		if kind == nil {
-			return nil, fmt.Errorf("%q is not a stage; what to run is for Box.Command", words[0])
+			return nil, fmt.Errorf("%q is not a stage; the program to run is given to Box.Command", words[0])
 		}
 		l := Link{Kind: kind, Stage: kind.New(), words: words}
 		fs.Reset()
@@ -137,7 +137,7 @@ func (c *Chain) prepare() (*Box, error) {
 		return nil, err
 	}
 	s.Report.Comments = append(s.Report.Comments, func() []string {
-		return []string{"$name, $argv, $envp, $directory and $more are the command's; of the paths with $name a name with a slash takes one"}
+		return []string{"$name, $argv, $envp, $directory and $more are given by the command; for a name with a slash only one of the paths with $name is used"}
 	})
 	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(h), last: lastFD(h)}, nil
 }
@@ -145,7 +145,7 @@ func (c *Chain) prepare() (*Box, error) {
 // fits refuses chains that a program which continues to run cannot start.
 func (c *Chain) fits() error {
 	if len(c.Links) == 0 {
-		return errors.New("a chain without a stage isolates from nothing")
+		return errors.New("a chain without stages isolates nothing")
 	}
 	c.takes = true
 	for _, l := range c.Links {
@@ -153,17 +153,17 @@ func (c *Chain) fits() error {
 		refuse := ""
 		switch p, prints := l.Stage.(stage.Printer); {
 		case prints && p.Prints(), l.Common.Help, l.Common.Version:
-			refuse = "what prints something runs nothing"
+			refuse = "a stage that prints something starts nothing"
 		case l.Common.Explain != "":
 			refuse = "--explain: Box.Explain prints the plan"
 		case l.Common.StatusFD >= 0:
-			refuse = "--status-fd: what becomes of a command its Wait tells"
+			refuse = "--status-fd: Wait reports how a command ended"
 		case n.DieWithParent:
-			refuse = "--die-with-parent: a sandbox of this program dies with it"
+			refuse = "--die-with-parent: a sandbox always dies with the program that started it"
 		case n.Attach != nil:
-			refuse = "what traces the payload needs a program of its own: --learn belongs to a command line"
+			refuse = "tracing the payload needs a separate program: use --learn on a command line"
 		case n.Joins:
-			refuse = "--join: namespaces of others are joined by a command line only"
+			refuse = "--join: existing namespaces can be joined only by a command line"
 		}
 		if refuse != "" {
 			return &UsageError{name, errors.New(refuse)}
@@ -171,7 +171,7 @@ func (c *Chain) fits() error {
 	}
 	if links, _, _, _ := c.firstPlan(); len(links) < len(c.Links) {
 		return &UsageError{c.Links[len(links)].Kind.Name,
-			errors.New("it needs a second process, or a stage before it is the last: a sandbox has one")}
+			errors.New("it needs a second process, or must not follow the stage before it: a sandbox has only one process")}
 	}
 	return c.checkSettings()
 }

@@ -65,7 +65,7 @@ type Cmd struct {
 
 	pipes
 	ended   chan struct{} // closed once the payload has
-	watched chan error    // what the watcher of the context has to say
+	watched chan error    // the error of the context's watcher
 }
 
 // Command returns a command of the box. Its sandbox is created when the command is

@@ -26,7 +26,7 @@ func Diagnose(err error) {
 	switch {
 	case e.Hint != "":
 	case e.Errno == unix.ENOSYS:
-		e.Hint = f.Advice() // the call is named
+		e.Hint = f.Advice() // the error names the call
 	default:
 		e.Hint = fmt.Sprintf("%v: %s", f, f.Advice())
 	}

@@ -16,7 +16,7 @@ func (t *translator) openNext(links []Link) error {
 	_, hidden := first(links, func(n stage.Needs) bool { return n.Hides })
 	path := t.path
 	if t.exposed {
-		path = self // the file itself is not to be executed
+		path = self // the file itself will not be executed
 	}
 	switch {
 	case !t.Next.Stage:
@@ -60,7 +60,7 @@ func (t *translator) copyNext(path string) error {
 		from = plan.Ref(t.Next.Program)
 	}
 	if t.Child.Planned {
-		t.Add(plan.Sigmask(^uint64(0))) // a signal of the runtime's would cut it short
+		t.Add(plan.Sigmask(^uint64(0))) // a signal of the Go runtime would interrupt it
 	}
 	sealed := t.sealedCopy(from, p.Size)
 	if t.Child.Planned {

@@ -88,7 +88,7 @@ func (p *pipes) input(r io.Reader) error {
 	p.copies = append(p.copies, func() error {
 		_, err := io.Copy(to, r)
 		if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
-			err = nil // the payload does not read all
+			err = nil // the payload may not read all of it
 		}
 		if again := to.Close(); err == nil && !errors.Is(again, os.ErrClosed) {
 			err = again

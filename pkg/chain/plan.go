@@ -42,7 +42,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		return nil, err
 	}
 	if t.ExecutesSealed && c.Settings().Explain == "" {
-		return s, nil // the copy reads what there is to read, as standard input
+		return s, nil // the copy reads files, such as standard input
 	}
 	if err := t.addSupervisor(links); err != nil {
 		return nil, err

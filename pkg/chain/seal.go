@@ -54,7 +54,7 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 // chain, or "". exposed is set if they choose what is executed; otherwise the file is
 // at risk only if the caller may write to it.
 func (t *translator) exposedBy(links []Link) string {
-	given, chooses := "", "" // what gives something up, and what leads to another root
+	given, chooses := "", "" // stages that drop privileges, or lead to another root
 	clones, other := false, false
 	for _, l := range links {
 		n := l.Stage.Needs()
@@ -65,7 +65,7 @@ func (t *translator) exposedBy(links []Link) string {
 		if n.Clone {
 			clones, other = true, other || n.OtherUser
 		}
-		if n.Clone || n.Credentials || n.Hides { // where it leads to there may be no procfs for a copy
+		if n.Clone || n.Credentials || n.Hides { // there may be no procfs for a copy where it leads
 			given = l.Kind.Name
 		}
 		if n.ForeignRoot {

@@ -15,14 +15,14 @@ func (c *Chain) checkSettings() error {
 	var fs getopt.Flags
 	for _, l := range c.Links {
 		if l.Kind.New == nil {
-			continue // a stage from elsewhere
+			continue // a stage from another package
 		}
 		args := l.Stage.Args()
 		read := Link{Kind: l.Kind, Stage: l.Kind.New()}
 		fs.Reset()
 		rest, err := read.parse(&fs, args)
 		if again := read.Stage.Args(); err == nil && (len(rest) > 0 || !slices.Equal(again, args)) {
-			err = fmt.Errorf("the settings say %q, which means %q", args, again)
+			err = fmt.Errorf("the settings are %q as flags, which mean %q", args, again)
 		}
 		if err != nil {
 			return &UsageError{l.Kind.Name, err}

@@ -30,7 +30,7 @@ func TestSettings(t *testing.T) {
 		{&unshare.Namespaces{New: user | unix.CLONE_NEWNS, Propagation: "Private"}, "hk-unshare: --propagation=Private: not private, slave, shared or unchanged"},
 		{&unshare.Namespaces{New: user | unix.CLONE_NEWUTS, Hostname: strings.Repeat("x", 65)}, "a name has 1 to 64 bytes"},
 		{&unshare.Namespaces{New: user, Held: []int{-1}}, `hk-unshare: --keep-fd=-1: "-1" is not a file descriptor`},
-		{&unshare.Namespaces{New: user, CloseFDs: true, KeepFDs: []int{7, 3}}, `hk-unshare: the settings say ["--user" "--close-fds=7,3"], which means ["--user" "--close-fds=3,7"]`},
+		{&unshare.Namespaces{New: user, CloseFDs: true, KeepFDs: []int{7, 3}}, `hk-unshare: the settings are ["--user" "--close-fds=7,3"] as flags, which mean ["--user" "--close-fds=3,7"]`},
 		{&idmap.Maps{Setgroups: "no"}, "hk-idmap: --setgroups=no: not allow or deny"},
 		{&idmap.Maps{UID: []idmap.Range{{Extent: ids.Extent{Inside: ids.None}}}}, `hk-idmap: --uid=4294967295: "4294967295" is not an id from 0 to 4294967294`},
 		{&mount.Mounts{Entries: []mount.Entry{{Kind: "bind", Source: "/"}}}, "hk-mount: unknown flag --bind: here it is --rw SRC:DST"},

@@ -54,7 +54,7 @@ func (t *translator) keepSupervisor() {
 		return
 	}
 	if t.attacher != "" {
-		return // who follows its payload learns otherwise what becomes of it
+		return // a tracer learns in another way what happens to the payload
 	}
 	if t.supervisor = t.Host.SpareFD(); t.supervisor > 0 {
 		t.Plan.KeepSupervisor(t.Name, t.supervisor)
@@ -128,7 +128,7 @@ func (t *translator) writeHandover() {
 	case made && !t.Cred.RootGains() && !t.ChangedIDs:
 		cred := t.Cred
 		t.MakeAmbient(cred.Permitted)
-		t.Cred = cred // the last stage drops them again: no payload has them
+		t.Cred = cred // the last stage drops them again: the payload never has them
 		h.Ambient = true
 	case t.Host.Handover.Ambient:
 		h.Ambient = true

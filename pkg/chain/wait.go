@@ -142,7 +142,7 @@ func (c *Cmd) reap() (plan.End, error) {
 	if err != nil {
 		err = fmt.Errorf("chain: %w", err)
 	}
-	c.mu.Lock() // who signals has the descriptor that is closed here
+	c.mu.Lock() // Signal uses the descriptor that is closed here
 	defer c.mu.Unlock()
 	p.Close()
 	c.process = nil

@@ -84,7 +84,7 @@ func parseELF(r io.ReaderAt) (*object, error) {
 	}
 	for _, s := range segments {
 		switch {
-		case s.kind == ptInterp && o.interp == "": // the kernel takes the first
+		case s.kind == ptInterp && o.interp == "": // the kernel uses the first
 			o.interp, err = readString(r, s.offset, maxString)
 		case s.kind == ptDynamic && o.dynamic:
 			err = errors.New("two ELF dynamic sections")

@@ -23,7 +23,7 @@ type Finder struct {
 	// variants are the directories that contain libraries for certain processors.
 	variants map[string]bool
 	size     int // bytes of strings of the objects that were read
-	envs     int // calls of env(1) that are being followed
+	envs     int // nested calls of env(1)
 }
 
 // An Environment is the part of an environment that says where programs and libraries

@@ -45,7 +45,7 @@ func (r *Root) openat(name string, flags uint64) (int, unix.Stat_t, error) {
 		name = "."
 	}
 	fd, err := unix.Openat2(r.fd, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: beneath})
-	for tries := 0; err == unix.EAGAIN && tries < 100; tries++ { // somebody renames
+	for tries := 0; err == unix.EAGAIN && tries < 100; tries++ { // something is being renamed
 		fd, err = unix.Openat2(r.fd, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: beneath})
 	}
 	if err != nil {

@@ -45,7 +45,7 @@ func parseShebang(head []byte) (interp, arg string, ok bool, err error) {
 type envCall struct {
 	program string
 	clear   bool
-	vars    []string // NAME=VALUE, or NAME for one that is unset
+	vars    []string // NAME=VALUE, or NAME to unset it
 	dir     string
 }
 

@@ -39,7 +39,7 @@ func (a Action) String() string {
 	case KillProcess:
 		return "kill-process"
 	}
-	if a.kind() != errnoAction { // of which the kernel makes kill-process, or notifies
+	if a.kind() != errnoAction { // which the kernel treats as kill-process, or notifies
 		return fmt.Sprintf("action(%#x)", uint32(a))
 	}
 	return "errno(" + errnoText(unix.Errno(data)) + ")"

@@ -178,7 +178,7 @@ func checkMemory(code []unix.SockFilter) error {
 				return fmt.Errorf("instruction %d: word %d of memory is not stored before", pc, i.K)
 			}
 			reach(0)
-		default: // after a return too: so the kernel has it
+		default: // after a return too, as in the kernel
 			reach(0)
 		}
 	}

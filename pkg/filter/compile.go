@@ -116,7 +116,7 @@ func (a *assembler) near(n *node, pos, more int) int {
 	if len(a.code)+more-1-pos <= 255 {
 		return pos
 	}
-	if n.kind == leaf { // another return is as short as a jump to one
+	if n.kind == leaf { // a second return is as short as a jump to one
 		a.put(unix.BPF_RET|unix.BPF_K, n.ret, 0, 0)
 		a.at[n] = len(a.code) - 1
 		return len(a.code) - 1

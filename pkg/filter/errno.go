@@ -29,7 +29,7 @@ func parseErrno(text string) (unix.Errno, error) {
 }
 
 func errnoNumber(name string) unix.Errno {
-	switch name { // of two names x/sys knows one; some numbers have none
+	switch name { // x/sys has one of two names; some numbers have none
 	case "":
 		return 0
 	case "EWOULDBLOCK":

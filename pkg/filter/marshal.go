@@ -93,7 +93,7 @@ func (p *Policy) apart(name string) ([]specs.LinuxSyscall, error) {
 			entries = append(entries, r.Action.boxes(name, in)...)
 		}
 	}
-	if len(entries) == 0 { // what is named is not newer than the profile
+	if len(entries) == 0 { // named calls are not newer than the profile
 		entries = append(entries, p.Default.entry([]string{name}))
 	}
 	return entries, nil

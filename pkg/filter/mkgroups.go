@@ -34,7 +34,7 @@ func main() {
 	for line := range strings.Lines(run(analyze, "syscall-filter")) {
 		line = strings.TrimRight(line, "\n")
 		switch word := strings.TrimSpace(line); {
-		case strings.HasPrefix(line, "#"): // what is in no group
+		case strings.HasPrefix(line, "#"): // calls that are in no group
 			group = ""
 		case strings.HasPrefix(line, "@"):
 			group = line

@@ -114,7 +114,7 @@ func read(file string) map[string]uint32 {
 		}
 		table[strings.ToLower(m[1])] = uint32(n)
 	}
-	delete(table, "syscall_mask") // of ARM's headers, which are not all calls
+	delete(table, "syscall_mask") // from ARM's headers, in which not all are calls
 	return table
 }
 

@@ -40,7 +40,7 @@ var casts = map[string]string{
 	"munlock": "88", "munmap": "88", "map_shadow_stack": "884", "get_mempolicy": "88888", "set_mempolicy": "488",
 	"set_mempolicy_home_node": "8888", "move_pages": "488884", "migrate_pages": "4888", "init_module": "888", "truncate": "88",
 	"modify_ldt": "488", "ioperm": "884",
-	"mremap": "88888", "mseal": "888", "pkey_alloc": "88", "unshare": "8", "perf_event_open": "84448", // a flag too many is EINVAL
+	"mremap": "88888", "mseal": "888", "pkey_alloc": "88", "unshare": "8", "perf_event_open": "84448", // an unknown flag is EINVAL
 	"kexec_load": "8888", "kexec_file_load": "44888", "mprotect": "888", "pkey_mprotect": "8884",
 	"futex_wait": "888484", "futex_wake": "8844", // futex_validate_input
 	"io_getevents": "88888", "io_pgetevents": "888888", "io_submit": "888", // compared as longs
@@ -217,7 +217,7 @@ func (a abi) read(functions map[string]string, sigs signatures) map[string]strin
 	for name, function := range functions {
 		defs := sigs[function]
 		if len(defs) == 0 {
-			continue // not in a kernel of 64 bits
+			continue // not in a 64-bit kernel
 		}
 		text := a.text(function, defs[0])
 		if cast, ok := casts[name]; ok && a.bits == 64 && !strings.HasPrefix(function, "compat_") {

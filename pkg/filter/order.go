@@ -37,7 +37,7 @@ func settle(rules []Rule, by Action) (settled []Rule, notes []string, err error)
 			}
 		}
 		if r.Action == by {
-			none = append(none, r) // what it names is not newer than the profile
+			none = append(none, r) // the calls it names are not newer than the profile
 			continue
 		}
 		elsewhere := func(name string) bool {
@@ -83,7 +83,7 @@ func (p *Policy) closeWays() (notes []string, err error) {
 		case len(rules[0].Conds) > 0:
 			a := p.open(m)
 			if a == nil || m.number != 0 && p.meant(m, others) || m.meant && slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.allows(m.by) }) {
-				break // or the operation, or the call, is named as such, and so it is meant
+				break // or a rule names the operation, or the call: it is intended
 			}
 			act, origin := p.deniesSome(m, rules)
 			if !act.Denies() {

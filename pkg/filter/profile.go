@@ -95,7 +95,7 @@ func ReadProfile(data []byte, t Target) (p *Policy, notes []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.Rules = rules; !p.Default.Denies() { // what is not named is denied
+	if p.Rules = rules; !p.Default.Denies() { // calls that are not named are denied
 		p.Rules = p.withTwins(p.Rules, p.names())
 	}
 	closed, err := p.closeWays()

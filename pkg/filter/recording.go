@@ -204,7 +204,7 @@ func (r *Recording) Profile(native *Arch) ([]byte, error) {
 	p := specs.LinuxSeccomp{DefaultAction: specs.ActErrno, DefaultErrnoRet: &perm}
 	plain := slices.Clone(always)
 	if _, ok := r.calls["clone3"]; ok && r.calls["clone"] != nil {
-		r.any("clone") // a condition on it would stop nothing
+		r.any("clone") // a condition on it would have no effect
 	}
 	for _, a := range arches {
 		if a != native && !slices.Contains(r.arches, a) {

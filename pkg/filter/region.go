@@ -41,7 +41,7 @@ func (c Cond) patterns(w way) []pattern {
 		return nil
 	case c.Op == MaskedEQ:
 		return []pattern{{c.Mask & all, c.Value}}
-	case v > all: // below it is all that there is
+	case v > all: // everything is below it
 		if c.Op == LT || c.Op == LE || c.Op == NE {
 			return []pattern{{}}
 		}
@@ -168,7 +168,7 @@ func looked(name string, arg int) way {
 		all := way{bytes: 1}
 		for _, w := range found.ways() {
 			all.bytes = max(all.bytes, w.bytes)
-			if found.kind != 'v' { // which has a bit in the middle
+			if found.kind != 'v' { // a bit in the middle
 				all.out |= w.out
 			}
 		}

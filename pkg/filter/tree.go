@@ -113,7 +113,7 @@ func wordOf(register int) uint32 { return uint32(offsetArgs + 8*register) }
 // whose halves are at two offsets.
 func (g *graph) compare(c Cond, w way, lo, hi uint32, t, f *node) *node {
 	wide, bits := w.bytes == 8, uint32(ones(w.bytes)&^w.out)
-	if c.Value > ones(w.bytes) { // more than it can be
+	if c.Value > ones(w.bytes) { // larger than the argument can be
 		if c.Op == NE || c.Op == LT || c.Op == LE {
 			return t
 		}

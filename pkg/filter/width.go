@@ -65,7 +65,7 @@ func (a *Arch) takes(name string) (args string, ok bool) {
 func (a *Arch) argument(name string, n int) (arg argument, ok bool) {
 	text, known := a.takes(name)
 	switch {
-	case !known && a.bits == 32: // which register an argument is in is not known
+	case !known && a.bits == 32: // the register of an argument is not known
 		text = "mmmmmm"
 	case !known:
 		text = "??????"

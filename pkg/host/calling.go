@@ -15,7 +15,7 @@ func Calling() *Host {
 	h.files()
 	h.kernel()
 	h.namespaces()
-	h.TTY = func() string { return "" } // what the payload gets of it are descriptors
+	h.TTY = func() string { return "" } // the payload gets only descriptors
 	h.Rlimit = h.rlimit
 	h.SpareFD = func() int { return 0 }
 	h.Env, _ = takeHandover(os.Environ())

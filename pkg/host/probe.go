@@ -94,7 +94,7 @@ func probeMountCalls(Feature, string) error {
 		err = unix.MoveMount(-1, "", -1, "", 0)
 	}
 	if known(err) == nil {
-		_, err = unix.Fsopen("", -1) // no name is looked at: that could load a module
+		_, err = unix.Fsopen("", -1) // without a name, because that could load a module
 	}
 	if known(err) == nil {
 		err = unix.FsconfigCreate(-1)
@@ -123,7 +123,7 @@ func probeSeccompFilter(Feature, string) error {
 func probeKeyrings(Feature, string) error {
 	_, err := unix.KeyctlInt(-1, 0, 0, 0, 0)
 	if err == unix.EOPNOTSUPP {
-		return nil // the operation that is none
+		return nil // an invalid operation
 	}
 	return known(err)
 }

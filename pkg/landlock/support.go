@@ -136,7 +136,7 @@ func table(h *host.Host, asked, enforced domain) []string {
 			in := *has[i].set&r.bit != 0
 			enforced := yesNo(in)
 			if r.bit == refer && p.set == &asked.fs && !in && has[i].set != nil && *has[i].set != 0 {
-				enforced = "denied" // by every domain for files that does not handle it
+				enforced = "denied" // in every domain for files that does not handle it
 			}
 			list = append(list, row(r.name, fmt.Sprint(r.abi), host.Landlock(r.abi).Since().String(), yesNo(abi >= r.abi), yesNo(*p.set&r.bit != 0), enforced))
 		}

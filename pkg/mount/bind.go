@@ -38,7 +38,7 @@ func (b *builder) source(p string) (source, error) {
 		}
 		p = b.Host.Dir + "/" + p
 	}
-	if !strings.Contains(p, "..") { // behind a link .. is another directory
+	if !strings.Contains(p, "..") { // after a symbolic link .. is a different directory
 		p = path.Clean(p)
 	}
 	f, err := b.Host.Look(p)

@@ -79,7 +79,7 @@ func (b *builder) filesystem(e Entry) error {
 	}
 	as := newForeign(string(e.Kind))
 	if e.Kind == Proc {
-		as.source = "/proc" // what is a directory there is one here
+		as.source = "/proc" // a directory there is a directory here
 	}
 	if e.Kind == Tmpfs {
 		as = newDir()
@@ -105,7 +105,7 @@ func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 	if fstype == string(Proc) {
 		rest, covered = b.takeRWSys(rest)
 	}
-	if strings.HasPrefix(source, "/") { // a device, or so
+	if strings.HasPrefix(source, "/") { // a device, usually
 		found, err := b.Host.Look(source)
 		if errno := unix.Errno(0); err != nil && !errors.As(err, &errno) {
 			return err

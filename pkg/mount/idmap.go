@@ -118,7 +118,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	name := b.Name
 	namespace := newUserNamespace
 	if !own {
-		b.NotDumpable() // the user namespace's first process shares the memory of this one
+		b.NotDumpable() // the first process of the user namespace shares this process's memory
 	}
 	if !own && !b.Plan.Cloned() {
 		namespace = elsewhere(namespace)

@@ -102,7 +102,7 @@ func (p pasta) start(at plan.Context) error {
 	// pasta gets its own session, so that signals of the terminal for the payload do
 	// not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	err = at.OnThread(cmd.Start) // whose end is that of the supervisor
+	err = at.OnThread(cmd.Start) // the thread whose end is that of the supervisor
 	to.Close()
 	if err != nil {
 		return err

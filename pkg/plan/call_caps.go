@@ -34,7 +34,7 @@ func Capset(effective, permitted, inheritable uint64) *Op {
 				CapSetText(effective), CapSetText(permitted), CapSetText(inheritable))
 		})
 	return call("capset", unix.SYS_CAPSET, Ptr(head), Ptr(data)).
-		Hint(unix.EPERM, "a capability cannot be gained: the caller does not hold it")
+		Hint(unix.EPERM, "a capability cannot be gained: the caller does not have it")
 }
 
 // DropBounding removes a capability from the bounding set, permanently.

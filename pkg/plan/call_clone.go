@@ -23,7 +23,7 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	}
 	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
 	s.u64(0).u64(0).u64(0).u64(0)
-	forbidden := "making namespaces is forbidden here; for an ordinary user look at kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of an outer container"
+	forbidden := "creating namespaces is forbidden here; for an ordinary user, check kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of a surrounding container"
 	if flags&unix.CLONE_NEWUSER == 0 {
 		forbidden = "this needs CAP_SYS_ADMIN"
 	}

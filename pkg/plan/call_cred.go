@@ -61,7 +61,7 @@ func SeccompByPrctl(prog []SockFilter) *Op {
 func (o *Op) filters() *Op {
 	o.Roles |= Filters
 	return o.Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
-		Hint(unix.EINVAL, "the kernel refuses the filter")
+		Hint(unix.EINVAL, "the kernel rejects the filter")
 }
 
 // program is a pointer to a struct sock_fprog.

@@ -28,7 +28,7 @@ func ParentDeathSignal(sig unix.Signal) *Op {
 // Getppid is getppid(2), which must return parent.
 func Getppid(parent int) *Op {
 	return call("getppid", unix.SYS_GETPPID).Exactly(parent).
-		Hint(0, "the process that started this has ended")
+		Hint(0, "the parent process has ended")
 }
 
 // Dumpable is prctl(PR_SET_DUMPABLE): whether other processes can trace this one.

@@ -271,7 +271,7 @@ func (p *Plan) CloneChild(stage string, flags uint64) *Op {
 	}
 	p.pid1 = flags&unix.CLONE_NEWPID != 0
 	op := p.cloneOp(flags).
-		Hint(unix.ENOMEM, "the PID namespace that was joined has ended: its PID 1 is gone")
+		Hint(unix.ENOMEM, "the joined PID namespace has ended: its PID 1 no longer exists")
 	p.fork(stage, op)
 	p.send(stage, nil)
 	return op

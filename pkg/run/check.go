@@ -81,14 +81,14 @@ func (t *template) checkIndex() error {
 		}
 	}
 	if clones != want {
-		return errors.New("it has other clones than the plan")
+		return errors.New("its clones differ from those of the plan")
 	}
 	return nil
 }
 
 // checkRecords verifies what the performing loop reads.
 func (t *template) checkRecords(pointers map[offset]bool) error {
-	wrong := errors.New("a record leads outside of the arena")
+	wrong := errors.New("a record points outside the arena")
 	head := (*header)(t.at(0))
 	records := offset(uintptr(head.records))
 	size := int(unsafe.Sizeof(record{}))
@@ -101,7 +101,7 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 	child := t.child
 	t.actors(&actors)
 	if child != t.child || actors.child != head.child || actors.between != head.between || actors.fork != head.fork {
-		return errors.New("it begins elsewhere than the plan")
+		return errors.New("it begins at a different place than the plan")
 	}
 	for k := range t.index {
 		at := records + offset(k*size)

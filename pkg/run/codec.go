@@ -101,14 +101,14 @@ func (d *decoder) small(most int) int {
 	return n
 }
 
-// most is how many of something a program has: more than any plan.
+// most is more elements of a kind than any plan has.
 const most = 1 << 17
 
-// count is how many of something follow, each of one byte at least.
+// count is the number of elements that follow, each of at least one byte.
 func (d *decoder) count() int {
 	n := d.number()
 	if n < 0 || n > len(d.b) || n > most {
-		d.fail("there is less of something than is said")
+		d.fail("fewer elements than announced")
 		return 0
 	}
 	return n
@@ -161,7 +161,7 @@ func (d *decoder) memory(n int) []byte {
 		}
 		piece := d.text()
 		if skip < 0 || skip > n-at || len(piece) > n-at-skip {
-			d.fail("more memory than there is")
+			d.fail("more memory than available")
 			return b
 		}
 		at += skip

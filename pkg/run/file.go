@@ -56,7 +56,7 @@ func (r *Program) UnmarshalBinary(b []byte) error {
 	t := d.template()
 	bytes := d.memory(t.used)
 	if d.err == nil && len(d.b) > 0 {
-		d.fail("there is more than a program")
+		d.fail("extra data after the program")
 	}
 	if d.err != nil {
 		return d.err

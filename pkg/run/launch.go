@@ -112,7 +112,7 @@ func (c *Process) cloneApart(childs []int) error {
 	if err != nil {
 		return err
 	}
-	closeAll(childs) // else the end of the child would not be seen
+	closeAll(childs) // otherwise the end of the child would not be noticed
 	c.first = &message{}
 	*c.first, err = c.receive()
 	return err
@@ -162,7 +162,7 @@ func (c *Process) gotFiles() error {
 	const flags = 48 // of struct msghdr
 	at := c.layout.places[b.Number()] + flags
 	if *(*uint32)(c.layout.at(at))&unix.MSG_CTRUNC != 0 {
-		return fmt.Errorf("the child could not get its %d descriptors: a security module, or a limit", len(c.layout.attr.Command.Files))
+		return fmt.Errorf("the child did not receive its %d descriptors: a security module or a limit prevents it", len(c.layout.attr.Command.Files))
 	}
 	return nil
 }

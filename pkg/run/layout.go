@@ -25,12 +25,12 @@ type record struct {
 	count     uintptr
 	exact     uintptr // 1: the result must be want
 	want      uintptr
-	needs     uintptr // how many results it uses are missing yet
+	needs     uintptr // how many of the results that it uses are still missing
 	result    uintptr // what the kernel returned, -errno for a failure
 	done      uintptr // 1 once it has been performed
-	logs      uintptr // 1: what the kernel says to a failure is read from args[0]
+	logs      uintptr // 1: the kernel's messages about a failure are read from args[0]
 	skip      uintptr // 1: it is not performed in this run
-	again     uintptr // how often it is done again while the kernel says EAGAIN
+	again     uintptr // how often it is repeated while the kernel returns EAGAIN
 }
 
 // A store puts a result where it is used, and decrements the count of missing results
@@ -61,10 +61,10 @@ type header struct {
 	fork    uintptr // index of its clone, or 0
 	count   uintptr
 	failed  uintptr        // index of the op that failed, plus one
-	payload uintptr        // the payload's PID as its parent sees it
+	payload uintptr        // the payload's PID in its parent's PID namespace
 	status  uintptr        // the payload's wait status, plus one
 	log     unsafe.Pointer // logSize bytes
-	logged  uintptr        // how many of them are taken by messages of the kernel
+	logged  uintptr        // how many of them the kernel's messages take up
 	scratch [8]byte
 }
 
@@ -107,7 +107,7 @@ func lay(p *plan.Plan, attr Attr) (*layout, error) {
 
 // newArena allocates memory for a run.
 func newArena(p *plan.Plan, size int) ([]byte, error) {
-	share := unix.MAP_PRIVATE // the child has the same memory
+	share := unix.MAP_PRIVATE // the child shares this memory
 	if p.OwnMemory() {
 		share = unix.MAP_SHARED
 	}

@@ -67,7 +67,7 @@ func parseSignals(b []byte) (sets signalSets, err error) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		var to *uint64
 		switch string(name) {
-		case "ShdPnd": // what is sent to a process, not to a thread
+		case "ShdPnd": // signals sent to the process, not to a thread
 			to = &sets.pending
 		case "SigBlk":
 			to = &sets.blocked
@@ -156,7 +156,7 @@ func openProc(pidfd int, name string) (int, error) {
 	}
 	if again, err := procPID(pidfd); err != nil || again != pid {
 		unix.Close(fd)
-		return -1, unix.ESRCH // another process may have got its number
+		return -1, unix.ESRCH // its PID may have been reused
 	}
 	return fd, nil
 }

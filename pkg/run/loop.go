@@ -56,7 +56,7 @@ func (s *Supervisor) loop() error {
 	if ended, err := s.awaitPayload(); err != nil || ended {
 		return err
 	}
-	s.stopAsTold() // it may have asked already
+	s.stopAsTold() // it may have asked before
 	for {
 		// A signal may have arrived before the payload existed.
 		more, ended, err := s.look()
@@ -77,7 +77,7 @@ func (s *Supervisor) look() (more, ended bool, err error) {
 	if s.tracer() == nil {
 		ended, err = s.reap()
 		if !ended && err == nil && s.pipe < 0 && isReadable(s.PidFD) {
-			time.Sleep(10 * time.Millisecond) // its tracer has yet to reap it
+			time.Sleep(10 * time.Millisecond) // its tracer has not reaped it yet
 		}
 		return false, ended, err
 	}

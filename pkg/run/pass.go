@@ -53,7 +53,7 @@ func (s *Supervisor) pass(info siginfo) {
 		does = s.action(sig)
 	}
 	if isStop(sig) && s.stopsUnseen() && info.sentBy(s.Payload) {
-		does = byDefault // it means to stop with all of its process group
+		does = byDefault // it stops together with its process group
 	}
 	switch {
 	case info.code == siQueue:

@@ -170,7 +170,7 @@ func (c *Process) steps() error {
 		}
 		if err != nil {
 			if given := c.layout.attr.Interrupt.err(); given != nil {
-				err = given // of which a helper may have ended too
+				err = given // which may also have ended a helper
 			}
 			return err
 		}
@@ -258,7 +258,7 @@ func (c *Process) atExec() bool {
 // kill ends the child and reaps it. Processes that it had started in new namespaces
 // have a parent-death signal.
 func (c *Process) kill() {
-	unix.Kill(c.PID, unix.SIGKILL) // the number is its own until it has been reaped
+	unix.Kill(c.PID, unix.SIGKILL) // the PID cannot be reused until it has been reaped
 	if !c.endLate() {
 		c.waitPayload()
 	}

@@ -29,7 +29,7 @@ func (i siginfo) sentBy(pid int) bool { return i.code <= siUser && int(i.pid) ==
 
 // A queue is the signals that have arrived and have not been handled yet.
 type queue struct {
-	pipe int // -1 if signals are not passed on
+	pipe int // -1 if signals are not forwarded
 	list []siginfo
 	// spared are those by which the payload would not have ended at its start, because
 	// the caller blocks or ignores them.

@@ -94,7 +94,7 @@ func (s *Supervisor) stopAsTold() {
 	s.rest.stops = false
 	if s.IsPID1() || !s.Direct() {
 		s.stopPayload()
-		s.rest.hear() // it may have asked again until then
+		s.rest.hear() // it may have asked again in the meantime
 		s.rest.stops = false
 		s.stop()
 	}

@@ -63,13 +63,13 @@ func (s *Supervisor) stops() (more bool, err error) {
 		case !status.Stopped():
 			s.ended(pid, plan.End{Status: status, Rusage: usage})
 		case pid == s.PID && !s.Direct() && s.left.IsZero():
-			s.stopDue = true // the process between is not traced any more
+			s.stopDue = true // the process between is no longer traced
 		case s.tracer().Stopped(pid, status):
 			// All threads of a process stop together. The kernel does not report a stop
 			// of a payload that is neither a child nor traced.
 			s.stopDue = s.stopDue || pid == s.Payload && (s.Direct() || s.stopping) && s.left.IsZero()
 		case pid == s.Payload:
-			s.stopDue = false // it goes on
+			s.stopDue = false // it continues
 		}
 	}
 	return true, nil
@@ -78,7 +78,7 @@ func (s *Supervisor) stops() (more bool, err error) {
 func (s *Supervisor) ended(pid int, end plan.End) {
 	switch {
 	case !s.left.IsZero():
-		return // another one may have its number by now
+		return // its PID may have been reused
 	case pid == s.PID && !s.Direct():
 	case pid != s.Payload || !s.Direct():
 		return

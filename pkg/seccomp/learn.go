@@ -128,7 +128,7 @@ func (l *learner) attach(at plan.Context) error {
 		return text
 	}
 	if err := at.CheckAlive(); err != nil {
-		return fmt.Errorf("--learn: %w", err) // another process has its number
+		return fmt.Errorf("--learn: %w", err) // its PID has been reused
 	}
 	if l.joiner {
 		l.between = at.PID()

@@ -66,7 +66,7 @@ func (l *learner) existing(into *filter.Recording) (fs.FileInfo, error) {
 		return nil, errors.New("it is a dangling symbolic link, or was created since the start")
 	case !fi.Mode().IsRegular():
 		return nil, errNotRegular
-	case fi.Size() == 0: // as mktemp(1) leaves it
+	case fi.Size() == 0: // as created by mktemp(1)
 		return fi, nil
 	}
 	// The file may have been replaced, for example by a FIFO without a writer.

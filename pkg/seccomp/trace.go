@@ -87,7 +87,7 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus) (group bool) {
 func (t *tracer) leave(tid, event int) bool {
 	joiner := t.between
 	switch {
-	case tid != joiner: // the child: the joiner is about to stop too
+	case tid != joiner: // the child: the joiner will stop too
 		_ = unix.Waitid(unix.P_PID, joiner, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
 	case event != unix.PTRACE_EVENT_FORK && event != unix.PTRACE_EVENT_CLONE:
 		return false
@@ -110,7 +110,7 @@ func (t *tracer) call(tid int) {
 		info.op == unix.PTRACE_SYSCALL_INFO_ENTRY {
 		t.recording.Call(info.arch, uint32(info.nr), info.args)
 		if uint32(info.nr)&^x32Bit == unix.SYS_CLONE3 { // on every architecture
-			var flags uint64 // what struct clone_args starts with
+			var flags uint64 // the start of struct clone_args
 			_ = ptrace(unix.PTRACE_PEEKDATA, tid, uintptr(info.args[0]), uintptr(unsafe.Pointer(&flags)))
 			t.recording.Cloned(flags)
 		}

@@ -20,7 +20,7 @@ func (s *State) NotDumpable() {
 	if !s.notDumpable {
 		s.notDumpable = true
 		if s.Plan.Isolated() && !s.Host.Dumpable {
-			return // a program that goes on, and is not
+			return // a program that continues to run, and is not
 		}
 		s.Add(plan.Dumpable(false))
 	}

@@ -219,7 +219,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		if joined == 0 {
 			now = 0
 		} else {
-			made = 0 // what is new belongs to what is joined
+			made = 0 // new namespaces belong to the joined one
 		}
 		own := s.Child.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0
 		stage.Privileged(made, s.Plan.Clone(s.Name, made, own))
@@ -255,7 +255,7 @@ func (n *Namespaces) planWithin(s *stage.State) {
 			s.For("--keyring")
 		} else {
 			s.For("--all")
-			op = op.Tolerate(unix.ENOSYS) // a kernel without keys has none to share
+			op = op.Tolerate(unix.ENOSYS) // a kernel without keys has no keyring to share
 		}
 		s.Add(op)
 	}
