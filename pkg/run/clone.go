@@ -17,7 +17,7 @@ func runtimeBeforeFork()
 func runtimeAfterFork()
 
 func start(l *layout) (*Process, error) {
-	c := &Process{layout: l, PidFD: -1, sock: -1, rest: -1}
+	c := &Process{layout: l, PidFD: -1, payload: -1, sock: -1, rest: -1}
 	childs, err := c.connect()
 	if err == nil {
 		err = c.clone()

@@ -66,7 +66,7 @@ func (r *Program) Launch(attr Attr) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Process{layout: l, PidFD: -1, sock: -1, rest: -1, kept: true}
+	c := &Process{layout: l, PidFD: -1, payload: -1, sock: -1, rest: -1, kept: true}
 	childs, err := c.connect()
 	if err == nil {
 		err = OnThread(attr.Interrupt, func() error { return c.cloneApart(childs) })

@@ -184,3 +184,18 @@ func parsePID(b []byte) (int, error) {
 	}
 	return 0, unix.ENODATA
 }
+
+// parentOf is the number of the parent of the process that pidfd refers to, in the procfs
+// that is mounted on /proc.
+func parentOf(pidfd int) (int, error) {
+	b, err := readProc(pidfd, "stat")
+	if err != nil {
+		return 0, err
+	}
+	// The program's name is in parentheses, and may hold some.
+	words := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(words) < 2 {
+		return 0, unix.ENODATA
+	}
+	return strconv.Atoi(string(words[1]))
+}

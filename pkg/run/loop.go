@@ -17,9 +17,6 @@ import (
 // waits for the process.
 func (c *Process) Wait() (plan.End, error) {
 	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{told: -1}}
-	if s.payload != c.PidFD {
-		defer unix.Close(s.payload)
-	}
 	return s.Wait()
 }
 

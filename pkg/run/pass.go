@@ -158,16 +158,22 @@ func (s *Supervisor) stopsUnseen() bool {
 }
 
 // send sends a signal to the payload. The filter under which the supervisor was started
-// may not allow pidfd_send_signal(2), which is new in Linux 5.1; a PID remains the
-// payload's until the payload has been reaped.
+// may not allow pidfd_send_signal(2), which is new in Linux 5.1.
 func (s *Supervisor) send(sig unix.Signal) {
 	err := unix.PidfdSendSignal(s.payload, sig, nil, 0)
-	if err == nil || err == unix.ESRCH {
-		return
-	}
-	if _, ended := s.PayloadStatus(); s.Direct() || !ended {
+	if (err == unix.EPERM || err == unix.ENOSYS) && s.hasNumber() {
 		unix.Kill(s.Payload, sig)
 	}
+}
+
+// hasNumber reports whether the number of the payload still is the payload's: until it
+// has been reaped, which a process above it may do at any time.
+func (s *Supervisor) hasNumber() bool {
+	if s.Direct() {
+		return true
+	}
+	_, ended := s.PayloadStatus()
+	return s.Process.payload >= 0 && !ended && !isReadable(s.Process.payload) && !isReadable(s.PidFD)
 }
 
 // sendGroup sends a signal to the process group of the payload, as the terminal would,
@@ -181,8 +187,7 @@ func (s *Supervisor) sendGroup(sig unix.Signal) {
 		if unix.PidfdSendSignal(s.payload, sig, nil, processGroup) == nil {
 			return
 		}
-		// A PID is not reused before the process has been reaped.
-		if (s.Direct() || unix.PidfdSendSignal(s.payload, 0, nil, 0) == nil) && unix.Kill(-pgid, sig) == nil {
+		if s.hasNumber() && unix.Kill(-pgid, sig) == nil {
 			return
 		}
 	}

@@ -93,8 +93,8 @@ func TestHandle(t *testing.T) {
 	}
 }
 
-// TestAdoptEnded has the payload of an init end before it is adopted, and another
-// process have its number: that is sent nothing.
+// TestAdoptEnded has the payload of an init end before a pidfd of it is opened, and
+// another process have its number: that is sent nothing.
 func TestAdoptEnded(t *testing.T) {
 	cmd, stdout, stderr := listener("ended")
 	if err := cmd.Run(); err != nil || stdout.String() != "init\n" {
@@ -111,7 +111,9 @@ func adoptEnded() error {
 	for ended := false; !ended; {
 		_, ended = p.PayloadStatus()
 	}
-	p.Payload = os.Getpid()
+	unix.Close(p.payload)
+	p.payload, p.Payload = -1, os.Getpid()
+	p.openPayload()
 	if err := s.Adopt(p); err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Process struct {
 
 	layout *layout
 	sock   int
+	// payload is a pidfd of the payload, or -1: see openPayload.
+	payload int
 	// rest is the supervisor's end of the socket that the rest of the chain keeps, or
 	// -1.
 	rest int
@@ -39,7 +41,7 @@ type Process struct {
 // ops have opened, and those of the process. It must be called after the child has been
 // waited for, and may be called again.
 func (c *Process) Close() {
-	for _, fd := range []*int{&c.PidFD, &c.sock, &c.rest} {
+	for _, fd := range []*int{&c.PidFD, &c.payload, &c.sock, &c.rest} {
 		if *fd >= 0 {
 			unix.Close(*fd)
 			*fd = -1
@@ -75,33 +77,41 @@ func (t *template) callerCloses(r *plan.Result) bool {
 // init, a joiner, and thereby a new PID namespace. The error is os.ErrProcessDone if
 // the payload has ended. Preconditions: Close was not called.
 func (c *Process) Signal(sig unix.Signal) error {
-	to := c.payloadFD()
-	err := unix.PidfdSendSignal(to, sig, nil, 0)
-	if to != c.PidFD {
-		unix.Close(to)
-	}
-	if sig == unix.SIGKILL && to != c.PidFD {
+	err := unix.PidfdSendSignal(c.payloadFD(), sig, nil, 0)
+	if sig == unix.SIGKILL && c.payload >= 0 {
 		err = unix.PidfdSendSignal(c.PidFD, sig, nil, 0)
 	}
 	return doneIf(err)
 }
 
-// payloadFD is a PID file descriptor of the payload, or that of the process above it if
-// the payload is about to end, or has ended. The caller closes one that is not c.PidFD.
+// payloadFD is a pidfd of the payload, or that of the process above it if there is none.
 func (c *Process) payloadFD() int {
+	if c.payload >= 0 {
+		return c.payload
+	}
+	return c.PidFD
+}
+
+// openPayload opens a pidfd of a payload that is not the process that was cloned. Its
+// number is its own only until its parent, which is not this process, has reaped it: so a
+// child of that parent must have it once it has been opened. Without procfs, the parent
+// must be there and not have told of an end.
+func (c *Process) openPayload() {
 	if c.Direct() {
-		return c.PidFD
+		return
 	}
 	fd, err := unix.PidfdOpen(c.Payload, 0)
 	if err != nil {
-		return c.PidFD
+		return
 	}
-	// If its parent has not reaped it by now, the PID is the payload's.
-	if _, ended := c.PayloadStatus(); ended {
+	parent, err := parentOf(fd)
+	above, err2 := procPID(c.PidFD)
+	_, ended := c.PayloadStatus()
+	if ended || isReadable(c.PidFD) || err == unix.ESRCH || err == nil && err2 == nil && parent != above {
 		unix.Close(fd)
-		return c.PidFD
+		return
 	}
-	return fd
+	c.payload = fd
 }
 
 func doneIf(err error) error {
@@ -125,6 +135,7 @@ func (c *Process) Setup() error {
 	}
 	// The child's end is closed: it has executed the payload, or has ended.
 	if c.layout.head.failed == 0 && c.atExec() {
+		c.openPayload()
 		return nil
 	}
 	status := c.waitPayload()

@@ -607,7 +607,7 @@ func TestMany(t *testing.T) {
 		}
 		execute(p, "/usr/bin/true")
 		_, c, _ := startPlan(t, p)
-		unix.Close(c.PidFD)
+		c.Close()
 	}
 	if after := fds(); after > before+1 {
 		t.Errorf("%d descriptors after the starts; want %d, as before", after, before)
