@@ -55,7 +55,7 @@ func execute(kind *stage.Kind) int {
 	if err != nil {
 		return report(kind.Name, nil, err)
 	}
-	if code, ok := tells(c, h); ok {
+	if code, ok := printStage(c, h); ok {
 		return code
 	}
 	settings := c.Settings()
@@ -105,8 +105,8 @@ func execute(kind *stage.Kind) int {
 	return perform(kind.Name, state, run.Attr{Warn: warn, Skipped: skipped}, settings.Verbose, status)
 }
 
-// tells prints what the last stage was asked to print, if anything.
-func tells(c *chain.Chain, h *host.Host) (code int, ok bool) {
+// printStage prints what the last stage was asked to print, if anything.
+func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	last := c.Links[len(c.Links)-1]
 	name := last.Kind.Name
 	switch {

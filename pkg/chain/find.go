@@ -15,8 +15,8 @@ import (
 type Finder struct {
 	// Dir is this program's directory.
 	Dir string
-	// ours is the identity of Dir, once it was looked up.
-	ours os.FileInfo
+	// dirInfo is the identity of Dir, once it was looked up.
+	dirInfo os.FileInfo
 	// Path is the caller's PATH.
 	Path string
 	// Fuse says whether stages become part of one plan; otherwise each is executed.
@@ -58,11 +58,11 @@ func (f *Finder) isOurs(dir string) bool {
 	if dir == f.Dir {
 		return true
 	}
-	if f.ours == nil {
-		f.ours, _ = os.Stat(f.Dir)
+	if f.dirInfo == nil {
+		f.dirInfo, _ = os.Stat(f.Dir)
 	}
 	fi, err := os.Stat(dir)
-	return err == nil && f.ours != nil && os.SameFile(fi, f.ours)
+	return err == nil && f.dirInfo != nil && os.SameFile(fi, f.dirInfo)
 }
 
 // Beside reports whether a word that was not found in PATH is a stage in the directory

@@ -12,11 +12,11 @@ import (
 // pipes are the files of a command, and the data copied from and to them.
 type pipes struct {
 	files []*os.File // 0, 1, 2 and so on, of the payload
-	// childs are those of them that were opened for the command, and ours are the other
+	// childEnds are those of them that were opened for the command, and parentEnds are the other
 	// ends of pipes.
-	childs, ours []io.Closer
-	copies       []func() error
-	copied       chan error
+	childEnds, parentEnds []io.Closer
+	copies                []func() error
+	copied                chan error
 }
 
 // open opens the files for the payload.
@@ -58,7 +58,7 @@ func (p *pipes) descriptors() []int {
 
 func (p *pipes) add(f *os.File) {
 	p.files = append(p.files, f)
-	p.childs = append(p.childs, f)
+	p.childEnds = append(p.childEnds, f)
 }
 
 // null opens /dev/null anew: several payloads that shared an open file could use it to
@@ -84,7 +84,7 @@ func (p *pipes) input(r io.Reader) error {
 		return err
 	}
 	p.add(from)
-	p.ours = append(p.ours, to)
+	p.parentEnds = append(p.parentEnds, to)
 	p.copies = append(p.copies, func() error {
 		_, err := io.Copy(to, r)
 		if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
@@ -111,7 +111,7 @@ func (p *pipes) output(w io.Writer) error {
 		return err
 	}
 	p.add(to)
-	p.ours = append(p.ours, from)
+	p.parentEnds = append(p.parentEnds, from)
 	p.copies = append(p.copies, func() error {
 		_, err := io.Copy(w, from)
 		from.Close()
@@ -127,13 +127,13 @@ func closeEach(list []io.Closer) {
 }
 
 func (p *pipes) closeChilds() {
-	closeEach(p.childs)
-	p.childs = nil
+	closeEach(p.childEnds)
+	p.childEnds = nil
 }
 
 func (p *pipes) closeOurs() {
-	closeEach(p.ours)
-	p.ours = nil
+	closeEach(p.parentEnds)
+	p.parentEnds = nil
 }
 
 // copyAll starts the copying.
@@ -183,9 +183,9 @@ func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 		return nil, err
 	}
 	c.Stdin = from
-	c.childs = append(c.childs, from)
+	c.childEnds = append(c.childEnds, from)
 	w := &closeOnce{File: to}
-	c.ours = append(c.ours, w)
+	c.parentEnds = append(c.parentEnds, w)
 	return w, nil
 }
 
@@ -205,8 +205,8 @@ func (c *Cmd) outputPipe(w *io.Writer, name string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	*w = to
-	c.childs = append(c.childs, to)
-	c.ours = append(c.ours, from)
+	c.childEnds = append(c.childEnds, to)
+	c.parentEnds = append(c.parentEnds, from)
 	return from, nil
 }
 

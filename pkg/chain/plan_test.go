@@ -84,7 +84,7 @@ func fakeHost(uid uint32) *host.Host {
 			return "", unix.ENOENT
 		},
 		UserNS:       func() bool { return false },
-		MachineRoot:  func() (uint32, bool) { return 0, true },
+		HostRoot:     func() (uint32, bool) { return 0, true },
 		OwnNet:       func() bool { return false },
 		Mapped:       func() bool { return true },
 		NoSetgroups:  func() bool { return false },

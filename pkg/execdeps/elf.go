@@ -124,7 +124,7 @@ func readSegments(r io.ReaderAt, head []byte, class byte, order binary.ByteOrder
 	}
 	b := make([]byte, size*count)
 	if _, err := r.ReadAt(b, int64(at)); err != nil {
-		return nil, cut(err)
+		return nil, truncated(err)
 	}
 	var list []segment
 	for ; len(b) >= size; b = b[size:] {
@@ -145,7 +145,7 @@ func (o *object) readDynamic(r io.ReaderAt, s segment, segments []segment, class
 	}
 	b := make([]byte, s.size)
 	if _, err := r.ReadAt(b, int64(s.offset)); err != nil {
-		return cut(err)
+		return truncated(err)
 	}
 	list, strtab := dynamicEntries(b, class, order)
 	base, ok := offsetOf(strtab, segments)
@@ -242,7 +242,7 @@ func readString(r io.ReaderAt, at uint64, limit int) (string, error) {
 	return "", errors.New("an ELF string without an end")
 }
 
-func cut(err error) error {
+func truncated(err error) error {
 	if err == io.EOF {
 		return errors.New("an ELF file that was cut off")
 	}

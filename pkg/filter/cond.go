@@ -59,8 +59,8 @@ func (c Cond) fit(bytes int) Cond {
 	return c
 }
 
-// cut is the condition without what it says about bits that are masked out.
-func (c Cond) cut(w way) Cond {
+// masked is the condition without what it says about bits that are masked out.
+func (c Cond) masked(w way) Cond {
 	c = c.fit(w.bytes)
 	c.Value &^= w.out
 	c.Mask &^= w.out
@@ -79,7 +79,7 @@ func (c Cond) decides(a *Arch, name string, args [6]uint64, denies bool) bool {
 		n = n&ones(4) | args[arg.high]<<32
 	}
 	for _, w := range arg.ways() {
-		if c.cut(w).holds(n&ones(w.bytes)&^w.out, w.bytes) == denies {
+		if c.masked(w).holds(n&ones(w.bytes)&^w.out, w.bytes) == denies {
 			return denies
 		}
 	}

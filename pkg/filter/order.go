@@ -220,7 +220,7 @@ func leavesSome(name string, rules []Rule) bool {
 		return !slices.ContainsFunc(rules, func(r Rule) bool {
 			return !slices.ContainsFunc(r.Conds, func(c Cond) bool {
 				w := looked(name, c.Arg)
-				return !c.cut(w).holds(args[c.Arg], w.bytes)
+				return !c.masked(w).holds(args[c.Arg], w.bytes)
 			})
 		})
 	})

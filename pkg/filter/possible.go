@@ -76,7 +76,7 @@ func (arg argument) possible(conds []Cond) (err error) {
 	for _, w := range arg.ways() {
 		cut := []Cond{{Op: MaskedEQ, Mask: w.out}}
 		for _, c := range conds {
-			cut = append(cut, c.cut(w))
+			cut = append(cut, c.masked(w))
 		}
 		if err = satisfiable(cut, w.bytes); err == nil {
 			return nil

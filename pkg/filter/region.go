@@ -34,7 +34,7 @@ func blocks(first, last, all uint64) []pattern {
 // patterns are the numbers for which a condition is true, for an argument that is
 // compared in one way: its upper bits may be masked out.
 func (c Cond) patterns(w way) []pattern {
-	c = c.cut(w)
+	c = c.masked(w)
 	all, v := w.all(), c.Value
 	switch {
 	case c.Op == MaskedEQ && (c.Value&^c.Mask != 0 || c.Value&^all != 0):
@@ -147,7 +147,7 @@ func overlap(name string, a, b []Cond) bool {
 		var both []Cond
 		for _, c := range slices.Concat(a, b) {
 			if c.Arg == n {
-				both = append(both, c.cut(w))
+				both = append(both, c.masked(w))
 			}
 		}
 		if len(both) > 0 && satisfiable(append(both, Cond{Op: MaskedEQ, Mask: w.out}), w.bytes) != nil {

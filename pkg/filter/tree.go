@@ -98,9 +98,9 @@ func (g *graph) condition(c Cond, a *Arch, name string, denies bool, t, f *node)
 	}
 	for _, w := range arg.ways() {
 		if denies { // any of them
-			n = g.compare(c.cut(w), w, wordOf(arg.low), high, t, n)
+			n = g.compare(c.masked(w), w, wordOf(arg.low), high, t, n)
 		} else {
-			n = g.compare(c.cut(w), w, wordOf(arg.low), high, n, f)
+			n = g.compare(c.masked(w), w, wordOf(arg.low), high, n, f)
 		}
 	}
 	return n

@@ -81,7 +81,7 @@ func (h Handover) held(host *Host) Handover {
 		h.UID, h.GID = 0, 0
 	}
 	h.Ambient = h.Ambient && host.Permitted != 0 && host.Ambient == host.Permitted
-	h.Net = h.Net && !machineNet()
+	h.Net = h.Net && !initialNet()
 	if !takeSupervisor(h.Supervisor) {
 		h.Supervisor = 0
 	}

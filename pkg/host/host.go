@@ -97,10 +97,10 @@ type Host struct {
 	// UserNS reports whether the caller is in a user namespace other than the initial
 	// one.
 	UserNS func() bool
-	// MachineRoot is the ID that user 0 of the initial user namespace has in the
+	// HostRoot is the ID that user 0 of the initial user namespace has in the
 	// caller's user namespace, or ids.None if it has none there and the caller is not
 	// that user. known is false if this cannot be determined.
-	MachineRoot func() (id uint32, known bool)
+	HostRoot func() (id uint32, known bool)
 	// UIDMap is the user ID map of the user namespace of a process, which must not have
 	// ended; otherwise ENOENT. It is empty if there is none yet.
 	UIDMap func(pid int) (string, error)

@@ -131,11 +131,11 @@ func (w *walker) step(name string) error {
 		unix.Close(fd)
 		return err
 	}
-	theirs := name != ".." && !w.host.keeps(&w.st, &st)
-	w.found.Loose = w.found.Loose || theirs
+	replaceable := name != ".." && !w.host.keeps(&w.st, &st)
+	w.found.Loose = w.found.Loose || replaceable
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		defer unix.Close(fd)
-		return w.link(fd, name, theirs, st.Uid)
+		return w.link(fd, name, replaceable, st.Uid)
 	}
 	if name == ".." {
 		w.done = w.done[:max(len(w.done)-1, 0)]
@@ -150,7 +150,7 @@ func (w *walker) step(name string) error {
 
 // link follows a symbolic link, to which fd refers, in a directory that others can
 // change or not.
-func (w *walker) link(fd int, name string, theirs bool, owner uint32) error {
+func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (w *walker) link(fd int, name string, theirs bool, owner uint32) error {
 	case fs.Type == unix.PROC_SUPER_MAGIC:
 		w.kernel = true
 		return nil
-	case theirs && !w.host.trusts(owner):
+	case replaceable && !w.host.trusts(owner):
 		return &StrangerLink{"/" + strings.Join(append(w.done, name), "/"), owner}
 	}
 	if w.links++; w.links > maxLinks {
@@ -209,6 +209,6 @@ func (h *Host) trusts(uid uint32) bool {
 	if uid == h.UID {
 		return true
 	}
-	root, known := h.MachineRoot()
+	root, known := h.HostRoot()
 	return uid == root || (root == ids.None || !known) && uid == overflowID
 }

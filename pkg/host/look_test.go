@@ -31,8 +31,8 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ours := &Host{UID: uint32(os.Geteuid()), MachineRoot: machineRoot}
-	theirs := &Host{UID: 77, MachineRoot: func() (uint32, bool) { return 77, true }}
+	ours := &Host{UID: uint32(os.Geteuid()), HostRoot: hostRoot}
+	theirs := &Host{UID: 77, HostRoot: func() (uint32, bool) { return 77, true }}
 	for _, p := range []string{"", "/", "/.", "/a/", "/a/b/c/..", "/l", "/l/..", "/l/../abs/f", "/a/up/a/up/d", "/chain", "/chain/..", "/loop", "/gone",
 		"/absent", "/absent/..", "/d/f", "/d/f/", "/d/f/.", "/d/f/..", "/file", "/f", "/f/", "/a/../../" + filepath.Base(dir) + "/d", "//d//f"} {
 		path := dir + p

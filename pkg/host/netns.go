@@ -60,10 +60,10 @@ func ownNet() bool {
 	return true
 }
 
-// machineNet reports whether the network namespace is known to be the initial one: by
+// initialNet reports whether the network namespace is known to be the initial one: by
 // its number, or because it is that of the initial PID 1, as far as the caller may
 // inspect that process.
-func machineNet() bool {
+func initialNet() bool {
 	var own, first, pids unix.Stat_t
 	if unix.Stat("/proc/self/ns/net", &own) != nil {
 		return false

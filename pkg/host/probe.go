@@ -18,9 +18,9 @@ func known(err error) error {
 	return nil
 }
 
-// told has the errno that means that the kernel knows a flag, and the one that means
-// that it does not.
-func told(err error, yes, no unix.Errno) error {
+// flagKnown decides by the errno: yes means that the kernel knows a flag, and no
+// means that it does not.
+func flagKnown(err error, yes, no unix.Errno) error {
 	switch err {
 	case nil, yes:
 		return nil
@@ -36,7 +36,7 @@ func probeNamespace(_ Feature, name string) error {
 	}
 	kind, _, _ := strings.Cut(name, " ")
 	var st unix.Stat_t
-	return told(unix.Lstat("/proc/self/ns/"+kind, &st), 0, unix.ENOENT)
+	return flagKnown(unix.Lstat("/proc/self/ns/"+kind, &st), 0, unix.ENOENT)
 }
 
 func probeClone3(Feature, string) error {
@@ -55,7 +55,7 @@ func probePidfdSendSignal(Feature, string) error {
 
 func probePidfdSignalGroup(Feature, string) error {
 	const processGroup = 1 << 2
-	return told(unix.PidfdSendSignal(-1, 0, nil, processGroup), unix.EBADF, unix.EINVAL)
+	return flagKnown(unix.PidfdSendSignal(-1, 0, nil, processGroup), unix.EBADF, unix.EINVAL)
 }
 
 // There is no such descriptor, so none is closed.
@@ -66,7 +66,7 @@ func probeCloseRange(Feature, string) error {
 }
 
 func probeCloseRangeCloexec(Feature, string) error {
-	return told(unix.CloseRange(noDescriptor, noDescriptor, unix.CLOSE_RANGE_CLOEXEC), 0, unix.EINVAL)
+	return flagKnown(unix.CloseRange(noDescriptor, noDescriptor, unix.CLOSE_RANGE_CLOEXEC), 0, unix.EINVAL)
 }
 
 func probeOpenat2(Feature, string) error {
@@ -85,7 +85,7 @@ func probeMemfdExec(Feature, string) error {
 	if err == nil {
 		unix.Close(fd)
 	}
-	return told(err, unix.EACCES, unix.EINVAL)
+	return flagKnown(err, unix.EACCES, unix.EINVAL)
 }
 
 func probeMountCalls(Feature, string) error {
@@ -112,12 +112,12 @@ func probeMountSetattr(Feature, string) error {
 // probeMountNoSymfollow needs CAP_SYS_ADMIN: without it the kernel returns EPERM first.
 func probeMountNoSymfollow(Feature, string) error {
 	err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSYMFOLLOW})
-	return told(err, unix.ENOENT, unix.EINVAL)
+	return flagKnown(err, unix.ENOENT, unix.EINVAL)
 }
 
 // probeSeccompFilter loads no filter.
 func probeSeccompFilter(Feature, string) error {
-	return told(unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0), unix.EFAULT, unix.EINVAL)
+	return flagKnown(unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0), unix.EFAULT, unix.EINVAL)
 }
 
 func probeKeyrings(Feature, string) error {

@@ -89,7 +89,7 @@ func (h *Host) namespaces() {
 		b, err := ReadProc("/proc/self/setgroups")
 		return err == nil && strings.TrimSpace(b) == "deny"
 	}
-	h.MachineRoot = sync.OnceValues(machineRoot)
+	h.HostRoot = sync.OnceValues(hostRoot)
 	h.OwnNet = ownNet
 	h.Procfs = procfs
 	h.FDInfo = func(fd int) (string, error) { return ReadProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) }

@@ -27,14 +27,14 @@ const rwSys = "rw-sys"
 // is given, because a payload that may be user 0 of the initial user namespace could
 // control the kernel through it.
 func (b *builder) controls(fstype string) bool {
-	return slices.Contains(controlFilesystems, fstype) && b.MachineRoot()
+	return slices.Contains(controlFilesystems, fstype) && b.HostRoot()
 }
 
 // takeRWSys removes the option rw-sys from those of a procfs, and reports whether the
 // control files are to be read-only.
 func (b *builder) takeRWSys(options []string) (rest []string, covered bool) {
 	rest = slices.DeleteFunc(options, func(o string) bool { return o == rwSys })
-	return rest, len(rest) == len(options) && !slices.Contains(rest, "subset=pid") && b.MachineRoot()
+	return rest, len(rest) == len(options) && !slices.Contains(rest, "subset=pid") && b.HostRoot()
 }
 
 // attachNew creates a file system and attaches it. covered is for a procfs whose

@@ -42,12 +42,12 @@ func machine() *host.Host {
 			m, err := stat(p)
 			return host.Found{IsDir: m.IsDir(), Path: p}, err
 		},
-		Readlink:    func(string) (string, error) { return "usr/bin", nil },
-		TTY:         func() string { return "" },
-		UserNS:      func() bool { return true },
-		MachineRoot: func() (uint32, bool) { return ids.None, true },
-		Procfs:      func() error { return nil },
-		Rlimit:      func(int) (soft, hard uint64) { return 1000, 1000 },
+		Readlink: func(string) (string, error) { return "usr/bin", nil },
+		TTY:      func() string { return "" },
+		UserNS:   func() bool { return true },
+		HostRoot: func() (uint32, bool) { return ids.None, true },
+		Procfs:   func() error { return nil },
+		Rlimit:   func(int) (soft, hard uint64) { return 1000, 1000 },
 	}
 }
 

@@ -21,9 +21,9 @@ func parseArgs(list string) ([]string, error) {
 	return args, checkArgs(args)
 }
 
-// ours are the options that tell pasta which namespaces to use and how to report that
+// reserved are the options that tell pasta which namespaces to use and how to report that
 // it is ready. The caller cannot change them.
-var ours = []struct{ short, long string }{
+var reserved = []struct{ short, long string }{
 	{"f", "foreground"}, {"q", "quiet"}, {"P", "pid"}, {"", "netns"}, {"", "userns"}, {"", "netns-only"}, {"", "runas"},
 	{"h", "help"}, {"", "version"},
 }
@@ -36,7 +36,7 @@ func checkArgs(args []string) error {
 		if a == "--" {
 			return errors.New("\"--\": only options of pasta can be given")
 		}
-		for _, o := range ours {
+		for _, o := range reserved {
 			if isOption(a, o.short, o.long) {
 				return fmt.Errorf("%s cannot be given: hk-net sets it, or needs it to be absent", a)
 			}

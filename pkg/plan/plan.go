@@ -282,7 +282,7 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 		panic("plan: a plan has one clone")
 	}
 	p.copies = copies
-	p.sockets = Sockets{Supervisor: p.NewResult("supervisor"), Own: p.NewResult("ours")}
+	p.sockets = Sockets{Supervisor: p.NewResult("supervisor"), Own: p.NewResult("peer")}
 	p.sock = p.sockets.Supervisor
 	op := p.cloneOp(flags | unix.CLONE_PIDFD)
 	if p.apart != nil {

@@ -52,8 +52,8 @@ func (f *Filter) learnFlag(fs *getopt.Flags) {
 	})
 }
 
-// follow adds the step that attaches to the child.
-func (f *Filter) follow(s *stage.State) error {
+// addAttach adds the step that attaches to the child.
+func (f *Filter) addAttach(s *stage.State) error {
 	l, err := f.learner()
 	if err != nil {
 		return err

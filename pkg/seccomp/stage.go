@@ -113,7 +113,7 @@ func (f *Filter) flag() string {
 func (f *Filter) Needs() stage.Needs {
 	n := stage.Needs{Filters: true}
 	if f.Learn != "" {
-		n.Supervisor, n.Attach, n.Last = true, f.follow, true
+		n.Supervisor, n.Attach, n.Last = true, f.addAttach, true
 	}
 	return n
 }

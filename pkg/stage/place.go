@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MachineRoot reports whether the thread, or a program that it executes, may be or
+// HostRoot reports whether the thread, or a program that it executes, may be or
 // become user 0 of the initial user namespace, as far as is known: that user owns the
 // files of procfs and sysfs that control the kernel, whatever capabilities it has.
-func (s *State) MachineRoot() bool {
-	root, known := s.Host.MachineRoot()
+func (s *State) HostRoot() bool {
+	root, known := s.Host.HostRoot()
 	entered := s.NS.Entered(unix.CLONE_NEWUSER)
 	switch {
 	case !known:

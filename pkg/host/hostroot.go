@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineRoot is the ID that user 0 of the initial user namespace has in the caller's
+// hostRoot is the ID that user 0 of the initial user namespace has in the caller's
 // user namespace, or ids.None. known is false if the caller may be that user although
 // it has no ID there, or if there is no procfs to tell.
 //
 // The root directory of a procfs belongs to that user. If an owner's ID is not mapped,
 // stat(2) returns the overflow ID, which may itself be in the namespace's map; but the
 // lowest of all user IDs can only be the first of a range.
-func machineRoot() (id uint32, known bool) {
+func hostRoot() (id uint32, known bool) {
 	var fs unix.Statfs_t
 	var st unix.Stat_t
 	dir, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
