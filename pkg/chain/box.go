@@ -137,7 +137,11 @@ func (c *Chain) prepare() (*Box, error) {
 		return nil, err
 	}
 	s.Report.Comments = append(s.Report.Comments, func() []string {
-		return []string{"$name, $argv, $envp, $directory and $more are given by the command; for a name with a slash only one of the paths with $name is used"}
+		comments := []string{"$name, $argv, $envp, $directory and $more are given by the command; for a name with a slash only one of the paths with $name is used"}
+		if !h.Ordinary {
+			comments = append(comments, "PR_SET_DUMPABLE of the caller is only for a program that is dumpable")
+		}
+		return comments
 	})
 	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(h), last: lastFD(h)}, nil
 }
@@ -192,13 +196,10 @@ func (b *Box) Notes() []string { return slices.Clone(b.state.Report.Notes) }
 // isolate makes the child of a plan inherit nothing from this program.
 func (t *translator) isolate(links []Link) {
 	var after []*plan.Op
-	if t.Host.Dumpable {
-		after = append(after, plan.Dumpable(true))
-	}
 	if _, other := first(links, func(n stage.Needs) bool { return n.OtherUser }); other && t.Host.DropsGroups {
 		after = append(after, plan.Setgroups(t.Host.Groups))
 	}
-	t.Plan.Isolate(lastFD(t.Host), after...)
+	t.Isolate(lastFD(t.Host), after...)
 }
 
 // lastFD is the number of the child's end of the socket: above those of a command's

@@ -18,10 +18,17 @@
 // [ExitError].
 //
 // Nothing of the program changes: no limit, signal handler, environment, umask or
-// directory. For a moment at each start it is not dumpable, if it was: so the files in
-// /proc/self belong to root meanwhile, and a program of an ordinary user's that opens
-// /proc/self/mem, say, may fail. SIGCHLD is not caught; a program that waits for any child,
-// by wait4(2) of -1, takes from Wait what it waits for.
+// directory. SIGCHLD is not caught; a program that waits for any child, by wait4(2) of -1,
+// takes from Wait what it waits for.
+//
+// One thing is changed for a moment at each start, and only in a program that runs as root
+// or has capabilities: if it is dumpable (PR_SET_DUMPABLE of prctl(2)), it is not until the
+// child is there. Its files in /proc/self belong to root meanwhile, and a goroutine that
+// makes the program not dumpable in that moment has to do so again. In an ordinary user's
+// program nothing is changed, and other processes of that user can for a moment trace the
+// child, which has a copy of the program's memory. They can trace the program too, unless
+// Yama restricts that. A program with secrets from them makes itself not dumpable; then a
+// start fails that needs ID maps or clock offsets from an ordinary user.
 //
 // A sandbox ends with the program, however that ends. When a context ends, the payload is
 // killed, and with hk-unshare --pid all that it has started. What it may use is for

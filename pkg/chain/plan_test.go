@@ -235,7 +235,7 @@ func planned(t *testing.T, dir, line string) string {
 		if c, err = Parse(strings.Fields(line)); err == nil {
 			err = c.fits()
 		}
-		h.Dumpable, h.Groups = true, []uint32{0, 27}
+		h.Dumpable, h.Ordinary, h.Groups = true, uid != 0, []uint32{0, 27}
 	}
 	if err != nil {
 		return "error: " + err.Error() + "\n"

@@ -30,5 +30,13 @@ func Calling() *Host {
 	h.DropsGroups = err == nil && len(groups) > 0 && h.Effective>>unix.CAP_SETGID&1 != 0 && !h.NoSetgroups()
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	h.Dumpable = err == nil && dumpable == 1
+	h.Ordinary = h.UID != 0 && h.Permitted == 0 && hasOneUser()
 	return h
+}
+
+// hasOneUser reports whether all user IDs of the program are the same, and all group IDs.
+func hasOneUser() bool {
+	user, effective, saved := unix.Getresuid()
+	group, effectiveGroup, savedGroup := unix.Getresgid()
+	return user == effective && user == saved && group == effectiveGroup && group == savedGroup
 }

@@ -41,11 +41,12 @@ type Host struct {
 	NoNewPrivs bool
 	// DropsGroups is set if the caller has supplementary groups and may drop them.
 	DropsGroups bool
-	// Groups are those groups, and Dumpable is set if other processes may trace this
-	// one: this state is restored in a program that continues to run after a clone
-	// ([Calling]).
-	Groups   []uint32
-	Dumpable bool
+	// Groups are those groups. They, Dumpable and Ordinary are about a program that
+	// continues to run after a clone ([Calling]), in which what was changed for that is
+	// restored. Dumpable is set if other processes may trace it, and Ordinary if it has
+	// no more privileges than others of its user: those may trace it, then.
+	Groups             []uint32
+	Dumpable, Ordinary bool
 	// LastCap is the highest capability that the kernel knows.
 	LastCap int
 	// SelfFD is the descriptor by which this program was executed, or -1.

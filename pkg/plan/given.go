@@ -20,6 +20,10 @@ const (
 	GivenEnv
 	// GivenDir is its working directory.
 	GivenDir
+	// GivenDumpable is nothing that an argument points to: the program was dumpable
+	// when the run began. An op of the caller's is skipped otherwise; if the child has
+	// one, the run fails.
+	GivenDumpable
 )
 
 // Given is what a run gives in place of the buffer, or 0.
@@ -66,9 +70,9 @@ func (o *Op) With(name func(Given) string) string {
 
 // apart is what [Plan.Isolate] was called with.
 type apart struct {
-	last  int
-	after []*Op
-	files *Buffer
+	last         int
+	first, after []*Op
+	files        *Buffer
 }
 
 // MaxFiles is how many descriptors a run can give to the child: the kernel's
@@ -78,13 +82,13 @@ const MaxFiles = 253
 // Isolate makes the child of the following clone keep no descriptor of the caller, a
 // program that continues to run. The child moves the socket to the supervisor to the
 // number last, closes all other descriptors, and reports that; it then receives what
-// the run gives it, as 0, 1, 2 and so on. after are the caller's ops right after the
+// the run gives it, as 0, 1, 2 and so on. first are its ops before that, and after are the caller's ops right after the
 // clone, which are performed even if the clone, or an op before it, has failed.
-func (p *Plan) Isolate(last int, after ...*Op) {
+func (p *Plan) Isolate(last int, first, after []*Op) {
 	if p.who != Caller {
 		panic("plan: Isolate comes before the clone")
 	}
-	p.apart = &apart{last: last, after: after}
+	p.apart = &apart{last: last, first: first, after: after}
 }
 
 // Isolated reports whether the child keeps no descriptor of the caller.
@@ -108,6 +112,7 @@ func (p *Plan) sendFiles(stage string) {
 // leaveOthers adds the first ops of an isolated child.
 func (p *Plan) leaveOthers(stage string) {
 	last := p.apart.last
+	p.Add(stage, p.apart.first...)
 	p.sockets.Moved, p.sockets.MovedTo = p.NewResult("supervisor"), last
 	p.Add(stage,
 		// EINVAL: it already has that number.

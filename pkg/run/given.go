@@ -1,10 +1,13 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
 	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Command is what a run gives to a plan that takes one: plan.Given.
@@ -111,6 +114,27 @@ func (l *layout) give(c *Command) {
 		*(*unsafe.Pointer)(l.at(p.at)) = l.at(at)
 	}
 }
+
+// giveDumpable looks whether the program is dumpable, which any of its threads may change
+// at any time, and gives that to the run.
+func (l *layout) giveDumpable() error {
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err == nil && dumpable == 1 {
+		return nil
+	}
+	for _, k := range l.conditions {
+		if k.what != plan.GivenDumpable {
+			continue
+		}
+		if k.record >= l.child {
+			return &plan.StepError{Stage: l.op(k.record).Stage, Err: errNotDumpable}
+		}
+		l.record(k.record).skip = 1
+	}
+	return nil
+}
+
+var errNotDumpable = errors.New("this program is not dumpable (PR_SET_DUMPABLE of prctl(2)), and the child, with a copy of its memory, would have to be while its maps are written")
 
 // A writer appends to the contents of an arena.
 type writer struct {

@@ -105,7 +105,11 @@ func closeAll(fds []int) {
 func (c *Process) cloneApart(childs []int) error {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
-	err := c.clone()
+	err := c.layout.giveDumpable()
+	if err != nil {
+		return err
+	}
+	err = c.clone()
 	if again := c.afterClone(); err == nil {
 		err = again
 	}
@@ -132,6 +136,9 @@ func (c *Process) afterClone() error {
 	// The child writes to the header too.
 	for k := from; k < end; k++ {
 		r := l.record(k)
+		if r.skip != 0 {
+			continue
+		}
 		if _, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5]); e != 0 {
 			r.result, r.done = -uintptr(e), 1
 			return l.failure(k)

@@ -16,14 +16,42 @@ import (
 //
 // A process with CAP_SYS_PTRACE in the caller's user namespace can still trace it, as
 // it can trace the caller.
+//
+// A program that continues to run is changed only if it has privileges, and only until
+// it has cloned. The child of an ordinary user's program does it itself, as its first op
+// ([State.Isolate]): until then it may be traced by processes of that user, who may trace
+// the program too.
 func (s *State) NotDumpable() {
-	if !s.notDumpable {
-		s.notDumpable = true
-		if s.Plan.Isolated() && !s.Host.Dumpable {
-			return // a program that continues to run, and is not
-		}
-		s.Add(plan.Dumpable(false))
+	if s.notDumpable {
+		return
 	}
+	s.notDumpable = true
+	switch {
+	case !s.Plan.Isolated():
+		s.Add(plan.Dumpable(false))
+	case !s.Host.Ordinary:
+		s.Add(ifDumpable(false))
+	}
+}
+
+// Isolate makes the child inherit nothing from this program: [plan.Plan.Isolate]. after
+// are ops that undo what ops before the clone change.
+func (s *State) Isolate(last int, after ...*plan.Op) {
+	var first []*plan.Op
+	if s.Host.Ordinary {
+		first = append(first, plan.Dumpable(false))
+	} else {
+		after = append([]*plan.Op{ifDumpable(true)}, after...)
+	}
+	s.Plan.Isolate(last, first, after)
+}
+
+// ifDumpable is for a program that continues to run, and may have changed that since the
+// plan was made.
+func ifDumpable(on bool) *plan.Op {
+	op := plan.Dumpable(on)
+	op.If = plan.GivenDumpable
+	return op
 }
 
 // ShieldSupervisor appends ops that remove CAP_SYS_PTRACE from the child, unless it was
@@ -61,7 +89,11 @@ func (s *State) WhileDumpable(need bool, add func()) {
 				return errors.New("this program is not dumpable (PR_SET_DUMPABLE of prctl(2)), and the child, with a copy of its memory, would have to be while its maps are written")
 			})
 		}
-		s.Add(plan.Dumpable(true))
+		on := plan.Dumpable(true)
+		if s.Plan.Isolated() {
+			on = ifDumpable(true)
+		}
+		s.Add(on)
 		defer s.Add(plan.Dumpable(false))
 	}
 	add()
