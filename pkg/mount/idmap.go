@@ -120,7 +120,11 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	if !own {
 		b.NotDumpable() // the first process of the user namespace shares this process's memory
 	}
-	if !own && !b.Plan.Cloned() {
+	switch {
+	case own:
+	case b.Plan.Isolated():
+		namespace = newUserNamespaceApart
+	case !b.Plan.Cloned():
 		namespace = elsewhere(namespace)
 	}
 	takes := []*plan.Result{tree}
@@ -208,22 +212,9 @@ func elsewhere(f func(name, uid, gid string) (int, error)) func(name, uid, gid s
 // newUserNamespace returns a descriptor of a user namespace with the maps. A child
 // process holds it until it is open.
 func newUserNamespace(name, uid, gid string) (fd int, err error) {
-	opened := errors.New("open")
 	p := plan.New()
 	p.Clone(name, unix.CLONE_NEWUSER, false)
-	userns := p.Open(name, "userns", plan.Openat(plan.AtCwd(), "/proc/self/ns/user", unix.O_CLOEXEC, 0))
-	p.AddStep(plan.Step{Stage: name, Takes: []*plan.Result{userns}, Do: func(at plan.Context) (err error) {
-		if err := at.Write("uid_map", uid); err != nil {
-			return err
-		}
-		if err := at.Write("gid_map", gid); err != nil {
-			return err
-		}
-		if fd, err = unix.FcntlInt(uintptr(at.FD(userns)), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-			return err
-		}
-		return opened
-	}})
+	opened := sendUserNamespace(p, name, uid, gid, &fd)
 	child, err := run.Start(p, run.Attr{})
 	if err != nil {
 		return -1, err
@@ -233,4 +224,43 @@ func newUserNamespace(name, uid, gid string) (fd int, err error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// newUserNamespaceApart is newUserNamespace for a program that continues to run.
+func newUserNamespaceApart(name, uid, gid string) (fd int, err error) {
+	p := plan.New()
+	// As for the child of the chain, and by a program with privileges: others have no use
+	// for such a namespace.
+	off, on := plan.Dumpable(false), plan.Dumpable(true)
+	off.If, on.If = plan.GivenDumpable, plan.GivenDumpable
+	p.Add(name, off)
+	const last = 3
+	p.Isolate(last, nil, []*plan.Op{on})
+	p.Clone(name, unix.CLONE_NEWUSER, true)
+	opened := sendUserNamespace(p, name, uid, gid, &fd)
+	if _, err := run.Lay(p).Launch(run.Attr{}); !errors.Is(err, opened) {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// sendUserNamespace adds the ops and the step that map the IDs of a child and store a
+// descriptor of its user namespace in fd. The step then fails with the error that is
+// returned, which ends the child.
+func sendUserNamespace(p *plan.Plan, name, uid, gid string, fd *int) error {
+	opened := errors.New("open")
+	userns := p.Open(name, "userns", plan.Openat(plan.AtCwd(), "/proc/self/ns/user", unix.O_CLOEXEC, 0))
+	p.AddStep(plan.Step{Stage: name, Takes: []*plan.Result{userns}, Do: func(at plan.Context) (err error) {
+		if err := at.Write("uid_map", uid); err != nil {
+			return err
+		}
+		if err := at.Write("gid_map", gid); err != nil {
+			return err
+		}
+		if *fd, err = unix.FcntlInt(uintptr(at.FD(userns)), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			return err
+		}
+		return opened
+	}})
+	return opened
 }

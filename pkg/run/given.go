@@ -86,6 +86,7 @@ func (l *layout) give(c *Command) {
 	for _, k := range l.conditions {
 		r := l.record(k.record)
 		switch {
+		case k.what == plan.GivenDumpable: // giveDumpable
 		case !c.gives(k.what, k.which):
 			r.skip = 1
 		case k.what == plan.GivenFile && k.which == len(c.Paths)-1:
