@@ -139,7 +139,7 @@ func (c *Chain) prepare() (*Box, error) {
 	s.Report.Comments = append(s.Report.Comments, func() []string {
 		comments := []string{"$name, $argv, $envp, $directory and $more are given by the command; for a name with a slash only one of the paths with $name is used"}
 		if !h.Ordinary {
-			comments = append(comments, "PR_SET_DUMPABLE of the caller is only for a program that is dumpable")
+			comments = append(comments, "PR_SET_DUMPABLE of the caller is only for a program that is dumpable; the second is performed when no child of another start needs the first, and after CLONE_VM when the child has executed the payload or has ended")
 		}
 		return comments
 	})

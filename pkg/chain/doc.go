@@ -23,7 +23,8 @@
 //
 // One thing is changed for a moment at each start, and only in a program that runs as
 // root or has capabilities: if it is dumpable (PR_SET_DUMPABLE of prctl(2)), it is not
-// dumpable until the child exists. During that time its files in /proc/self belong to
+// dumpable until the child exists, and as root until the child has executed the
+// payload. During that time its files in /proc/self belong to
 // root, and a goroutine that makes the program not dumpable must do so again. In an
 // ordinary user's program nothing is changed, and other processes of that user can for
 // a moment trace the child, which has a copy of the program's memory. They can also
@@ -48,11 +49,12 @@
 //
 // # When not to use it
 //
-// The child is copied from the program as by fork(2), at least its page tables, so a
-// start takes longer the more memory the program uses: 3.6 ms for each 100 MiB in pages
-// of 4 KiB, and less than 0.1 ms with transparent huge pages (measured on Linux 6.18;
-// GODEBUG and /sys/kernel/mm/transparent_hugepage determine which the Go heap has). A
-// large program should start sandboxes from a small helper process. Tracing, joining
+// For an ordinary user the child is copied from the program as by fork(2), at least its
+// page tables, so a start takes longer the more memory the program uses: 3.6 ms for each
+// 100 MiB in pages of 4 KiB, and less than 0.1 ms with transparent huge pages (measured
+// on Linux 6.18). The same holds for root if the payload gets another user ID or is below
+// an init. A large program should then start sandboxes from a small helper process.
+// Tracing, joining
 // and learning need the commands: execute hk-unshare(1) with os/exec. Programs that
 // need an image, a registry or a configured network are better served by a container
 // engine; if the kernel itself is not trusted to isolate, use a virtual machine.

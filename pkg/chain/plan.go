@@ -24,7 +24,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	s := stage.NewState(h)
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
-	s.Child.OwnMemory = h.UID != 0 || c.takes
+	s.Child.OwnMemory = h.UID != 0 || c.takes && raceDetector
 	for _, l := range links {
 		n := l.Stage.Needs()
 		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID

@@ -3,6 +3,8 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -116,11 +118,25 @@ func (l *layout) give(c *Command) {
 	}
 }
 
-// giveDumpable looks whether the program is dumpable, which any of its threads may change
-// at any time, and gives that to the run.
-func (l *layout) giveDumpable() error {
+// undumpable counts the starts because of which the program is not dumpable.
+var undumpable struct {
+	sync.Mutex
+	starts int
+}
+
+// giveDumpable looks whether the program is dumpable but for other starts, which any of
+// its threads may change at any time, and gives that to the run. If the run changes it,
+// endUndumpable is due.
+func (c *Process) giveDumpable() error {
+	l := c.layout
+	undumpable.Lock()
+	defer undumpable.Unlock()
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	if err == nil && dumpable == 1 {
+	if undumpable.starts > 0 || err == nil && dumpable == 1 {
+		if l.changesDumpable() {
+			c.undumpable = true
+			undumpable.starts++
+		}
 		return nil
 	}
 	for _, k := range l.conditions {
@@ -133,6 +149,25 @@ func (l *layout) giveDumpable() error {
 		l.record(k.record).skip = 1
 	}
 	return nil
+}
+
+// changesDumpable reports whether the caller's ops change whether the program is dumpable.
+func (t *template) changesDumpable() bool {
+	return slices.ContainsFunc(t.conditions, func(k condition) bool { return k.what == plan.GivenDumpable && k.record < t.child })
+}
+
+// endUndumpable makes the program dumpable again, unless another start still needs it not
+// to be. It is due once the child has its own memory, or has been waited for.
+func (c *Process) endUndumpable() {
+	if !c.undumpable {
+		return
+	}
+	c.undumpable = false
+	undumpable.Lock()
+	defer undumpable.Unlock()
+	if undumpable.starts--; undumpable.starts == 0 {
+		unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
 }
 
 var errNotDumpable = errors.New("this program is not dumpable (PR_SET_DUMPABLE of prctl(2)), and the child, with a copy of its memory, would have to be while its maps are written")

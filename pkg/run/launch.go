@@ -82,6 +82,7 @@ func (r *Program) Launch(attr Attr) (*Process, error) {
 		}
 		c.End()
 	}
+	c.endUndumpable()
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -105,13 +106,16 @@ func closeAll(fds []int) {
 func (c *Process) cloneApart(childs []int) error {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
-	err := c.layout.giveDumpable()
+	err := c.giveDumpable()
 	if err != nil {
 		return err
 	}
 	err = c.clone()
 	if again := c.afterClone(); err == nil {
 		err = again
+	}
+	if c.layout.plan.OwnMemory() {
+		c.endUndumpable()
 	}
 	if err != nil {
 		return err
@@ -136,8 +140,8 @@ func (c *Process) afterClone() error {
 	// The child writes to the header too.
 	for k := from; k < end; k++ {
 		r := l.record(k)
-		if r.skip != 0 {
-			continue
+		if r.skip != 0 || l.op(k).If == plan.GivenDumpable {
+			continue // that is for endUndumpable
 		}
 		if _, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5]); e != 0 {
 			r.result, r.done = -uintptr(e), 1
@@ -207,9 +211,10 @@ func (c *Process) endLate() bool {
 	}
 	late := *c
 	late.sock, late.rest = -1, -1
-	c.layout, c.PidFD = nil, -1
+	c.layout, c.PidFD, c.undumpable = nil, -1, false
 	go func() {
 		late.waitPayload()
+		late.endUndumpable()
 		late.Close()
 	}()
 	return true

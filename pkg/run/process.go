@@ -35,6 +35,8 @@ type Process struct {
 	// message from the child that has not been handled yet.
 	kept  bool
 	first *message
+	// undumpable is set while the program is not dumpable because of this start.
+	undumpable bool
 }
 
 // Close releases what a start has allocated: memory, the descriptors that the caller's
