@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// testUser is an ordinary user with subordinate ids, made for one run. Other runs
+// testUser is an ordinary user with subordinate IDs, created for one run. Other runs
 // have others.
 var testUser = fmt.Sprintf("%s%d", testUsers, os.Getpid())
 
 const testUsers = "hk-test-"
 
-// TestAsUser runs the tests of this package again as an ordinary user: all, or those
-// that -run names behind TestAsUser/. It is the first test, by the name of this file,
-// and lets root's others run meanwhile.
+// TestAsUser runs the tests of this package again as an ordinary user: all of them, or
+// those that -run names after TestAsUser/. It is the first test, because of the name of
+// this file, and lets root's other tests run meanwhile.
 func TestAsUser(t *testing.T) {
 	if asUser {
 		t.Skip("this is the run as an ordinary user")
@@ -36,7 +36,7 @@ func TestAsUser(t *testing.T) {
 	run(t, "useradd", "--create-home", "--home-dir", home, "--shell", "/bin/sh", testUser)
 	t.Cleanup(removeUser)
 	id := credentialOf(t, testUser)
-	// Neither the test program nor the scripts lie where that user can read.
+	// Neither the test program nor the scripts are where that user can read.
 	self := filepath.Join(bin, "test.exe")
 	copyFile(t, os.Args[0], self, 0o755)
 	dir := filepath.Join(bin, "script")
@@ -56,7 +56,7 @@ func TestAsUser(t *testing.T) {
 	for _, name := range []string{"v", "short", "parallel", "timeout"} {
 		args = append(args, "-test."+name+"="+flagValue(name))
 	}
-	// TestAsUser/NAME is a test of that user's.
+	// TestAsUser/NAME is a test run as that user.
 	args = append(args, "-test.skip="+strings.ReplaceAll(flagValue("skip"), "TestAsUser/", ""))
 	cmd := withTun(exec.Command(self, args...))
 	cmd.Dir = home
@@ -80,7 +80,8 @@ func TestAsUser(t *testing.T) {
 
 func flagValue(name string) string { return flag.Lookup("test." + name).Value.String() }
 
-// asUserOnly is what the run as an ordinary user is to run, where this one has -run.
+// asUserOnly is the -run argument for the run as an ordinary user, derived from that of
+// this run.
 func asUserOnly(run string) string {
 	if !strings.Contains(run, "TestAsUser") {
 		return run
@@ -104,9 +105,9 @@ func asUserOnly(run string) string {
 	return strings.Join(list, "|")
 }
 
-// withTun makes a command see a /dev/net/tun that everybody may use, as udev
-// makes it, where this machine's is root's only: in a mount namespace of its
-// own, and as the user that ID in the environment names.
+// withTun makes a command see a /dev/net/tun that everybody may use, as created by
+// udev, if only root may use that of this machine: in a separate mount namespace, and
+// as the user given by ID in the environment.
 func withTun(cmd *exec.Cmd) *exec.Cmd {
 	fi, err := os.Stat(tun)
 	if err != nil || fi.Mode()&0o006 == 0o006 {
@@ -123,7 +124,7 @@ exec setpriv $id --clear-groups "$@"`
 	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh"}, cmd.Args...)...)
 }
 
-// removeOldUsers removes those of runs that were killed.
+// removeOldUsers removes the users of runs that were killed.
 func removeOldUsers() {
 	b, _ := os.ReadFile("/etc/passwd")
 	for _, line := range strings.Split(string(b), "\n") {

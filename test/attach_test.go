@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process is one that a test has started, by its number and its start time, so
-// that no other is stopped or killed.
+// A process is one that a test has started, identified by its PID and its start time,
+// so that no other process is stopped or killed.
 type process struct {
 	pid   int
 	start string
@@ -24,7 +24,7 @@ type process struct {
 
 func newProcess(pid int) process { return process{pid, stat(pid)[19]} }
 
-// stat is what /proc/PID/stat has after the name, or fields that are empty.
+// stat is the fields of /proc/PID/stat after the name, or empty fields.
 func stat(pid int) []string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")
@@ -45,8 +45,8 @@ func (p process) signal(sig unix.Signal) {
 	}
 }
 
-// program is the name of the program that it executes. That of a process that is
-// not dumpable an ordinary user may not know, but for the name of its thread.
+// program is the name of the program that it executes. For a process that is not
+// dumpable an ordinary user can read only the name of its thread.
 func (p process) program() string {
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid))
 	if err != nil {
@@ -56,8 +56,8 @@ func (p process) program() string {
 	return filepath.Base(exe)
 }
 
-// ofRoot reports whether its files are root's, as those of a process that is not
-// dumpable are.
+// ofRoot reports whether its procfs files belong to root, as those of a process that is
+// not dumpable do.
 func (p process) ofRoot() bool {
 	var st unix.Stat_t
 	return unix.Stat(fmt.Sprintf("/proc/%d/fd", p.pid), &st) == nil && st.Uid == 0
@@ -79,7 +79,7 @@ func (p process) status(field string) string {
 	return strings.TrimSpace(line)
 }
 
-// within waits for something that is soon so.
+// within waits for a condition that will soon be true.
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	withoutPause(t, what, func() bool {
@@ -91,7 +91,7 @@ func within(t *testing.T, what string, ok func() bool) {
 	})
 }
 
-// withoutPause is within for what is so for a moment only.
+// withoutPause is within for a condition that is true only for a moment.
 func withoutPause(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Duration(10*slow) * time.Second); !ok(); {
@@ -101,8 +101,8 @@ func withoutPause(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// rules are flags of hk-landlock, and dirs of hk-mount, with which a set-up takes
-// long enough to be stopped in. Each path is written in another way.
+// rules are flags of hk-landlock, and dirs of hk-mount, that make a set-up take long
+// enough to be stopped during it. Each path is written in a different way.
 var rules, dirs = func() (string, string) {
 	var rules, dirs strings.Builder
 	rules.WriteString(" --rwx /")
@@ -114,19 +114,20 @@ var rules, dirs = func() (string, string) {
 	return rules.String(), dirs.String()
 }()
 
-// attachments are chains that are stopped while they are made, and who attacks
-// them: a process without capabilities that sees them, root's for root's.
+// attachments are chains that are stopped while they are set up, and attackers: a
+// process without capabilities that sees the chain's processes; for root's chains, one
+// of root.
 var attachments = []struct {
 	name string
 	root bool
 	as   string // flags of hk-setuser for the attacker
 	line string
-	// reached says that the payload can be attached to: the way works.
+	// reached means that the payload can be traced: the attack works.
 	reached bool
-	// late says that the set-up cannot be stopped: the child has a tracer.
+	// late means that the set-up cannot be stopped: the child has a tracer.
 	late bool
-	// shares says that root's child shares its memory with the supervisor, which is
-	// for those only that nobody can attach to.
+	// shares means that root's child shares its memory with the supervisor, which is
+	// allowed only if no process can trace the child.
 	shares bool
 }{
 	{name: "user namespace", reached: true, shares: true, line: "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc" + dirs + " hk-setuser --caps none --"},
@@ -145,8 +146,8 @@ var attachments = []struct {
 	{name: "child of a joiner", reached: true, line: "hk-unshare --join user,net=$T --mount --pid hk-mount --rootfs / --proc" + dirs + " --"},
 }
 
-// TestAttach stops each process of a chain while the sandbox is made, attacks it,
-// lets it go on, and attacks it again.
+// TestAttach stops each process of a chain during the set-up of the sandbox, attacks
+// it, continues it, and attacks it again.
 func TestAttach(t *testing.T) {
 	for _, c := range attachments {
 		if c.root && os.Getuid() != 0 {
@@ -200,7 +201,7 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// shareMemory asks kcmp(2), which a kernel may not have.
+// shareMemory uses kcmp(2), which a kernel may lack.
 func shareMemory(t *testing.T, a, b process) (shares, known bool) {
 	t.Helper()
 	const memory = 1 // KCMP_VM
@@ -226,9 +227,9 @@ func startChain(t *testing.T, line string) []process {
 	return []process{newProcess(cmd.Process.Pid)}
 }
 
-// stopInside stops the last process of a chain, once that has given something up
-// and before it is the payload, and adds all of the chain to the first. It reports
-// whether it came in time.
+// stopInside stops the last process of a chain, once that has dropped a privilege and
+// before it is the payload, and adds all of the chain's processes to the first. It
+// reports whether it was early enough.
 func stopInside(t *testing.T, chain *[]process) bool {
 	t.Helper()
 	first := (*chain)[0]
@@ -252,8 +253,8 @@ func stopInside(t *testing.T, chain *[]process) bool {
 		if over = last.program() == "sleep"; over {
 			return true
 		}
-		// It may have gone on before, and an ordinary user's child is dumpable for
-		// a moment, to write its maps and offsets.
+		// It may have continued before, and an ordinary user's child is dumpable for a
+		// moment, to write its maps and offsets.
 		if len(last.children()) > 0 || os.Getuid() != 0 && !last.ofRoot() {
 			last.signal(unix.SIGCONT)
 			return false
@@ -265,7 +266,7 @@ func stopInside(t *testing.T, chain *[]process) bool {
 
 var way = regexp.MustCompile(`(?m)^(\S+) (\S+)$`)
 
-// attack returns the ways in which an attacker gets at a process.
+// attack returns the ways in which an attacker gets access to a process.
 func attack(t *testing.T, as string, p process) (ways []string) {
 	t.Helper()
 	if stat(p.pid)[19] != p.start {

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestDemo pastes the commands that scripts/demo prints, as root and as an
-// ordinary user: each prints what the demo says that it does, and without its
-// chain something else.
+// TestDemo runs the commands that scripts/demo prints, as root and as an ordinary user:
+// each prints what the demo says and, without its chain, something else.
 func TestDemo(t *testing.T) {
 	demo := filepath.Join(bin, "demo")
 	if !asUser {

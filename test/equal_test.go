@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// seen is what a payload can tell of its sandbox.
+// seen is what a payload can find out about its sandbox.
 const seen = `
 echo == ids; id
 echo == maps; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups
@@ -57,8 +57,8 @@ var (
 	minor = regexp.MustCompile(`(?m)^0:\d+ `) // the device number of a new file system
 )
 
-// TestEqual compares what a payload sees in a fused chain with what it sees
-// when each stage executes the next.
+// TestEqual compares what a payload sees in a fused chain with what it sees if each
+// stage executes the next one.
 func TestEqual(t *testing.T) {
 	for _, c := range equal {
 		for _, line := range withInit(c.line) {
@@ -80,7 +80,8 @@ func TestEqual(t *testing.T) {
 	}
 }
 
-// withInit is a chain as it is, and, if it can have an init and has none, with one.
+// withInit is a chain as it is and, if it can have an init and has none, the same chain
+// with one.
 func withInit(line string) []string {
 	list := []string{line}
 	if strings.Contains(line, "--init") || strings.Contains(line, "--join") {

@@ -19,7 +19,7 @@ import (
 	"hk/pkg/plan"
 )
 
-// chains are command lines that between them use every op.
+// chains are command lines that together use every op.
 var chains = []struct {
 	name  string
 	root  bool // needs root
@@ -65,13 +65,12 @@ var chains = []struct {
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
 }
 
-// TestExplain holds what --explain prints against what strace sees: the same
-// calls with the same arguments, in the same process, in the same order, with
-// nothing between, before or after them. Results are told apart by the
-// descriptors that they were.
+// TestExplain compares what --explain prints with what strace sees: the same calls with
+// the same arguments, in the same process, in the same order, with none between, before
+// or after them. Results are identified by their descriptor numbers.
 //
-// The processes are not dumpable, so strace runs as root, also for the chains
-// of an ordinary user.
+// The processes are not dumpable, so strace runs as root, even for the chains of an
+// ordinary user.
 func TestExplain(t *testing.T) {
 	require(t, "strace", have("strace"))
 	if os.Getuid() != 0 {
@@ -99,7 +98,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// explained compares the plan of a chain with what it does, run by root or
+// explained compares the plan of a chain with what the chain does, run by root or
 // nobody.
 func explained(t *testing.T, as string, words []string) {
 	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
@@ -145,8 +144,8 @@ func explained(t *testing.T, as string, words []string) {
 		pid := strings.TrimPrefix(f, dir+"/s.")
 		signal := false
 		for _, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
-			// The Go runtime interrupts its own threads by signals, the more
-			// the slower the machine is. The supervisor's handler writes them down.
+			// The Go runtime interrupts its own threads with signals, more often on a
+			// slower machine. The supervisor's handler writes them to a pipe.
 			noted := signal && strings.HasPrefix(l, "write(") && strings.HasSuffix(l, ", 128) = 128")
 			signal = strings.HasPrefix(l, "---")
 			if !noted && !signal && !strings.HasPrefix(l, "+++") && !strings.HasPrefix(l, "rt_sigreturn(") {
@@ -161,9 +160,9 @@ func explained(t *testing.T, as string, words []string) {
 		for _, it := range items {
 			step = step || it.Process == "supervisor"
 			if it.Process == who {
-				// The caller does outside steps, and clones, in Go.
+				// The caller performs supervisor steps, and clones, in Go.
 				ops = append(ops, op{it, who == "caller" && (step || it.Syscall == "clone3")})
-				// So does the runtime of a program that was executed.
+				// So does the runtime of an executed program.
 				step = it.Syscall == "execveat"
 			}
 		}
@@ -185,7 +184,7 @@ func credentialOf(t *testing.T, name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// An op is an item of a plan; loose says that other calls may come before it.
+// An op is an item of a plan; loose means that other calls may come before it.
 type op struct {
 	plan.Explained
 	loose bool
@@ -198,14 +197,14 @@ type match struct {
 	values map[string]string
 }
 
-// process finds the one trace in which a process's ops stand, and checks it.
+// process finds the only trace that contains a process's ops, and checks it.
 func (m *match) process(who string, ops []op, traces map[string][]string) {
 	m.t.Helper()
 	best, most := "there is no trace", -1
 	for pid, lines := range traces {
 		start := 0
 		if who == "caller" {
-			// The ops are among what the Go runtime does, in one piece.
+			// The ops are consecutive among the calls of the Go runtime.
 			want := m.pattern(ops[0].Op)
 			start = slices.IndexFunc(lines, func(l string) bool { return want.MatchString(normal(l)) })
 			if start < 0 {
@@ -223,8 +222,8 @@ func (m *match) process(who string, ops []op, traces map[string][]string) {
 	m.t.Errorf("no process did what the plan says of %s; %s", who, best)
 }
 
-// try compares ops with the start of a trace. It returns how many are alike and
-// why the next is not.
+// try compares ops with the start of a trace. It returns how many match and why the
+// next one does not.
 func (m *match) try(ops []op, lines []string) (int, string) {
 	saved := maps.Clone(m.values)
 	fail := func(n int, why string) (int, string) {
@@ -272,8 +271,8 @@ func (m *match) try(ops []op, lines []string) (int, string) {
 
 var resultName = regexp.MustCompile(`\\\$([a-z]+\d*)`)
 
-// pattern is an op as a regular expression. A result that is known must be that
-// number; one that is not becomes known where it is first used.
+// pattern is an op as a regular expression. A known result must be that number; an
+// unknown one becomes known where it is first used.
 func (m *match) pattern(op string) *regexp.Regexp {
 	seen := map[string]bool{}
 	s := regexp.QuoteMeta(normal(op))
@@ -291,12 +290,12 @@ func (m *match) pattern(op string) *regexp.Regexp {
 		seen[name] = true
 		return `(?P<` + name + `>\d+)`
 	})
-	// strace prints the filter too.
+	// strace also prints the filter.
 	s = regexp.MustCompile(`\\\{len=(\d+)\\\}`).ReplaceAllString(s, `\{len=$1, filter=.*\}`)
 	if strings.HasPrefix(op, "recvfrom") {
 		s = strings.Replace(s, `""`, `(""|0x[0-9a-f]+)`, 1) // nothing was received
 	}
-	// strace before 6.7 knows no ports, networks and scopes of Landlock.
+	// strace before 6.7 does not know Landlock's ports, networks and scopes.
 	if strings.Contains(op, "LANDLOCK_RULE_NET_PORT") {
 		s = `landlock_add_rule\(\d+, (LANDLOCK_RULE_NET_PORT|0x2), .*, 0\)`
 	}
@@ -324,8 +323,8 @@ var (
 	newFlags = regexp.MustCompile(`\|(0x[48c]000\b|LANDLOCK_ACCESS_FS_(TRUNCATE|IOCTL_DEV))`)
 )
 
-// normal brings a line of strace and an op to one form: without addresses,
-// and flags in one order.
+// normal brings a line of strace and an op into the same form: without addresses, and
+// with flags in one order.
 func normal(line string) string {
 	line = comment.ReplaceAllString(line, "")
 	line = envp.ReplaceAllString(line, "$2")
@@ -336,8 +335,8 @@ func normal(line string) string {
 		line = strings.Replace(line, "|0x10", "|MFD_EXEC", 1) // strace before 6.3
 	}
 	if strings.HasPrefix(line, "landlock") {
-		// strace before 6.3 has no names for these, and prints the lack of any
-		// others as 0.
+		// strace before 6.3 has no names for these, and prints 0 if there are no
+		// others.
 		line = newFlags.ReplaceAllString(line, "")
 	}
 	line = flagList.ReplaceAllStringFunc(line, func(list string) string {

@@ -10,9 +10,9 @@ import (
 )
 
 // TestSupervisorGone kills a supervisor whose child is about to ask for its
-// parent-death signal, which then never comes: strace(1) holds the child there. The
+// parent-death signal, which it then never gets: strace(1) holds the child there. The
 // child ends all the same, and nothing runs. The chains have no step for which the
-// child would wait. The control is one whose supervisor is not killed.
+// child would wait. The control is a chain whose supervisor is not killed.
 func TestSupervisorGone(t *testing.T) {
 	require(t, "strace", have("strace"))
 	for _, c := range []struct {
@@ -31,7 +31,7 @@ func TestSupervisorGone(t *testing.T) {
 			for _, kill := range []bool{false, true} {
 				dir := openDir(t)
 				ran := filepath.Join(dir, "ran")
-				// The first call of each process, and a process of its own is the child.
+				// The first call of each process; a separate process is the child.
 				j := start(t, "strace -D -f -qq -o /dev/null -e trace=prctl -e inject=prctl:delay_enter=500000:when=1 "+c.line, "touch", ran)
 				above := newProcess(j.Process.Pid)
 				var child process

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endAfter has a script fail, with its name, that takes longer than limit. What it
-// has started is killed, whoever still holds a pipe that is waited for.
+// endAfter fails a script that takes longer than limit, with its name. Everything that
+// it has started is killed, whichever process still holds a pipe that is waited for.
 func endAfter(e *testscript.Env, limit time.Duration) {
 	var mu sync.Mutex
 	var killed []string
@@ -29,7 +29,7 @@ func endAfter(e *testscript.Env, limit time.Duration) {
 			return
 		case <-time.After(limit):
 		}
-		// The script goes on with its next command.
+		// The script continues with its next command.
 		for {
 			list := killThoseWith("WORK=" + e.WorkDir)
 			mu.Lock()
@@ -58,7 +58,7 @@ func killThoseWith(variable string) (list []string) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
 		pid, _ := strconv.Atoi(filepath.Base(dir))
-		// What is read below is this process's, or nobody's.
+		// The descriptor read below is this process's own.
 		fd, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
 			continue
@@ -91,7 +91,7 @@ func (f *failing) Run(_ string, run func(testscript.T)) {
 	<-done
 }
 
-// TestHang has a script wait for a program that keeps a pipe, and has a second
+// TestHang makes a script wait for a program that keeps a pipe open, and for a second
 // command that does.
 func TestHang(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "waits.txtar")

@@ -42,7 +42,7 @@ func target(t *testing.T) int {
 	return event.PID
 }
 
-// joins are chains that join the namespaces of a target, which stands for T.
+// joins are chains that join the namespaces of a target, for which T stands.
 var joins = []struct {
 	name  string
 	root  bool

@@ -17,7 +17,7 @@ import (
 	"hk/pkg/landlock"
 )
 
-// kernelAtLeast reports whether the kernel is of a version, or newer.
+// kernelAtLeast reports whether the kernel is at least of a version.
 func kernelAtLeast(version string) bool {
 	want, ok := host.ParseVersion(version)
 	if !ok {
@@ -27,7 +27,7 @@ func kernelAtLeast(version string) bool {
 	return ok && v.AtLeast(want)
 }
 
-// landlockABI is 0 where there is no Landlock.
+// landlockABI is 0 if there is no Landlock.
 func landlockABI() int {
 	abi := 0
 	for abi < host.NewestLandlockABI && host.Landlock(abi+1).Check() == nil {
@@ -41,8 +41,8 @@ func kernelHasLandlock(abi int) bool {
 	return abi <= host.NewestLandlockABI && kernelAtLeast(host.Landlock(abi).Since().String())
 }
 
-// landlockLine is a command line with as much of Landlock as the kernel has,
-// where by default it would be more.
+// landlockLine is a command line that uses only as much of Landlock as the kernel has,
+// if the default would be more.
 func landlockLine(line string) string {
 	if abi := landlockABI(); abi > 0 && abi < 5 {
 		return strings.ReplaceAll(line, "hk-landlock ", fmt.Sprintf("hk-landlock --abi %d ", abi))
@@ -52,8 +52,8 @@ func landlockLine(line string) string {
 
 var needsLandlock = regexp.MustCompile(`needs Landlock ABI (\d+)`)
 
-// newer is what a command needed, if it was refused for what came to Linux after
-// the kernel that runs; else it is empty.
+// newer is what a command needed, if it was refused for a feature that is newer than
+// the running kernel; otherwise it is empty.
 func newer(output []byte) string {
 	m := needsLandlock.FindSubmatch(output)
 	if m == nil {
@@ -65,9 +65,9 @@ func newer(output []byte) string {
 	return string(m[0])
 }
 
-// refused runs a command as root, if this is root, and as an ordinary user: it
-// must end with status 125 and say what is wanted, and its payload, which
-// touches the file ran, must not start.
+// refused runs a command as root, if this is root, and as an ordinary user: it must end
+// with status 125 and print what is wanted, and its payload, which creates the file
+// ran, must not start.
 func refused(t *testing.T, want string, words ...string) {
 	t.Helper()
 	ids := []uint32{uint32(os.Getuid())}
@@ -109,8 +109,7 @@ func refused(t *testing.T, want string, words ...string) {
 	}
 }
 
-// TestKernelFloor runs every stage on a kernel that is too old, or on one that
-// says so of itself.
+// TestKernelFloor runs every stage on a kernel that is too old, or that reports to be.
 func TestKernelFloor(t *testing.T) {
 	var old []string
 	if host.CheckFloor() == nil {
@@ -128,7 +127,7 @@ func TestKernelFloor(t *testing.T) {
 	}
 }
 
-// TestNoLandlock asks for Landlock where there is none.
+// TestNoLandlock asks for Landlock on a kernel without it.
 func TestNoLandlock(t *testing.T) {
 	if landlockABI() > 0 || host.CheckFloor() != nil {
 		t.Skip("this kernel has Landlock")
@@ -142,7 +141,7 @@ func TestNoLandlock(t *testing.T) {
 	}
 }
 
-// TestDocumentedKernels holds what is written of versions against the table.
+// TestDocumentedKernels compares documented versions with the table.
 func TestDocumentedKernels(t *testing.T) {
 	sources(t)
 	read := func(path string) string {

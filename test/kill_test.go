@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killed are chains of every shape; root says that they are root's.
+// killed are chains of every shape; root means that they need root.
 var killed = []struct {
 	root bool
 	fuse string
@@ -37,8 +37,8 @@ var killed = []struct {
 	{root: true, line: "hk-unshare --all hk-idmap -u 0:0:70000 -g 0:0:70000 hk-setuser --user nobody --caps +kill"},
 }
 
-// TestKilled kills supervisors at random moments, from before the clone to after
-// the payload's start: nothing is left.
+// TestKilled kills supervisors at random moments, from before the clone to after the
+// payload's start: nothing remains.
 func TestKilled(t *testing.T) {
 	for _, c := range killed {
 		if c.root && os.Getuid() != 0 {
@@ -78,8 +78,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestKilledOutlives is the control: a payload that is to outlive its supervisor is
-// seen to.
+// TestKilledOutlives is the control: a payload that should outlive its supervisor does
+// so.
 func TestKilledOutlives(t *testing.T) {
 	mark := aSleep()
 	cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--setsid", "--outlive", "--", "/usr/bin/sleep", mark)
@@ -102,7 +102,7 @@ func TestKilledOutlives(t *testing.T) {
 	within(t, "it has ended", func() bool { return len(withArgument(mark)) == 0 })
 }
 
-// withArgument lists the processes that have an argument, or end in it.
+// withArgument lists the processes with an argument that equals it, or ends in it.
 func withArgument(mark string) (list []process) {
 	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, n := range names {

@@ -15,8 +15,8 @@ import (
 	"hk/pkg/stage"
 )
 
-// sources lists the Go files of the project, for the tests about it. They are
-// not there when the tests run as an ordinary user elsewhere.
+// sources lists the Go files of the project, for the tests about them. They are not
+// available when the tests run as an ordinary user in another directory.
 func sources(t *testing.T) []string {
 	if asUser {
 		t.Skip("about the sources, which are not there")
@@ -34,7 +34,8 @@ func sources(t *testing.T) []string {
 	return files
 }
 
-// packageOf is the directory of a stage's package. net is a word of Go's own.
+// packageOf is the directory of a stage's package. net is the name of a standard
+// package.
 func packageOf(k *stage.Kind) string {
 	if k.Name == "hk-net" {
 		return "pkg/netns"
@@ -42,7 +43,7 @@ func packageOf(k *stage.Kind) string {
 	return "pkg/" + strings.TrimPrefix(k.Name, "hk-")
 }
 
-// TestLayout checks that cmd/hk-X, pkg/X and docs/man/hk-X.1 line up.
+// TestLayout checks that cmd/hk-X, pkg/X and docs/man/hk-X.1 correspond.
 func TestLayout(t *testing.T) {
 	sources(t)
 	for _, k := range chain.Kinds {
@@ -66,8 +67,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestFlags checks that every flag is in the usage text and in the manual page,
-// and that neither has one that there is not.
+// TestFlags checks that every flag is in the usage text and in the manual page, and
+// that neither contains a flag that does not exist.
 func TestFlags(t *testing.T) {
 	sources(t)
 	inUsage := regexp.MustCompile(`(?:^|[ ,(])--([a-z0-9][a-z0-9-]*)`)
@@ -106,7 +107,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestEntry checks that what is tested starts as what is installed does.
+// TestEntry checks that the tested programs start in the same way as the installed
+// ones.
 func TestEntry(t *testing.T) {
 	sources(t)
 	b, err := os.ReadFile("../Makefile")
@@ -115,8 +117,8 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// house says which packages of the project each may import; the stages are for all
-// that may import "stages".
+// house says which packages of the project each package may import; "stages" stands for
+// the stages.
 var house = map[string]string{
 	"internal/vis":   "",
 	"internal/exit":  "",
@@ -135,8 +137,8 @@ var house = map[string]string{
 	"cmd":            "internal/cli",
 }
 
-// TestImports checks which package imports which. None is in a circle for that, a stage
-// imports no stage, and there is no cgo.
+// TestImports checks which package imports which. So there are no cycles, no stage
+// imports a stage, and there is no cgo.
 func TestImports(t *testing.T) {
 	rooms := map[string]string{} // by directory
 	for dir := range house {
@@ -171,7 +173,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestSizes checks that no file is more than fits in a head.
+// TestSizes checks that no file is too long to keep in mind.
 func TestSizes(t *testing.T) {
 	for _, f := range sources(t) {
 		b, err := os.ReadFile("../" + f)

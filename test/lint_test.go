@@ -12,14 +12,14 @@ import (
 
 var (
 	scriptLine = regexp.MustCompile(`^((?:\[[^]]*\] *)*)(! *)?(\S+)`)
-	// byPattern looks for processes by their command line, which others may have
-	// too, unless RUN or a mark of OWN is in it.
+	// byPattern looks for processes by their command line, which processes of others
+	// may have too, unless RUN or a mark of OWN is in it.
 	byPattern = regexp.MustCompile(`\bp(grep|kill) .*-[a-zA-Z]*[fx]\b|^gone `)
 	ofOurs    = regexp.MustCompile(`\$RUN|\$OWN|\$mark`)
 )
 
-// TestScriptLint checks that what fails in a script fails for a reason that is
-// matched, and that no script looks for, or kills, processes of others.
+// TestScriptLint checks that each failure in a script is followed by a match of its
+// reason, and that no script looks for, or kills, processes of others.
 func TestScriptLint(t *testing.T) {
 	files, err := filepath.Glob(scripts + "/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -47,9 +47,8 @@ type numbered struct {
 	text   string
 }
 
-// unmatched are the lines of a script with an exec that must fail, behind which
-// nothing is found in what that writes. To find that something is not there
-// proves nothing.
+// unmatched are the lines of a script with an exec that must fail, after which nothing
+// is matched in its output. Matching that something is absent proves nothing.
 func unmatched(script string) (list []numbered) {
 	var open *numbered
 	flush := func() {
@@ -81,7 +80,7 @@ func unmatched(script string) (list []numbered) {
 	return list
 }
 
-// TestUnmatched is a test of that.
+// TestUnmatched tests that.
 func TestUnmatched(t *testing.T) {
 	for script, want := range map[string]int{
 		"! exec a\nstderr x\n":                       0,

@@ -1,5 +1,5 @@
-// Package test holds the tests that run the programs: scripts that read like a
-// shell session, the plan against strace, and fused chains against chains of
+// Package test has the tests that run the programs: scripts that read like a shell
+// session, comparisons of the plan with strace, and of fused chains with chains of
 // programs that execute one another. They run as root and as an ordinary user.
 package test
 
@@ -20,22 +20,22 @@ import (
 	"time"
 )
 
-// bin is where the programs under test are: where HK_TEST_BIN says that they
-// have been built, or a directory in which they are.
+// bin is where the programs under test are: in the directory HK_TEST_BIN if they were
+// built before, or in a new one.
 var bin = os.Getenv("HK_TEST_BIN")
 
-// slow is how many times slower than usual the machine is, as HK_TEST_SLOW says
-// of an emulated one: what waits gives it that much more time.
+// slow is how many times slower than usual the machine is, given by HK_TEST_SLOW for an
+// emulated one: waiting times are multiplied by it.
 var slow = max(1, atoi(os.Getenv("HK_TEST_SLOW")))
 
-// own is a word that is in the environment of all that this run starts, and of no
-// other process: what is left of those, and of files that are named so, is ours.
+// own is a word that is in the environment of everything that this run starts, and of
+// no other process: processes and files with that word are ours.
 var own = os.Getenv("HK_TEST_OWN")
 
 // asUser says that this is the run as an ordinary user within a run as root.
 var asUser = os.Getenv("HK_TEST_AS_USER") == "1"
 
-// buildIn is for a machine on which there is no Go. GOARCH says for which kind.
+// buildIn is for a machine without Go. GOARCH says for which architecture.
 var buildIn = flag.String("build", "", "build the programs of the tests in this directory, for HK_TEST_BIN, and test nothing")
 
 // scripts is where the scripts are.
@@ -53,15 +53,15 @@ func TestMain(m *testing.M) {
 		os.Exit(libraryProgram())
 	}
 	flag.Parse()
-	// nohup(1), or the & of a shell without job control, has children ignore
-	// these, and no shell can trap what it started with ignored. What is caught
-	// here is not.
+	// nohup(1), or the & of a shell without job control, makes children ignore these
+	// signals, and no shell can trap a signal that was ignored when it started. Signals
+	// that are caught here are not ignored in children.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	// Most of what runs at once waits.
+	// Most of what runs concurrently waits.
 	if slow == 1 && flagValue("parallel") == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	}
@@ -119,11 +119,11 @@ func outer(m *testing.M) int {
 	return code
 }
 
-// entry is where the programs start if they are built by the Makefile.
+// entry is the entry point of programs that are built by the Makefile.
 const entry = "hk/internal/entry.start"
 
-// build makes the programs, under all their names, and what the tests run
-// inside of sandboxes.
+// build builds the programs, under all their names, and the programs that tests run
+// inside sandboxes.
 func build() error {
 	if err := os.Chmod(bin, 0o755); err != nil {
 		return err
@@ -141,7 +141,7 @@ func build() error {
 			return fmt.Errorf("go build %s: %v\n%s", b.pkg, err, out)
 		}
 	}
-	// A root of its own for what follows, without and with a procfs.
+	// A separate root for the following, with and without a procfs.
 	for name, line := range map[string]string{
 		"box":  `exec hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / "$@"`,
 		"pbox": `exec hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --proc "$@"`,
@@ -170,8 +170,8 @@ proc     /proc         proc   defaults            0 0
 scratch  /run/scratch  ramfs  nodiratime,ro       0 0
 `
 
-// machine is what a test could leave behind, and what is named after this run. What
-// comes and goes by others is not in it.
+// machine is what a test could leave behind, and what is named after this run. It does
+// not include what other processes create and remove.
 func machine() []string {
 	var list []string
 	ours := func(text string) bool {
@@ -179,7 +179,7 @@ func machine() []string {
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for _, line := range strings.Split(string(mounts), "\n") {
-		// Where the machine mounts by itself.
+		// Mount points of automounts.
 		if f := strings.Fields(line); len(f) > 4 && !strings.HasPrefix(f[4], "/run/") && !strings.HasPrefix(f[4], "/var/") {
 			list = append(list, "mount: "+line)
 		}
@@ -199,8 +199,8 @@ func machine() []string {
 	return list
 }
 
-// leftovers compares the machine with what it was, and lists the processes of this
-// run that are still there.
+// leftovers compares the machine with its earlier state, and lists the processes of
+// this run that still exist.
 func leftovers(before []string) []string {
 	var left []string
 	for range 50 * slow { // processes that were killed take a moment to go
@@ -217,8 +217,8 @@ func leftovers(before []string) []string {
 	return left
 }
 
-// processes lists the processes that this run has started, by their programs and by
-// what is in their environment or command line.
+// processes lists the processes that this run has started, identified by their programs
+// and by their environment or command line.
 func processes() []string {
 	var list []string
 	names, _ := filepath.Glob("/proc/[0-9]*")
@@ -236,7 +236,7 @@ func processes() []string {
 	return list
 }
 
-// require skips a test for what is missing, or fails it where nothing may be.
+// require skips a test if something is missing, or fails it if nothing may be missing.
 func require(t testing.TB, what string, ok bool) {
 	t.Helper()
 	switch {
@@ -253,7 +253,7 @@ func have(program string) bool {
 	return err == nil
 }
 
-// openDir is a directory in which every user can make files.
+// openDir is a directory in which every user can create files.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

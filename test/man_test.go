@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestManExamples runs every example of the manual pages: what is said to work
-// does.
+// TestManExamples runs every example in the manual pages.
 func TestManExamples(t *testing.T) {
 	sources(t)
 	if os.Getuid() != 0 {
@@ -50,8 +49,7 @@ func TestManExamples(t *testing.T) {
 	require(t, "pasta, /dev/net/tun and a default route, for "+strings.Join(missing, "; "), missing == nil)
 }
 
-// examples are the lines of a page that start with "$ ", with those that
-// continue them.
+// examples are the lines of a page that start with "$ ", with their continuation lines.
 func examples(page string) []string {
 	var list []string
 	continued := false

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestModule gives a copy of this module another name, as it may get, and uses it from a
-// second module, as who uses the library does: it is built, vetted and tested there,
-// without a network.
+// TestModule gives a copy of this module another name, as it may get later, and uses it
+// from a second module, as a user of the library does: it is built, vetted and tested
+// there, without a network.
 func TestModule(t *testing.T) {
 	sources(t)
 	const name = "example.org/a-home/hk"

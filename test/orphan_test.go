@@ -39,14 +39,14 @@ func killWith(word string) {
 	}
 }
 
-// sleeping is a payload that says that it runs, and has word in its command line.
+// sleeping is a payload that reports that it runs, and has word in its command line.
 func sleeping(word string) []string { return []string{"sh", "-c", `echo up; exec sleep "$0"`, word} }
 
-// aSleep is a time to sleep that no other process sleeps.
+// aSleep is a sleeping time that no other process uses.
 func aSleep() string { return fmt.Sprintf("1106.%d%08d", os.Getpid(), rand.IntN(1e8)) }
 
-// TestKilledStarts kills the process that was started at any moment. Nothing of
-// what it has made is left.
+// TestKilledStarts kills the process that was started at any moment. Nothing that it
+// has created remains.
 func TestKilledStarts(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		word := aSleep()
@@ -73,7 +73,7 @@ func dependent(line, flag string) string {
 	return "hk-unshare " + flag + " " + line
 }
 
-// TestDieWithParent kills the process that has started a chain.
+// TestDieWithParent kills the parent of a chain.
 func TestDieWithParent(t *testing.T) {
 	lines := []string{"HK_FUSE=0 hk-unshare hk-limit --core 0 hk-limit --nofile 64"}
 	if os.Getuid() == 0 {
@@ -123,9 +123,8 @@ func TestDieWithParent(t *testing.T) {
 	}
 }
 
-// TestDieWithParentRace kills the parent at any moment of the start. Who starts
-// the chain says which process that is: the chain cannot know of one that ends
-// before it has looked.
+// TestDieWithParentRace kills the parent at any moment of the start. The parent's PID
+// is given to the chain, which could not detect a parent that ended before it checked.
 func TestDieWithParentRace(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		word := aSleep()
@@ -145,8 +144,8 @@ func TestDieWithParentRace(t *testing.T) {
 	})
 }
 
-// TestDescriptors has the payload close the only descriptor of a pipe that was
-// for it: who reads sees the end, whatever else still runs.
+// TestDescriptors has the payload close the only descriptor of a pipe that was for it:
+// the reader sees the end of file, whatever else still runs.
 func TestDescriptors(t *testing.T) {
 	lines := []string{}
 	for _, s := range shapes {
@@ -178,8 +177,8 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// TestKeepFD looks at which of the caller's descriptors the processes above the
-// payload have.
+// TestKeepFD checks which of the caller's descriptors the processes above the payload
+// have open.
 func TestKeepFD(t *testing.T) {
 	for _, c := range []struct{ flags, above, payload string }{
 		{"--setsid", "", "3 4 5"},
@@ -216,7 +215,7 @@ func TestKeepFD(t *testing.T) {
 				above = append(above, holds(payload, w)...)
 				payload = atoi(list[0])
 			}
-			// An ordinary user may not look at the supervisor's.
+			// An ordinary user may not inspect the supervisor's.
 			return strings.Join(above, " ") == c.above || os.Getuid() != 0
 		})
 		if got := strings.Join(holds(payload, w), " "); got != c.payload {
@@ -234,7 +233,7 @@ func children(pid int) string {
 	return string(b)
 }
 
-// holds lists the descriptors of a process that are a file of ours.
+// holds lists the descriptors of a process that refer to a file of the test.
 func holds(pid int, file *os.File) (list []string) {
 	want, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 	dir := fmt.Sprintf("/proc/%d/fd", pid)

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onTerminal runs a shell command as the leader of the session whose terminal
-// is tty, and returns what it writes to its standard error.
+// onTerminal runs a shell command as the leader of the session whose terminal is tty,
+// and returns what it writes to standard error.
 func onTerminal(t *testing.T, tty *os.File, line string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", line)
@@ -29,7 +29,7 @@ func onTerminal(t *testing.T, tty *os.File, line string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// newPTY makes a pseudoterminal that hands on each byte as it comes.
+// newPTY creates a pseudoterminal that passes on each byte at once.
 func newPTY(t *testing.T) *os.File {
 	_, tty := newTerminal(t)
 	return tty
@@ -67,15 +67,16 @@ func newTerminal(t *testing.T) (ptmx, tty *os.File) {
 	return ptmx, tty
 }
 
-// TestInjection has a payload type into the terminal of its caller, through a
-// descriptor that it got and through /dev/tty. The last word is what the caller
-// would read.
+// TestInjection has a payload type into the terminal of its caller, through an
+// inherited descriptor and through /dev/tty. The last word is what the caller would
+// read.
 func TestInjection(t *testing.T) {
 	legacy, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti")
 	if err == nil && strings.TrimSpace(string(legacy)) == "0" {
 		t.Skip("dev.tty.legacy_tiocsti is 0: no one can but who has CAP_SYS_ADMIN of the machine, with --setsid too")
 	}
-	// Who has CAP_SYS_ADMIN of the machine can, to any terminal that it has open.
+	// A process with CAP_SYS_ADMIN in the initial user namespace can, into any terminal
+	// that it has open.
 	drop := "hk-setuser --caps none"
 	if os.Getuid() != 0 {
 		drop = ""
@@ -98,8 +99,8 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// TestInjectionConsole is the same for a virtual console, whose selection can be
-// pasted by TIOCLINUX. A harmless function of that has the same guard.
+// TestInjectionConsole is the same for a virtual console, whose selection can be pasted
+// with TIOCLINUX. A harmless subfunction is guarded in the same way.
 func TestInjectionConsole(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("virtual consoles are root's")
@@ -120,7 +121,7 @@ func TestInjectionConsole(t *testing.T) {
 		{"hk-unshare --setsid hk-setuser --caps none", "EPERM"},
 		{"hk-unshare --user --setsid hk-idmap --root", "EPERM"},
 	} {
-		// The hangup at the end of a session leaves the descriptor useless.
+		// The hangup at the end of a session makes the descriptor useless.
 		tty, err := os.OpenFile(console, os.O_RDWR|unix.O_NOCTTY, 0)
 		if err != nil {
 			t.Fatal(err)

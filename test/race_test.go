@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSymlinkRace builds roots out of a tree in which another process swaps a
-// directory for a link out of the tree, all the while. Some roots fail; what the
-// link leads to is never touched.
+// TestSymlinkRace builds roots from a tree in which another process continuously
+// exchanges a directory with a symbolic link that leads outside. Some roots fail; the
+// target of the link is never accessed.
 func TestSymlinkRace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -73,8 +73,8 @@ func TestSymlinkRace(t *testing.T) {
 	}
 }
 
-// racing reports whether a race goes on: for a while, less on a slow machine, on
-// which the same is tried again, and until it was run both ways.
+// racing reports whether a race should continue: for a while, shorter on a slow
+// machine, and until both outcomes have occurred.
 func racing(start time.Time, both bool) bool {
 	since := time.Since(start)
 	if slow > 1 && both {
@@ -83,8 +83,8 @@ func racing(start time.Time, both bool) bool {
 	return since < 5*time.Second || !both && since < time.Minute
 }
 
-// swap exchanges two names all the while, until the function that it returns is
-// called, which tells how often.
+// swap continuously exchanges two names until the function that it returns is called,
+// which returns the number of exchanges.
 func swap(a, b string) (stop func() int) {
 	var end atomic.Bool
 	swapped := make(chan int)
@@ -103,9 +103,10 @@ func swap(a, b string) (stop func() int) {
 	}
 }
 
-// TestSourceRace makes the top of a tree the root while another process swaps a
-// directory there for a link out of the tree: what was a directory when the plan
-// was made may be a link when it is performed. What that leads to is never bound.
+// TestSourceRace makes the top of a tree the root while another process exchanges a
+// directory there with a symbolic link that leads outside: what was a directory when
+// the plan was made may be a link when it is performed. The target of the link is never
+// bind mounted.
 func TestSourceRace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

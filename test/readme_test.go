@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-// An example is a fenced block of README. A block without a language is what the
-// one before it prints.
+// An example is a fenced block of the README. A block without a language is the output
+// of the block before it.
 type example struct {
 	language, text string
 	output         string
 }
 
-// readme has the examples of README, and its text. The tests as an ordinary user
-// have a copy.
+// readme returns the examples of the README, and its text. The tests run as an ordinary
+// user have a copy.
 func readme(t *testing.T) ([]example, string) {
 	t.Helper()
 	file := filepath.Join(bin, "README.md")
@@ -216,12 +216,13 @@ func TestReadmeItself(t *testing.T) {
 	}
 	line := strings.Replace(headline(t, ""), `--rw "$PWD"`, `--rw "$PWD" `+flag[1]+" --tmp-overlay "+setting("GOCACHE")+":/tmp/.cache/go-build", 1)
 	line = strings.Replace(line, "$(go env GOMODCACHE)", setting("GOMODCACHE"), 1)
-	// Settings of whoever runs the tests.
+	// The settings of the user who runs the tests.
 	env := []string{"GOFLAGS=", "GOPATH=", "GOMODCACHE=", "GOCACHE=", "GOPROXY=off"}
 	if out, err := paste(dir, line, env...); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
-	// Who installs may be root, who has no Go, but builds what has changed.
+	// The installing user may be root without Go, but must not install outdated
+	// programs.
 	root := t.TempDir()
 	install := "make install GO=false DESTDIR=" + root
 	if out, err := paste(dir, install); err != nil {
@@ -240,8 +241,8 @@ func TestReadmeItself(t *testing.T) {
 	}
 }
 
-// TestReadmeUnit runs what ExecStart= of README says, in the environment that
-// systemd gives, on a machine that has /usr/local/bin and /srv/www.
+// TestReadmeUnit runs the ExecStart= line of the README, in the environment that
+// systemd sets, on a machine with /usr/local/bin and /srv/www.
 func TestReadmeUnit(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("a service of root's")
@@ -278,7 +279,7 @@ func TestReadmeUnit(t *testing.T) {
 	}
 }
 
-// serviceScript starts a service and asks it for a page; runs its chain on a
+// serviceScript starts a service and requests a page from it; runs its chain with a
 // program that does what the service may not; and stops it.
 const serviceScript = `
 if command -v systemd-analyze >/dev/null; then

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rests are chains of programs that execute one another. Most of their start goes by
-// in stages that are the payload of a supervisor, and PID 1 some.
+// rests are chains of programs that execute one another. During most of their start,
+// stages are the payload of a supervisor, some of them as PID 1.
 var rests = []string{
 	"HK_FUSE=0 hk-unshare --user --pid hk-idmap --root hk-limit --core 0 hk-limit --core 0 hk-setuser --no-new-privs",
 	"HK_FUSE=0 hk-unshare --user --pid --init hk-idmap --root hk-limit --core 0 hk-setuser --no-new-privs",
@@ -22,9 +22,9 @@ var rests = []string{
 	"hk-unshare --user --pid --setsid hk-idmap --root hk-unshare --pid --init hk-unshare --pid",
 }
 
-// TestSignalInRest ends chains at any moment of their start: by a signal to the
-// process that was started, and as the terminal does, to all of its group. Each ends
-// by that signal.
+// TestSignalInRest ends chains at any moment of their start: by a signal to the process
+// that was started, and, as from a terminal, to its whole process group. Each chain
+// ends by that signal.
 func TestSignalInRest(t *testing.T) {
 	rounds := 45
 	if testing.Short() {
@@ -52,8 +52,8 @@ func TestSignalInRest(t *testing.T) {
 	}
 }
 
-// TestSignalInStage ends a chain while a stage of the rest of it waits for a filter on
-// its standard input, as PID 1 and below an init. The payload does not start.
+// TestSignalInStage ends a chain while a later stage waits for a filter on its standard
+// input, as PID 1 and below an init. The payload does not start.
 func TestSignalInStage(t *testing.T) {
 	for _, init := range []string{"", " --init"} {
 		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
@@ -87,10 +87,10 @@ func TestSignalInStage(t *testing.T) {
 	}
 }
 
-// TestSupervisorGoneInRest kills a supervisor while a stage of the rest of its chain
-// has just changed its user ID, by which the kernel drops the parent-death signal. The
-// payload, which would be PID 1 and so have no parent to look for, does not start. The
-// control is one whose supervisor is not killed.
+// TestSupervisorGoneInRest kills a supervisor while a later stage has just changed its
+// user ID, which clears the parent-death signal. The payload, which would be PID 1 and
+// so would have no parent to check, does not start. The control is a chain whose
+// supervisor is not killed.
 func TestSupervisorGoneInRest(t *testing.T) {
 	require(t, "strace", have("strace"))
 	if os.Getuid() != 0 {
@@ -134,8 +134,9 @@ func grandchildren(p process) (list []process) {
 	return list
 }
 
-// TestSignalFiltered ends chains whose supervisor may not send a signal by pidfd, for a
-// filter around it denies that. The control is that the filter is there.
+// TestSignalFiltered ends chains whose supervisor may not send signals with
+// pidfd_send_signal(2), because a surrounding filter denies it. The control is that the
+// filter is loaded.
 func TestSignalFiltered(t *testing.T) {
 	const filter = "hk-seccomp --profile none --deny pidfd_send_signal env "
 	for _, line := range []string{"hk-unshare --user --pid hk-idmap --root", "hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --setsid"} {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestScripts runs the scripts: root_*.txtar as root, user_*.txtar as an
-// ordinary user, and the others as both.
+// TestScripts runs the scripts: root_*.txtar as root, user_*.txtar as an ordinary user,
+// and the others as both.
 func TestScripts(t *testing.T) {
 	all, err := filepath.Glob(scripts + "/*.txtar")
 	if err != nil || len(all) == 0 {
@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GID", fmt.Sprint(os.Getgid()))
 			e.Setenv("SLOW", strconv.Itoa(slow))
 			e.Setenv("OWN", own) // a name that there is nowhere
-			// A number of seconds that nobody else sleeps ends in this.
+			// A number of seconds that no other process sleeps ends in this.
 			e.Setenv("RUN", strconv.Itoa(os.Getpid()))
 			e.Setenv("HK_FUSE", "")
 			e.Setenv("XDG_RUNTIME_DIR", "")
@@ -59,9 +59,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// condition answers what a script asks of the machine. What is missing skips,
-// or fails where nothing may be missing: except for what came to Linux after the
-// kernel that runs.
+// condition answers what a script asks about the machine. If something is missing, the
+// script is skipped, or fails if nothing may be missing, except for features newer than
+// the running kernel.
 func condition(t *testing.T, name string) (bool, error) {
 	need, value, _ := strings.Cut(name, ":")
 	ok := false
@@ -110,8 +110,8 @@ func condition(t *testing.T, name string) (bool, error) {
 
 const tun = "/dev/net/tun"
 
-// hasPasta reports whether pasta can be run: it needs a tun device, and takes
-// its addresses from an interface with a default route.
+// hasPasta reports whether pasta can be run: it needs a tun device, and takes its
+// addresses from an interface with a default route.
 func hasPasta() bool {
 	f, err := os.OpenFile(tun, os.O_RDWR, 0)
 	if err != nil {
@@ -150,8 +150,8 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// soonGone waits until no process has a command line that the argument, a regexp,
-// matches: what was killed takes a moment to go.
+// soonGone waits until the command line of no process matches the argument, a regexp:
+// killed processes take a moment to end.
 func soonGone(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: gone REGEXP")

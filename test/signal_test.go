@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shapes are the chains in which the process that is started stands in another
-// relation to the payload each.
+// shapes are chains in which the process that is started has a different relation to
+// the payload each.
 var shapes = []struct {
 	name, line string
 	root       bool
@@ -59,8 +59,8 @@ func canRun(line string, root bool) bool {
 	return (!root || os.Getuid() == 0) && (!strings.Contains(line, "hk-landlock") || landlockABI() > 0)
 }
 
-// eachFollowed runs a test for each chain in which the payload is followed.
-func eachFollowed(t *testing.T, test func(t *testing.T, line string)) {
+// eachTraced runs a test for each chain in which the payload is traced.
+func eachTraced(t *testing.T, test func(t *testing.T, line string)) {
 	for _, line := range []string{
 		"hk-seccomp --learn FILE",
 		"hk-unshare --user --pid hk-idmap --root hk-seccomp --learn FILE",
@@ -74,7 +74,7 @@ func eachFollowed(t *testing.T, test func(t *testing.T, line string)) {
 	}
 }
 
-// A job is a chain that runs.
+// A job is a running chain.
 type job struct {
 	*exec.Cmd
 	t      *testing.T
@@ -82,7 +82,7 @@ type job struct {
 	stderr bytes.Buffer
 }
 
-// newJob is a chain with a payload, which stands after it.
+// newJob returns a chain with a payload.
 func newJob(t *testing.T, line string, payload ...string) *job {
 	words := strings.Fields(line)
 	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
@@ -129,8 +129,8 @@ func start(t *testing.T, line string, payload ...string) *job {
 	return newJob(t, line, payload...).begin()
 }
 
-// startCat starts a chain with a payload that leaves signals alone, and waits
-// until it runs.
+// startCat starts a chain with a payload that does not handle signals, and waits until
+// it runs.
 func startCat(t *testing.T, line string) *job {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -155,7 +155,7 @@ func prefix(program, line string) string {
 	return program + " " + line
 }
 
-// await reads the payload's next line, which is want.
+// await reads the payload's next line, which must be want.
 func (j *job) await(want string) {
 	j.t.Helper()
 	line, err := j.out.ReadString('\n')
@@ -164,7 +164,7 @@ func (j *job) await(want string) {
 	}
 }
 
-// end waits for the end of the job, and kills one that does not end.
+// end waits for the end of the job, and kills a job that does not end.
 func (j *job) end() string {
 	j.t.Helper()
 	timer := time.AfterFunc(time.Duration(slow)*20*time.Second, func() { j.Process.Kill() })
@@ -189,9 +189,9 @@ func signalName(s syscall.Signal) string {
 	return fmt.Sprint("signal ", int(s))
 }
 
-// ending are the signals whose default action is to end, but for those that are
-// ignored here and so by what is started: make(1) has its children ignore 32, which
-// is the C library's own.
+// ending are the signals whose default action is to terminate, except those that are
+// ignored here and so in children: make(1) has its children ignore 32, which the C
+// library reserves.
 func ending() []syscall.Signal {
 	var ignored uint64
 	status, _ := os.ReadFile("/proc/self/status")
@@ -213,9 +213,9 @@ func ending() []syscall.Signal {
 	return list
 }
 
-// TestSignalEnds sends each signal to the process that was started, while the
-// payload neither handles nor ignores it: the whole ends by it, as the payload
-// would if it were run plainly. That is the control.
+// TestSignalEnds sends each signal to the process that was started, while the payload
+// neither handles nor ignores it: the whole chain is terminated by it, as the payload
+// would be without the chain. That is the control.
 func TestSignalEnds(t *testing.T) {
 	list := ending()
 	if testing.Short() { // one of each kind: a terminal's, a fault's, the C library's, a queued one
@@ -240,8 +240,8 @@ func TestSignalEnds(t *testing.T) {
 	})
 }
 
-// TestSignalHandled sends signals that the payload handles, or ignores: a PID 1
-// gets them too, once, and what it ignores changes nothing.
+// TestSignalHandled sends signals that the payload handles or ignores: a PID 1 receives
+// them too, once, and ignored ones have no effect.
 func TestSignalHandled(t *testing.T) {
 	const script = `
 n=0
@@ -270,8 +270,8 @@ while :; do sleep 0.02; done`
 	})
 }
 
-// TestSignalAwaited has the payload wait for a signal instead of handling it, as
-// an init does.
+// TestSignalAwaited has the payload wait for a signal instead of handling it, as an
+// init does.
 func TestSignalAwaited(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		probe := filepath.Join(bin, "probe")
@@ -307,7 +307,7 @@ func TestSignalAwaited(t *testing.T) {
 		if got := j.end(); got != "SIGALRM" {
 			t.Errorf("%s: ended with %s; want SIGALRM", line, got)
 		}
-		// One that the caller blocks already.
+		// One that the caller already blocks.
 		j = start(t, prefix("probe inherit none 10 none", line), probe, "sigwait", "10")
 		j.await("ready")
 		j.Process.Signal(unix.SIGUSR1)
@@ -318,9 +318,10 @@ func TestSignalAwaited(t *testing.T) {
 	})
 }
 
-// TestSignalAwaitedTwice sends two at once to a payload that gets the CPU only when
-// its supervisor leaves it: the second comes while it is woken by the first, and has
-// the signal neither blocked nor, at that moment, waited for.
+// TestSignalAwaitedTwice sends two signals at once to a payload that gets the CPU only
+// when its supervisor gives it up: the second one arrives while the payload is being
+// woken by the first, and has the signal neither blocked nor, at that moment, waited
+// for.
 func TestSignalAwaitedTwice(t *testing.T) {
 	require(t, "taskset (package util-linux)", have("taskset"))
 	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
@@ -341,8 +342,8 @@ func TestSignalAwaitedTwice(t *testing.T) {
 	}
 }
 
-// TestSignalAtStart sends a signal as soon as the payload says that it handles
-// it, with the supervisor on the same CPU: it has not run since.
+// TestSignalAtStart sends a signal as soon as the payload reports that it handles it,
+// with the supervisor on the same CPU: it has not run since.
 func TestSignalAtStart(t *testing.T) {
 	require(t, "taskset (package util-linux)", have("taskset"))
 	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
@@ -353,7 +354,7 @@ func TestSignalAtStart(t *testing.T) {
 	})
 }
 
-// hangUp sends SIGHUP to a chain as soon as the payload says that it handles it.
+// hangUp sends SIGHUP to a chain as soon as the payload reports that it handles it.
 func hangUp(t *testing.T, line string) {
 	t.Helper()
 	j := start(t, line, "sh", "-c", "trap 'exit 7' HUP; echo ready; while :; do sleep 0.02; done")
@@ -364,8 +365,8 @@ func hangUp(t *testing.T, line string) {
 	}
 }
 
-// TestSignalAtStartOfInit is that while an init is slow to close what it has of the
-// start.
+// TestSignalAtStartOfInit is the same while an init is slow to close the descriptors of
+// the start.
 func TestSignalAtStartOfInit(t *testing.T) {
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --user --pid --init --setsid hk-idmap --root"} {
@@ -374,7 +375,7 @@ func TestSignalAtStartOfInit(t *testing.T) {
 	}
 }
 
-// TestSignalBeforeStart ends a chain whose child is stopped in the midst of its
+// TestSignalBeforeStart ends a chain whose child is stopped in the middle of its
 // set-up.
 func TestSignalBeforeStart(t *testing.T) {
 	require(t, "strace", have("strace"))
@@ -435,11 +436,11 @@ func signalWhilePlanning(t *testing.T, line string) {
 	}
 }
 
-// TestStops has the payload stop, and go on by itself: the supervisor is no
-// obstacle. It dies while it is stopped, too.
+// TestStops has the payload stop, and continue by itself: the supervisor continues too.
+// It can also be killed while it is stopped.
 func TestStops(t *testing.T) {
 	eachShape(t, stops)
-	eachFollowed(t, stops)
+	eachTraced(t, stops)
 }
 
 func stops(t *testing.T, line string) {
@@ -447,8 +448,8 @@ func stops(t *testing.T, line string) {
 	if got := j.end(); got != "7" {
 		t.Errorf("%s: stopped by itself: %s; want 7", line, got)
 	}
-	// A PID 1 neither stops nor dies of its own children's signals, unless it is
-	// traced: then it does stop.
+	// A PID 1 is neither stopped nor terminated by signals from its own children,
+	// unless it is traced: then it does stop.
 	want := "SIGKILL"
 	if (strings.Contains(line, "--pid") || strings.Contains(line, "--all")) && !strings.Contains(line, "--init") {
 		want = "7"

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A session is a shell that runs a script on a terminal of its own. What it says
-// on descriptor 9 comes line by line.
+// A session is a shell that runs a script on its own terminal. What it writes to
+// descriptor 9 is read line by line.
 type session struct {
 	*exec.Cmd
 	t    *testing.T
@@ -103,8 +103,8 @@ func hasState(word, state string) bool {
 	return false
 }
 
-// TestKeys types the keys that end a job: it ends as the payload would if it were
-// run plainly.
+// TestKeys types the keys that end a job: it ends as the payload would without the
+// chain.
 func TestKeys(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		for _, c := range []struct{ keys, want string }{
@@ -116,7 +116,7 @@ func TestKeys(t *testing.T) {
 			s.types(c.keys)
 			s.await(c.want)
 		}
-		// A shell of a script waits for what it has started, and all of that gets
+		// The shell of a script waits for what it has started, and all of that receives
 		// the key.
 		s := newSession(t, "trap : INT; "+environment(line)+" sh -c 'cat >&9; echo on >&9'; echo status $? >&9")
 		s.types("ready\n")
@@ -129,8 +129,8 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-// TestHangup closes the terminal of a job: of one in a session that a shell leads,
-// and of one that leads it.
+// TestHangup closes the terminal of a job: of one in a session led by a shell, and of
+// one that leads the session.
 func TestHangup(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		for i, end := range []string{"%s; true", "exec %s"} {
@@ -152,13 +152,13 @@ func TestHangup(t *testing.T) {
 	})
 }
 
-// running reports whether there is a process with the word in its command line.
+// running reports whether the command line of any process contains the word.
 func running(word string) bool {
 	return anyProcess(func(words string) bool { return strings.Contains(words, word) })
 }
 
-// anyProcess reports whether the command line of a process, with spaces between its
-// words, is such.
+// anyProcess reports whether a function is true for the command line of any process,
+// with spaces between its words.
 func anyProcess(is func(words string) bool) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	return slices.ContainsFunc(files, func(f string) bool {
@@ -170,18 +170,18 @@ func anyProcess(is func(words string) bool) bool {
 // environment is a chain for a shell.
 func environment(line string) string { return "env " + line }
 
-// TestJobControl stops a job by Ctrl-Z, and has it go on in the foreground. The
-// shell learns of both, and the payload stops, whatever the chain.
+// TestJobControl stops a job with Ctrl-Z, and continues it in the foreground. The shell
+// notices both, and the payload stops, whatever the chain.
 func TestJobControl(t *testing.T) {
 	eachShape(t, jobControl)
-	eachFollowed(t, jobControl)
+	eachTraced(t, jobControl)
 }
 
-// TestStopsAgain has a supervisor that has stopped with what it follows look whether
-// there is something to do: it is told of a child. It stops again, or the shell would
-// wait for it for ever.
+// TestStopsAgain has a supervisor that has stopped together with the processes it
+// traces check whether there is something to do, because of a SIGCHLD. It stops again,
+// otherwise the shell would wait for it forever.
 func TestStopsAgain(t *testing.T) {
-	eachFollowed(t, func(t *testing.T, line string) {
+	eachTraced(t, func(t *testing.T, line string) {
 		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5'; echo status $? >&9
 			read x; fg; echo status $? >&9`)
 		s.await("up")
@@ -238,8 +238,7 @@ func jobControl(t *testing.T, line string) {
 	s.await("status 5")
 }
 
-// TestBackgroundRead has a job in the background read from the terminal, which
-// stops it.
+// TestBackgroundRead has a background job read from the terminal, which stops it.
 func TestBackgroundRead(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		if strings.Contains(line, "--setsid") {
@@ -255,8 +254,8 @@ func TestBackgroundRead(t *testing.T) {
 	})
 }
 
-// TestForeground has the payload be an interactive shell, which takes the
-// terminal's foreground. The script that has run it can read after it.
+// TestForeground has the payload be an interactive shell, which takes the terminal's
+// foreground. The script that has run it can read afterwards.
 func TestForeground(t *testing.T) {
 	eachShape(t, func(t *testing.T, line string) {
 		s := newSession(t, environment(line)+" bash --norc --noediting -i; echo status $? >&9; read x; echo read $x >&9")
@@ -269,9 +268,10 @@ func TestForeground(t *testing.T) {
 	})
 }
 
-// TestKeyBeforeBlocked types Ctrl-C while the supervisor is stopped. The payload is
-// PID 1 and so does without; then it blocks the signal for a moment, in which the
-// supervisor comes to look: it ends the payload when that is over.
+// TestKeyBeforeBlocked types Ctrl-C while the supervisor is stopped. The payload is PID
+// 1 and so is not terminated; then it blocks the signal for a moment, during which the
+// supervisor checks it: the supervisor ends the payload when the signal is no longer
+// blocked.
 func TestKeyBeforeBlocked(t *testing.T) {
 	require(t, "perl (package perl-base)", have("perl"))
 	program := fmt.Sprintf(`use POSIX; open(O, ">&=9"); sub say { syswrite(O, "$_[0]\n") } my $set = POSIX::SigSet->new(SIGINT);

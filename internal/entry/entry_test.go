@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain is also what crashes: with HK_CRASH it writes that as the runtime
-// does, in pieces, and ends as after a crash.
+// TestMain is also what crashes: with HK_CRASH it writes that text in the way of the
+// runtime, in pieces, and ends as after a crash.
 func TestMain(m *testing.M) {
 	text, ok := os.LookupEnv("HK_CRASH")
 	if !ok {
@@ -71,8 +71,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestSentFault has the runtime tell of a signal that somebody sent, and of one
-// that is its own.
+// TestSentFault has the runtime report a signal that another process sent, and a fault
+// of its own.
 func TestSentFault(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -90,7 +90,7 @@ func TestSentFault(t *testing.T) {
 		if c.out {
 			want = strings.ReplaceAll(c.text, "|", "")
 		}
-		// ulimit: a core would be left here.
+		// ulimit: a core file would remain here.
 		cmd := exec.Command("sh", "-c", `ulimit -c 0; exec "$0"`, os.Args[0])
 		cmd.Env = append(os.Environ(), "HK_CRASH="+c.text, "HK_STARTED=1")
 		var out bytes.Buffer
@@ -102,8 +102,8 @@ func TestSentFault(t *testing.T) {
 	}
 }
 
-// TestPlain checks what a plain build finds: nothing is noted, and no limit is
-// another one.
+// TestPlain checks what a plain build finds: nothing is recorded, and no limit has
+// changed.
 func TestPlain(t *testing.T) {
 	if Kept() || len(Changed()) > 0 {
 		t.Errorf("Kept() = %v, Changed() = %v; want false, none", Kept(), Changed())

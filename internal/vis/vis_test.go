@@ -17,8 +17,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// FuzzText checks that nothing is left that a terminal would obey, and that
-// JSON means the same.
+// FuzzText checks that nothing remains that a terminal would interpret, and that JSON
+// means the same.
 func FuzzText(f *testing.F) {
 	f.Add("\x1b]0;x\a\n\xff\u202e\u009b\U000e0041ä")
 	f.Fuzz(func(t *testing.T, text string) {

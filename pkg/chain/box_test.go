@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// small is a sandbox in which nothing is but programs.
+// small is a sandbox that contains only programs.
 const small = "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp"
 
 func prepare(t testing.TB, line string) *Box {
@@ -58,7 +58,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestStartError tells what keeps a payload from starting from how one ends.
+// TestStartError distinguishes errors that prevent a payload from starting from how one
+// ends.
 func TestStartError(t *testing.T) {
 	b := prepare(t, small)
 	for _, c := range []struct {
@@ -121,7 +122,7 @@ func TestContext(t *testing.T) {
 	if err := cmd.Kill(); err != os.ErrProcessDone {
 		t.Errorf("Kill() = %v; want ErrProcessDone", err)
 	}
-	// Cancel takes the place of the kill, which comes after the delay.
+	// Cancel replaces the kill, which comes after the delay.
 	ctx, cancel = context.WithCancel(context.Background())
 	cmd = b.CommandContext(ctx, "sh", "-c", "trap 'echo term; exit 7' TERM; echo there; while :; do sleep 0.01; done")
 	cmd.Cancel = func() error { return cmd.Signal(unix.SIGTERM) }

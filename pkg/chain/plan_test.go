@@ -23,8 +23,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// fakeHost is a host on which nothing depends on the machine: a merged /usr, an
-// ordinary user with subordinate ids, Landlock ABI 7.
+// fakeHost is a host that does not depend on the machine: a merged /usr, an ordinary
+// user with subordinate IDs, Landlock ABI 7.
 func fakeHost(uid uint32) *host.Host {
 	const all = 1<<41 - 1
 	files := map[string]fs.FileMode{
@@ -149,14 +149,14 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 	return Read(kind, words, &Finder{Dir: dir, Path: dir, Fuse: fuse})
 }
 
-// TestPlans compares the plans of testdata/plan with what they were. A file is
-// a command line, with "$" before it for an ordinary user's and "#" for root's,
-// "HK_FUSE=0", "BOX", "INHERITED" or "ABI=n" perhaps, and the plan of it, or the error.
-// BOX is a chain that a program prepares, to be started with any command.
-// INHERITED is a caller that ignores and blocks signals and has a limit with which
-// this program could not start. ABI is the kernel's of Landlock; with it notes,
-// what is left out and comments are there too. A name that ends in _amd64 is that
-// of a file for that architecture only.
+// TestPlans compares the plans of testdata/plan with earlier ones. A file contains
+// command lines, each with "$" before it for an ordinary user or "#" for root, possibly
+// "HK_FUSE=0", "BOX", "INHERITED" or "ABI=n", and the plan for it, or the error. BOX is
+// a chain that a program prepares, to be started with any command. INHERITED is a
+// caller that ignores and blocks signals and has a limit with which this program could
+// not start. ABI is the kernel's Landlock ABI; with it notes, skipped things and
+// comments are included. A name that ends in _amd64 is that of a file for only that
+// architecture.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txt")
 	if err != nil || len(files) == 0 {
@@ -184,7 +184,7 @@ func TestPlans(t *testing.T) {
 			}
 			got, want := out.String(), string(b)
 			if runtime.GOARCH != "amd64" && !*update {
-				// The files are amd64's: what a filter says differs, and no more.
+				// The files are for amd64: only what a filter says differs.
 				length := regexp.MustCompile(`\{len=\d+\}`)
 				got, want = length.ReplaceAllString(got, "{len=N}"), length.ReplaceAllString(want, "{len=N}")
 			}
@@ -272,8 +272,8 @@ func planned(t *testing.T, dir, line string) string {
 	return strings.ReplaceAll(b.String(), dir, "/usr/local/bin")
 }
 
-// FuzzParse checks that a command line that can be read is printed as one that
-// reads the same, and that planning does not panic.
+// FuzzParse checks that a command line that can be parsed is printed as one that parses
+// to the same, and that planning does not panic.
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/plan/*.txt")
 	for _, name := range files {
@@ -336,7 +336,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// fromFile lays a plan out, writes that and reads it, and compares the plans.
+// fromFile lays out a plan, writes that and reads it, and compares the plans.
 func fromFile(t *testing.T, p *plan.Plan) {
 	var program run.Program
 	b, err := run.Lay(p).MarshalBinary()

@@ -17,8 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSettings prepares stages whose fields have what no flag takes. An unknown
-// propagation would be none: the mounts of the sandbox would be the host's too.
+// TestSettings prepares stages whose fields have values that no flag accepts. An
+// unknown propagation would mean none: the mounts of the sandbox would be shared with
+// the host.
 func TestSettings(t *testing.T) {
 	const user = unix.CLONE_NEWUSER
 	mask := uint32(0o7777)

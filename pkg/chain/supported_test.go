@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNotSupported has a caller tell what this kernel lacks from what is asked for in
-// the wrong way.
+// TestNotSupported has a caller distinguish what this kernel lacks from what is asked
+// for in the wrong way.
 func TestNotSupported(t *testing.T) {
 	for _, c := range []struct {
 		abi  int

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestValues reads flags with separators in their words, and prints them. What
-// is printed has the backslashes that are needed.
+// TestValues parses flags with separators in their words, and prints them. What is
+// printed has the necessary backslashes.
 func TestValues(t *testing.T) {
 	find := &Finder{Fuse: true}
 	for _, c := range []struct{ stage, flag, want, err string }{

@@ -20,8 +20,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestBounds has files that somebody made who wants the finder to be busy for
-// ever, or to take all memory.
+// TestBounds has files crafted to keep the finder busy forever, or to use all memory.
 func TestBounds(t *testing.T) {
 	const most = 64 << 20
 	refused := func(name string, b []byte, want string) {
@@ -72,8 +71,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEndless has libraries that are there, but after more directories than can
-// be looked into, and those that need more names than can be kept.
+// TestEndless has libraries that exist, but after more directories than can be
+// searched, and libraries that need more names than can be kept.
 func TestEndless(t *testing.T) {
 	files := map[string][]byte{"/lib64/ld-linux-x86-64.so.2": image{soname: "ld-linux-x86-64.so.2"}.bytes()}
 	im := image{interp: loader, runpath: strings.Repeat("/:", 30000)}
@@ -101,8 +100,8 @@ func TestEndless(t *testing.T) {
 	}
 }
 
-// FuzzProgram has a program that is anything: what is found is regular files, whose
-// names have no link in them.
+// FuzzProgram has an arbitrary program: only regular files are found, and their names
+// contain no symbolic links.
 func FuzzProgram(f *testing.F) {
 	f.Add(image{interp: loader, needed: []string{"libc.so.6"}, rpath: "$ORIGIN/../lib:$LIB::/", filter: "/lib/libc.so.6"}.bytes(), "/l:${ORIGIN}")
 	f.Add([]byte("#!/usr/bin/env -S PATH=/x:/ -- p\n"), "")

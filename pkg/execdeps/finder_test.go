@@ -195,8 +195,8 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// TestAsLoader holds what is found against what the loader itself says, for
-// the programs of the machine.
+// TestAsLoader compares what is found with what the loader itself reports, for the
+// programs of the machine.
 func TestAsLoader(t *testing.T) {
 	ld, err := filepath.EvalSymlinks(loader)
 	if err != nil {

@@ -105,7 +105,7 @@ func cacheOf(list ...cached) []byte {
 	return append(append(b, entries...), text...)
 }
 
-// tree makes a root: a file that starts with "->" is a link.
+// tree creates a root: a file that starts with "->" is a symbolic link.
 func tree(t *testing.T, files map[string][]byte) *Root {
 	dir := t.TempDir()
 	for name, b := range files {

@@ -24,7 +24,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// TestMusl has what musl's loader is, and where it has its directories from.
+// TestMusl has names of musl's loader, and where it finds its directories.
 func TestMusl(t *testing.T) {
 	for _, c := range []struct {
 		interp string

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSwapped has other files take the place of those that were found.
+// TestSwapped has other files replace those that were found.
 func TestSwapped(t *testing.T) {
 	dir := t.TempDir()
 	for _, err := range []error{
@@ -43,7 +43,7 @@ func TestSwapped(t *testing.T) {
 		t.Errorf("open of a link: %v; want %v", err, unix.ELOOP)
 	}
 
-	// Names come from resolve, which has no such; nor would one lead out.
+	// Names come from resolve, which returns no such name; nor would it lead outside.
 	if _, _, err := r.openat("/..", unix.O_PATH); !errors.Is(err, unix.EXDEV) {
 		t.Errorf("openat(/..) = %v; want %v", err, unix.EXDEV)
 	}
@@ -63,7 +63,8 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestResolve has names with links in them, which lead nowhere out of the root.
+// TestResolve has names with symbolic links in them, which do not lead outside the
+// root.
 func TestResolve(t *testing.T) {
 	r := tree(t, map[string][]byte{
 		"/usr/bin/sh": []byte("x"), "/bin": []byte("->usr/bin"), "/up": []byte("->../../../usr"), "/abs": []byte("->/bin/sh"),

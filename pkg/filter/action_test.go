@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestActions has what a call comes to by each action; data of those that allow or kill
-// say nothing, as for the kernel.
+// TestActions has the result of a call for each action; the data of actions that allow
+// or kill mean nothing, as for the kernel.
 func TestActions(t *testing.T) {
 	for _, c := range []struct {
 		act           Action
@@ -49,7 +49,8 @@ func TestWord(t *testing.T) {
 	}
 }
 
-// TestCheckPolicy has policies that say nothing, or not what they seem to.
+// TestCheckPolicy has policies that have no effect, or not the one that they seem to
+// have.
 func TestCheckPolicy(t *testing.T) {
 	amd64 := []*Arch{X86_64}
 	deny := Errno(unix.EPERM)

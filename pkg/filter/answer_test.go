@@ -74,8 +74,7 @@ func within(t *testing.T, r *rand.Rand, code []unix.SockFilter, m machine, audit
 	}
 }
 
-// TestOutcomes holds what filters are said to be able to answer against what
-// they answer.
+// TestOutcomes compares the possible results of filters with their actual results.
 func TestOutcomes(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for range 300 {
@@ -91,7 +90,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestOutcomesKnown checks that nothing is left open where all is known.
+// TestOutcomesKnown checks that there is only one possibility if everything is known.
 func TestOutcomesKnown(t *testing.T) {
 	code, err := BuiltinFilter("docker", here(0))
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestCanary is why there is a compiler here: the filters of
-// github.com/elastic/go-seccomp-bpf can be passed. It fails when they no longer
-// can: then the choice can be looked at again.
+// TestCanary is the reason for our own compiler: filters of
+// github.com/elastic/go-seccomp-bpf can be bypassed. It fails once they no longer can:
+// then the choice can be reconsidered.
 func TestCanary(t *testing.T) {
 	native := here(0).Arch
 	if native != X86_64 {
@@ -42,8 +42,8 @@ func TestCanary(t *testing.T) {
 		return newMachine(t, code)
 	}
 	eperm := Errno(unix.EPERM)
-	// personality(2) is allowed for 8, getppid(2) for all, and nothing else. Behind
-	// the test of an argument theirs compares that with the numbers of calls.
+	// personality(2) is allowed for 8, getppid(2) always, and nothing else. After the
+	// test of an argument that library compares the argument with the numbers of calls.
 	their := theirs(elastic.Policy{
 		DefaultAction: elastic.ActionErrno,
 		Syscalls: []elastic.SyscallGroup{

@@ -28,14 +28,14 @@ func attach(code []unix.SockFilter, flags uintptr) (fd uintptr, e unix.Errno) {
 	return fd, e
 }
 
-// TestCheckKernel holds Check against the kernel's checker: on a thread that has
-// a listener a good filter fails with EBUSY, since there can be no second one,
-// and a bad one before that with EINVAL. So no filter is ever loaded.
+// TestCheckKernel compares Check with the kernel's checker: on a thread that has a
+// listener a valid filter fails with EBUSY, because there can be no second one, and an
+// invalid one fails before that with EINVAL. So no filter is ever loaded.
 //
-// The kernel compiles each good one all the same, and frees it later by work
-// that it queues. Once 1024 of these wait for the lock that the compiler holds,
-// which then waits for work behind them, no process of the machine loads a filter
-// any more (seen on Linux 6.18). A run makes fewer in all.
+// The kernel still compiles each valid one, and frees it later in queued work. Once
+// 1024 of these wait for the lock that the compiler holds, which then waits for work
+// after them, no process on the machine can load a filter any more (seen on Linux
+// 6.18). A run makes fewer in total.
 func TestCheckKernel(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
@@ -136,8 +136,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that a filter that is taken is written as it was, printed
-// without a panic and executed without an error.
+// FuzzDecode checks that an accepted filter is written as it was, printed without a
+// panic and executed without an error.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(podmanAMD64All))
 	f.Add([]byte(dockerARM64None))

@@ -208,7 +208,7 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// TestBuiltin checks that what is compiled ahead is what the profiles compile
+// TestBuiltin checks that the precompiled filters are those that the profiles compile
 // to, and how much a call costs.
 func TestBuiltin(t *testing.T) {
 	calls := 20000
@@ -252,8 +252,8 @@ func TestBuiltin(t *testing.T) {
 	}
 }
 
-// TestBuiltinCaps checks that between none and all capabilities the conditions
-// are looked at.
+// TestBuiltinCaps checks that between none and all capabilities the conditions are
+// evaluated.
 func TestBuiltinCaps(t *testing.T) {
 	for _, caps := range []uint64{0, ^uint64(0), 1 << unix.CAP_SYS_CHROOT} {
 		code, err := BuiltinFilter("docker", here(caps))
@@ -297,7 +297,7 @@ func TestBuiltinAnyCaps(t *testing.T) {
 	}
 }
 
-// TestConditions checks when an entry of a profile counts.
+// TestConditions checks when an entry of a profile applies.
 func TestConditions(t *testing.T) {
 	for _, c := range []struct {
 		keys string
@@ -346,8 +346,8 @@ func goarchOf(t *testing.T) string {
 	return ""
 }
 
-// FuzzReadProfile checks that a profile that can be read compiles, and to what
-// it means.
+// FuzzReadProfile checks that a profile that can be parsed compiles, and to what it
+// means.
 func FuzzReadProfile(f *testing.F) {
 	for _, name := range []string{"profiles/podman.json", "profiles/docker.json"} {
 		b, err := os.ReadFile(name)

@@ -144,13 +144,12 @@ func (p *Policy) vectors(r *rand.Rand, a *Arch, name string) [][6]uint64 {
 	return list
 }
 
-// TestLibseccomp compares what the filters of the profiles that come with hk
-// decide with what libseccomp's do, for all numbers, on all architectures, with
-// the arguments that matter. Four differences are meant: a call newer than the
-// profile gets ENOSYS here; libseccomp compares halves of arguments at which the
-// kernel does not look, which are 0 in this test; what libseccomp does not know it
-// cannot allow; and where Docker denies some families of sockets, socketcall(2)
-// makes none here.
+// TestLibseccomp compares the decisions of the filters of the built-in profiles with
+// those of libseccomp's, for all numbers, on all architectures, with the arguments that
+// matter. Four differences are intended: a call newer than the profile gets ENOSYS
+// here; libseccomp compares halves of arguments that the kernel ignores, which are 0 in
+// this test; libseccomp cannot allow calls that it does not know; and where Docker
+// denies some socket families, socketcall(2) creates no sockets here.
 func TestLibseccomp(t *testing.T) {
 	ask := libseccomp(t)
 	tables := theirs(ask)

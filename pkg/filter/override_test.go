@@ -192,8 +192,8 @@ func TestOverride(t *testing.T) {
 		{"none deny mprotect(arg2==7) arch x86,x32", X86_64, "mprotect", [6]uint64{0, 1, 1<<32 | 7}, Allow},
 		{"none deny mprotect(arg1>0xffffffff) arch x86", X86, "mprotect", [6]uint64{0, 1 << 32, 7}, Allow},
 		{"none deny mprotect(arg1>0xffffffff) arch x86", X86_64, "mprotect", [6]uint64{0, 1 << 32, 7}, eperm},
-		// A long that may be cut to an int is compared both ways: a rule that denies
-		// holds by either, one that allows only by both.
+		// A long that may be truncated to an int is compared both ways: a rule that
+		// denies matches for either, one that allows only for both.
 		{"none deny keyctl(arg0==0,arg1==-3)", X86_64, "keyctl", [6]uint64{0, 0xfffffffd}, eperm},
 		{"none deny keyctl(arg0==0,arg1==-3)", X86_64, "keyctl", [6]uint64{1 << 32, 0x1fffffffd}, eperm},
 		{"none deny keyctl(arg0==0,arg1==-3)", X86_64, "keyctl", [6]uint64{0, ^uint64(2)}, eperm},
@@ -221,7 +221,7 @@ func TestOverride(t *testing.T) {
 		{"none deny mmap2(arg2==7) arch native", X86_64, "mmap", [6]uint64{2: 7}, Allow},
 		{"none default deny allow mmap(arg2!=7) arch x86", X86, "mmap", [6]uint64{0x1000}, eperm},
 		{"none default deny allow mmap(arg2!=7) arch x86", X86_64, "mmap", [6]uint64{0, 1, 3}, Allow},
-		// What is denied is denied by its other names on 32 bits.
+		// A denied call is also denied by its other names on 32-bit architectures.
 		{"none deny setuid arch x86", X86, "setuid32", [6]uint64{}, eperm},
 		{"none allow setuid default deny arch x86", X86, "setuid32", [6]uint64{}, eperm},
 		{"none allow setuid32 deny setuid arch x86", X86, "setuid32", [6]uint64{}, Allow},
@@ -265,7 +265,8 @@ func TestOverride(t *testing.T) {
 		{"none deny @network-io arch x86", X86, "socketcall", [6]uint64{17}, eperm},
 		{"none deny shmget arch x86", X86, "ipc", [6]uint64{1<<16 | 23}, eperm},
 		{"none deny shmget arch x86", X86, "ipc", [6]uint64{24}, Allow},
-		// A ring that is allowed by its name is meant, and one that is denied no way.
+		// A ring that is allowed by name is intended, and one that is denied is not a
+		// bypass.
 		{"none deny openat(arg2&3==1),openat2 allow io_uring_setup", X86_64, "openat", [6]uint64{2: 1}, eperm},
 		{"none deny openat(arg2&3==1),openat2 allow io_uring_setup", X86_64, "io_uring_setup", [6]uint64{}, Allow},
 		{"podman deny socket(arg0==40) arch x86_64", X86_64, "socket", [6]uint64{40}, eperm},

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// alone are calls of 32 bits that do what none of 64 bits does, or what one does
-// that is not its twin: they give nothing that the rules for others would keep.
+// alone are 32-bit calls that do what no 64-bit call does, or what one does that is not
+// its twin: they do nothing that the rules for others should deny.
 var alone = strings.Fields(`bdflush break breakpoint cacheflush ftime get_tls gtty idle ipc lock mpx pciconfig_iobase
 	pciconfig_read pciconfig_write prof profil set_tls sgetmask sigreturn socketcall stty ulimit usr26 usr32 vm86
 	vm86old`)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestKernelLooks makes calls twice, the second time with a bit above the lower 32
-// of one argument, and compares the results: the kernel looks at as much of it as
-// the table says. All of the calls succeed the first time.
+// TestKernelLooks makes calls twice, the second time with a bit set above the lower 32
+// of one argument, and compares the results: the kernel uses as many bits as the table
+// says. All of the calls succeed the first time.
 func TestKernelLooks(t *testing.T) {
 	native := here(0).Arch
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))

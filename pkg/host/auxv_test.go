@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFDOf has the descriptor by which this program was executed closed by that,
-// and its number taken since.
+// TestFDOf has the descriptor by which this program was executed closed by execve(2),
+// and its number reused since.
 func TestFDOf(t *testing.T) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {

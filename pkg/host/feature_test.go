@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hiddenVariable has this program load a filter that hides the call of that number, and
-// say what its feature's probe says then.
+// hiddenVariable makes this program load a filter that hides the call with that number,
+// and print what its feature's probe says then.
 const hiddenVariable = "HK_TEST_HIDDEN"
 
-// coveredVariable has it cover what tells of namespaces.
+// coveredVariable makes it cover the directory that lists namespaces.
 const coveredVariable = "HK_TEST_COVERED"
 
 func TestMain(m *testing.M) {
@@ -63,8 +63,8 @@ func hide(nr uint32) error {
 	return nil
 }
 
-// TestFeatures holds the table against the kernel that runs: it has what its version
-// has, but for what it may be built without, and nothing that is newer.
+// TestFeatures compares the table with the running kernel: it has what its version has,
+// except for what it may be built without, and nothing newer.
 func TestFeatures(t *testing.T) {
 	v, release, ok := Kernel()
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLook holds what is found against what the kernel finds.
+// TestLook compares what is found with what the kernel finds.
 func TestLook(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -64,7 +64,7 @@ func TestLook(t *testing.T) {
 		}
 	}
 	if f, err := theirs.look("/proc/self/exe"); err != nil || f.Loose {
-		// Where root is not 77, all is a stranger's.
+		// If root is not 77, everything belongs to a stranger.
 		if err != errProcLink {
 			t.Errorf("look(/proc/self/exe) = %+v, %v; want it, not loose, or %v", f, err, errProcLink)
 		}

@@ -105,7 +105,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// parsed is what flags come to, which are printed as flags that come to the same.
+// parsed is the result of parsing flags, which are printed as flags that parse to the
+// same.
 func parsed(t *testing.T, flags string) *Maps {
 	t.Helper()
 	read := func(words []string) *Maps {

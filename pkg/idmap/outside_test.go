@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHelper runs a program in newuidmap's place, which writes its arguments and
-// environment. The process whose number it gets is looked at before and after:
-// another may have the number by then.
+// TestHelper runs a program in place of newuidmap, which writes its arguments and
+// environment. The process whose PID it gets is checked before and after: its PID may
+// have been reused.
 func TestHelper(t *testing.T) {
 	dir := t.TempDir()
 	program, wrote := filepath.Join(dir, "helper"), filepath.Join(dir, "wrote")

@@ -2,9 +2,9 @@ package landlock
 
 import "testing"
 
-// TestLogBits holds --log against what landlock_restrict_self(2) says of its flags:
-// by itself the kernel logs what the program that restricts itself is denied, and
-// what those in domains below are.
+// TestLogBits compares --log with what landlock_restrict_self(2) says about its flags:
+// by default the kernel logs what is denied to the program that restricts itself, and
+// in nested domains.
 func TestLogBits(t *testing.T) {
 	for v, want := range map[string]struct{ same, exec, sub bool }{
 		"":           {true, false, true},

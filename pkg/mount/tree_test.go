@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machine has directories and files, and no machine's root in reach.
+// machine has directories and files, and the payload cannot be host root.
 func machine() *host.Host {
 	files := map[string]fs.FileMode{
 		"/": fs.ModeDir, "/srv": fs.ModeDir, "/srv/f": 0, "/srv/sub": fs.ModeDir, "/srv/sub/g": 0, "/etc": fs.ModeDir,
@@ -51,8 +51,8 @@ func machine() *host.Host {
 	}
 }
 
-// draw lists what is where, one place a word: a directory that the plan has made
-// ends in a slash, and a mount whose content it does not know says what is there.
+// draw lists the places, one per word: a directory that the plan has created ends in a
+// slash, and a mount whose content is not known says what it is.
 func draw(n *node, at string) []string {
 	var words []string
 	switch n.kind {
@@ -198,7 +198,7 @@ func TestTreeRefuses(t *testing.T) {
 		{"--symlink /t:/l --file /l=x", "--file /l: file exists"},
 		{"--file /f=x --mask /f --file /f=y", "--file /f: file exists"},
 
-		// Nothing is made in what is somebody's.
+		// Nothing is created in trees that the plan did not create.
 		{"--ro /srv --file /srv/new=x", "--file /srv/new: it would have to be created in /srv" + nothing},
 		{"--rw /srv --symlink x:/srv/new", "--symlink x:/srv/new: it would have to be created in /srv" + nothing},
 		{"--root-rw /srv --file /new=x", "--file /new: it would have to be created in /srv" + nothing},

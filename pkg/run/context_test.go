@@ -16,8 +16,8 @@ import (
 // self is a place before a clone: the process is this one.
 func self() *stepContext { return &stepContext{pid: os.Getpid(), sock: -1, layout: &layout{}} }
 
-// TestOpen opens files of a process in procfs. None of them is a link to what
-// somebody else has chosen, and no program that is run meanwhile inherits one.
+// TestOpen opens files of a process in procfs. None of them is a symbolic link to what
+// somebody else has chosen, and no program executed meanwhile inherits one.
 func TestOpen(t *testing.T) {
 	a := self()
 	fd, err := a.Open("status", unix.O_RDONLY)

@@ -534,8 +534,8 @@ func TestCapset(t *testing.T) {
 	<-done
 }
 
-// TestSupervisorGone checks that a child whose supervisor is gone does not go
-// on, wherever it is.
+// TestSupervisorGone checks that a child whose supervisor has ended does not continue,
+// wherever it is.
 func TestSupervisorGone(t *testing.T) {
 	eachClone(t, func(t *testing.T, p *plan.Plan) {
 		dir := t.TempDir()
@@ -566,8 +566,8 @@ func TestSupervisorGone(t *testing.T) {
 	})
 }
 
-// TestUnanswered checks that a child whose supervisor ends in the midst of a step
-// does not take that for done.
+// TestUnanswered checks that a child whose supervisor ends during a step does not take
+// the step for done.
 func TestUnanswered(t *testing.T) {
 	for _, between := range []plan.Actor{plan.Caller, plan.Init, plan.Joiner} {
 		p := newClone(between, true)

@@ -93,7 +93,7 @@ func listener(what string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	return cmd, stdout, stderr
 }
 
-// TestFault checks that a fault of this process is the runtime's still.
+// TestFault checks that a fault of this process is still handled by the runtime.
 func TestFault(t *testing.T) {
 	cmd, _, stderr := listener("fault")
 	var exit *exec.ExitError
@@ -125,7 +125,7 @@ func TestSent(t *testing.T) {
 	}
 }
 
-// TestFlood checks that a signal is not lost behind more than the pipe holds.
+// TestFlood checks that no signal is lost when there are more than the pipe holds.
 func TestFlood(t *testing.T) {
 	cmd, stdout, stderr := listener("flood")
 	if err := cmd.Run(); err != nil || stdout.String() != "SIGTERM before the payload was executed\n" {

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestOfFirst asks for namespaces of PID 1, which are the machine's if that is
-// the machine's first process.
+// TestOfFirst asks for namespaces of PID 1, which are the initial ones if that is the
+// initial PID 1.
 func TestOfFirst(t *testing.T) {
 	var pids unix.Stat_t
 	machine := unix.Stat("/proc/1/ns/pid", &pids) == nil && pids.Ino == host.InitialInode(unix.CLONE_NEWPID)
 	for _, name := range []string{"net", "mnt"} {
 		var it unix.Stat_t
 		if unix.Stat("/proc/1/ns/"+name, &it) != nil {
-			// Who may not look at PID 1 may not join its namespaces either.
+			// A process that may not inspect PID 1 may not join its namespaces either.
 			continue
 		}
 		if got := (member{name: name}).ofFirst(it); got != machine {
@@ -30,8 +30,7 @@ func TestOfFirst(t *testing.T) {
 	}
 }
 
-// TestStill compares a descriptor of a process with a PID that is another's by
-// now.
+// TestStill compares a descriptor of a process with a PID that has been reused.
 func TestStill(t *testing.T) {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {

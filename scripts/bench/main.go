@@ -1,13 +1,13 @@
-// Bench times a sandbox that hk makes beside the same one made by bubblewrap
-// and by a C program, and the namespaces alone made by unshare(1). The commands
-// take turns in one run. A second table is of 10, 100 and 1000 binds, by hk and
-// by bubblewrap; a third of 1 to 1000 rules of Landlock's.
+// Bench compares the time of a sandbox made by hk with the same one made by bubblewrap
+// and by a C program, and with the namespaces alone made by unshare(1). The commands
+// take turns in one run. A second table is for 10, 100 and 1000 bind mounts, with hk
+// and bubblewrap; a third for 1 to 1000 Landlock rules.
 //
 //	bench [-rounds N] [-warmup N] FILTER PEER
 //
-// hk's programs, bwrap and unshare are those in PATH, FILTER is the podman
-// profile as struct sock_filter[], PEER is peer.c compiled. First each command is run with a
-// shell as its payload, and what that sees must be what the sandbox is to be.
+// hk's programs, bwrap and unshare are those in PATH, FILTER is the podman profile as
+// struct sock_filter[], PEER is peer.c compiled. First each command is run with a shell
+// as its payload, which checks that the sandbox is the expected one.
 package main
 
 import (

@@ -1,12 +1,11 @@
-// Mutate weakens hk in one place at a time, as the file list says, and runs the
-// tests that ought to notice: what survives shows a test that is missing.
+// Mutate weakens hk in one place at a time, as listed in the file list, and runs the
+// tests that should notice: a mutant that survives shows that a test is missing.
 //
 //	go run ./scripts/mutate [-v] [-name REGEXP] [PACKAGE...]
 //
-// Without packages it tries the mutants of all. A golden plan is not a test: it
-// is made anew by whoever changes what is planned. As root the tests run as root
-// and, where the list says so, as an ordinary user; they then run programs that are
-// broken on purpose.
+// Without packages it tries all mutants. A golden plan is not such a test: whoever
+// changes a plan regenerates it. As root the tests run as root and, where the list says
+// so, as an ordinary user; they then run programs that are broken on purpose.
 package main
 
 import (

@@ -11,7 +11,7 @@ type mutant struct {
 	name, file string
 	// from is the text that is replaced by to.
 	from, to string
-	// why is what an attacker or a user has of it.
+	// why is what an attacker gains, or a user suffers, from it.
 	why string
 	// test is a regexp of the tests in ./test that can notice it, "unit" if those of
 	// its package alone can, and "" if nobody has said.

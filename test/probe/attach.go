@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attach tries every way in which a process can get at another, and says what came
-// of each. It lets go of what it could attach to.
+// attach tries every way in which a process can get access to another, and prints the
+// result of each. It detaches from what it could attach to.
 func attach(pid int) {
 	runtime.LockOSThread()
 	_, _, e := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(pid), 0, 0, 0, 0)

@@ -1,5 +1,5 @@
-// Probe does one thing inside of a sandbox and says what came of it: the
-// result's errno by name, or ok.
+// Probe does one thing inside a sandbox and prints the result: the name of the errno,
+// or ok.
 package main
 
 import (
@@ -137,7 +137,7 @@ func main() {
 	}
 }
 
-// listen does without Multipath TCP, which Landlock does not take for TCP.
+// listen disables Multipath TCP, which Landlock does not treat as TCP.
 func listen(network, address string) (net.Listener, error) {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)

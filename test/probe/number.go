@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// numbered executes a program in a child that has a number of our choice in our
-// PID namespace, and ends as that does: set_tid of clone3(2), Linux 5.5.
+// numbered executes a program in a child with a given PID in this PID namespace, and
+// ends in the same way as that: set_tid of clone3(2), Linux 5.5.
 func numbered(number string, command []string) error {
 	n, err := strconv.Atoi(number)
 	if err != nil {

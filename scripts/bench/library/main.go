@@ -1,7 +1,7 @@
-// Library times what a Go program pays for a sandbox: this library, prepared;
-// bubblewrap, executed by os/exec; and go-sandbox, from a pool of containers that wait
-// and without one. All make a user, a mount and a PID namespace with /usr, read-only, and
-// a procfs, and execute /usr/bin/true.
+// Library measures what a sandbox costs a Go program: with this library, prepared; with
+// bubblewrap, executed by os/exec; and with go-sandbox, with and without a pool of
+// waiting containers. All of them create a user, a mount and a PID namespace with /usr,
+// read-only, and a procfs, and execute /usr/bin/true.
 //
 //	library [-n N] [-at-once N]
 //
