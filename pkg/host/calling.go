@@ -3,6 +3,8 @@ package host
 import (
 	"os"
 
+	"hk/internal/nofile"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -16,6 +18,12 @@ func Calling() *Host {
 	h.kernel()
 	h.namespaces()
 	h.TTY = func() string { return "" } // the payload gets only descriptors
+	var files unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil {
+		if soft, ok := nofile.Raised(files.Cur, files.Max); ok {
+			h.Raised = []Rlimit{{Resource: unix.RLIMIT_NOFILE, Name: "RLIMIT_NOFILE", Soft: soft, Hard: files.Max}}
+		}
+	}
 	h.Rlimit = h.rlimit
 	h.SpareFD = func() int { return 0 }
 	h.Env, _ = takeHandover(os.Environ())

@@ -24,6 +24,9 @@ const (
 	// when the run began. An op of the caller's is skipped otherwise; if the child has
 	// one, the run fails.
 	GivenDumpable
+	// GivenRaised is nothing that an argument points to either: package syscall has
+	// raised the program's soft RLIMIT_NOFILE, and the program has not set it since.
+	GivenRaised
 )
 
 // Given is what a run gives in place of the buffer, or 0.

@@ -106,6 +106,7 @@ func closeAll(fds []int) {
 func (c *Process) cloneApart(childs []int) error {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
+	c.layout.giveRaised()
 	err := c.giveDumpable()
 	if err != nil {
 		return err

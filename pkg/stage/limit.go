@@ -25,7 +25,7 @@ func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 	if _, ok := s.limits[resource]; !ok {
 		for _, r := range s.Host.Raised {
 			if r.Resource == resource {
-				s.Limit(setrlimit(r))
+				s.Limit(s.setrlimit(r))
 			}
 		}
 	}
@@ -42,12 +42,18 @@ func (s *State) SetRlimit(resource int, soft, hard uint64, op *plan.Op) {
 func (s *State) RestoreLimits() {
 	for _, r := range s.Host.Raised {
 		if _, ok := s.limits[r.Resource]; !ok {
-			s.Add(setrlimit(r))
+			s.Add(s.setrlimit(r))
 		}
 	}
 }
 
-func setrlimit(r host.Rlimit) *plan.Op { return plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard) }
+func (s *State) setrlimit(r host.Rlimit) *plan.Op {
+	op := plan.Setrlimit(r.Name, r.Resource, r.Soft, r.Hard)
+	if s.Plan.Isolated() {
+		op.If = plan.GivenRaised
+	}
+	return op
+}
 
 // Limit appends ops that lower limits: immediately or, if a clone will follow, at the
 // end of the child's ops, so that they do not apply to the supervisor and to the rest
