@@ -161,9 +161,13 @@ func Example_server() {
 		log.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := box.CommandContext(ctx, "perl", "-MSocket", "-e", `
-		open(my $listener, "+<&=", 3) or die;
-		while (accept(my $client, $listener)) { syswrite($client, "hello from PID $$\n"); close($client) }`)
+	cmd := box.CommandContext(ctx, "/usr/bin/python3", "-c", `
+import os, socket
+listener = socket.socket(fileno=3)
+while True:
+    client, _ = listener.accept()
+    client.sendall(b"hello from PID %d\n" % os.getpid())
+    client.close()`)
 	cmd.ExtraFiles = []*os.File{socket}
 	if err := cmd.Start(); err != nil {
 		log.Fatal(err)
