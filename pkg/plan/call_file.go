@@ -132,6 +132,11 @@ func CloseRange(first, last uint32, flags uint64) *Op {
 		flagArg(flags, []bit{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}))
 }
 
+// IsOpen is fcntl(F_GETFD), which fails with EBADF if fd is not open.
+func IsOpen(fd Arg) *Op {
+	return call("fcntl", unix.SYS_FCNTL, fd, Const("F_GETFD", unix.F_GETFD))
+}
+
 // KeepOpen is fcntl(F_SETFD) that keeps fd open when a program is executed.
 func KeepOpen(fd Arg) *Op {
 	return call("fcntl", unix.SYS_FCNTL, fd, Const("F_SETFD", unix.F_SETFD), Int(0))

@@ -75,7 +75,7 @@ func (o *Op) With(name func(Given) string) string {
 type apart struct {
 	last         int
 	first, after []*Op
-	files        *Buffer
+	file         *Result
 }
 
 // MaxFiles is how many descriptors a run can give to the child: the kernel's
@@ -97,13 +97,14 @@ func (p *Plan) Isolate(last int, first, after []*Op) {
 // Isolated reports whether the child keeps no descriptor of the caller.
 func (p *Plan) Isolated() bool { return p.apart != nil }
 
-// FilesMessage is the struct msghdr with which the child of an isolated plan receives
-// its descriptors.
-func (p *Plan) FilesMessage() *Buffer {
+// LastFile is the number of the last descriptor that the child of an isolated plan
+// receives, as a result that exists before its first op; if it receives none, that of its
+// socket to the supervisor. It is nil in another plan.
+func (p *Plan) LastFile() *Result {
 	if p.apart == nil {
 		return nil
 	}
-	return p.apart.files
+	return p.apart.file
 }
 
 // sendFiles adds the step that sends the descriptors before the child exists.
@@ -124,19 +125,21 @@ func (p *Plan) leaveOthers(stage string) {
 		CloseRange(0, uint32(last-1), 0), CloseRange(uint32(last+1), math.MaxUint32, 0))
 	p.sock = p.sockets.Moved
 	p.send(stage, nil)
-	op, message := recvFiles(p.sock)
-	p.apart.files = message
-	p.Add(stage, op)
+	p.apart.file = p.NewResult("last")
+	p.Add(stage, recvFiles(p.sock),
+		// The kernel leaves out those for which it has no room, from the first one on.
+		IsOpen(Ref(p.apart.file)).
+			Hint(unix.EBADF, "a security module, or a limit on open files, has kept the child from getting the command's descriptors"))
 }
 
 // recvFiles is recvmsg(2) of descriptors, which stay open when a program is executed.
-func recvFiles(sock *Result) (*Op, *Buffer) {
+func recvFiles(sock *Result) *Op {
 	control := Reserve("", unix.CmsgSpace(4*MaxFiles))
 	iov := (&structure{}).pointer(Reserve("", 1)).u64(1)
 	m := (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(control).u64(uint64(control.Len())).u64(0)
-	message := m.is(func() string {
+	m.is(func() string {
 		return `{msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[0, 1, 2, $more]}]}`
 	})
-	return call("recvmsg", unix.SYS_RECVMSG, Ref(sock), Ptr(message), Int(0)).Exactly(1).
-		Hint(0, "the supervisor has ended"), message
+	return call("recvmsg", unix.SYS_RECVMSG, Ref(sock), Ptr(&m.Buffer), Int(0)).Exactly(1).
+		Hint(0, "the supervisor has ended")
 }

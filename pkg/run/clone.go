@@ -45,6 +45,11 @@ func (c *Process) connect() (childs []int, err error) {
 	l.set(sockets.Own, uint64(c.sock))
 	if sockets.Moved != nil {
 		l.set(sockets.Moved, uint64(sockets.MovedTo))
+		last := sockets.MovedTo
+		if command := l.attr.Command; command != nil && len(command.Files) > 0 {
+			last = len(command.Files) - 1
+		}
+		l.set(l.plan.LastFile(), uint64(last))
 	}
 	// The child's messages carry its PID, translated to the namespace of this process.
 	if err := unix.SetsockoptInt(c.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {

@@ -227,6 +227,8 @@ func (c *Command) check(t *template) error {
 		return fmt.Errorf("%d paths for a program; the plan takes 1 to %d", len(c.Paths), t.files)
 	case c != nil && len(c.Files) > plan.MaxFiles:
 		return fmt.Errorf("%d descriptors; the kernel passes at most %d", len(c.Files), plan.MaxFiles)
+	case c != nil && t.plan.Isolated() && len(c.Files) > t.plan.Sockets().MovedTo:
+		return fmt.Errorf("%d descriptors; the plan takes at most %d", len(c.Files), t.plan.Sockets().MovedTo)
 	}
 	return nil
 }

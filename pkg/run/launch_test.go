@@ -1,0 +1,68 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolated is a plan of a program that goes on, whose child begins with first.
+func isolated(first ...*plan.Op) *plan.Plan {
+	p := plan.New()
+	p.Isolate(20, first, nil)
+	return p
+}
+
+func takesCommand(p *plan.Plan) *Program {
+	p.Clone("test", 0, true)
+	p.Add("test", plan.ExecveGiven("$name", plan.GivenImage()))
+	return Lay(p)
+}
+
+// TestLaunchFiles has a child get fewer descriptors than its command has, which is then
+// not executed.
+func TestLaunchFiles(t *testing.T) {
+	for _, c := range []struct {
+		files, sent int
+		want        error
+	}{{0, 0, nil}, {1, 1, nil}, {20, 20, nil}, {20, 19, unix.EBADF}, {1, 0, unix.EBADF}} {
+		ran := filepath.Join(t.TempDir(), "ran")
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := &Command{Paths: []string{"/usr/bin/touch"}, Args: []string{"touch", ran}}
+		for range c.files {
+			command.Files = append(command.Files, int(null.Fd()))
+		}
+		p := isolated()
+		p.AddStep(plan.Step{Stage: "test", Text: "send some of them", Do: func(plan.Context) error {
+			command.Files = command.Files[:c.sent]
+			return nil
+		}})
+		child, err := takesCommand(p).Launch(Attr{Command: command})
+		null.Close()
+		if !errors.Is(err, c.want) {
+			t.Errorf("Launch() with %d of %d files = %v; want %v", c.sent, c.files, err, c.want)
+		}
+		if err == nil {
+			if end, err := child.Wait(); err != nil {
+				t.Errorf("Wait() = %+v, %v", end, err)
+			}
+			child.Close()
+		}
+		if exists(ran) != (c.want == nil) {
+			t.Errorf("with %d of %d files the payload ran: %v", c.sent, c.files, exists(ran))
+		}
+	}
+	_, err := takesCommand(isolated()).Launch(Attr{Command: &Command{Paths: []string{"/bin/true"}, Files: make([]int, 21)}})
+	if err == nil || !strings.Contains(err.Error(), "at most 20") {
+		t.Errorf("Launch() with 21 files = %v; want that it is too many", err)
+	}
+}
