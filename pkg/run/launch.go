@@ -123,8 +123,31 @@ func (c *Process) cloneApart(childs []int) error {
 	}
 	closeAll(childs) // otherwise the end of the child would not be noticed
 	c.first = &message{}
-	*c.first, err = c.receive()
+	*c.first, err = c.receiveFirst()
 	return err
+}
+
+// patienceAtClone is how long a child may take to close what it has inherited. Nothing
+// there waits for anybody, but a child may be stopped, or frozen with its cgroup, and this
+// program can meanwhile not start any other process.
+var patienceAtClone = 5 * time.Second
+
+// receiveFirst waits for the child's first message, for a limited time of its own: in
+// which this program is stopped does not count.
+func (c *Process) receiveFirst() (message, error) {
+	const most = 100 * time.Millisecond
+	for left := patienceAtClone; left > 0; {
+		began := time.Now()
+		readable, err := c.layout.attr.Interrupt.wait(c.sock, int(most/time.Millisecond))
+		switch {
+		case err != nil:
+			return message{}, err
+		case readable:
+			return receive(c.sock)
+		}
+		left -= min(time.Since(began), 2*most)
+	}
+	return message{}, fmt.Errorf("process %d did not close the descriptors of this program within %v: it was stopped or frozen", c.PID, patienceAtClone)
 }
 
 // afterClone performs the caller's ops after the clone.

@@ -3,9 +3,12 @@ package run
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"hk/pkg/plan"
 
@@ -64,5 +67,37 @@ func TestLaunchFiles(t *testing.T) {
 	_, err := takesCommand(isolated()).Launch(Attr{Command: &Command{Paths: []string{"/bin/true"}, Files: make([]int, 21)}})
 	if err == nil || !strings.Contains(err.Error(), "at most 20") {
 		t.Errorf("Launch() with 21 files = %v; want that it is too many", err)
+	}
+}
+
+// TestLaunchStopped has a child that does not come to close what it has inherited: the
+// start fails, and does not keep this program from starting another process.
+func TestLaunchStopped(t *testing.T) {
+	defer func(d time.Duration) { patienceAtClone = d }(patienceAtClone)
+	patienceAtClone = 300 * time.Millisecond
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := takesCommand(isolated(plan.Openat(plan.AtCwd(), fifo, unix.O_RDONLY|unix.O_CLOEXEC, 0)))
+	failed := make(chan error, 1)
+	go func() {
+		_, err := r.Launch(Attr{Command: &Command{Paths: []string{"/bin/true"}, Args: []string{"true"}}})
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		if err == nil || !strings.Contains(err.Error(), "stopped or frozen") {
+			t.Errorf("Launch() = %v; want that the child was stopped", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("Launch() waits for the child")
+	}
+	if err := exec.Command("/bin/true").Run(); err != nil {
+		t.Error(err)
+	}
+	var status unix.WaitStatus
+	if pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
+		t.Errorf("wait4(-1) = %d, %v; want no child", pid, err)
 	}
 }
