@@ -7,13 +7,13 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel
 export CGO_ENABLED = 0
 
 STAGES  = unshare idmap mount net setuser limit landlock seccomp
-# The entry keeps what the Go runtime changes at its start: hk-chain(7), BUGS.
+# The entry preserves what the Go runtime changes when it starts: hk-chain(7), BUGS.
 LDFLAGS = -s -w -E hk/internal/entry.start -X hk/internal/cli.Version=$(VERSION)
 
 all: build/hk-unshare
 
-# One program under all its names. It is made anew only if a source changed, or
-# the version: so root can install without Go what another has made.
+# One program under all its names. It is rebuilt only if a source or the version has
+# changed, so that root can install without Go what another user has built.
 build/hk-unshare: $(shell find cmd internal pkg -not -path '*/testdata/*') go.mod go.sum Makefile $(wildcard .git/logs/HEAD)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-unshare
@@ -36,8 +36,8 @@ test-kernels:
 	scripts/deps kernels
 	scripts/kernels/run $(KERNELS)
 
-# Weaken the source in one place at a time, of a package or of all: what no test
-# notices is printed. scripts/mutate/list has the places.
+# Weaken the source of one package, or of all, in one place at a time, and print the
+# changes that no test notices. scripts/mutate/list has the places.
 PKG =
 mutate:
 	scripts/deps test
@@ -49,7 +49,7 @@ lint:
 	GOARCH=arm64 $(GO) vet ./...
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-unshare
 
-# How long a chain takes beside its peers: ratios in one run.
+# How long a chain takes compared with other programs: ratios from one run.
 bench: all
 	scripts/deps bench
 	scripts/bench/run

@@ -25,7 +25,7 @@ func (m mutant) dir() string { return filepath.Dir(m.file) }
 
 // parse reads a list: entries with an empty line between, of lines "KEY: VALUE".
 // A key that is there again goes on with its text on the next line; an empty value
-// has no space behind the colon.
+// has no space after the colon.
 func parse(text string) (list []mutant, err error) {
 	names := map[string]bool{}
 	for _, entry := range strings.Split(strings.TrimSpace(text), "\n\n") {
