@@ -81,7 +81,13 @@ func named(err error) error {
 //
 // What was read when it was prepared applies to all of its commands: which files
 // existed, the IDs and capabilities of the program, the environment, the working
-// directory.
+// directory. What the kernel passes on to a child is that of the program at each start:
+// the umask, ignored signals, resource limits, cgroups, the namespaces that no stage
+// creates. What belongs to a thread, such as the nice value, is that of a thread which
+// this package starts when it is first used. The soft limit on open files is the one
+// with which the program was started, as with os/exec, unless the program has set it.
+//
+// A Box belongs to the process that prepared it: it cannot be kept in a file.
 type Box struct {
 	state   *stage.State
 	program *run.Program

@@ -33,7 +33,9 @@ type Cmd struct {
 	// select: with hk-mount, that of this program if the new root has it, otherwise /.
 	Dir string
 	// Stdin, Stdout and Stderr are /dev/null if they are nil. An *os.File is passed to
-	// the payload itself; for others, goroutines copy the data.
+	// the payload itself; for others, goroutines copy the data, and Wait waits for
+	// them. As with os/exec, a Read of Stdin that blocks keeps Wait from returning, even
+	// after the payload has ended and WaitDelay has passed: [Cmd.StdinPipe] does not.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// ExtraFiles become descriptors 3 and up, at most 250. The payload inherits no
@@ -45,6 +47,8 @@ type Cmd struct {
 	// WaitDelay is how long to wait for the payload, after the context has ended,
 	// before it is killed; and how long to wait, after the payload has ended, before
 	// pipes of which other processes hold the other end are closed. 0 means forever.
+	// Unlike with os/exec, the second time begins when the payload has ended, also
+	// after the context has.
 	WaitDelay time.Duration
 	// Warn is called for anything that the set-up finds that is not a failure, and for
 	// anything that was asked for only if possible and is skipped. If it is nil, this

@@ -60,5 +60,8 @@
 // engine; if the kernel itself is not trusted to isolate, use a virtual machine.
 //
 // If another goroutine executes a file that the program has just written with os/exec,
-// it may get ETXTBSY, as without this package (golang.org/issue/22315); a Box does not.
+// it may get ETXTBSY, as without this package (golang.org/issue/22315), because of what
+// os/exec starts: other goroutines' commands, and here newuidmap, newgidmap and pasta for
+// a Box that needs them. The child of a Box has closed such a file before anything else
+// is started.
 package chain

@@ -53,8 +53,11 @@ type WrittenHint struct {
 }
 
 // Write returns the plan as values. A plan with steps cannot be written: they are
-// functions of the program that made it.
+// functions of the program that made it. Nor can one that takes a command.
 func (p *Plan) Write() (*Written, error) {
+	if p.apart != nil {
+		return nil, errors.New("the plan of a program that continues to run cannot be kept in a file")
+	}
 	w := &Written{Results: p.results, Buffers: p.buffers, Cloned: p.Cloned(), Between: p.between, PayloadIsPID1: p.pid1,
 		OwnMemory: p.copies, Rest: -1, Mute: p.Mute, MayKill: p.MayKill, Keep: p.Keep}
 	if w.Cloned {
@@ -66,6 +69,9 @@ func (p *Plan) Write() (*Written, error) {
 	for _, it := range p.items {
 		if it.Step != nil {
 			return nil, fmt.Errorf("%s: %s: a step of the supervisor cannot be kept in a file", it.Step.Stage, it.Step.Text)
+		}
+		if it.Op.If != 0 {
+			return nil, fmt.Errorf("%s: %s: what each run gives cannot be kept in a file", it.Op.Stage, it.Op)
 		}
 		w.Items = append(w.Items, it.write())
 	}

@@ -24,7 +24,8 @@ var ErrForm = errors.New("not a laid out program of this version and architectur
 
 // MarshalBinary returns the program as bytes for a file: encoding.BinaryMarshaler.
 // Nothing in it depends on the process that made it. It fails if the plan has
-// supervisor steps, which are functions.
+// supervisor steps, which are functions, or belongs to a program that continues to run
+// ([plan.Plan.Isolate]).
 func (r *Program) MarshalBinary() ([]byte, error) {
 	written, err := r.template.plan.Write()
 	if err != nil {

@@ -101,3 +101,14 @@ func TestLaunchStopped(t *testing.T) {
 		t.Errorf("wait4(-1) = %d, %v; want no child", pid, err)
 	}
 }
+
+// TestMarshalIsolated has a program that needs its process refuse to be stored.
+func TestMarshalIsolated(t *testing.T) {
+	given := plan.New()
+	given.Add("test", plan.ExecveGiven("$name", plan.GivenImage()))
+	for _, r := range []*Program{takesCommand(isolated()), Lay(given)} {
+		if b, err := r.MarshalBinary(); err == nil {
+			t.Errorf("MarshalBinary() = %d bytes; want an error", len(b))
+		}
+	}
+}

@@ -37,6 +37,11 @@ type Supervisor struct {
 // called before the clone: signals that arrive earlier are not forwarded. spared are
 // the signals that the caller blocks or ignores; bit n-1 is signal n. aboveFD is the
 // descriptor of a socket to the supervisor of an earlier stage of the chain, or 0.
+//
+// A supervisor is for a program that does nothing else: signal handlers, and the list of
+// what they have received, belong to the whole process, and with a terminal so does job
+// control. There must be only one, and the program must not use os/signal. A program
+// that continues to run uses [Process.Wait] and [Process.Signal].
 func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 	s := &Supervisor{terminal: openTerminal(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
 	if err := s.listen(); err != nil {
