@@ -120,21 +120,22 @@ func TestEntry(t *testing.T) {
 // house says which packages of the project each package may import; "stages" stands for
 // the stages.
 var house = map[string]string{
-	"internal/vis":   "",
-	"internal/exit":  "",
-	"internal/entry": "internal/exit",
-	"pkg/ids":        "",
-	"pkg/getopt":     "internal/vis",
-	"pkg/filter":     "",
-	"pkg/execdeps":   "",
-	"pkg/plan":       "internal/vis",
-	"pkg/run":        "internal/vis internal/exit pkg/plan",
-	"pkg/host":       "internal/entry pkg/ids",
-	"pkg/stage":      "internal/vis pkg/getopt pkg/host pkg/ids pkg/plan",
-	"stages":         "internal/vis pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
-	"pkg/chain":      "stages internal/vis pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
-	"internal/cli":   "internal/entry internal/exit internal/vis pkg/chain pkg/host pkg/plan pkg/run pkg/stage",
-	"cmd":            "internal/cli",
+	"internal/vis":    "",
+	"internal/nofile": "",
+	"internal/exit":   "",
+	"internal/entry":  "internal/exit",
+	"pkg/ids":         "",
+	"pkg/getopt":      "internal/vis",
+	"pkg/filter":      "",
+	"pkg/execdeps":    "",
+	"pkg/plan":        "internal/vis",
+	"pkg/run":         "internal/vis internal/exit internal/nofile pkg/plan",
+	"pkg/host":        "internal/entry internal/nofile pkg/ids",
+	"pkg/stage":       "internal/vis pkg/getopt pkg/host pkg/ids pkg/plan",
+	"stages":          "internal/vis pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
+	"pkg/chain":       "stages internal/vis pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
+	"internal/cli":    "internal/entry internal/exit internal/vis pkg/chain pkg/host pkg/plan pkg/run pkg/stage",
+	"cmd":             "internal/cli",
 }
 
 // TestImports checks which package imports which. So there are no cycles, no stage

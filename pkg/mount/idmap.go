@@ -116,20 +116,13 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 	}
 	text := fmt.Sprintf(`mount_setattr(%s, "", %s, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=%s}, 32)`, tree, all, by)
 	name := b.Name
-	namespace := newUserNamespace
-	if !own {
-		b.NotDumpable() // the first process of the user namespace shares this process's memory
-	}
-	switch {
-	case own:
-	case b.Plan.Isolated():
-		namespace = newUserNamespaceApart
-	case !b.Plan.Cloned():
-		namespace = elsewhere(namespace)
-	}
 	takes := []*plan.Result{tree}
+	var namespace func(name, uid, gid string) (int, error)
 	if own {
 		takes = append(takes, userns)
+	} else {
+		b.NotDumpable() // the first process of the user namespace shares this process's memory
+		namespace = b.namespaceMaker()
 	}
 	b.Plan.AddStep(plan.Step{Stage: name, Text: text, Takes: takes, Do: func(at plan.Context) error {
 		var ns int
@@ -152,6 +145,17 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		b.Add(plan.Close(userns))
 	}
 	return nil
+}
+
+// namespaceMaker is what makes a user namespace with maps while the plan is performed.
+func (b *builder) namespaceMaker() func(name, uid, gid string) (int, error) {
+	switch {
+	case b.Plan.Isolated():
+		return newUserNamespaceApart
+	case !b.Plan.Cloned():
+		return elsewhere(newUserNamespace)
+	}
+	return newUserNamespace
 }
 
 // mayIdmap returns an error if no process can map a mount by that user namespace: the
