@@ -73,7 +73,7 @@ func newTerminal(t *testing.T) (ptmx, tty *os.File) {
 func TestInjection(t *testing.T) {
 	legacy, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti")
 	if err == nil && strings.TrimSpace(string(legacy)) == "0" {
-		t.Skip("dev.tty.legacy_tiocsti is 0: no one can but who has CAP_SYS_ADMIN of the machine, with --setsid too")
+		t.Skip("dev.tty.legacy_tiocsti is 0: only a process with CAP_SYS_ADMIN in the initial user namespace can, with --setsid too")
 	}
 	// A process with CAP_SYS_ADMIN in the initial user namespace can, into any terminal
 	// that it has open.

@@ -62,7 +62,7 @@ func report(stage string, status *status, err error) int {
 		ev.Hint = host.Hidden
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EOVERFLOW) {
-		ev.Hint = "the caller's ids are not mapped in this user namespace: see hk-idmap(1)"
+		ev.Hint = "the caller's IDs are not mapped in this user namespace: see hk-idmap(1)"
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
 		var limit unix.Rlimit

@@ -33,7 +33,7 @@ func TestSettings(t *testing.T) {
 		{&unshare.Namespaces{New: user, Held: []int{-1}}, `hk-unshare: --keep-fd=-1: "-1" is not a file descriptor`},
 		{&unshare.Namespaces{New: user, CloseFDs: true, KeepFDs: []int{7, 3}}, `hk-unshare: the settings are ["--user" "--close-fds=7,3"] as flags, which mean ["--user" "--close-fds=3,7"]`},
 		{&idmap.Maps{Setgroups: "no"}, "hk-idmap: --setgroups=no: not allow or deny"},
-		{&idmap.Maps{UID: []idmap.Range{{Extent: ids.Extent{Inside: ids.None}}}}, `hk-idmap: --uid=4294967295: "4294967295" is not an id from 0 to 4294967294`},
+		{&idmap.Maps{UID: []idmap.Range{{Extent: ids.Extent{Inside: ids.None}}}}, `hk-idmap: --uid=4294967295: "4294967295" is not an ID from 0 to 4294967294`},
 		{&mount.Mounts{Entries: []mount.Entry{{Kind: "bind", Source: "/"}}}, "hk-mount: unknown flag --bind: here it is --rw SRC:DST"},
 		{&mount.Mounts{Entries: []mount.Entry{{Kind: mount.Tmpfs, Target: "tmp"}}}, `hk-mount: --tmpfs=tmp: "tmp" is not an absolute path`},
 		{&setuser.Credentials{Umask: &mask}, `hk-setuser: --umask=7777: "7777" is not an octal mask from 0 to 777`},

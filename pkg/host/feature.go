@@ -119,7 +119,7 @@ var table = [features]struct {
 	MountSetattr:     {"mount_setattr(2)", Version{5, 12}, probeMountSetattr, Hidden},
 	MountNoSymfollow: {"MOUNT_ATTR_NOSYMFOLLOW", Version{5, 14}, probeMountNoSymfollow, newer},
 	MountIdmap:       {"MOUNT_ATTR_IDMAP", Version{5, 12}, nil, newer},
-	TmpfsIdmap:       {"id-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
+	TmpfsIdmap:       {"ID-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
 	OverlayInUserNS:  {"overlays in a user namespace", Version{5, 11}, nil, newer},
 
 	// SECCOMP_RET_LOG and SECCOMP_RET_KILL_PROCESS were added in 4.14.

@@ -48,7 +48,7 @@ func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 		return found <= maxRanges
 	})
 	if err == nil && found > maxRanges {
-		err = fmt.Errorf("more than %d lines give ids to user %d", maxRanges, uid)
+		err = fmt.Errorf("more than %d lines give IDs to user %d", maxRanges, uid)
 	}
 	if err != nil {
 		return fail(err)
@@ -57,7 +57,7 @@ func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 	for _, s := range list {
 		r := ids.Range{First: uint32(s.SubID), Count: uint32(s.Count)}
 		if int64(r.First) != s.SubID || int64(r.Count) != s.Count || !r.Valid() {
-			return fail(fmt.Errorf("%d ids from %d on are out of range", s.Count, s.SubID))
+			return fail(fmt.Errorf("%d IDs from %d on are out of range", s.Count, s.SubID))
 		}
 		ranges = append(ranges, r)
 	}

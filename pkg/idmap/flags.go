@@ -11,14 +11,14 @@ import (
 var Kind = stage.Kind{
 	Name: "hk-idmap",
 	New:  func() stage.Stage { return &Maps{} },
-	Usage: `hk-idmap [flags] [--] NEXT [args...]: map ids in the new user namespace
+	Usage: `hk-idmap [flags] [--] NEXT [args...]: map IDs in the new user namespace
 
- --self            map the caller's ids to themselves (default)
- --root            map 0 to the caller's ids
+ --self            map the caller's IDs to themselves (default)
+ --root            map 0 to the caller's IDs
  --auto            map 0 to the caller, 1 and up to its subuid and subgid ranges
  -u, --uid INSIDE[:OUTSIDE[:COUNT]]   one line of the user map; repeatable
  -g, --gid INSIDE[:OUTSIDE[:COUNT]]   one line of the group map; repeatable
-                   default OUTSIDE is the caller's id, default COUNT is 1
+                   default OUTSIDE is the caller's ID, default COUNT is 1
  --setgroups allow|deny   whether setgroups(2) is allowed inside
  --pid PID         map the user namespace of process PID, from outside;
                    NEXT may be omitted

@@ -107,13 +107,13 @@ func auto(self uint32, subids func(kind string) ([]ids.Range, error), kind strin
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("--auto: /etc/sub%s gives the caller no ids", kind)
+		return nil, fmt.Errorf("--auto: /etc/sub%s gives the caller no IDs", kind)
 	}
 	m := ids.Map{{Inside: 0, Outside: self, Count: 1}}
 	next := uint64(1)
 	for _, s := range list {
 		if next+uint64(s.Count) > uint64(ids.Last)+1 {
-			return nil, fmt.Errorf("--auto: /etc/sub%s gives more ids than there are", kind)
+			return nil, fmt.Errorf("--auto: /etc/sub%s gives more IDs than there are", kind)
 		}
 		m = append(m, ids.Extent{Inside: uint32(next), Outside: s.First, Count: s.Count})
 		next += uint64(s.Count)
@@ -160,9 +160,9 @@ func (m *Maps) Plan(s *stage.State) error {
 	fused := s.NS.New&unix.CLONE_NEWUSER != 0
 	switch {
 	case s.NS.Mapped:
-		return errors.New("the user namespace already has its id maps")
+		return errors.New("the user namespace already has its ID maps")
 	case !fused && s.Host.Mapped():
-		return errors.New("there is no new user namespace to map ids in: hk-unshare --user must come first")
+		return errors.New("there is no new user namespace to map IDs in: hk-unshare --user must come first")
 	}
 	single := uid.single() && gid.single()
 	privileged := fused && s.Host.Effective&caps(uid.cap, gid.cap) == caps(uid.cap, gid.cap)

@@ -38,7 +38,7 @@ func (m *Maps) planOther(s *stage.State, uid, gid direction) error {
 	case err != nil:
 		return fmt.Errorf("--pid: %w", err)
 	case text != "":
-		return fmt.Errorf("--pid: the user namespace of process %d has its id maps already", m.PID)
+		return fmt.Errorf("--pid: the user namespace of process %d already has its ID maps", m.PID)
 	}
 	both := caps(uid.cap, gid.cap)
 	privileged := s.Cred.Effective&both == both
@@ -83,7 +83,7 @@ func ownedByCaller(s *stage.State, dir *plan.Result, pid int) {
 			case e != 0:
 				return fmt.Errorf("NS_GET_OWNER_UID of the user namespace of process %d: %w", pid, e)
 			case owner != caller:
-				return fmt.Errorf("the user namespace of process %d is user %d's, who could use the mapped ids", pid, owner)
+				return fmt.Errorf("the user namespace of process %d is user %d's, who could use the mapped IDs", pid, owner)
 			}
 			return nil
 		},

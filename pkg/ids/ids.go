@@ -18,7 +18,7 @@ const Last = None - 1
 func Parse(s string) (uint32, error) {
 	n, err := number(s)
 	if err != nil || n > Last {
-		return 0, fmt.Errorf("%q is not an id from 0 to %d", s, Last)
+		return 0, fmt.Errorf("%q is not an ID from 0 to %d", s, Last)
 	}
 	return n, nil
 }

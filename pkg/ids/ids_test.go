@@ -73,8 +73,8 @@ func TestParseExtent(t *testing.T) {
 		{"7:8", "7:8:1", ""},
 		{"7:8:9", "7:8:9", ""},
 		{"0:0:4294967295", "0:0:4294967295", ""},
-		{"x:8:9", "", `"x" is not an id from 0 to 4294967294`},
-		{"7::9", "", `"" is not an id from 0 to 4294967294`},
+		{"x:8:9", "", `"x" is not an ID from 0 to 4294967294`},
+		{"7::9", "", `"" is not an ID from 0 to 4294967294`},
 		{"7:8:0", "", `"0" is not a count from 1 to 4294967295`},
 	} {
 		f := strings.Split(c.words, ":")
@@ -133,10 +133,10 @@ func TestCheck(t *testing.T) {
 		{Map{{0, 5, 5}, {5, 0, 5}}, ""},
 		{lines(340), ""},
 		{lines(341), "341 ranges: the kernel accepts at most 340"},
-		{Map{{0, 0, 0}}, "0:0:0 has no ids"},
-		{Map{{0, Last, 2}}, "0:4294967294:2 reaches beyond the last id, 4294967294"},
-		{Map{{Last, 0, 2}}, "4294967294:0:2 reaches beyond the last id, 4294967294"},
-		{Map{{None, 0, 1}}, "4294967295:0:1 reaches beyond the last id, 4294967294"},
+		{Map{{0, 0, 0}}, "0:0:0 has no IDs"},
+		{Map{{0, Last, 2}}, "0:4294967294:2 reaches beyond the last ID, 4294967294"},
+		{Map{{Last, 0, 2}}, "4294967294:0:2 reaches beyond the last ID, 4294967294"},
+		{Map{{None, 0, 1}}, "4294967295:0:1 reaches beyond the last ID, 4294967294"},
 		{Map{{0, 1, 2}, {1, 5, 1}}, "0:1:2 and 1:5:1 overlap inside"},
 		{Map{{0, 10, 5}, {7, 7, 1}, {10, 12, 1}}, "0:10:5 and 10:12:1 overlap outside"},
 	} {

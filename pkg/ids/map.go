@@ -89,9 +89,9 @@ func (m Map) Check() error {
 	for i, e := range m {
 		switch {
 		case e.Count == 0:
-			return fmt.Errorf("%v has no ids", e)
+			return fmt.Errorf("%v has no IDs", e)
 		case !e.Valid():
-			return fmt.Errorf("%v reaches beyond the last id, %d", e, Last)
+			return fmt.Errorf("%v reaches beyond the last ID, %d", e, Last)
 		}
 		for _, before := range m[:i] {
 			switch {

@@ -177,13 +177,13 @@ func idmapError(e *plan.Error, tree int) error {
 	var fs unix.Statfs_t
 	switch e.Errno {
 	case unix.EPERM:
-		e.Hint = "it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and a mount cannot be id-mapped twice"
+		e.Hint = "it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and a mount cannot be ID-mapped twice"
 	case unix.EINVAL:
 		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {
-			e.Unsupported, e.Hint = true, "a tmpfs cannot be id-mapped: "+host.TmpfsIdmap.Advice()
+			e.Unsupported, e.Hint = true, "a tmpfs cannot be ID-mapped: "+host.TmpfsIdmap.Advice()
 			return e
 		}
-		e.Hint = "a file system in the tree cannot be id-mapped, such as procfs or sysfs; norec excludes the mounts below the first"
+		e.Hint = "a file system in the tree cannot be ID-mapped, such as procfs or sysfs; norec excludes the mounts below the first"
 	}
 	return e
 }

@@ -108,7 +108,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 	case len(s.Filters) > 0:
 		return errors.New("hk-mount cannot follow hk-seccomp: the filter could deny its system calls")
 	case s.Unmapped():
-		return errors.New("the new user namespace has no id map: hk-idmap must come between hk-unshare and hk-mount")
+		return errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount")
 	case m.InPlace && (m.Root != "" || m.Writable):
 		return errors.New("--in-place creates no root: it cannot be combined with --root, --root-rw or --writable-root")
 	case m.InPlace && len(m.Entries) == 0:

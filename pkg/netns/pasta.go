@@ -38,7 +38,7 @@ func (n *Network) planPasta(s *stage.State) error {
 	case s.NS.New&unix.CLONE_NEWUSER == 0:
 		return errors.New("--pasta needs a new user namespace, otherwise pasta would have capabilities in the initial one: add hk-unshare --user")
 	case s.Unmapped():
-		return errors.New("--pasta: the new user namespace has no id map: hk-idmap must come between hk-unshare and hk-net")
+		return errors.New("--pasta: the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-net")
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {

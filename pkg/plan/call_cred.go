@@ -12,13 +12,13 @@ import (
 // Setresuid is setresuid(2) with the same ID three times.
 func Setresuid(uid Arg) *Op {
 	return call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).
-		Hint(unix.EPERM, "changing ids needs CAP_SETUID")
+		Hint(unix.EPERM, "changing IDs needs CAP_SETUID")
 }
 
 // Setresgid is setresgid(2) with the same ID three times.
 func Setresgid(gid Arg) *Op {
 	return call("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
-		Hint(unix.EPERM, "changing ids needs CAP_SETGID")
+		Hint(unix.EPERM, "changing IDs needs CAP_SETGID")
 }
 
 // Setgroups is setgroups(2) of a known list.

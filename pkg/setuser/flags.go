@@ -14,7 +14,7 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Credentials{} },
 	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities
 
- --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal ids
+ --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal IDs
  --groups LIST|none|keep          supplementary groups
  --caps none|all|+CAP,-CAP...     what NEXT may have, in all five sets
  --no-new-privs                   no program executed later gains privileges

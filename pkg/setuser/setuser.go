@@ -178,7 +178,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	s.Setresuid(uid, c.User.isRoot())
 	if s.Host.SuidDumpable() == 1 {
 		if !s.Plan.Cloned() {
-			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, so the new user could trace a process whose other threads still have the caller's ids: set it to 0 or 2, or use a supervisor, for example with hk-unshare --setsid")
+			return false, errors.New("--user: the sysctl fs.suid_dumpable is 1, so the new user could trace a process whose other threads still have the caller's IDs: set it to 0 or 2, or use a supervisor, for example with hk-unshare --setsid")
 		}
 		s.Add(plan.Dumpable(false))
 	}
