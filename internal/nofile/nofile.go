@@ -1,7 +1,8 @@
-// Package nofile has the limit on open files with which this program was started: package
-// syscall raises the soft limit when it is initialized. This package is initialized before
-// that: it imports nothing, and of the packages that do not wait for another, the first by
-// path is initialized first. In a module whose path comes after "syscall" nothing is known.
+// Package nofile records the limit on open files with which this program was started:
+// package syscall raises the soft limit when it is initialized. This package is
+// initialized before that: it imports nothing, and of the packages that depend on no
+// other, the first by path is initialized first. In a module whose path sorts after
+// "syscall" the limit is not known.
 package nofile
 
 // started is struct rlimit64: the soft and the hard limit.
@@ -20,7 +21,8 @@ func read() (l [2]uint64) {
 func getrlimit(l *[2]uint64) int
 
 // Raised returns the limit with which the program was started, if package syscall has
-// raised it, and soft and hard are what it has set: what the program sets itself is meant.
+// raised it and it is still soft and hard, as package syscall has set them. A limit
+// that the program has set itself is kept.
 func Raised(soft, hard uint64) (before uint64, ok bool) {
 	return started[0], hard > 0 && hard == started[1] && soft == hard-1 && started[0] < soft
 }

@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 // A terminal is the controlling terminal of this process.
 type terminal struct {
 	fd int // or -1
-	// foreground is set if this process group was the one in its foreground at the
+	// foreground is set if this process group was its foreground process group at the
 	// start.
 	foreground bool
 	// lost is set once another process group is in the foreground while this process is
@@ -23,7 +23,7 @@ func openTerminal() terminal {
 	return t
 }
 
-// group is the process group in the foreground, or 0.
+// group is the foreground process group, or 0.
 func (t *terminal) group() int {
 	if t.fd < 0 {
 		return 0
@@ -35,9 +35,10 @@ func (t *terminal) group() int {
 	return group
 }
 
-// regained reports whether this process group has come back to the foreground since
-// another one was seen there: a shell was told fg. The shell sends a SIGCONT only if it
-// takes the job for stopped, and not when a lookout has just continued it.
+// regained reports whether this process group has become the foreground process group
+// again since another one was seen there: the user has told a shell fg. The shell sends
+// SIGCONT only if it considers the job stopped, and not if a lookout has just continued
+// it.
 func (t *terminal) regained() bool {
 	group := t.group()
 	back := t.lost && group == unix.Getpgrp()
