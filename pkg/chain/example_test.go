@@ -135,23 +135,9 @@ func Example_judge() {
 	// too slow
 }
 
-// A server: it gets the socket on which it listens by descriptor, and has no network
-// else.
+// A server: each connection is served in a sandbox of its own, which has the connection as
+// standard input and output, and no other network.
 func Example_server() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	socket, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		log.Fatal(err)
-	}
-	// Go's sockets do not block, which the server does not expect.
-	if err := unix.SetNonblock(int(socket.Fd()), false); err != nil {
-		log.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
 	c, err := chain.Parse(strings.Fields("hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp hk-setuser --caps none"))
 	if err != nil {
 		log.Fatal(err)
@@ -160,30 +146,48 @@ func Example_server() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := box.CommandContext(ctx, "/usr/bin/python3", "-c", `
-import os, socket
-listener = socket.socket(fileno=3)
-while True:
-    client, _ = listener.accept()
-    client.sendall(b"hello from PID %d\n" % os.getpid())
-    client.close()`)
-	cmd.ExtraFiles = []*os.File{socket}
-	if err := cmd.Start(); err != nil {
-		log.Fatal(err)
-	}
-	socket.Close()
-	client, err := net.Dial("tcp", address)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	line, _ := bufio.NewReader(client).ReadString('\n')
-	fmt.Print(line)
-	cancel()
-	fmt.Println(cmd.Wait())
+	defer listener.Close()
+	serve := func(conn *net.TCPConn) error {
+		defer conn.Close()
+		socket, err := conn.File()
+		if err != nil {
+			return err
+		}
+		defer socket.Close()
+		// Go's sockets do not block, which the payload does not expect.
+		if err := unix.SetNonblock(int(socket.Fd()), false); err != nil {
+			return err
+		}
+		cmd := box.Command("sh", "-c", `read name; echo "hello $name, from PID $$"`)
+		cmd.Stdin, cmd.Stdout = socket, socket
+		return cmd.Run()
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn.(*net.TCPConn))
+		}
+	}()
+	for _, name := range []string{"a", "b"} {
+		client, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Fprintln(client, name)
+		line, _ := bufio.NewReader(client).ReadString('\n')
+		fmt.Print(line)
+		client.Close()
+	}
 	// Output:
-	// hello from PID 1
-	// died of SIGKILL: context canceled
+	// hello a, from PID 1
+	// hello b, from PID 1
 }
 
 // Reading what a payload writes while it runs.
