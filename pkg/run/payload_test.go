@@ -142,8 +142,11 @@ func spared() {
 	}
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT} {
 		unix.Kill(os.Getpid(), sig)
-		if err := s.wait(-1, -1); err != nil {
-			fmt.Println(err)
+		// Another thread may take it, and be slow to say so.
+		for !slices.ContainsFunc(s.list, func(info siginfo) bool { return info.signal() == sig }) {
+			if err := s.poll(-1); err != nil {
+				fmt.Println(err)
+			}
 		}
 		if sig != unix.SIGTERM {
 			fmt.Println(s.asked())
