@@ -85,6 +85,8 @@ func (s *Supervisor) handle(info siginfo) {
 	case sig == unix.SIGXCPU && info.code == siKernel:
 		// The supervisor has reached its RLIMIT_CPU. The payload has its own.
 	case s.detaches(sig):
+	case s.isStale(info):
+		// It was taken before the job came to the foreground.
 	case s.wakes(info):
 		s.stopDue = false
 		s.pass(info)

@@ -55,6 +55,8 @@ func listening(s *Supervisor, what string) {
 			info.pid = int32(os.Getpid())
 		}
 		err = passing(s, info, c.session)
+	case "stale":
+		err = stale(s)
 	case "ended":
 		err = adoptEnded()
 	case "exit":

@@ -58,3 +58,12 @@ func (t *terminal) giveBack() {
 	}
 	unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, unix.Getpgrp())
 }
+
+// isStale reports whether a signal is a stop for a read or write in the background, and
+// this process group is in the foreground by now. A SIGCONT discards such a signal only
+// until a thread has taken it.
+func (s *Supervisor) isStale(info siginfo) bool {
+	sig := info.signal()
+	return (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && info.code == siKernel &&
+		unix.Getpgrp() > 0 && s.terminal.group() == unix.Getpgrp()
+}
