@@ -12,7 +12,7 @@ import (
 
 // maxLooks is how often the payload is checked while it is between two states, with the
 // pause doubled each time: it may be waiting for this CPU.
-const maxLooks = 5
+const maxLooks = 8
 
 // action is what the payload does on sig. If that cannot be seen because there is no
 // procfs, the default action is assumed: ending a payload that would have continued is

@@ -93,6 +93,8 @@ func (s *Supervisor) act(sig unix.Signal) {
 		// It stops only if its tracer, the supervisor, lets it.
 		s.sendGroup(unix.SIGSTOP)
 		s.stopping = true
+		// It may have stopped by the signal itself already. Then nothing more is heard of it.
+		s.stopDue = s.stopDue || s.left.IsZero() && s.hasStopped()
 		return
 	case isStop(sig):
 		s.stopPayload()
