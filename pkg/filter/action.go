@@ -70,8 +70,8 @@ func (a Action) Errno() (e unix.Errno, ok bool) {
 	return 0, false
 }
 
-// ParseAction parses an action as written for hk-seccomp(1): allow, log, kill, deny or
-// deny:ERRNO.
+// ParseAction parses an action as written for hk-seccomp(1): allow, log, kill,
+// kill-thread, trap, trace, deny or deny:ERRNO.
 func ParseAction(text string) (Action, error) {
 	word, errno, has := strings.Cut(text, ":")
 	switch {
@@ -81,26 +81,30 @@ func ParseAction(text string) (Action, error) {
 	case word == "deny":
 		return Errno(unix.EPERM), nil
 	case has:
-	case word == "allow":
-		return Allow, nil
-	case word == "log":
-		return Log, nil
-	case word == "kill":
-		return KillProcess, nil
+	default:
+		for _, w := range actionWords {
+			if w.word == word {
+				return w.act, nil
+			}
+		}
 	}
-	return 0, fmt.Errorf("%q is not allow, log, kill, deny or deny:ERRNO", text)
+	return 0, fmt.Errorf("%q is not allow, log, kill, kill-thread, trap, trace, deny or deny:ERRNO", text)
 }
+
+// actionWords are the actions without an errno.
+var actionWords = [...]struct {
+	word string
+	act  Action
+}{{"allow", Allow}, {"log", Log}, {"kill", KillProcess}, {"kill-thread", KillThread}, {"trap", Trap}, {"trace", Trace}}
 
 // Word is an action in the form that [ParseAction] parses, if it has one.
 func (a Action) Word() string {
-	switch a {
-	case Allow:
-		return "allow"
-	case Log:
-		return "log"
-	case KillProcess:
-		return "kill"
-	case Errno(unix.EPERM):
+	for _, w := range actionWords {
+		if w.act == a {
+			return w.word
+		}
+	}
+	if a == Errno(unix.EPERM) {
 		return "deny"
 	}
 	return "deny:" + errnoText(unix.Errno(a&0xffff))

@@ -40,7 +40,8 @@ func TestWord(t *testing.T) {
 		act  Action
 		want string
 	}{
-		{Allow, "allow"}, {Log, "log"}, {KillProcess, "kill"}, {Errno(unix.EPERM), "deny"}, {Errno(unix.EXDEV), "deny:EXDEV"}, {Errno(4000), "deny:4000"},
+		{Allow, "allow"}, {Log, "log"}, {KillProcess, "kill"}, {KillThread, "kill-thread"}, {Trap, "trap"},
+		{Trace, "trace"}, {Errno(unix.EPERM), "deny"}, {Errno(0), "deny:0"}, {Errno(unix.EXDEV), "deny:EXDEV"}, {Errno(4000), "deny:4000"},
 	} {
 		got := c.act.Word()
 		if again, err := ParseAction(got); got != c.want || err != nil || again != c.act {

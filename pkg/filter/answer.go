@@ -212,6 +212,15 @@ func LooksAtArch(code []unix.SockFilter) bool {
 	})
 }
 
+// Feigns finds an instruction by which a call seems to succeed that was not made:
+// SECCOMP_RET_ERRNO with 0.
+func Feigns(code []unix.SockFilter) (pc int, ok bool) {
+	pc = slices.IndexFunc(code, func(i unix.SockFilter) bool {
+		return i.Code == unix.BPF_RET|unix.BPF_K && Action(i.K) == Errno(0)
+	})
+	return pc, pc >= 0
+}
+
 // Notifies finds an instruction that returns SECCOMP_RET_USER_NOTIF, which needs a
 // listener.
 func Notifies(code []unix.SockFilter) (pc int, ok bool) {

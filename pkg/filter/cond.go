@@ -8,7 +8,7 @@ type Cond struct {
 	Arg   int
 	Op    Op
 	Value uint64
-	// Mask is for MaskedEQ: the argument and Mask is Value.
+	// Mask is for MaskedEQ: the argument and Mask is Value; and for MaskedNE.
 	Mask uint64
 }
 
@@ -24,6 +24,9 @@ const (
 	GE
 	// MaskedEQ compares only the bits of Mask.
 	MaskedEQ
+	// MaskedNE is the opposite of MaskedEQ. Only a [Selection] can have it: a policy
+	// has a rule for each bit.
+	MaskedNE
 )
 
 // holds is the meaning of a condition for a number of the given number of bytes, in

@@ -17,13 +17,14 @@ func errnoText(e unix.Errno) string {
 // maxErrno is the highest errno that the kernel returns: MAX_ERRNO.
 const maxErrno = 4095
 
+// parseErrno parses an errno: a name or a number, of which 0 is success.
 func parseErrno(text string) (unix.Errno, error) {
 	if e := errnoNumber(text); e != 0 {
 		return e, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 || n > maxErrno {
-		return 0, fmt.Errorf("%q is not an errno: a name, or 1 to %d", text, maxErrno)
+	if err != nil || n > maxErrno {
+		return 0, fmt.Errorf("%q is not an errno: a name, or 0 to %d", text, maxErrno)
 	}
 	return unix.Errno(n), nil
 }

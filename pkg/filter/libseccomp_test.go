@@ -148,8 +148,8 @@ func (p *Policy) vectors(r *rand.Rand, a *Arch, name string) [][6]uint64 {
 // those of libseccomp's, for all numbers, on all architectures, with the arguments that
 // matter. Four differences are intended: a call newer than the profile gets ENOSYS
 // here; libseccomp compares halves of arguments that the kernel ignores, which are 0 in
-// this test; libseccomp cannot allow calls that it does not know; and where Docker
-// denies some socket families, socketcall(2) creates no sockets here.
+// this test; libseccomp cannot allow calls that it does not know; and as both profiles
+// deny some socket families, socketcall(2) creates no sockets here.
 func TestLibseccomp(t *testing.T) {
 	ask := libseccomp(t)
 	tables := theirs(ask)
@@ -202,7 +202,7 @@ func TestLibseccomp(t *testing.T) {
 							if nr > newest && p.arch(a.Audit, nr) == a && !a.private(nr) {
 								want = Errno(unix.ENOSYS)
 							}
-							if profile == "docker" && a == X86 && name == "socketcall" && uint32(args[0]) == 1 && want == Allow {
+							if a == X86 && name == "socketcall" && uint32(args[0]) == 1 && want == Allow {
 								want = Errno(unix.EPERM)
 							}
 							cases++

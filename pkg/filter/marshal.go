@@ -181,7 +181,7 @@ func (c Cond) oci() specs.LinuxSeccompArg {
 func (a Action) oci() (specs.LinuxSeccompAction, *uint) {
 	kind, data := a&^unix.SECCOMP_RET_DATA, uint(a&unix.SECCOMP_RET_DATA)
 	i := slices.IndexFunc(actions[:], func(n actionName) bool { return n.act == kind })
-	if data == 0 && kind != Trace {
+	if data == 0 && kind != Trace && kind != errnoAction { // of those no number means EPERM
 		return actions[i].name, nil
 	}
 	return actions[i].name, &data

@@ -3,10 +3,10 @@
 // Mkgroups writes the table of systemd's groups of system calls. It reads what
 // systemd-analyze(1) prints for "syscall-filter"; the path of that program is the
 // argument. Without an argument the table is not changed. The table in the tree is from
-// the package systemd of Debian 13, whose version is in its first line.
+// the package systemd of Debian unstable, whose version is in its first line.
 //
-// Only the members of groups are used, and only those that Linux has: @known, and names
-// that are not system calls of any architecture, are skipped.
+// Only the members of groups are used, and only those that Linux has: names that are not
+// system calls of any architecture are skipped.
 package main
 
 import (
@@ -51,9 +51,6 @@ func main() {
 	b.WriteString("var groups = [...]group{\n")
 	slices.Sort(names)
 	for _, name := range names {
-		if name == "@known" {
-			continue
-		}
 		slices.Sort(groups[name])
 		fmt.Fprintf(&b, "\t{%q, %q},\n", name, strings.Join(groups[name], " "))
 	}

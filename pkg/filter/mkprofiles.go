@@ -3,8 +3,8 @@
 // Mkprofiles writes the built-in profiles and the filters compiled from them. Docker's
 // profile is taken from github.com/moby/profiles/seccomp, at the version in go.mod.
 // Podman's is read from the file given as an argument, which is
-// /usr/share/containers/seccomp.json of Debian's package
-// golang-github-containers-common; without an argument it is not changed. With -o
+// common/pkg/seccomp/seccomp.json of github.com/containers/container-libs, of March 2026;
+// without an argument it is not changed. With -o
 // everything is written to that directory.
 package main
 
@@ -24,6 +24,7 @@ import (
 
 	docker "github.com/moby/profiles/seccomp"
 	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
 )
 
 var out = flag.String("o", ".", "where to write")
@@ -36,6 +37,7 @@ func main() {
 	if flag.NArg() > 0 {
 		podman, err = os.ReadFile(flag.Arg(0))
 		check(err)
+		podman = apart(podman)
 	}
 	write("profiles/podman.json", tidy(podman))
 	data, err := json.Marshal(docker.DefaultProfile())
@@ -74,6 +76,44 @@ func floor(major, minor uint64) bool {
 		log.Fatalf("a profile has a rule for Linux %d.%d and later: it cannot be compiled ahead", major, minor)
 	}
 	return true
+}
+
+// apart changes a rule of Podman's profile that allows socket(2) of all families but
+// AF_NETLINK, while another denies AF_VSOCK: both match that, and libseccomp does not
+// define what two such rules mean. There is a rule for each other family instead, as in
+// Docker's profile.
+func apart(data []byte) []byte {
+	var p map[string]any
+	check(json.Unmarshal(data, &p))
+	var list []any
+	found := 0
+	for _, s := range p["syscalls"].([]any) {
+		r := s.(map[string]any)
+		args, _ := r["args"].([]any)
+		if !slices.Equal(r["names"].([]any), []any{"socket"}) || len(args) != 1 || r["action"] != "SCMP_ACT_ALLOW" ||
+			args[0].(map[string]any)["op"] != "SCMP_CMP_NE" || args[0].(map[string]any)["value"] != float64(unix.AF_NETLINK) {
+			list = append(list, s)
+			continue
+		}
+		found++
+		add := func(op string, family int) {
+			rule := maps.Clone(r)
+			rule["args"] = []any{map[string]any{"index": 0, "op": op, "value": family, "valueTwo": 0}}
+			list = append(list, rule)
+		}
+		add("SCMP_CMP_LT", unix.AF_NETLINK)
+		for family := unix.AF_NETLINK + 1; family < unix.AF_VSOCK; family++ {
+			add("SCMP_CMP_EQ", family)
+		}
+		add("SCMP_CMP_GT", unix.AF_VSOCK)
+	}
+	if found != 1 {
+		log.Fatalf("podman: %d rules for all families but one; want one", found)
+	}
+	p["syscalls"] = list
+	out, err := json.Marshal(p)
+	check(err)
+	return out
 }
 
 // tidy removes comments and empty fields, and sorts the names.

@@ -39,6 +39,12 @@ func overridden(text string) (p *Policy, defaultGiven bool, err error) {
 				return nil, false, err
 			}
 			t.Default = &act
+		case "restrict":
+			more, err := ParseRestrictions(value)
+			if err != nil {
+				return nil, false, err
+			}
+			list = append(list, more...)
 		default:
 			act, err := ParseAction(word)
 			if err != nil {
@@ -74,7 +80,9 @@ func FuzzOverride(f *testing.F) {
 		"podman deny mkdir,@clock:EXDEV", "none allow socket(arg0==1,arg1&0xf==1) default deny",
 		"podman log openat(arg2>=0x40) kill reboot arch x86,native", "docker deny clone(arg0&0x7e020000!=0)",
 		"audit default deny:4000", "docker deny socket,ipc", "none deny prctl(arg0>=1,arg0<=5) allow read(arg0==1)",
-		"none arch x32 kill set_tls",
+		"none arch x32 kill set_tls", "none arch x86 restrict namespaces,suid-sgid allow unshare restrict address-families=~AF_UNIX+AF_VSOCK",
+		"none deny clone(arg0&CLONE_NEWUSER|CLONE_NEWNET),clone3:ENOSYS",
+		"none deny mprotect(arg2 & ~(1|2) != 0, arg1 >= 4096) kill kill( arg1 == SIGKILL )",
 	} {
 		f.Add(text, uint64(1))
 	}

@@ -35,6 +35,9 @@ type profile struct {
 	profiles.Seccomp
 	DefaultErrno string     `json:"defaultErrno"`
 	Syscalls     []*syscall `json:"syscalls"`
+	// Comment and Description are for readers of the file.
+	Comment     string `json:"comment"`
+	Description string `json:"description"`
 }
 
 type syscall struct {

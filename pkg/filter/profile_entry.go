@@ -142,8 +142,8 @@ func action(name specs.LinuxSeccompAction, ret *uint, errno string) (Action, err
 	switch {
 	case data > 0xffff:
 		return 0, fmt.Errorf("errno %d is out of range", data)
-	case act == errnoAction && (data == 0 || data > maxErrno):
-		return 0, fmt.Errorf("errno %d is not a failure: the call would seem to have succeeded", data)
+	case act == errnoAction && data > maxErrno:
+		return 0, fmt.Errorf("errno %d is out of range", data)
 	case data != 0 && (act == Allow || act == Log):
 		return 0, fmt.Errorf("%s has no errno", name)
 	}

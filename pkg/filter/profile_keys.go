@@ -14,7 +14,7 @@ var keys = [...]struct {
 	of   string
 	keys []string
 }{
-	{"", []string{"architectures", "archMap", "defaultAction", "defaultErrno", "defaultErrnoRet", "flags", "listenerMetadata", "listenerPath", "syscalls"}},
+	{"", []string{"architectures", "archMap", "comment", "defaultAction", "defaultErrno", "defaultErrnoRet", "description", "flags", "listenerMetadata", "listenerPath", "syscalls"}},
 	{"archMap", []string{"architecture", "subArchitectures"}},
 	{"args", []string{"index", "op", "value", "valueTwo"}},
 	{"excludes", []string{"arches", "caps", "minKernel"}},
@@ -50,6 +50,9 @@ func (o *object) checkKey(key string) error {
 		return nil
 	case slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, key) }):
 		return fmt.Errorf("%q differs in case from every key", key)
+	}
+	if o.of == "" && (key == "ociVersion" || key == "linux") {
+		return fmt.Errorf("unknown field %q: in the configuration of a container the profile is .linux.seccomp", key)
 	}
 	return fmt.Errorf("unknown field %q", key)
 }

@@ -21,6 +21,10 @@ func TestCheckKeys(t *testing.T) {
 		{`{"syscalls":[{"args":[{"op":1}],"Names":2}]}`, `line 1: "Names" differs in case from every key`},
 		{`{"default\u0041ction":2,"\u0044efaultAction":2}`, `line 1: "DefaultAction" differs in case from every key`},
 		{`{"syscallſ":2}`, `line 1: "syscallſ" differs in case from every key`},
+		{`{"comment":"x","description":"y","syscalls":[]}`, ""},
+		{`{"comment":"x",` + "\n" + `"comments":"y"}`, `line 2: unknown field "comments"`},
+		{`{` + "\n" + `"ociVersion":"1.2.0","linux":{}}`, `line 2: unknown field "ociVersion": in the configuration of a container the profile is .linux.seccomp`},
+		{`{"process":{"linux":1},"linux":{}}`, `line 1: unknown field "process"`},
 		// Known, but not there.
 		{`{"syscalls":[],` + "\n" + `"names":[],` + "\n" + `"flags":[]}`, `line 2: unknown field "names"`},
 		{`{"syscalls":[{"names":[],"includes":{` + "\n" + `"args":[]}}]}`, `line 2: unknown field "args"`},

@@ -15,7 +15,8 @@ type Selection struct {
 	Conds []Cond
 }
 
-// ParseSelections parses a list: name,@group,name(arg0==1,arg1&0xf==2).
+// ParseSelections parses a list: name,@group,name(arg0==1,arg1&0xf==2). There may be
+// blanks between its parts.
 func ParseSelections(text string) ([]Selection, error) {
 	var list []Selection
 	for {
@@ -23,36 +24,53 @@ func ParseSelections(text string) ([]Selection, error) {
 		if i := strings.IndexAny(text, ",("); i >= 0 {
 			name, rest = text[:i], text[i:]
 		}
-		s := Selection{Name: name}
-		if err := checkName(name); err != nil {
+		s := Selection{Name: strings.Trim(name, blanks)}
+		if err := checkName(s.Name); err != nil {
 			return nil, err
 		}
 		if strings.HasPrefix(rest, "(") {
-			inside, after, ok := strings.Cut(rest[1:], ")")
-			if !ok {
-				return nil, fmt.Errorf("%s: no ) after the arguments", name)
+			if s.Name[0] == '@' {
+				return nil, fmt.Errorf("%s: a group has no arguments", s.Name)
 			}
-			if name[0] == '@' {
-				return nil, fmt.Errorf("%s: a group has no arguments", name)
+			inside, after, ok := cutParenthesis(rest[1:])
+			if !ok {
+				return nil, fmt.Errorf("%s: no ) after the arguments", s.Name)
 			}
 			for _, word := range strings.Split(inside, ",") {
 				c, err := ParseCond(word)
 				if err != nil {
-					return nil, fmt.Errorf("%s: %w", name, err)
+					return nil, fmt.Errorf("%s: %w", s.Name, err)
 				}
 				s.Conds = append(s.Conds, c)
 			}
-			rest = after
+			rest = strings.TrimLeft(after, blanks)
 		}
 		list = append(list, s)
 		if rest == "" {
 			return list, nil
 		}
 		if rest[0] != ',' {
-			return nil, fmt.Errorf("%s: %q after the )", name, rest)
+			return nil, fmt.Errorf("%s: %q after the )", s.Name, rest)
 		}
 		text = rest[1:]
 	}
+}
+
+// cutParenthesis divides text at the ) that closes what is open before it.
+func cutParenthesis(text string) (inside, after string, found bool) {
+	open := 1
+	for i := range len(text) {
+		switch text[i] {
+		case '(':
+			open++
+		case ')':
+			open--
+		}
+		if open == 0 {
+			return text[:i], text[i+1:], true
+		}
+	}
+	return text, "", false
 }
 
 func checkName(name string) error {
@@ -96,58 +114,62 @@ var operators = []struct {
 	op   Op
 }{{"==", EQ}, {"!=", NE}, {"<=", LE}, {">=", GE}, {"<", LT}, {">", GT}}
 
-// ParseCond parses a condition: arg0==1, arg1&0xf==2. Numbers are decimal, hexadecimal
-// or octal, as in C; a negative number is a 64-bit number.
+// ParseCond parses a condition: arg0==1, arg1&0xf==2, arg0&CLONE_NEWUSER. A mask alone
+// is true if any of its bits is set. Numbers are decimal, hexadecimal or octal, as in C,
+// or constants by name, and N|N, ~N and parentheses of these; a negative number is a
+// 64-bit number.
 func ParseCond(text string) (Cond, error) {
 	var c Cond
-	rest, ok := strings.CutPrefix(text, "arg")
+	bad := func(err error) (Cond, error) { return c, fmt.Errorf("%q: %w", text, err) }
+	rest, ok := strings.CutPrefix(strings.Trim(text, blanks), "arg")
 	if !ok || rest == "" || rest[0] < '0' || rest[0] > '5' {
 		return c, fmt.Errorf("%q does not start with arg0 to arg5", text)
 	}
-	c.Arg, rest = int(rest[0]-'0'), rest[1:]
-	for _, o := range operators {
-		left, right, ok := strings.Cut(rest, o.text)
-		if !ok {
-			continue
-		}
-		var err error
+	c.Arg, rest = int(rest[0]-'0'), strings.TrimLeft(rest[1:], blanks)
+	left, right, op := cutOperator(rest)
+	mask, masked := strings.CutPrefix(left, "&")
+	if !masked && (left != "" || op == nil) {
+		return c, fmt.Errorf("%q: after the argument comes == != < <= > >= or &MASK", text)
+	}
+	var err error
+	c.Op = MaskedNE // if there is only a mask
+	if op != nil {
+		c.Op = *op
 		if c.Value, err = parseNumber(right); err != nil {
-			return c, fmt.Errorf("%q: %w", text, err)
+			return bad(err)
 		}
-		c.Op = o.op
-		if strings.HasPrefix(right, "-") && c.Op != EQ && c.Op != NE {
-			return c, fmt.Errorf("%q: arguments are compared as unsigned numbers", text)
+		if strings.HasPrefix(strings.TrimLeft(right, blanks), "-") && c.Op != EQ && c.Op != NE {
+			return bad(errors.New("arguments are compared as unsigned numbers"))
 		}
-		mask, masked := strings.CutPrefix(left, "&")
-		if !masked {
-			if left != "" {
-				break
-			}
-			return c, nil
-		}
-		if c.Op != EQ {
-			return c, fmt.Errorf("%q: a masked argument can be compared only with ==", text)
-		}
-		c.Op = MaskedEQ
-		if c.Mask, err = parseNumber(mask); err != nil {
-			return c, fmt.Errorf("%q: %w", text, err)
-		}
+	}
+	if !masked {
 		return c, nil
 	}
-	return c, fmt.Errorf("%q: after the argument comes == != < <= > >= or &MASK==", text)
+	switch c.Op {
+	case EQ:
+		c.Op = MaskedEQ
+	case NE, MaskedNE:
+		c.Op = MaskedNE
+	default:
+		return bad(errors.New("a masked argument can be compared only with == and !="))
+	}
+	if c.Mask, err = parseNumber(mask); err != nil {
+		return bad(err)
+	}
+	return c, nil
 }
 
-func parseNumber(text string) (uint64, error) {
-	digits, negative := strings.CutPrefix(text, "-")
-	n, err := strconv.ParseUint(digits, 0, 64)
-	if err != nil || strings.ContainsRune(digits, '_') || negative && n > 1<<63 {
-		return 0, fmt.Errorf("%q is not a 64-bit number", text)
+// cutOperator divides a condition at its operator, if it has one.
+func cutOperator(text string) (left, right string, op *Op) {
+	for i := range operators {
+		if left, right, ok := strings.Cut(text, operators[i].text); ok {
+			return strings.TrimRight(left, blanks), right, &operators[i].op
+		}
 	}
-	if negative {
-		n = -n
-	}
-	return n, nil
+	return text, "", nil
 }
+
+const blanks = " \t"
 
 func (c Cond) String() string {
 	number := func(n uint64) string {
@@ -156,8 +178,11 @@ func (c Cond) String() string {
 		}
 		return fmt.Sprintf("%#x", n)
 	}
-	if c.Op == MaskedEQ {
+	switch c.Op {
+	case MaskedEQ:
 		return fmt.Sprintf("arg%d&%s==%s", c.Arg, number(c.Mask), number(c.Value))
+	case MaskedNE:
+		return fmt.Sprintf("arg%d&%s!=%s", c.Arg, number(c.Mask), number(c.Value))
 	}
 	sign := ""
 	for _, o := range operators {

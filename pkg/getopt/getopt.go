@@ -39,6 +39,8 @@ type flag struct {
 	// equals sign. If it is omitted, it is missing.
 	optional bool
 	missing  string
+	// toggle is set for a switch.
+	toggle bool
 }
 
 // String adds a flag with a value. short is one ASCII letter, or "" for none.
@@ -54,12 +56,12 @@ func (f *Flags) Optional(name, missing string, set func(string) error) {
 
 // Bool adds a switch. short is as for [Flags.String].
 func (f *Flags) Bool(name, short string, at *bool) {
-	f.list = append(f.list, flag{name: name, short: short, at: at, optional: true, missing: "true"})
+	f.list = append(f.list, flag{name: name, short: short, at: at, toggle: true, optional: true, missing: "true"})
 }
 
 // BoolFunc adds a switch whose value is stored by set.
 func (f *Flags) BoolFunc(name, short string, set func(bool) error) {
-	f.list = append(f.list, flag{name: name, short: short, optional: true, missing: "true",
+	f.list = append(f.list, flag{name: name, short: short, toggle: true, optional: true, missing: "true",
 		set: func(v string) error {
 			on, err := parseBool(v)
 			if err != nil {
@@ -79,6 +81,22 @@ func (f *Flags) Names() []string {
 		names = append(names, fl.name)
 	}
 	return names
+}
+
+// A Flag is what a completion or a manual says of a flag. Short is one letter or "".
+type Flag struct {
+	Name, Short string
+	// Value is set unless the flag is a switch, and Optional if the value may be omitted.
+	Value, Optional bool
+}
+
+// All lists the flags, in the order in which they were added.
+func (f *Flags) All() []Flag {
+	var list []Flag
+	for _, fl := range f.list {
+		list = append(list, Flag{fl.name, fl.short, !fl.toggle, !fl.toggle && fl.optional})
+	}
+	return list
 }
 
 // Parse parses flags up to the first word that is not a flag, and returns the remaining
