@@ -53,56 +53,101 @@ func execute(kind *stage.Kind) int {
 	find := finder(h)
 	c, err := chain.Read(kind, append([]string{kind.Name}, os.Args[1:]...), find)
 	if err != nil {
-		return report(kind.Name, nil, err)
+		return program{name: kind.Name}.report(nil, err)
 	}
 	if code, ok := printStage(c, h); ok {
 		return code
 	}
-	settings := c.Settings()
+	return do(c, find, &Front{Name: kind.Name, Host: h, Quiet: h.Handover.Quiet})
+}
+
+// A program is what performs a chain, and how it reports.
+type program struct {
+	name string
+	// quiet is without warnings on standard error.
+	quiet bool
+	// dialect is nil for the form of the stages.
+	dialect *Dialect
+}
+
+// do explains or performs a chain for a program, and returns its exit status, or does not
+// return.
+func do(c *chain.Chain, find *chain.Finder, f *Front) int {
+	settings, name, h, p := c.Settings(), f.Name, f.Host, f.program()
 	status, err := openStatus(settings.StatusFD)
 	if err != nil {
-		return report(kind.Name, nil, err)
+		return p.report(nil, err)
+	}
+	if f.Reword != nil {
+		status = status.with(f.Reword)
 	}
 	if err := host.CheckFloor(); err != nil {
-		return report(kind.Name, status, err)
+		return p.report(status, err)
 	}
 	if len(c.Payload) > 0 && !c.Rest && find.Beside(c.Payload[0]) {
-		return report(kind.Name, status, &chain.UsageError{Stage: kind.Name,
+		return p.report(status, &chain.UsageError{Stage: name,
 			Err: fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", c.Payload[0], find.Dir)})
 	}
 	state, err := c.Plan(h)
 	if err != nil {
-		return report(kind.Name, status, err)
+		return p.report(status, err)
 	}
 	switch settings.Explain {
 	case "text":
-		return printed(kind.Name, state.Text)
+		return printed(name, state.Text)
 	case "json":
-		return printed(kind.Name, state.Plan.JSON)
-	}
-	skipped := func(stage, what string) {
-		say(stage, "skipped: "+what)
-		status.write(event{Event: "skipped", Stage: stage, What: what})
+		return printed(name, state.Plan.JSON)
 	}
 	if state.ExecutesSealed {
-		return perform(kind.Name, state, run.Attr{}, settings.Verbose, status)
+		return p.perform(state, run.Attr{}, settings.Verbose, status)
+	}
+	attr := p.messages(status, settings.Verbose)
+	if attr.Ready = status.ready; p.dialect != nil {
+		attr.Ready = p.dialect.Ready
 	}
 	for _, s := range state.Report.Skipped {
-		skipped(s.Stage, s.What)
+		attr.Skipped(s.Stage, s.What)
+	}
+	if len(c.Payload) > 0 && !c.Rest {
+		if path := find.Elsewhere(c.Payload[0]); path != "" {
+			attr.Warn(name, fmt.Sprintf("%s is of another installation than this program, which is in %s: it is executed, and what follows is checked only then", path, find.Dir))
+		}
 	}
 	if settings.Verbose {
 		for _, n := range state.Report.Notes {
-			say(kind.Name, "note: "+n)
+			say(name, "note: "+status.words(name, n))
 		}
 	}
-	warn := func(stage, text string) {
-		say(stage, "warning: "+text)
-		status.write(event{Event: "warning", Stage: stage, What: text})
+	for _, n := range state.Report.Told {
+		status.write(event{Event: "note", Stage: n.Stage, What: n.What})
 	}
 	if len(c.Payload) > 0 && !state.Plan.Cloned() {
 		status.write(event{Event: "started", PID: os.Getpid()})
 	}
-	return perform(kind.Name, state, run.Attr{Warn: warn, Skipped: skipped}, settings.Verbose, status)
+	return p.perform(state, attr, settings.Verbose, status)
+}
+
+// messages says what the supervisor and its steps report: to standard error, unless
+// quiet, and to the status descriptor.
+func (p program) messages(status *status, verbose bool) run.Attr {
+	tell := func(kind string) func(stage, text string) {
+		return func(stage, text string) {
+			text = status.words(stage, text)
+			switch {
+			case p.quiet:
+			case p.dialect != nil:
+				p.dialect.Warn(kind, text)
+			default:
+				say(stage, kind+": "+text)
+			}
+			status.write(event{Event: kind, Stage: stage, What: text})
+		}
+	}
+	attr := run.Attr{Skipped: tell("skipped"), Warn: tell("warning")}
+	if verbose {
+		attr.Note = func(stage, text string) { say(stage, "note: "+text) }
+	}
+	return attr
 }
 
 // printStage prints what the last stage was asked to print, if anything.
@@ -112,7 +157,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N; --args FD\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:
@@ -122,7 +167,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 		}), true
 	case c.Printer() != nil:
 		if err := c.Print(h, os.Stdout); err != nil {
-			return report(name, nil, err), true
+			return program{name: name}.report(nil, err), true
 		}
 		return 0, true
 	}
@@ -146,35 +191,33 @@ func printed(name string, print func(io.Writer) error) int {
 
 // perform performs the plan. It returns only if the plan fails or executes nothing;
 // otherwise the process becomes the payload, or ends in the same way as the payload.
-func perform(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
-	p := state.Plan
-	if p.Cloned() {
-		return supervise(name, state, attr, verbose, status)
+func (p program) perform(state *stage.State, attr run.Attr, verbose bool, status *status) int {
+	if state.Plan.Cloned() {
+		return p.supervise(state, attr, verbose, status)
 	}
 	if verbose {
 		attr.Trace = os.Stderr
 	}
-	attr.Failed = func(err error) { exit.Exit(report(name, status, err)) }
-	if err := run.Exec(p, attr); err != nil {
-		return report(name, status, err)
+	attr.Failed = func(err error) { exit.Exit(p.report(status, err)) }
+	if err := run.Exec(state.Plan, attr); err != nil {
+		return p.report(status, err)
 	}
 	return 0
 }
 
 // supervise starts a plan with a clone, and ends in the same way as the payload. It
 // returns only if the start fails.
-func supervise(name string, state *stage.State, attr run.Attr, verbose bool, status *status) int {
-	p := state.Plan
+func (p program) supervise(state *stage.State, attr run.Attr, verbose bool, status *status) int {
 	above, err := run.NewSupervisor(state.Host.Sigmask|state.Host.Ignored, state.Host.Handover.Supervisor)
 	if err != nil {
-		return report(name, status, err)
+		return p.report(status, err)
 	}
 	attr.Interrupt = above.Interrupt()
-	child, err := run.Start(p, attr)
+	child, err := run.Start(state.Plan, attr)
 	if err != nil {
-		return report(name, status, err)
+		return p.report(status, err)
 	}
-	run.CloseInherited(p.Keep)
+	run.CloseInherited(state.Plan.Keep)
 	err = child.Setup()
 	if err == nil {
 		err = above.Adopt(child)
@@ -183,37 +226,44 @@ func supervise(name string, state *stage.State, attr run.Attr, verbose bool, sta
 		child.Trace(os.Stderr)
 	}
 	if err != nil {
-		return failed(name, state.Host.Handover.Supervisor, status, err)
+		return p.failed(state.Host.Handover.Supervisor, status, err)
 	}
-	status.write(event{Event: "started", PID: child.Payload})
+	status.started(child.Payload)
 	end, err := above.Wait()
 	if err != nil {
-		return report(name, status, err)
+		return p.report(status, err)
 	}
 	ended := end.Status
-	if p.MayKill != "" && ended.Signaled() && ended.Signal() == unix.SIGSYS {
-		attr.Warn(name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", p.MayKill))
+	if end.Exit != 0 {
+		ended = unix.WaitStatus(end.Exit << 8)
 	}
-	status.exited(ended)
+	if state.Plan.MayKill != "" && ended.Signaled() && ended.Signal() == unix.SIGSYS {
+		attr.Warn(p.name, fmt.Sprintf("ended by SIGSYS, perhaps before the payload started: %s may kill execve(2)", state.Plan.MayKill))
+	}
+	status.exited(ended, end.Reason)
+	if p.dialect != nil {
+		return p.dialect.Ended(ended)
+	}
 	run.ExitAs(ended, state.Host.Handover.Supervisor)
 	return exitFailed
 }
 
 // failed is report for a failed start. If a signal ended the start, the process ends by
 // that signal.
-func failed(name string, above int, status *status, err error) int {
+func (p program) failed(above int, status *status, err error) int {
 	var ended *run.Interrupted
 	if !errors.As(err, &ended) {
-		return report(name, status, err)
+		return p.report(status, err)
 	}
-	status.write(event{Event: "failed", Stage: name, Error: err.Error()})
+	status.write(event{Event: "failed", Stage: p.name, Error: err.Error()})
 	run.ExitAs(unix.WaitStatus(ended.Signal), above)
 	return exitFailed
 }
 
 // finder says which words are stages.
 func finder(h *host.Host) *chain.Finder {
-	f := &chain.Finder{Path: os.Getenv("PATH"), Fuse: os.Getenv("HK_FUSE") != "0", ByFD: h.SelfFD >= 0}
+	search := h.Search()
+	f := &chain.Finder{Path: search.Path, Fuse: search.Fuse, ByFD: h.SelfFD >= 0, ReadArgs: host.ReadArgs}
 	if h.Handover.Program != "" {
 		f.Dir = filepath.Dir(h.Handover.Program)
 	} else if exe, err := os.Readlink("/proc/self/exe"); err == nil {

@@ -29,9 +29,9 @@ func complain(stage, text, hint string) int {
 
 // report reports an error on standard error and on the status descriptor, and returns
 // its exit status.
-func report(stage string, status *status, err error) int {
+func (p program) report(status *status, err error) int {
 	chain.Diagnose(err)
-	ev := event{Event: "failed", Stage: stage}
+	ev := event{Event: "failed", Stage: p.name}
 	code := exitFailed
 	var (
 		usage  *chain.UsageError
@@ -69,8 +69,12 @@ func report(stage string, status *status, err error) int {
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
 		ev.Hint = fmt.Sprintf("RLIMIT_NOFILE (ulimit -n) is %d, too low for the files that a stage opens; hk-limit --nofile sets it for the payload alone", limit.Cur)
 	}
-	ev.Error = err.Error()
-	complain(ev.Stage, ev.Error, ev.Hint)
+	ev.Error, ev.Hint = status.words(ev.Stage, err.Error()), status.words(ev.Stage, ev.Hint)
+	if p.dialect != nil {
+		code = p.dialect.Failed(err, ev.Hint)
+	} else {
+		complain(ev.Stage, ev.Error, ev.Hint)
+	}
 	status.write(ev)
 	return code
 }

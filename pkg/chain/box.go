@@ -149,7 +149,7 @@ func (c *Chain) prepare() (*Box, error) {
 		}
 		return comments
 	})
-	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(h), last: lastFD(h)}, nil
+	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(&s.Env), last: lastFD(h)}, nil
 }
 
 // fits refuses chains that a program which continues to run cannot start.
@@ -172,6 +172,8 @@ func (c *Chain) fits() error {
 			refuse = "--die-with-parent: a sandbox always dies with the program that started it"
 		case n.Attach != nil:
 			refuse = "tracing the payload needs a separate program: use --learn on a command line"
+		case n.Before != nil || n.AtChild != nil:
+			refuse = "limits of the time, of the output and of a control group, and reports, need a separate program: use a context for the time"
 		case n.Joins:
 			refuse = "--join: existing namespaces can be joined only by a command line"
 		}
@@ -217,9 +219,9 @@ func lastFD(h *host.Host) int {
 
 // searchPath lists the directories that are searched for a command. Those that are not
 // absolute are skipped: an earlier payload may have written the files in them.
-func searchPath(h *host.Host) []string {
+func searchPath(env *stage.Environment) []string {
 	var dirs []string
-	for _, file := range execdeps.Candidates("x", execdeps.EnvironmentOf(h.Env).Path) {
+	for _, file := range execdeps.Candidates("x", execdeps.EnvironmentOf(env.List()).Path) {
 		if path.IsAbs(file) {
 			dirs = append(dirs, strings.TrimSuffix(file, "x"))
 		}
@@ -245,8 +247,12 @@ func (t *translator) enterGiven() {
 
 // execGiven adds the ops that execute the command.
 func (t *translator) execGiven() {
-	im := plan.GivenImage()
-	dirs := searchPath(t.Host)
+	if t.Env.Changed() {
+		text := "$envp, unless the command has its own, is " + t.Env.Image(nil).Environment()
+		t.Report.Comments = append(t.Report.Comments, func() []string { return []string{text} })
+	}
+	im := t.Env.GivenImage()
+	dirs := searchPath(&t.Env)
 	for i, dir := range dirs {
 		op := plan.ExecveGiven(dir+"$name", im)
 		if i < len(dirs)-1 {

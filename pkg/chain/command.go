@@ -23,11 +23,13 @@ import (
 // the same as there.
 type Cmd struct {
 	// Args are the name and the arguments. A name without a slash is searched for, in
-	// the sandbox, in the directories of PATH at the time when the box was prepared;
+	// the sandbox, in the directories of PATH in the environment of the chain;
 	// directories that are not absolute are skipped.
 	Args []string
-	// Env is the environment; nil means that of this program when the box was prepared.
-	// If a variable occurs more than once, the last one applies.
+	// Env is the environment; nil means that of the chain, which is that of this program
+	// when the box was prepared, as changed by hk-setuser --clearenv, --setenv, --unsetenv
+	// and --reset-env. An environment that is given is not changed by these. If a variable
+	// occurs more than once, the last one applies.
 	Env []string
 	// Dir is the working directory, in the sandbox. "" is the directory that the stages
 	// select: with hk-mount, that of this program if the new root has it, otherwise /.
@@ -151,7 +153,10 @@ func (c *Cmd) command() (*run.Command, error) {
 		return nil, errors.New("no program to execute")
 	}
 	name := c.Args[0]
-	r := &run.Command{Args: c.Args, Dir: c.Dir, Env: c.environ()}
+	r := &run.Command{Args: c.Args, Dir: c.Dir, Env: c.environ(), PlanEnv: c.Env == nil}
+	if argv0 := c.box.state.Next.Argv0; argv0 != "" {
+		r.Args = append([]string{argv0}, c.Args[1:]...)
+	}
 	if strings.ContainsRune(name, '/') {
 		r.Paths = []string{name}
 	} else {
@@ -174,15 +179,15 @@ func (c *Cmd) command() (*run.Command, error) {
 
 // environ is the payload's environment.
 func (c *Cmd) environ() []string {
-	env := c.Env
+	env, unset := c.Env, c.box.state.Next.Unset
 	if env == nil {
-		env = c.box.state.Host.Env
+		env, unset = c.box.state.Env.List(), nil
 	}
 	seen := make(map[string]bool, len(env))
 	list := make([]string, 0, len(env))
 	for _, v := range slices.Backward(env) {
 		name, _, _ := strings.Cut(v, "=")
-		if name != "" && !seen[name] && !slices.Contains(c.box.state.Next.Unset, name) {
+		if name != "" && !seen[name] && !slices.Contains(unset, name) {
 			list = append(list, v)
 		}
 		seen[name] = true

@@ -11,15 +11,22 @@ import (
 )
 
 // Diagnose checks whether an op has failed because of something that the kernel lacks.
-// If so, the error is [host.ErrNotSupported], and has a hint. It probes the kernel:
-// [host.Feature.Check].
-func Diagnose(err error) {
+// If so, the error is [host.ErrNotSupported], and has a hint. Otherwise the hint says what
+// prevents this process from doing it, if that can be found out. It probes the kernel:
+// [host.Feature.Check], [host.Blocker].
+func Diagnose(err error) { diagnose(err, false) }
+
+// diagnose is Diagnose, also for a program that continues to run.
+func diagnose(err error, continues bool) {
 	var e *plan.Error
 	if !errors.As(err, &e) {
 		return
 	}
 	f, lacks := host.Cause(e.Op, e.Errno)
 	if !lacks {
+		if text := host.Blocker(e.Stage, e.Op, e.Errno, continues); text != "" {
+			e.Hint = text
+		}
 		return
 	}
 	e.Unsupported = true

@@ -49,15 +49,16 @@
 //
 // # When not to use it
 //
-// For an ordinary user the child is copied from the program as by fork(2), at least its
-// page tables, so a start takes longer the more memory the program uses: 3.6 ms for each
-// 100 MiB in pages of 4 KiB, and less than 0.1 ms with transparent huge pages (measured
-// on Linux 6.18). The same holds for root if the payload gets another user ID or is below
-// an init. A large program should then start sandboxes from a small helper process.
-// Tracing, joining
-// and learning need the commands: execute hk-unshare(1) with os/exec. Programs that
-// need an image, a registry or a configured network are better served by a container
-// engine; if the kernel itself is not trusted to isolate, use a virtual machine.
+// For an ordinary user the child is copied from the program as by fork(2), but without the
+// Go heap, however large that is. The same holds for root if the payload gets another
+// user ID or is below an init. In a program with cgo the heap is copied too, at least its
+// page tables, so a start takes longer the more memory the program uses: 4 ms for each 100
+// MiB in pages of 4 KiB, and less than 0.1 ms with transparent huge pages (measured on
+// Linux 6.18). A large program should then start sandboxes from a small helper process.
+//
+// Tracing, joining and learning need the commands: execute hk-unshare(1) with os/exec.
+// Programs that need an image, a registry or a configured network are better served by a
+// container engine; if the kernel itself is not trusted to isolate, use a virtual machine.
 //
 // If another goroutine executes a file that the program has just written with os/exec,
 // it may get ETXTBSY, as without this package (golang.org/issue/22315), because of what

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 
@@ -25,6 +26,8 @@ type Finder struct {
 	// reached in the current root. Then the plain name of a stage is that stage, and
 	// its program is this one.
 	ByFD bool
+	// ReadArgs reads the words in a descriptor, for --args; nil refuses the flag.
+	ReadArgs func(fd int) ([]string, error)
 }
 
 // Find returns the stage that a word names, or nil, and the path of its program.
@@ -77,4 +80,34 @@ func (f *Finder) Beside(word string) bool {
 		}
 	}
 	return true
+}
+
+// Elsewhere is the program that is executed for a word with the name of a stage, if that is
+// another installation's, so that the stage does not become part of the plan; or "". A
+// script, which may be meant to change what the stage does, is none.
+func (f *Finder) Elsewhere(word string) string {
+	if ByName(filepath.Base(word)) == nil || f.ByFD || f.Dir == "" {
+		return ""
+	}
+	for _, path := range execdeps.Candidates(word, f.Path) {
+		if unix.Access(path, unix.X_OK) != nil {
+			continue
+		}
+		if f.isOurs(filepath.Dir(path)) || !isELF(path) {
+			return ""
+		}
+		return path
+	}
+	return ""
+}
+
+func isELF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && string(magic[:]) == "\x7fELF"
 }

@@ -19,6 +19,8 @@ type Chain struct {
 	// RestPath is the path of that program; "" means this program's descriptor.
 	Rest     bool
 	RestPath string
+	// Notes are what a program that has compiled the chain reports with --verbose.
+	Notes []string
 	// takes is set if the program to execute is given when the plan is performed: a
 	// [Box].
 	takes bool
@@ -36,6 +38,8 @@ type Link struct {
 	// program.
 	words []string
 	path  string
+	// readArgs reads what --args names; nil refuses it.
+	readArgs func(fd int) ([]string, error)
 }
 
 // Common are the flags of every stage.
@@ -45,6 +49,11 @@ type Common struct {
 	Explain string
 	// StatusFD is a descriptor for events; -1 means none.
 	StatusFD int
+	// Args are descriptors from which flags were read.
+	Args []int
+	// Own are descriptors that a program with a command line of its own has taken over: a
+	// sealed copy of it, which is executed, gets them too.
+	Own []int
 }
 
 // A UsageError is an error in a command line, and the stage that it concerns.
@@ -64,9 +73,12 @@ func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 	kind, path := first, ""
 	var fs getopt.Flags
 	for {
-		l := Link{Kind: kind, Stage: kind.New(), words: words, path: path}
+		l := Link{Kind: kind, Stage: kind.New(), words: words, path: path, readArgs: find.ReadArgs}
 		fs.Reset()
 		rest, err := l.parse(&fs, words[1:])
+		if err == nil {
+			err = c.argsTwice(&l)
+		}
 		if err != nil {
 			return nil, &UsageError{kind.Name, err}
 		}
@@ -107,6 +119,14 @@ func (c *Chain) Printer() stage.Printer {
 	return nil
 }
 
+// FlagsOf are the flags of a stage and those that all stages have.
+func FlagsOf(k *stage.Kind) *getopt.Flags {
+	var fs getopt.Flags
+	l := Link{Kind: k, Stage: k.New()}
+	l.flags(&fs)
+	return &fs
+}
+
 // flags adds the stage's flags and the common flags.
 func (l *Link) flags(fs *getopt.Flags) {
 	l.Stage.Flags(fs)
@@ -115,6 +135,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	fs.Bool("version", "", &l.Common.Version)
 	fs.Bool("verbose", "v", &l.Common.Verbose)
 	fs.Optional("explain", "text", getopt.OneOf(&l.Common.Explain, "text", "json"))
+	l.argsFlag(fs)
 	fs.String("status-fd", "", func(v string) error {
 		fd, err := getopt.ParseFD(v)
 		if err == nil {

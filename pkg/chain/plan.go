@@ -24,15 +24,19 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	s := stage.NewState(h)
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
+	s.Note(c.Notes...)
 	s.Child.OwnMemory = h.UID != 0 || c.takes && raceDetector
 	for _, l := range links {
 		n := l.Stage.Needs()
-		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID
+		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID || n.Alone
 		s.Child.Planned = s.Child.Planned || n.Clone
 		s.Child.CallerProc = s.Child.CallerProc || n.CallerProc
+		s.Child.Init = s.Child.Init || n.Init
 	}
-	s.Next.Clones = clones(append(slices.Clip(c.Links[len(links):]), c.ahead...))
 	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
+	later := append(slices.Clip(c.Links[len(links):]), c.ahead...)
+	t.argsDone, t.argsNext = argsOf(links), argsOf(later)
+	s.Next.Clones, t.plain = clones(later), plainNames(later)
 	if c.takes {
 		t.isolate(links)
 	}
@@ -43,6 +47,9 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	}
 	if t.ExecutesSealed && c.Settings().Explain == "" {
 		return s, nil // the copy reads files, such as standard input
+	}
+	if err := t.before(links); err != nil {
+		return nil, err
 	}
 	if err := t.addSupervisor(links); err != nil {
 		return nil, err
@@ -107,7 +114,7 @@ func (t *translator) stages(links []Link) error {
 			return &UsageError{t.Name, errors.New("it would change this program: it must come after the hk-unshare that creates a process")}
 		}
 		t.For("")
-		if err := t.attachNow(); err != nil {
+		if err := t.beginChild(); err != nil {
 			return err
 		}
 		if err := t.OpenLateProc(); err != nil {
@@ -125,26 +132,24 @@ func (t *translator) stages(links []Link) error {
 // execve(2) ends them, and the names of the payload, its interpreter and its loader are
 // resolved before that: they could lead through /proc/self/task.
 func (t *translator) addSupervisor(links []Link) error {
-	l, ok := first(links, func(n stage.Needs) bool { return n.Supervisor })
-	if ok {
-		if t.attach = l.Stage.Needs().Attach; t.attach != nil {
-			t.attacher = l.Kind.Name
-			t.Child.Attach = t.attachNow
-			t.Child.OwnMemory = true
-		}
-	} else if l, ok = first(links, chosen); !ok && t.takes {
-		l = links[0]
-	} else if !ok {
-		return nil
+	if err := t.addHooks(links); err != nil {
+		return err
 	}
-	if t.Child.Planned {
+	l, ok := first(links, func(n stage.Needs) bool { return n.Supervisor })
+	if !ok {
+		l, ok = first(links, chosen)
+	}
+	switch {
+	case t.Child.Planned, !ok && !t.takes:
 		return nil
+	case !ok:
+		l = links[0]
 	}
 	t.Child.Planned, t.Name = true, l.Kind.Name
 	t.NotDumpable()
 	t.Plan.Clone(t.Name, 0, t.Child.OwnMemory)
 	t.DieWithSupervisor()
-	if err := t.attachNow(); err != nil {
+	if err := t.beginChild(); err != nil {
 		return err
 	}
 	if _, joins := first(links, func(n stage.Needs) bool { return n.Joins }); !joins {
@@ -172,36 +177,115 @@ func clones(links []Link) bool {
 	return ok
 }
 
-// attachNow adds the step that attaches to the child, once there is a child.
-func (t *translator) attachNow() error {
-	if t.attach == nil || !t.Plan.Cloned() {
+// A hook is what a stage adds at another place than its own.
+type hook struct {
+	stage string
+	add   func(*stage.State) error
+}
+
+// addHooks notes what the stages need right after the clone.
+func (t *translator) addHooks(links []Link) error {
+	for _, l := range links {
+		n := l.Stage.Needs()
+		if n.AtChild != nil {
+			t.begins = append(t.begins, hook{l.Kind.Name, n.AtChild})
+		}
+		if n.Attach != nil {
+			if t.attacher != "" {
+				return &UsageError{l.Kind.Name, fmt.Errorf("%s traces the payload, and a process has only one tracer: hk-seccomp --learn and hk-limit --report-proc cannot be combined", t.attacher)}
+			}
+			t.attaches = append(t.attaches, hook{l.Kind.Name, n.Attach})
+			t.attacher, t.Child.OwnMemory = l.Kind.Name, true
+		}
+	}
+	t.Child.Begin = func() error { return t.atChild(&t.begins) }
+	t.Child.Attach = func() error { return t.atChild(&t.attaches) }
+	return nil
+}
+
+// before adds what the stages do first of all.
+func (t *translator) before(links []Link) error {
+	for _, l := range links {
+		if add := l.Stage.Needs().Before; add != nil {
+			t.Name = l.Kind.Name
+			if err := add(t.State); err != nil {
+				return &UsageError{t.Name, err}
+			}
+			t.For("")
+		}
+	}
+	return nil
+}
+
+// beginChild adds what stages need right after the clone, once there is a child.
+func (t *translator) beginChild() error {
+	if err := t.Child.Begin(); err != nil {
+		return err
+	}
+	return t.Child.Attach()
+}
+
+// atChild adds hooks, once, if there is a child.
+func (t *translator) atChild(hooks *[]hook) error {
+	if len(*hooks) == 0 || !t.Plan.Cloned() {
 		return nil
 	}
-	attach, name := t.attach, t.Name
-	t.attach, t.Name = nil, t.attacher
-	if err := attach(t.State); err != nil {
-		return &UsageError{t.Name, err}
+	list, name, asked := *hooks, t.Name, t.Plan.For
+	*hooks = nil
+	for _, h := range list {
+		t.Name = h.stage
+		t.For("")
+		if err := h.add(t.State); err != nil {
+			return &UsageError{t.Name, err}
+		}
 	}
 	t.Name = name
+	t.For(asked)
 	return nil
 }
 
 // firstPlan is the part of the chain that fits in one plan, and what it executes:
 // whether that is a stage, and its path.
 func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path string) {
-	changed := false
+	changed, root, end := false, 0, len(c.Links)
 	for i, l := range c.Links {
 		n := l.Stage.Needs()
 		if n.Clone && changed {
-			return c.Links[:i], l.words, true, l.path
+			end = i
+			break
 		}
 		changed = changed || n.Clone || n.Credentials
-		if n.Last && i+1 < len(c.Links) {
-			next := c.Links[i+1]
-			return c.Links[:i+1], next.words, true, next.path
+		switch {
+		case n.Root && root > 0:
+			end = root
+		case n.Root:
+			root = i + 1
+		}
+		if n.Last {
+			end = min(end, i+1)
+		}
+		if end <= i+1 {
+			break
 		}
 	}
-	return c.Links, c.Payload, c.Rest, c.RestPath
+	if end == len(c.Links) {
+		return c.Links, c.Payload, c.Rest, c.RestPath
+	}
+	next := c.Links[end]
+	return c.Links[:end], next.words, true, next.path
+}
+
+// plainNames are the words of stages that follow one another, and of their payload, with
+// the name of each stage in place of its path.
+func plainNames(links []Link) []string {
+	if len(links) == 0 {
+		return nil
+	}
+	words := slices.Clone(links[0].words)
+	for _, l := range links {
+		words[len(words)-len(l.words)] = l.Kind.Name
+	}
+	return words
 }
 
 // dieWithParent makes this process die with its parent if a stage asks for it. If the

@@ -28,14 +28,18 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func fakeHost(uid uint32) *host.Host {
 	const all = 1<<41 - 1
 	files := map[string]fs.FileMode{
-		"/": fs.ModeDir, "/usr": fs.ModeDir, "/etc": fs.ModeDir, "/srv": fs.ModeDir, "/home/u": fs.ModeDir,
+		"/": fs.ModeDir, "/usr": fs.ModeDir, "/etc": fs.ModeDir, "/srv": fs.ModeDir, "/home/u": fs.ModeDir, "/home": fs.ModeDir,
 		"/bin": fs.ModeSymlink, "/lib": fs.ModeSymlink, "/sbin": fs.ModeSymlink, "/lib64": fs.ModeSymlink,
 		"/etc/hosts": 0, "/tree": fs.ModeDir, "/tree/usr": fs.ModeDir, "/tree/proc": fs.ModeDir, "/tree/bin": fs.ModeSymlink,
+		"/usr/libexec/hk/hk-cgroup-keeper": 0o755, "/usr/libexec/hk/hk-net-forward": 0o755, "/run/proxy.sock": fs.ModeSocket, "/run": fs.ModeDir,
 		"/loose": fs.ModeDir, "/loose/f": 0, "/loose/usr": fs.ModeDir,
 	}
 	stat := func(p string) (fs.FileMode, error) {
 		if strings.HasPrefix(p, "/dev/") {
 			return fs.ModeDevice | fs.ModeCharDevice, nil
+		}
+		if p == "/run/notify" {
+			return fs.ModeSocket | 0o777, nil
 		}
 		if m, ok := files[filepath.Clean(p)]; ok {
 			return m, nil
@@ -47,19 +51,22 @@ func fakeHost(uid uint32) *host.Host {
 		if m&fs.ModeSymlink != 0 {
 			m = fs.ModeDir
 		}
+		if m.IsDir() {
+			m |= 0o755
+		}
 		return m, err
 	}
 	h := &host.Host{
 		UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u",
-		LastCap: 40, Bounding: all, SelfFD: -1, Parent: 66,
-		Lstat: stat,
-		Stat:  follow,
+		LastCap: 40, Bounding: all, SelfFD: -1, PID: 77, Parent: 66,
+		Lstat: stat, ReadOnly: func(string) bool { return false },
+		Stat: follow, Owner: func(string) (uint32, uint32, error) { return 1000, 1000, nil },
 		Look: func(p string) (host.Found, error) {
 			m, err := follow(p)
 			return host.Found{IsDir: m.IsDir(), Path: p, Loose: strings.HasPrefix(p, "/loose")}, err
 		},
 		StatIn:   func(root, p string) (fs.FileMode, error) { return stat(filepath.Join(root, p)) },
-		Readlink: func(p string) (string, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), nil },
+		Readlink: func(p string) (string, uint32, error) { return "usr" + filepath.Clean("/"+filepath.Base(p)), 0, nil },
 		ReadDir:  func(string) ([]fs.DirEntry, error) { return tree{"bin", "proc", "usr"}.entries(), nil },
 		Root:     func() (int, error) { return unix.Open("testdata/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
 		SpareFD:  func() int { return 1023 },
@@ -77,18 +84,21 @@ func fakeHost(uid uint32) *host.Host {
 			case 5:
 				return "pos:\t0\nPid:\t77\nNSpid:\t77\n", nil
 			case 6:
-				return "pos:\t0\n", nil
+				return "pos:\t0\nflags:\t0100000\n", nil
 			case 7:
 				return "Pid:\t-1\nNSpid:\t-1\n", nil
 			}
 			return "", unix.ENOENT
 		},
-		UserNS:       func() bool { return false },
-		HostRoot:     func() (uint32, bool) { return 0, true },
-		OwnNet:       func() bool { return false },
-		Mapped:       func() bool { return true },
-		NoSetgroups:  func() bool { return false },
-		SuidDumpable: func() int { return 0 }, FilterByPrctl: func() bool { return false }, KeepsNoNewPrivs: func() bool { return false },
+		GainsPrivileges: func(string) error { return nil },
+		TryUserNS:       func() error { return nil },
+		UserNS:          func() bool { return false },
+		HostRoot:        func() (uint32, bool) { return 0, true },
+		OwnNet:          func() bool { return false },
+		Mapped:          func() bool { return true },
+		NoSetgroups:     func() bool { return false },
+		CgroupV2:        func() bool { return true },
+		SuidDumpable:    func() int { return 0 }, FilterByPrctl: func() bool { return false }, KeepsNoNewPrivs: func() bool { return false },
 		UIDMap: func(pid int) (string, error) {
 			switch pid {
 			case 42:
@@ -151,11 +161,12 @@ func parse(t testing.TB, dir, line string, fuse bool) (*Chain, error) {
 
 // TestPlans compares the plans of testdata/plan with earlier ones. A file contains
 // command lines, each with "$" before it for an ordinary user or "#" for root, possibly
-// "HK_FUSE=0", "BOX", "INHERITED" or "ABI=n", and the plan for it, or the error. BOX is
-// a chain that a program prepares, to be started with any command. INHERITED is a
+// "HK_FUSE=0", "BOX", "MANAGED", "INHERITED", "HYBRID" or "ABI=n", and the plan for it, or
+// the error. BOX is a chain that a program prepares, to be started with any command.
+// MANAGED is a process that a service manager has started. INHERITED is a
 // caller that ignores and blocks signals and has a limit with which this program could
-// not start. ABI is the kernel's Landlock ABI; with it notes, skipped things and
-// comments are included. A name that ends in _amd64 is that of a file for only that
+// not start. HYBRID is a host with cgroups of version 1. ABI is the kernel's Landlock ABI;
+// with it notes, skipped things and comments are included. A name that ends in _amd64 is that of a file for only that
 // architecture.
 func TestPlans(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*.txt")
@@ -212,11 +223,20 @@ func planned(t *testing.T, dir, line string) string {
 	line, box := strings.CutPrefix(line[2:], "BOX ")
 	line, unfused := strings.CutPrefix(line, "HK_FUSE=0 ")
 	h := fakeHost(uid)
+	line, managed := strings.CutPrefix(line, "MANAGED ")
+	if managed {
+		h.Unique = func() string { return "0123456789abcdef" }
+		h.Env = append(h.Env, "NOTIFY_SOCKET=/run/notify", "LISTEN_PID=77", "LISTEN_FDS=1", "WATCHDOG_PID=1", "WATCHDOG_USEC=5")
+	}
 	line, inherited := strings.CutPrefix(line, "INHERITED ")
 	if inherited {
 		h.Ignored = 1<<(unix.SIGPIPE-1) | 1<<(unix.SIGCHLD-1) | 1<<(40-1)
 		h.Sigmask = 1 << (unix.SIGTERM - 1)
 		h.Raised = []host.Rlimit{{Name: "RLIMIT_AS", Resource: unix.RLIMIT_AS, Soft: 1000, Hard: 2000}}
+	}
+	line, hybrid := strings.CutPrefix(line, "HYBRID ")
+	if hybrid {
+		h.CgroupV2 = func() bool { return false }
 	}
 	abi, rest, _ := strings.Cut(line, " ")
 	hasABI := strings.HasPrefix(abi, "ABI=")

@@ -127,6 +127,9 @@ func (t *translator) seal(c *Chain, links []Link, p host.Program) {
 	if fd := c.Settings().StatusFD; fd > 2 {
 		t.Add(plan.KeepOpen(plan.Int(int64(fd))))
 	}
+	for _, fd := range c.Links[0].Common.Own {
+		t.Add(plan.KeepOpen(plan.Int(int64(fd))))
+	}
 	h := t.Host.Handover
 	if h.Supervisor > 0 {
 		t.Add(plan.KeepOpen(plan.Int(int64(h.Supervisor))))
@@ -150,6 +153,6 @@ func (t *translator) seal(c *Chain, links []Link, p host.Program) {
 		})
 	}
 	t.restoreSignals()
-	t.Add(plan.Fexecve(by, plan.NewImage(words, env)).
+	t.Add(plan.Fexecve(by, plan.NewImage(words, env, plan.Changes{})).
 		Hint(unix.EACCES, fmt.Sprintf("files in memory cannot be executed here; executing %s from a read-only mount needs no copy", t.Name)))
 }

@@ -2,8 +2,6 @@ package chain
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"hk/pkg/execdeps"
 	"hk/pkg/host"
@@ -19,19 +17,23 @@ import (
 type translator struct {
 	*stage.State
 	payload []string
+	// plain is the payload with the plain names of stages, if it is a chain, or nil.
+	plain []string
 	// takes is set if the payload is given when the plan is performed.
 	takes bool
 	path  string // of the stage that the payload is, or ""
-	env   []string
 	// restored is set once the thread has the caller's state again; it is that of the
 	// child if child is set.
 	restored, child bool
 	// exposed is set if a stage lets other processes open this program.
 	exposed bool
-	// attach adds the step that attaches to the child, if that is still to be added, or
-	// is nil; attacher is the stage that asks for it, or "".
-	attach   func(*stage.State) error
-	attacher string
+	// pid is the PID of the child, if a variable of the environment is to hold it, or nil.
+	pid *plan.Result
+	// begins and attaches add what stages need right after the clone, if that is still to
+	// be added; attacher is the stage that attaches to the child, or "".
+	begins, attaches []hook
+	attacher         string
+	relay            relay
 	// supervisor is a descriptor to be left to the next stage, or 0; kept is set once
 	// it belongs to the supervisor created by this plan.
 	supervisor int
@@ -39,7 +41,10 @@ type translator struct {
 	// handover is what the next stage is told, and keepOpen is the op that leaves it
 	// the socket, or nil.
 	handover host.Handover
-	keepOpen *plan.Op
+	// argsDone and argsNext are the descriptors of --args of the plan's stages, and those that
+	// they use, and the descriptors of the stages after it.
+	argsDone, argsNext []int
+	keepOpen           *plan.Op
 }
 
 // keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
@@ -62,13 +67,13 @@ func (t *translator) keepSupervisor() {
 }
 
 func (t *translator) begin(links []Link) error {
-	t.env = slices.Clone(t.Host.Env)
 	if !t.Child.Planned {
 		// The Go runtime's handlers must not run while the thread changes, and the
 		// SIGURG by which it preempts must not be pending when the mask is restored. A
 		// child is cloned with all signals blocked and without handlers.
 		t.Add(plan.Sigmask(^uint64(0)), plan.DefaultAction(unix.SIGURG))
 	}
+	t.connectManager()
 	if err := t.openNext(links); err != nil {
 		return err
 	}
@@ -89,16 +94,35 @@ func (t *translator) restoreCaller() {
 	if t.takes {
 		t.enterGiven()
 	}
+	t.relayNotifications()
+	t.last()
+	t.Plan.AskSupervisor(t.Name)
+	t.getpid()
 	t.Deferred()
 	t.writeHandover()
 	t.Plan.CloseOpen(t.Name, t.Next.Program)
 	if first && t.Host.SelfFD >= 0 && !t.Next.Stage {
 		t.Add(plan.CloseFD(t.Host.SelfFD))
 	}
+	t.leaveArgs(first)
 	if fd := t.Host.Handover.Supervisor; fd > 0 && !t.Next.Stage && !t.Plan.Cloned() {
 		t.Add(plan.Tell(fd, plan.TellExecutes))
 	}
 	t.restoreSignals()
+}
+
+// last adds what stages do when everything else is done, once there is a child.
+func (t *translator) last() {
+	if !t.Plan.Cloned() {
+		return
+	}
+	list, name := t.Child.Last, t.Name
+	t.Child.Last = nil
+	for _, add := range list {
+		add()
+	}
+	t.Name = name
+	t.For("")
 }
 
 // restoreSignals undoes for the next program what the start of this one has changed:
@@ -122,7 +146,10 @@ func (t *translator) writeHandover() {
 	made := t.NS.Entered(unix.CLONE_NEWUSER)
 	h := host.Handover{UID: t.Host.UID, GID: t.Host.GID, Unmapped: t.Unmapped(),
 		Net:    t.NS.New&unix.CLONE_NEWNET != 0 || t.Host.Handover.Net,
-		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0}
+		PIDs:   t.NS.New&unix.CLONE_NEWPID != 0 || t.Host.Handover.PIDs,
+		Mounts: t.NS.New&unix.CLONE_NEWNS != 0 || t.Host.Handover.Mounts,
+		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0, Propagation: t.NS.Propagation, Search: t.search(),
+		Quiet: t.Host.Handover.Quiet, NoUser: t.NS.NoUser || t.Host.Handover.NoUser, Argv0: t.Next.Argv0}
 	switch {
 	case t.SetCaps:
 	case made && !t.Cred.RootGains() && !t.ChangedIDs:
@@ -138,6 +165,16 @@ func (t *translator) writeHandover() {
 		t.Add(t.keepOpen)
 	}
 	t.handover = h
+}
+
+// search is how the next stage finds the stages after it, if the environment that it
+// gets, which is that of the payload, does not say it, or nil.
+func (t *translator) search() *host.Search {
+	caller := t.Host.Search()
+	if t.Host.Handover.Search != nil || host.SearchOf(t.Env.List()) != caller {
+		return &caller
+	}
+	return nil
 }
 
 // handoverVariable is the variable for the next stage, once all filters are known: a
@@ -160,19 +197,26 @@ func (t *translator) exec() error {
 			plan.CapSetText(gains))}
 	}
 	t.restoreCaller()
+	t.Plan.AskSupervisor(t.Name)
 	t.Plan.CloseOpen(t.Name, t.Next.Program) // of stages after a filter
-	t.env = slices.DeleteFunc(t.env, func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(t.Next.Unset, name)
-	})
-	if v := t.handoverVariable(); v != "" {
-		t.env = append(t.env, v)
-	}
+	t.nameChild()
+	t.relayed()
 	if t.takes {
 		t.execGiven()
 		return nil
 	}
-	im := plan.NewImage(t.payload, t.env)
+	var own []string
+	if v := t.handoverVariable(); v != "" {
+		own = append(own, v)
+	}
+	words := t.payload
+	if t.plain != nil && (t.Next.FD >= 0 || t.Next.Program != nil) {
+		words = t.plain // a path need not lead to a stage where it is executed
+	}
+	if t.Next.Argv0 != "" && !t.Next.Stage {
+		words = append([]string{t.Next.Argv0}, words[1:]...)
+	}
+	im := t.Env.Image(words, own...)
 	switch {
 	case t.Next.FD >= 0:
 		t.Add(plan.Fexecve(plan.Int(int64(t.Next.FD)), im))
@@ -185,7 +229,7 @@ func (t *translator) exec() error {
 		return nil
 	}
 	word := t.payload[0]
-	path := execdeps.EnvironmentOf(t.Host.Env).Path
+	path := execdeps.EnvironmentOf(t.Env.List()).Path
 	files := execdeps.Candidates(word, path)
 	for i, file := range files {
 		op := plan.Execve(file, im)
@@ -204,6 +248,12 @@ func (t *translator) notFound(word, path string, n int) string {
 	root := ""
 	if t.Root.New {
 		root = " in the new root"
+	}
+	if stage := meant(word); stage != "" {
+		return fmt.Sprintf("there is no stage %s: did you mean %s?", word, stage)
+	}
+	if path == "" {
+		path = "/bin and /usr/bin, as there is no PATH"
 	}
 	if n > 1 {
 		return fmt.Sprintf("%s was searched for%s in %s", word, root, path)

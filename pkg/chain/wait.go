@@ -82,7 +82,7 @@ func (e *StartError) Hint() string {
 }
 
 func startError(err error) error {
-	Diagnose(err)
+	diagnose(err, true)
 	e := &StartError{Err: err}
 	var op *plan.Error
 	var step *plan.StepError

@@ -51,6 +51,8 @@ const (
 	MountIdmap
 	TmpfsIdmap
 	OverlayInUserNS
+	OverlayAppend
+	OverlayFD
 	SeccompFilter
 	SyscallInfo
 	Keyrings
@@ -121,6 +123,8 @@ var table = [features]struct {
 	MountIdmap:       {"MOUNT_ATTR_IDMAP", Version{5, 12}, nil, newer},
 	TmpfsIdmap:       {"ID-mapped mounts of a tmpfs", Version{6, 3}, nil, newer},
 	OverlayInUserNS:  {"overlays in a user namespace", Version{5, 11}, nil, newer},
+	OverlayAppend:    {"option lowerdir+ of overlays", Version{6, 5}, nil, newer},
+	OverlayFD:        {"layers of overlays by descriptor", Version{6, 13}, nil, newer},
 
 	// SECCOMP_RET_LOG and SECCOMP_RET_KILL_PROCESS were added in 4.14.
 	SeccompFilter: {"seccomp filters", Version{4, 14}, probeSeccompFilter, notBuilt + "CONFIG_SECCOMP_FILTER"},

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		var nr uint32
 		var f Feature
 		fmt.Sscanf(v, "%d %d", &nr, &f)
+		runtime.LockOSThread() // no_new_privs and the filter are the thread's
 		if err := hide(nr); err != nil {
 			fmt.Println("hide:", err)
 			os.Exit(1)

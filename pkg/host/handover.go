@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/getopt"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,13 +27,30 @@ type Handover struct {
 	Ambient bool
 	// Net means that the chain has created the network namespace.
 	Net bool
+	// PIDs means that the chain has created the PID namespace.
+	PIDs bool
 	// Joined means that the mount namespace is an existing one that was joined.
 	Joined bool
+	// Mounts means that the chain has created the mount namespace.
+	Mounts bool
+	// Propagation is slave, shared or unchanged if that was asked for the mounts of the
+	// mount namespace that the chain has created; otherwise "".
+	Propagation string
 	// Supervisor is the descriptor of a socket to the supervisor that an earlier stage
 	// has left above this process, or 0.
 	Supervisor int
+	// NoUser means that a user namespace was asked for only if possible, and that there is
+	// none.
+	NoUser bool
+	// Argv0 is what the payload gets as its first argument in place of its name, or "".
+	Argv0 string
 	// Unheard means that a filter may deny the calls that a stage makes on that socket.
 	Unheard bool
+	// Quiet means that no warnings are written to standard error.
+	Quiet bool
+	// Search is how the stages after the next one are found, or nil if the environment
+	// says it.
+	Search *Search
 	// Program is the path of the program of which this process is a sealed copy, or "".
 	Program string
 }
@@ -47,14 +66,38 @@ func (h Handover) String() string {
 	if h.Net {
 		words = append(words, "net")
 	}
+	if h.PIDs {
+		words = append(words, "pid")
+	}
 	if h.Joined {
 		words = append(words, "joined")
+	}
+	if h.Mounts {
+		words = append(words, "mnt")
+	}
+	if h.Propagation != "" {
+		words = append(words, propagationWord+h.Propagation)
+	}
+	if h.NoUser {
+		words = append(words, "nouser")
+	}
+	if h.Argv0 != "" {
+		words = append(words, "argv0="+string(getopt.Escape(h.Argv0, ",=")))
 	}
 	if h.Unheard {
 		words = append(words, "unheard")
 	}
+	if h.Quiet {
+		words = append(words, "quiet")
+	}
 	if h.Supervisor > 0 {
 		words = append(words, fmt.Sprintf("supervisor=%d", h.Supervisor))
+	}
+	if h.Search != nil {
+		words = append(words, "path="+string(getopt.Escape(h.Search.Path, ",=")))
+		if !h.Search.Fuse {
+			words = append(words, "unfused")
+		}
 	}
 	if h.Program != "" {
 		words = append(words, programWord+h.Program) // the last: it may hold any byte
@@ -62,7 +105,10 @@ func (h Handover) String() string {
 	return strings.Join(words, ",")
 }
 
-const programWord = "program="
+const (
+	programWord     = "program="
+	propagationWord = "propagation="
+)
 
 // Variable is the entry for the environment, or "" if there is nothing to hand over.
 func (h Handover) Variable() string {
@@ -127,6 +173,13 @@ func spareFD(limit uint64) int {
 	return 0
 }
 
+func (h *Handover) search() *Search {
+	if h.Search == nil {
+		h.Search = &Search{Fuse: true}
+	}
+	return h.Search
+}
+
 // takeHandover removes the variable from an environment and parses it.
 func takeHandover(env []string) ([]string, Handover) {
 	var h Handover
@@ -135,17 +188,34 @@ func takeHandover(env []string) ([]string, Handover) {
 		if ok {
 			text, h.Program, _ = strings.Cut(text, programWord)
 		}
-		for _, w := range strings.Split(text, ",") {
+		for _, field := range getopt.Value(text).Split(',') {
+			w := field.Text()
 			switch {
 			case !ok:
+			case strings.HasPrefix(w, "path="):
+				h.search().Path = w[len("path="):]
+			case w == "unfused":
+				h.search().Fuse = false
 			case w == "ambient":
 				h.Ambient = true
 			case w == "net":
 				h.Net = true
+			case w == "pid":
+				h.PIDs = true
+			case w == "mnt":
+				h.Mounts = true
 			case w == "joined":
 				h.Joined = true
+			case w == propagationWord+"slave", w == propagationWord+"shared", w == propagationWord+"unchanged":
+				h.Propagation = w[len(propagationWord):]
+			case w == "nouser":
+				h.NoUser = true
+			case strings.HasPrefix(w, "argv0="):
+				h.Argv0 = w[len("argv0="):]
 			case w == "unheard":
 				h.Unheard = true
+			case w == "quiet":
+				h.Quiet = true
 			default:
 				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
 					h.Unmapped = true

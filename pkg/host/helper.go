@@ -1,6 +1,11 @@
 package host
 
-import "os"
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // HelperDirs are the directories that are searched for the programs of supervisor
 // steps, such as newuidmap(1). PATH is not searched, because the caller can set it.
@@ -17,4 +22,27 @@ func helper(name string) string {
 		}
 	}
 	return ""
+}
+
+// gainsPrivileges returns why a program that is executed gets no more privileges than its
+// caller, as far as can be seen.
+func gainsPrivileges(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	setuid := st.Mode&unix.S_ISUID != 0
+	n, err := unix.Getxattr(path, "security.capability", nil)
+	capable := err == nil && n > 0
+	switch {
+	case setuid && st.Uid != 0 && !capable:
+		return errors.New("it does not belong to root, or root has no ID in this user namespace")
+	case !setuid && !capable && err != unix.EPERM && err != unix.EACCES:
+		return errors.New("it has neither the set-user-ID bit nor file capabilities: reinstall its package, or, as root, chmod u+s it")
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err == nil && fs.Flags&unix.ST_NOSUID != 0 {
+		return errors.New("it is on a file system that is mounted with nosuid")
+	}
+	return nil
 }

@@ -29,6 +29,10 @@ type Host struct {
 	Raised []Rlimit
 	// Raises is set if programs of hk raise soft limits for their start.
 	Raises bool
+	// Unique is a text that nobody has seen or can guess, of 32 letters.
+	Unique func() string
+	// PID is this process, in its own PID namespace.
+	PID int
 	// Parent is the parent of this process, and ParentDeathSignal the signal that the
 	// kernel sends when the parent ends, or 0.
 	Parent            int
@@ -58,15 +62,32 @@ type Host struct {
 	TTY func() string
 	// Stat returns a file's type, following symbolic links, or why it cannot.
 	Stat func(path string) (fs.FileMode, error)
-	// StatIn is the same in a directory that is treated as the root: no symbolic link
+	// Owner returns the user and the group of a file, following symbolic links.
+	Owner func(path string) (uid, gid uint32, err error)
+	// StatIn is the same as Stat in a directory that is treated as the root: no symbolic link
 	// leads outside it.
 	StatIn func(root, path string) (fs.FileMode, error)
-	// Look returns what a path to be bind mounted leads to, or why it cannot.
+	// ReadOnly reports whether a path is on a read-only mount or file system.
+	ReadOnly func(path string) bool
+	// IsMount reports whether something is mounted on a directory.
+	IsMount func(path string) bool
+	// InProcfs reports whether a directory is in a procfs.
+	InProcfs func(path string) bool
+	// Look returns what a path to be bind mounted leads to, or why it cannot. A relative
+	// path starts at the working directory, whatever its name is.
 	Look func(path string) (Found, error)
+	// Descriptor returns what a descriptor of the caller refers to, or why that cannot be
+	// bind mounted.
+	Descriptor func(fd int) (Descriptor, error)
+	// DirNamed reports whether Dir leads to the working directory. It may be nil.
+	DirNamed func() bool
+	// MountIn returns where something is mounted in a directory, on the mount that
+	// contains the directory, or "". It may be nil.
+	MountIn func(dir string) (string, error)
 	// Lstat is Stat without following a symbolic link in the last component.
 	Lstat func(path string) (fs.FileMode, error)
-	// Readlink returns the target of a symbolic link.
-	Readlink func(path string) (string, error)
+	// Readlink returns the target of a symbolic link, and who owns it.
+	Readlink func(path string) (target string, owner uint32, err error)
 	// ReadDir lists a directory of at most a thousand names.
 	ReadDir func(path string) ([]fs.DirEntry, error)
 	// Root opens the root directory, for looking up names in it.
@@ -86,6 +107,9 @@ type Host struct {
 	SubIDs func(kind string) ([]ids.Range, error)
 	// Helper is the path of a program for a supervisor step, or "".
 	Helper func(name string) string
+	// GainsPrivileges returns why a program gets no more privileges than its caller when it
+	// is executed, apart from no_new_privs, or nil.
+	GainsPrivileges func(path string) error
 	// Procfs returns an error if /proc is not a procfs.
 	Procfs func() error
 	// Program is the file that this process executes.
@@ -98,6 +122,10 @@ type Host struct {
 	// UserNS reports whether the caller is in a user namespace other than the initial
 	// one.
 	UserNS func() bool
+	// TryUserNS returns why no user namespace can be created, or nil.
+	TryUserNS func() error
+	// NoNested reports whether no user namespace can be created in the caller's.
+	NoNested func() bool
 	// HostRoot is the ID that user 0 of the initial user namespace has in the
 	// caller's user namespace, or ids.None if it has none there and the caller is not
 	// that user. known is false if this cannot be determined.
@@ -105,6 +133,9 @@ type Host struct {
 	// UIDMap is the user ID map of the user namespace of a process, which must not have
 	// ended; otherwise ENOENT. It is empty if there is none yet.
 	UIDMap func(pid int) (string, error)
+	// SharesNamespace reports whether a process is in the caller's namespace of a type, given
+	// by its name in /proc/PID/ns, or the kernel has no such type.
+	SharesNamespace func(pid int, name string) (bool, error)
 	// NoSetgroups reports whether setgroups(2) is denied in the caller's user
 	// namespace.
 	NoSetgroups func() bool
@@ -114,6 +145,8 @@ type Host struct {
 	// KeepsNoNewPrivs reports whether no_new_privs is set, and a loaded seccomp filter
 	// denies setting it again with prctl(2).
 	KeepsNoNewPrivs func() bool
+	// CgroupV2 reports whether /sys/fs/cgroup is the unified hierarchy of cgroups(7).
+	CgroupV2 func() bool
 	// SuidDumpable is the sysctl fs.suid_dumpable, which determines whether a process
 	// is dumpable after a change of its user ID: it is not for 0 and 2.
 	SuidDumpable func() int

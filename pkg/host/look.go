@@ -20,6 +20,31 @@ type Found struct {
 	// the path, even if nothing exists there. Then Path is what is opened, and no
 	// symbolic link is followed.
 	Loose bool
+	// Reach is who may search the directories in the path.
+	Reach Reach
+}
+
+// Reach says who may search a directory, as far as its mode tells.
+type Reach uint8
+
+const (
+	// ReachAll is every user.
+	ReachAll Reach = iota
+	// ReachOwner is the caller, who owns it.
+	ReachOwner
+	// ReachOther is the caller by a group, a capability or an access control list.
+	ReachOther
+)
+
+func (h *Host) reach(dir *unix.Stat_t) Reach {
+	const all, owner = 0o111, 0o100
+	switch {
+	case dir.Mode&all == all:
+		return ReachAll
+	case dir.Uid == h.UID && dir.Mode&owner != 0:
+		return ReachOwner
+	}
+	return ReachOther
 }
 
 // A StrangerLink is a symbolic link in a path that belongs neither to the caller nor to
@@ -53,7 +78,8 @@ func (h *Host) look(path string) (Found, error) {
 // anything. It works with names, which takes a third of the system calls.
 func (h *Host) straight(path string) (Found, bool) {
 	var dir, st unix.Stat_t
-	if len(path) < 2 || strings.Contains(path, "..") || strings.HasSuffix(path, "/") || unix.Lstat("/", &dir) != nil {
+	reach := ReachAll
+	if len(path) < 2 || path[0] != '/' || strings.Contains(path, "..") || strings.HasSuffix(path, "/") || unix.Lstat("/", &dir) != nil {
 		return Found{}, false
 	}
 	for i := 1; i <= len(path); i++ {
@@ -63,20 +89,25 @@ func (h *Host) straight(path string) (Found, bool) {
 		if unix.Lstat(path[:i], &st) != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK || !h.keeps(&dir, &st) {
 			return Found{}, false
 		}
+		reach = max(reach, h.reach(&dir))
 		dir = st
 	}
-	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path}, true
+	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path, Reach: reach}, true
 }
 
 // walk walks a path by directory descriptors.
 func (h *Host) walk(path string) (Found, error) {
-	root, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	w := walker{host: h, todo: strings.Split(path, "/"), found: Found{Path: path}, relative: !strings.HasPrefix(path, "/")}
+	start := "/"
+	if w.relative {
+		start = "."
+	}
+	var err error
+	if w.dir, err = unix.Open(start, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return Found{}, err
 	}
-	w := walker{host: h, dir: root, todo: strings.Split(path, "/"), found: Found{Path: path}}
 	defer func() { unix.Close(w.dir) }()
-	if err := unix.Fstat(root, &w.st); err != nil {
+	if err := unix.Fstat(w.dir, &w.st); err != nil {
 		return Found{}, err
 	}
 	w.isDir()
@@ -97,9 +128,9 @@ func (h *Host) walk(path string) (Found, error) {
 	case w.kernel:
 		var st unix.Stat_t
 		err := unix.Stat(path, &st)
-		return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path}, err
+		return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path, Reach: w.found.Reach}, err
 	case w.found.Loose:
-		w.found.Path = "/" + strings.Join(w.done, "/")
+		w.found.Path = w.name(w.done)
 	}
 	return w.found, nil
 }
@@ -114,14 +145,29 @@ type walker struct {
 	todo  []string
 	links int
 	found Found
+	// relative is set if done starts at the working directory.
+	relative bool
 	// kernel is set at a symbolic link of procfs, which no user could have created.
 	kernel bool
+}
+
+// name is the path of names from the start.
+func (w *walker) name(names []string) string {
+	switch p := strings.Join(names, "/"); {
+	case !w.relative:
+		return "/" + p
+	case p == "":
+		return "."
+	default:
+		return p
+	}
 }
 
 func (w *walker) isDir() { w.found.IsDir = w.st.Mode&unix.S_IFMT == unix.S_IFDIR }
 
 // step walks to a name in the directory.
 func (w *walker) step(name string) error {
+	w.found.Reach = max(w.found.Reach, w.host.reach(&w.st))
 	fd, err := unix.Openat(w.dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -137,10 +183,11 @@ func (w *walker) step(name string) error {
 		defer unix.Close(fd)
 		return w.link(fd, name, replaceable, st.Uid)
 	}
-	if name == ".." {
-		w.done = w.done[:max(len(w.done)-1, 0)]
-	} else {
+	switch n := len(w.done); {
+	case name != "..", w.relative && (n == 0 || w.done[n-1] == ".."):
 		w.done = append(w.done, name)
+	default:
+		w.done = w.done[:max(n-1, 0)]
 	}
 	unix.Close(w.dir)
 	w.dir, w.st = fd, st
@@ -161,8 +208,8 @@ func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error
 	case fs.Type == unix.PROC_SUPER_MAGIC:
 		w.kernel = true
 		return nil
-	case replaceable && !w.host.trusts(owner):
-		return &StrangerLink{"/" + strings.Join(append(w.done, name), "/"), owner}
+	case replaceable && !w.host.Trusts(owner):
+		return &StrangerLink{w.name(append(w.done, name)), owner}
 	}
 	if w.links++; w.links > maxLinks {
 		return unix.ELOOP
@@ -182,7 +229,7 @@ func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error
 		return err
 	}
 	unix.Close(w.dir)
-	w.dir, w.done = root, nil
+	w.dir, w.done, w.relative = root, nil, false
 	return unix.Fstat(root, &w.st)
 }
 
@@ -190,25 +237,50 @@ func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error
 func (h *Host) keeps(dir, name *unix.Stat_t) bool {
 	const others = 0o022
 	switch {
-	case !h.trusts(dir.Uid):
+	case !h.Trusts(dir.Uid):
 		return false
 	case dir.Mode&others == 0:
 		return true
 	}
-	return dir.Mode&unix.S_ISVTX != 0 && h.trusts(name.Uid)
+	return dir.Mode&unix.S_ISVTX != 0 && h.Trusts(name.Uid)
 }
 
 // overflowID is the owner that stat(2) returns if the owner's ID is not mapped in the
 // user namespace.
 const overflowID = 65534
 
-// trusts reports whether a user may change what the caller's paths lead to: the caller
+// Trusts reports whether a user may change what the caller's paths lead to: the caller
 // and root may. If root's ID is not mapped, it cannot be distinguished from other IDs
 // that are not mapped.
-func (h *Host) trusts(uid uint32) bool {
+func (h *Host) Trusts(uid uint32) bool {
 	if uid == h.UID {
 		return true
 	}
 	root, known := h.HostRoot()
 	return uid == root || (root == ids.None || !known) && uid == overflowID
+}
+
+func owner(path string) (uid, gid uint32, err error) {
+	var st unix.Stat_t
+	err = unix.Stat(path, &st)
+	return st.Uid, st.Gid, err
+}
+
+// readlink opens the link once, so that the target and the owner are of one link.
+func readlink(path string) (target string, owner uint32, err error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", 0, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", 0, err
+	}
+	var b [unix.PathMax]byte
+	n, err := unix.Readlinkat(fd, "", b[:])
+	if err != nil {
+		return "", 0, err
+	}
+	return string(b[:n]), st.Uid, nil
 }

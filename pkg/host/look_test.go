@@ -10,6 +10,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TestReach has directories on the way that some users may search.
+func TestReach(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err == nil {
+		err = os.MkdirAll(dir+"/a/b/c", 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := &Host{UID: uint32(os.Geteuid()), HostRoot: hostRoot}
+	theirs := &Host{UID: 77, HostRoot: hostRoot}
+	t.Chdir(dir + "/a")
+	for _, c := range []struct {
+		mode     os.FileMode
+		us, them Reach
+	}{
+		{0o755, ReachAll, ReachAll},
+		{0o711, ReachAll, ReachAll},
+		{0o700, ReachOwner, ReachOther},
+		{0o710, ReachOwner, ReachOther},
+		{0o701, ReachOwner, ReachOther},
+	} {
+		if err := os.Chmod(dir+"/a/b", c.mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, look := range []func(*Host, string) (Found, error){(*Host).look, (*Host).walk} {
+			us, err := look(ours, "b/c")
+			them, err2 := look(theirs, "b/c")
+			if err != nil || err2 != nil || us.Reach != c.us || them.Reach != c.them {
+				t.Errorf("mode %o: %v, %v, %v, %v; want %v, %v", c.mode, us.Reach, err, them.Reach, err2, c.us, c.them)
+			}
+		}
+		if f, err := ours.look("b"); err != nil || f.Reach != ReachAll {
+			t.Errorf("mode %o: look(b) = %v, %v; want %v: it need not be searched", c.mode, f.Reach, err, ReachAll)
+		}
+	}
+}
+
 // TestLook compares what is found with what the kernel finds.
 func TestLook(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -61,6 +99,19 @@ func TestLook(t *testing.T) {
 			if real, _ := filepath.EvalSymlinks(path); f.Path != real || real != filepath.Clean(path) {
 				t.Errorf("look(%q) in a stranger's: %s; want %s", p, f.Path, real)
 			}
+		}
+	}
+	t.Chdir(dir)
+	for p, want := range map[string]string{".": ".", "a/b/c": "a/b/c", "./a//b/..": "a", "l/c": "a/b/c", "../" + filepath.Base(dir) + "/d": "../" + filepath.Base(dir) + "/d",
+		"a/../..": "..", "a/abs/f": dir + "/d/f", "absent": "", "d/f/x": ""} {
+		fi, statErr := os.Stat(p)
+		f, err := ours.look(p)
+		if (err == nil) != (statErr == nil) || err == nil && f.IsDir != fi.IsDir() {
+			t.Errorf("look(%q) = %+v, %v; want %v, as stat", p, f, err, statErr)
+		}
+		// From a stranger's directory on, the path is one without links.
+		if f, err := theirs.walk(p); err == nil && f.Path != want {
+			t.Errorf("look(%q) in a stranger's: %s; want %s", p, f.Path, want)
 		}
 	}
 	if f, err := theirs.look("/proc/self/exe"); err != nil || f.Loose {

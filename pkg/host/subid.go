@@ -1,8 +1,12 @@
 package host
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 
 	"hk/pkg/ids"
 
@@ -39,29 +43,56 @@ func subIDs(uid uint32, kind string) ([]ids.Range, error) {
 	if err != nil {
 		return fail(err)
 	}
-	found := 0
-	list, err := user.ParseSubIDFilter(content, func(s user.SubID) bool {
-		if s.Name != name && s.Name != number {
-			return false
-		}
-		found++
-		return found <= maxRanges
-	})
-	if err == nil && found > maxRanges {
-		err = fmt.Errorf("more than %d lines give IDs to user %d", maxRanges, uid)
-	}
+	ranges, err := parseSubIDs(content, name, number)
 	if err != nil {
-		return fail(err)
+		return nil, fmt.Errorf("%s:%w", path, err)
 	}
+	return ranges, nil
+}
+
+// parseSubIDs reads the lines of a user, who is named in either way, from the content of
+// subuid(5). Others are not checked: a line of another user must not keep this one out. An
+// error starts with the number of its line.
+func parseSubIDs(content io.Reader, name, number string) ([]ids.Range, error) {
 	var ranges []ids.Range
-	for _, s := range list {
-		r := ids.Range{First: uint32(s.SubID), Count: uint32(s.Count)}
-		if int64(r.First) != s.SubID || int64(r.Count) != s.Count || !r.Valid() {
-			return fail(fmt.Errorf("%d IDs from %d on are out of range", s.Count, s.SubID))
+	lines := bufio.NewScanner(content)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		fields := strings.Split(line, ":")
+		if fields[0] != name && fields[0] != number || line == "" {
+			continue
+		}
+		r, err := parseSubID(fields)
+		if err == nil && len(ranges) == maxRanges {
+			err = fmt.Errorf("more than %d lines give IDs to user %s", maxRanges, number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%d: %q: %w", n, line, err)
 		}
 		ranges = append(ranges, r)
 	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf(" %w", err)
+	}
 	return ranges, nil
+}
+
+// parseSubID parses the fields of a line.
+func parseSubID(fields []string) (r ids.Range, err error) {
+	if len(fields) != 3 {
+		return r, errors.New("a line is USER:FIRST:COUNT")
+	}
+	for i, to := range []*uint32{&r.First, &r.Count} {
+		n, err := strconv.ParseUint(fields[i+1], 10, 32)
+		if err != nil {
+			return r, fmt.Errorf("%q is not a number of IDs", fields[i+1])
+		}
+		*to = uint32(n)
+	}
+	if !r.Valid() {
+		return r, fmt.Errorf("%d IDs from %d on are out of range", r.Count, r.First)
+	}
+	return r, nil
 }
 
 // userName is the first name of a user in passwd(5), or the user's number.

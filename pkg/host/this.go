@@ -26,7 +26,7 @@ func RestoreNofile() {
 // This describes the machine and this process. Preconditions: the calling goroutine is
 // locked to the process's first thread, and has not changed anything yet.
 func This() *Host {
-	h := &Host{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), SelfFD: selfFD(), Parent: os.Getppid()}
+	h := &Host{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), SelfFD: selfFD(), PID: os.Getpid(), Parent: os.Getppid()}
 	h.files()
 	h.kernel()
 	h.namespaces()
@@ -49,17 +49,21 @@ func This() *Host {
 // files sets how files are looked up.
 func (h *Host) files() {
 	h.Stat = func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) }
+	h.Owner = owner
 	h.StatIn = statIn
+	h.ReadOnly, h.InProcfs, h.IsMount = readOnly, inProcfs, isMount
 	h.Lstat = func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) }
-	h.Readlink = os.Readlink
+	h.Readlink = readlink
 	h.ReadDir = readDir
 	h.Root = func() (int, error) {
 		return unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	}
-	h.Look = h.look
-	h.Helper = helper
+	h.Look, h.Descriptor, h.DirNamed = h.look, h.descriptor, h.dirNamed
+	h.MountIn = mountIn
+	h.Helper, h.GainsPrivileges = helper, gainsPrivileges
 	h.Program, h.ProgramAt = program, programAt
 	h.TTY = terminal
+	h.Unique = unique
 	h.SubIDs = func(kind string) ([]ids.Range, error) { return subIDs(h.UID, kind) }
 }
 
@@ -69,6 +73,10 @@ func (h *Host) kernel() {
 	h.LandlockABI = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) })
 	h.LandlockErrata = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) })
 	h.FilterByPrctl, h.KeepsNoNewPrivs = filterByPrctl, keepsNoNewPrivs
+	h.CgroupV2 = func() bool {
+		var st unix.Statfs_t
+		return unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
+	}
 	h.SuidDumpable = func() int {
 		b, err := ReadProc("/proc/sys/fs/suid_dumpable")
 		if n, e := strconv.Atoi(strings.TrimSpace(b)); err == nil && e == nil {
@@ -85,6 +93,11 @@ func (h *Host) namespaces() {
 		return err != nil || !slices.Equal(ids.ParseMap(b), ids.Map{{Inside: 0, Outside: 0, Count: ids.Last + 1}})
 	}
 	h.Mapped = func() bool { b, err := ReadProc("/proc/self/uid_map"); return err != nil || b != "" }
+	h.NoNested = func() bool {
+		b, err := ReadProc("/proc/sys/user/max_user_namespaces")
+		return err == nil && strings.TrimSpace(b) == "0"
+	}
+	h.TryUserNS, h.SharesNamespace = tryUserNS, sharesNamespace
 	h.NoSetgroups = func() bool {
 		b, err := ReadProc("/proc/self/setgroups")
 		return err == nil && strings.TrimSpace(b) == "deny"

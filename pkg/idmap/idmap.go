@@ -76,7 +76,7 @@ func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
 		gid.ids = defaults(m.GID, h.GID)
 	}
 	for _, d := range []direction{uid, gid} {
-		if err := d.ids.Check(); err != nil {
+		if err := d.ids.Check("inside", "outside"); err != nil {
 			return uid, gid, fmt.Errorf("--%s: %w", d.name, err)
 		}
 	}

@@ -141,7 +141,7 @@ func TestCheck(t *testing.T) {
 		{Map{{0, 10, 5}, {7, 7, 1}, {10, 12, 1}}, "0:10:5 and 10:12:1 overlap outside"},
 	} {
 		text := ""
-		if err := c.m.Check(); err != nil {
+		if err := c.m.Check("inside", "outside"); err != nil {
 			text = err.Error()
 		}
 		if text != c.err {
@@ -160,7 +160,7 @@ func FuzzParseMap(f *testing.F) {
 		if again := ParseMap(m.String()); !slices.Equal(m, again) {
 			t.Errorf("ParseMap(%q) = %v, printed and read again %v", text, m, again)
 		}
-		if m.Check() != nil || a == b {
+		if m.Check("inside", "outside") != nil || a == b {
 			return
 		}
 		x, ok := m.Inside(a)

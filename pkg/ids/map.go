@@ -81,8 +81,8 @@ func (m Map) Has(outside uint32) bool {
 }
 
 // Check rejects what the kernel would reject, but with a reason: the kernel always
-// returns EINVAL.
-func (m Map) Check() error {
+// returns EINVAL. inside and outside are what the two sides are called.
+func (m Map) Check(inside, outside string) error {
 	if len(m) > maxExtents {
 		return fmt.Errorf("%d ranges: the kernel accepts at most %d", len(m), maxExtents)
 	}
@@ -96,9 +96,9 @@ func (m Map) Check() error {
 		for _, before := range m[:i] {
 			switch {
 			case e.inside().Overlaps(before.inside()):
-				return fmt.Errorf("%v and %v overlap inside", before, e)
+				return fmt.Errorf("%v and %v overlap %s", before, e, inside)
 			case e.outside().Overlaps(before.outside()):
-				return fmt.Errorf("%v and %v overlap outside", before, e)
+				return fmt.Errorf("%v and %v overlap %s", before, e, outside)
 			}
 		}
 	}

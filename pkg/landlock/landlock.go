@@ -180,7 +180,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	})
 	s.Note(notes(s.Host, d)...)
 	if d.empty() {
-		s.SetNoNewPrivs()
+		s.SetNoNewPrivs(true)
 		return nil
 	}
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
@@ -200,7 +200,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		}
 	}
 	s.For("")
-	s.SetNoNewPrivs()
+	s.SetNoNewPrivs(true)
 	s.Add(rights.RestrictSelf(set, d.log).
 		Hint(unix.E2BIG, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
 	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0

@@ -184,7 +184,7 @@ func (b *builder) rootfs(root string) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", from, err)
 		case mode&fs.ModeSymlink != 0:
-			text, err := b.Host.Readlink(from)
+			text, _, err := b.Host.Readlink(from)
 			if err != nil {
 				return fmt.Errorf("%s: %w", from, err)
 			}

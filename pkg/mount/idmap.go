@@ -47,8 +47,8 @@ func takeIDMap(options []string) (m *idMap, rest []string, err error) {
 		return nil, nil, errors.New("option idmap: both users and groups must be mapped: b: maps both")
 	}
 	if m != nil {
-		if err = m.uid.Check(); err == nil {
-			err = m.gid.Check()
+		if err = m.uid.Check("on disk", "as seen"); err == nil {
+			err = m.gid.Check("on disk", "as seen")
 		}
 		if err != nil {
 			err = fmt.Errorf("option idmap: %w", err)

@@ -42,7 +42,7 @@ func machine() *host.Host {
 			m, err := stat(p)
 			return host.Found{IsDir: m.IsDir(), Path: p}, err
 		},
-		Readlink: func(string) (string, error) { return "usr/bin", nil },
+		Readlink: func(string) (string, uint32, error) { return "usr/bin", 0, nil },
 		TTY:      func() string { return "" },
 		UserNS:   func() bool { return true },
 		HostRoot: func() (uint32, bool) { return ids.None, true },

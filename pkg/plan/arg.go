@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Arg is an argument of a system call: a number, an earlier op's result, or a
@@ -43,7 +45,8 @@ func (a Arg) Result() *Result {
 	return r
 }
 
-// Number is the argument, if it is neither a result nor a pointer to a buffer.
+// Number is the argument, if it is neither a result nor a pointer to a buffer; for such a
+// pointer it is where in the buffer it points to.
 func (a Arg) Number() uint64 { return a.val }
 
 // Int is a decimal argument.
@@ -74,6 +77,9 @@ func Ref(r *Result) Arg { return Arg{0, r} }
 // Ptr is a pointer to memory.
 func Ptr(b *Buffer) Arg { return Arg{0, b} }
 
+// PtrAt is a pointer into memory, n bytes after its beginning.
+func PtrAt(b *Buffer, n int) Arg { return Arg{uint64(n), b} }
+
 // Str is a pointer to a string that ends in a null byte. s must not contain any.
 func Str(s string) Arg { return Ptr(&Buffer{str: s, terminated: true}) }
 
@@ -103,10 +109,14 @@ type Buffer struct {
 // is stored.
 type Reference struct {
 	Offset int
-	Size   int // 4 or 8 bytes
+	Size   int // 4 or 8 bytes, or [Decimal]
 	Result *Result
 	Buffer *Buffer
 }
+
+// Decimal is the size of a place where a result is written in decimal digits, with zeroes
+// after them.
+const Decimal = 20
 
 // Reserve is n bytes of memory that a supervisor step fills; text is its name.
 func Reserve(text string, n int) *Buffer {
@@ -137,6 +147,13 @@ func (b *Buffer) Len() int {
 func (b *Buffer) CopyTo(to []byte) {
 	copy(to, b.str)
 	copy(to, b.bytes)
+}
+
+// WorkingDirectory is memory for a variable whose value [Getcwd] writes.
+func WorkingDirectory(name string) *Buffer {
+	b := Reserve("$"+name, len(name)+1+unix.PathMax)
+	b.bytes = []byte(name + "=")
+	return b
 }
 
 // References are the places where something is stored. They must not be changed.

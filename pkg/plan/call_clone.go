@@ -12,6 +12,9 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 		flags |= unix.CLONE_VM
 	}
 	flags |= unix.CLONE_CLEAR_SIGHAND
+	if p.Into != nil && p.who == Caller {
+		flags |= unix.CLONE_INTO_CGROUP
+	}
 	pidfd := Reserve("", 8)
 	stack := Reserve("", stackSize)
 	s := (&structure{}).u64(flags)
@@ -22,12 +25,18 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 		s.u64(0)
 	}
 	s.u64(0).u64(0).u64(uint64(unix.SIGCHLD)).pointer(stack).u64(stackSize)
-	s.u64(0).u64(0).u64(0).u64(0)
+	into := ""
+	if s.u64(0).u64(0).u64(0); p.Into != nil && p.who == Caller {
+		s.result64(p.Into)
+		into = ", cgroup=" + p.Into.String()
+	} else {
+		s.u64(0)
+	}
 	forbidden := "creating namespaces is forbidden here; for an ordinary user, check kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of a surrounding container"
 	if flags&unix.CLONE_NEWUSER == 0 {
 		forbidden = "this needs CAP_SYS_ADMIN"
 	}
-	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD}" })
+	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD" + into + "}" })
 	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
 		Hint(unix.EPERM, forbidden).
 		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").

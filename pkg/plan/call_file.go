@@ -39,6 +39,16 @@ func openat2(dir, path Arg, flags uint64, mode uint32, resolve uint64) *Op {
 	return op
 }
 
+// MayWrite is faccessat2(2) (Linux 5.8) of a descriptor: EROFS means that the mount or
+// its file system is read-only, EACCES that the caller may not write.
+func MayWrite(fd *Result) *Op {
+	return call("faccessat2", unix.SYS_FACCESSAT2, Ref(fd), Str(""), Const("W_OK", unix.W_OK),
+		flagArg(unix.AT_EMPTY_PATH|unix.AT_EACCESS, accessFlags))
+}
+
+// accessFlags are flags of faccessat2(2); AT_EACCESS means something else elsewhere.
+var accessFlags = []bit{{unix.AT_EACCESS, "AT_EACCESS"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}}
+
 // Mkdirat is mkdirat(2).
 func Mkdirat(dir Arg, path string, mode uint32) *Op {
 	return call("mkdirat", unix.SYS_MKDIRAT, dir, Str(path), Octal(mode))
@@ -59,6 +69,11 @@ func Symlinkat(target string, dir Arg, path string) *Op {
 // Fchmod is fchmod(2).
 func Fchmod(fd *Result, mode uint32) *Op {
 	return call("fchmod", unix.SYS_FCHMOD, Ref(fd), Octal(mode))
+}
+
+// Fchown is fchown(2).
+func Fchown(fd *Result, uid, gid uint32) *Op {
+	return call("fchown", unix.SYS_FCHOWN, Ref(fd), Int(int64(uid)), Int(int64(gid)))
 }
 
 // Write is write(2) of all of b.
@@ -106,14 +121,6 @@ func SendFDs(sock *Result, fds ...*Result) *Op {
 		Hint(unix.EPIPE, "the supervisor has ended")
 }
 
-// Peek checks the socket to the supervisor. While the supervisor has its end open and
-// sends nothing, the kernel returns EAGAIN; at the end of file, 0.
-func Peek(fd Arg) *Op {
-	return call("recvfrom", unix.SYS_RECVFROM, fd, Ptr(Reserve(`""`, 1)), Int(1),
-		Const("MSG_PEEK|MSG_DONTWAIT", unix.MSG_PEEK|unix.MSG_DONTWAIT), Null(), Null()).
-		Tolerate(unix.EAGAIN).Exactly(1)
-}
-
 // Close is close(2).
 func Close(fd *Result) *Op {
 	op := call("close", unix.SYS_CLOSE, Ref(fd))
@@ -153,3 +160,16 @@ func Chroot(path string) *Op { return call("chroot", unix.SYS_CHROOT, Str(path))
 
 // Umask is umask(2).
 func Umask(mask Arg) *Op { return call("umask", unix.SYS_UMASK, mask) }
+
+// Getcwd is getcwd(2), which writes the working directory after the name in memory made by
+// [WorkingDirectory]. Nothing is written if the directory has been removed.
+func Getcwd(b *Buffer) *Op {
+	return call("getcwd", unix.SYS_GETCWD, PtrAt(b, len(b.bytes)), Int(unix.PathMax)).Tolerate(unix.ENOENT)
+}
+
+// ReadLock is fcntl(F_OFD_SETLK) of a read lock on the whole file.
+func ReadLock(fd *Result) *Op {
+	lock := (&structure{}).u64(unix.F_RDLCK).u64(0).u64(0).u64(0).is(func() string { return "{l_type=F_RDLCK, l_whence=SEEK_SET, l_start=0, l_len=0}" })
+	return call("fcntl", unix.SYS_FCNTL, Ref(fd), Const("F_OFD_SETLK", unix.F_OFD_SETLK), Ptr(lock)).
+		Hint(unix.EAGAIN, "another process has a write lock on it")
+}

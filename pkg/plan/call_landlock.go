@@ -3,12 +3,9 @@ package plan
 import (
 	"fmt"
 
+	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
-
-// landlockRuleNetPort is LANDLOCK_RULE_NET_PORT of <linux/landlock.h>, an enum of which
-// x/sys has only the first value.
-const landlockRuleNetPort = 2
 
 // LandlockRights prints Landlock's sets of bits: access rights on files and on ports,
 // scopes, and the flags of landlock_restrict_self(2).
@@ -53,7 +50,8 @@ func (l LandlockRights) AllowPort(ruleset *Result, port uint16, access uint64) *
 	m := (&structure{}).u64(access).u64(uint64(port)).is(func() string {
 		return fmt.Sprintf("{allowed_access=%s, port=%d}", l.Net(access), port)
 	})
-	return addRule(ruleset, Const("LANDLOCK_RULE_NET_PORT", landlockRuleNetPort), m)
+	// Of the enum, x/sys has only the first.
+	return addRule(ruleset, Const("LANDLOCK_RULE_NET_PORT", landlock.RuleTypeNetPort), m)
 }
 
 func addRule(ruleset *Result, kind Arg, rule *Buffer) *Op {

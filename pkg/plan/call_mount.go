@@ -59,6 +59,23 @@ func FsconfigFlag(fs *Result, key string) *Op {
 	return fsconfig(fs, Const("FSCONFIG_SET_FLAG", unix.FSCONFIG_SET_FLAG), Str(key), Null())
 }
 
+// FsconfigFD sets a parameter to what a descriptor refers to.
+func FsconfigFD(fs *Result, key string, fd *Result) *Op {
+	op := fsconfig(fs, Const("FSCONFIG_SET_FD", unix.FSCONFIG_SET_FD), Str(key), Null())
+	op.Args[4] = Ref(fd)
+	return op
+}
+
+// FsconfigFDPath sets a parameter to a path that leads to what a descriptor of the process
+// refers to, if /proc is a procfs.
+func FsconfigFDPath(fs *Result, key string, fd *Result) *Op {
+	const dir = "/proc/self/fd/"
+	path := &Buffer{str: dir, terminated: true, size: len(dir) + Decimal + 1,
+		refs: []Reference{{Offset: len(dir), Size: Decimal, Result: fd}},
+		text: func() string { return quote(dir + fd.String()) }}
+	return fsconfig(fs, Const("FSCONFIG_SET_STRING", unix.FSCONFIG_SET_STRING), Str(key), Ptr(path))
+}
+
 // FsconfigCreate creates the superblock.
 func FsconfigCreate(fs *Result) *Op {
 	return fsconfig(fs, Const("FSCONFIG_CMD_CREATE", unix.FSCONFIG_CMD_CREATE), Null(), Null())

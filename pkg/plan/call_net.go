@@ -31,3 +31,12 @@ func SetInterfaceFlags(socket *Result, name string, flags uint16) *Op {
 
 // sizeofIfreq is the size of struct ifreq where a pointer has 8 bytes.
 const sizeofIfreq = 40
+
+// SocketNetwork is ioctl(SIOCGSKNS) of a socket with a known number: its network namespace
+// (Linux 4.10).
+func SocketNetwork(fd int) *Op {
+	return call("ioctl", unix.SYS_IOCTL, Int(int64(fd)), Const("SIOCGSKNS", unix.SIOCGSKNS)).
+		Hint(unix.ENOTTY, "it is not a socket").
+		Hint(unix.EINVAL, "it is not a socket").
+		Hint(unix.EPERM, "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace")
+}

@@ -31,6 +31,12 @@ func Getppid(parent int) *Op {
 		Hint(0, "the parent process has ended")
 }
 
+// Geteuid is geteuid(2): the ID in the current user namespace.
+func Geteuid() *Op { return call("geteuid", unix.SYS_GETEUID) }
+
+// Getpid is getpid(2).
+func Getpid() *Op { return call("getpid", unix.SYS_GETPID) }
+
 // Dumpable is prctl(PR_SET_DUMPABLE): whether other processes can trace this one.
 func Dumpable(on bool) *Op {
 	arg := Const("SUID_DUMP_DISABLE", 0)
@@ -141,16 +147,57 @@ func rlimText(v uint64) string {
 }
 
 // A vector is a null-terminated array of strings, as passed to execve(2).
-func vector(list []string, text func() string) *Buffer {
+func vector(list []string, vars []Var, text func() string) *Buffer {
 	s := &structure{}
-	s.bytes = make([]byte, 0, 8*len(list)+8)
-	s.refs = make([]Reference, 0, len(list))
-	mems := make([]Buffer, len(list))
+	n := len(list) + len(vars)
+	s.bytes = make([]byte, 0, 8*n+8)
+	s.refs = make([]Reference, 0, n)
+	mems := make([]Buffer, n)
 	for i, w := range list {
 		mems[i] = Buffer{str: w, terminated: true}
 		s.pointer(&mems[i])
 	}
+	for i, v := range vars {
+		if v.Buffer != nil {
+			s.pointer(v.Buffer)
+			continue
+		}
+		mem := &mems[len(list)+i]
+		*mem = Buffer{str: v.Name + "=" + v.Value, terminated: true}
+		if v.Result != nil {
+			mem.str = v.Name + "="
+			mem.refs = []Reference{{Offset: len(mem.str), Size: Decimal, Result: v.Result}}
+			mem.size = len(mem.str) + Decimal + 1
+		}
+		s.pointer(mem)
+	}
 	return s.u64(0).is(text)
+}
+
+// A Var is an environment variable whose value the plan determines: a text, a result in
+// decimal digits, or what a supervisor step writes to a buffer, including the name and the
+// equals sign.
+type Var struct {
+	Name, Value string
+	Result      *Result
+	Buffer      *Buffer
+}
+
+// Known reports whether the value is a text.
+func (v Var) Known() bool { return v.Result == nil && v.Buffer == nil }
+
+func (v Var) String() string {
+	if v.Result != nil {
+		return v.Name + "=" + v.Result.String()
+	}
+	if v.Buffer != nil {
+		return v.Name + "=" + v.Buffer.String()
+	}
+	text := v.Name + "=" + v.Value
+	if q := quote(text); strings.ContainsAny(text, " ,*") || len(q) > len(text)+2 {
+		return q
+	}
+	return text
 }
 
 // An Image is what execve(2) passes to a program: arguments and environment.
@@ -158,25 +205,60 @@ type Image struct {
 	argv, envp *Buffer
 }
 
-// NewImage returns an image, to be shared by ops that try one name after another.
-func NewImage(argv, env []string) Image {
+// Changes are what is printed of an environment: how it differs from the caller's.
+type Changes struct {
+	// Set are variables besides those of the list.
+	Set []Var
+	// Removed are the names of variables that are not in the list, and Cleared means
+	// that it has none of the caller's, except those whose names are printed.
+	Removed []string
+	Cleared bool
+}
+
+// NewImage returns an image, to be shared by ops that try one name after another: the
+// variables in env, and those that changes has besides.
+func NewImage(argv, env []string, changes Changes) Image {
 	argv, env = slices.Clone(argv), slices.Clone(env)
 	return Image{
-		argv: vector(argv, func() string {
+		argv: vector(argv, nil, func() string {
 			quoted := make([]string, len(argv))
 			for i, a := range argv {
 				quoted[i] = quote(a)
 			}
 			return "[" + strings.Join(quoted, ", ") + "]"
 		}),
-		envp: vector(env, func() string {
-			if len(env) == 1 {
-				return "/* 1 var */"
-			}
-			return fmt.Sprintf("/* %d vars */", len(env))
-		}),
+		envp: vector(env, changes.Set, func() string { return environmentText(env, changes) }),
 	}
 }
+
+// environmentText is an environment in strace's notation, and what a plan has changed of
+// it. A value that is the caller's is not printed: it may be a secret.
+func environmentText(env []string, changes Changes) string {
+	n := len(env) + len(changes.Set)
+	words := []string{fmt.Sprintf("%d vars", n)}
+	if n == 1 {
+		words[0] = "1 var"
+	}
+	if changes.Cleared {
+		for _, v := range env {
+			name, _, _ := strings.Cut(v, "=")
+			words = append(words, name)
+		}
+	}
+	for _, v := range changes.Set {
+		words = append(words, v.String())
+	}
+	for _, name := range changes.Removed {
+		words = append(words, "no "+name)
+	}
+	if changes.Cleared {
+		words = append(words, "no others")
+	}
+	return "/* " + strings.Join(words, ", ") + " */"
+}
+
+// Environment is the environment in strace's notation, with what a plan has changed of it.
+func (im Image) Environment() string { return im.envp.String() }
 
 // Execve is execve(2).
 func Execve(path string, im Image) *Op {

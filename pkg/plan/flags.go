@@ -62,6 +62,7 @@ var cloneFlags = []bit{
 	{unix.CLONE_NEWNET, "CLONE_NEWNET"},
 	{unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
 	{unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"},
+	{unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 }
 
 var filterFlags = []bit{

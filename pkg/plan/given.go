@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -36,8 +37,17 @@ func given(g Given, text string) *Buffer {
 	return &Buffer{given: g, text: func() string { return text }}
 }
 
-// GivenImage is an image that each run gives.
-func GivenImage() Image { return Image{given(GivenArgs, "$argv"), given(GivenEnv, "$envp")} }
+// GivenImage is an image that each run gives. To an environment that is that of the plan,
+// it adds those of the variables whose values are not known before.
+func GivenImage(vars []Var) Image {
+	envp := given(GivenEnv, "$envp")
+	for _, v := range vars {
+		if v.Buffer != nil {
+			envp.refs = append(envp.refs, Reference{Buffer: v.Buffer})
+		}
+	}
+	return Image{given(GivenArgs, "$argv"), envp}
+}
 
 // ExecveGiven is execve(2) of a file that a run gives; text is its name in the printed
 // plan. A run that does not give one skips the op.
@@ -132,11 +142,26 @@ func (p *Plan) leaveOthers(stage string) {
 			Hint(unix.EBADF, "a security module, or a limit on open files, has kept the child from getting the command's descriptors"))
 }
 
+// recvFile is recvmsg(2) of a descriptor, which gets the number of r.
+func recvFile(sock, r *Result) *Op {
+	m := received(1)
+	m.is(func() string {
+		return fmt.Sprintf(`{msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[%s]}]}`, r)
+	})
+	return call("recvmsg", unix.SYS_RECVMSG, Ref(sock), Ptr(&m.Buffer), Const("MSG_CMSG_CLOEXEC", unix.MSG_CMSG_CLOEXEC)).Exactly(1).
+		Hint(0, "the supervisor has ended")
+}
+
+// received is a msghdr for one byte and a number of descriptors.
+func received(files int) *structure {
+	control := Reserve("", unix.CmsgSpace(4*files))
+	iov := (&structure{}).pointer(Reserve("", 1)).u64(1)
+	return (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(control).u64(uint64(control.Len())).u64(0)
+}
+
 // recvFiles is recvmsg(2) of descriptors, which stay open when a program is executed.
 func recvFiles(sock *Result) *Op {
-	control := Reserve("", unix.CmsgSpace(4*MaxFiles))
-	iov := (&structure{}).pointer(Reserve("", 1)).u64(1)
-	m := (&structure{}).u64(0).u64(0).pointer(&iov.Buffer).u64(1).pointer(control).u64(uint64(control.Len())).u64(0)
+	m := received(MaxFiles)
 	m.is(func() string {
 		return `{msg_iov=[{iov_base="\1", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[0, 1, 2, $more]}]}`
 	})

@@ -49,6 +49,9 @@ const (
 	// Retries is for an op that is repeated while it fails with EAGAIN: openat2(2) of a
 	// path in a tree that is being changed.
 	Retries
+	// Awaits is for an op that tells the supervisor, whose answer the next op reads,
+	// where that is not the end of a step.
+	Awaits
 )
 
 // An Op is one system call with its arguments. It can be added to one plan, once: the

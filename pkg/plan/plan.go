@@ -76,9 +76,11 @@ type Plan struct {
 	copies  bool
 	sockets Sockets
 	// sock is the socket to the supervisor, for the ops of the child.
-	sock  *Result
-	apart *apart
-	pidfd *Buffer
+	sock *Result
+	// unchecked is set if the supervisor must answer once more.
+	unchecked bool
+	apart     *apart
+	pidfd     *Buffer
 
 	// For is what asks for the ops and steps added from now on: [Op.For].
 	For string
@@ -87,8 +89,17 @@ type Plan struct {
 	Mute bool
 	// MayKill names what may kill the child when it executes the payload, or is "".
 	MayKill string
+	// Into is the directory of a control group, in which the first clone creates the
+	// process, or nil: CLONE_INTO_CGROUP, Linux 5.7.
+	Into *Result
+	// Subreaper is set if an op makes the supervisor a subreaper: it then reaps every
+	// child that it gets.
+	Subreaper bool
 	// Keep are the caller's descriptors that the supervisor keeps open.
 	Keep []int
+	// Lingers is set if an init ends only with the last process of its PID namespace, and
+	// Leaves if the supervisor does not wait for that, but ends with the payload.
+	Lingers, Leaves bool
 }
 
 // Sockets are the ends of the sockets between the supervisor and the child, as results
@@ -196,7 +207,18 @@ func (p *Plan) AddStep(step Step) {
 	}
 	p.send(step.Stage, &step)
 	p.items = append(p.items, it)
-	p.Add(step.Stage, Read(p.sock, 1).Exactly(1))
+	if step.Replaces == nil {
+		p.readAnswer(step.Stage)
+		return
+	}
+	// The kernel gives the new descriptor the lowest number that is free, which is the one
+	// that becomes free here: it was the lowest when it was opened.
+	leave := Close(step.Replaces)
+	leave.Closes = nil
+	p.Add(step.Stage, leave, recvFile(p.sock, step.Replaces),
+		IsOpen(Ref(step.Replaces)).
+			Hint(unix.EBADF, "a security module, or a limit on open files, has kept the child from getting the descriptor"))
+	p.unchecked = p.unchecked && p.who != Child
 }
 
 // Items lists what is to be done, in order. It must not be changed.
@@ -229,6 +251,9 @@ func (p *Plan) Cloned() bool { return p.who != Caller }
 // between.
 func (p *Plan) Direct() bool { return p.between == Caller }
 
+// InitReaps reports whether the clone is an init, PID 1 of a new PID namespace.
+func (p *Plan) InitReaps() bool { return p.between == Init }
+
 // InJoiner reports whether the plan continues in a joiner, which has not created the
 // child yet.
 func (p *Plan) InJoiner() bool { return p.who == Joiner }
@@ -246,9 +271,13 @@ func (p *Plan) Clone(stage string, flags uint64, copies bool) *Op {
 
 // CloneInit is like Clone for a new PID namespace, with a process in between: PID 1 is
 // a process of hk that reaps, and the plan continues in its child.
-func (p *Plan) CloneInit(stage string, flags uint64, before ...*Op) *Op {
+//
+// first adds what the init does first, or is nil.
+func (p *Plan) CloneInit(stage string, flags uint64, first func()) *Op {
 	op := p.clone(stage, flags, true, Init)
-	p.Add(stage, before...)
+	if first != nil {
+		first()
+	}
 	// Init must not keep the old root in use: pivot_root(2) moves only processes whose
 	// root or working directory is the old root itself.
 	cwd := p.Open(stage, "cwd", Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
@@ -315,14 +344,37 @@ func (p *Plan) fork(stage string, clone *Op) {
 	p.who = Child
 }
 
-// CheckSupervisor appends an op that fails if the supervisor has ended. It must come
-// after each op that asks for a signal on the supervisor's death, because the
-// supervisor may have died before that op.
-func (p *Plan) CheckSupervisor(stage string) {
+// CheckSupervisor makes sure that the supervisor has not ended before the last op, which
+// asks for a signal on its end: [Plan.AskSupervisor] then asks it.
+func (p *Plan) CheckSupervisor() {
 	if p.who == Caller {
 		panic("plan: no supervisor without a clone")
 	}
-	p.Add(stage, Peek(Ref(p.sock)))
+	p.unchecked = true
+}
+
+// AskSupervisor appends ops that fail if the supervisor has ended before the last
+// [Plan.CheckSupervisor], unless it has answered the child since. It must come before
+// the payload is executed.
+//
+// It takes an answer. The thread that cloned ends before the others, with the files that
+// they share: so a socket can still be open although no signal is going to be sent. A
+// process that is being killed does not answer.
+func (p *Plan) AskSupervisor(stage string) {
+	if !p.unchecked {
+		return
+	}
+	// Not sendto(2), which an earlier filter is more likely to deny. SIGPIPE is blocked.
+	op := Write(p.sock, []byte{1}).Hint(unix.EPIPE, "the supervisor has ended")
+	op.Roles |= Tells | Awaits
+	p.Add(stage, op)
+	p.readAnswer(stage)
+}
+
+// readAnswer appends the op with which the child waits for the supervisor.
+func (p *Plan) readAnswer(stage string) {
+	p.Add(stage, Read(p.sock, 1).Exactly(1))
+	p.unchecked = p.unchecked && p.who != Child
 }
 
 // KeepSupervisor appends an op that gives the child a socket to the supervisor, as

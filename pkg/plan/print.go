@@ -34,6 +34,8 @@ func (o *Op) outcome() string {
 		return " = " + o.Result.String()
 	case len(o.Tolerated) > 0 && o.Is(Executes):
 		return " or, if it is not there, the next"
+	case len(o.Tolerated) > 0 && o.Exact:
+		return " = -1 " + strings.Join(errnoNames(o.Tolerated), ", ")
 	case len(o.Tolerated) > 0:
 		return " = 0 or " + strings.Join(errnoNames(o.Tolerated), ", ")
 	case o.Exact:
@@ -62,11 +64,19 @@ func (p *Plan) Text(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, vis.Text(it.Text()))
 		if i+1 < len(p.items) && (it.Actor == Init || it.Actor == Joiner) && p.items[i+1].Actor == Child {
-			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(reap with wait4(-1, ...) until the payload has ended)")
+			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(reap with wait4(-1, ...) until "+p.untilEnd()+")")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// untilEnd is what the process between waits for.
+func (p *Plan) untilEnd() string {
+	if p.Lingers {
+		return "no process is left in the PID namespace"
+	}
+	return "the payload has ended"
 }
 
 // Text is the item without its stage, as printed by --explain.

@@ -15,10 +15,22 @@ const (
 	// TellDies is followed by the number of the signal that would terminate the stage
 	// if it were not a PID 1.
 	TellDies = 'k'
+	// TellAsks asks for an answer, the same byte.
+	TellAsks = 'a'
 	// TellGroup is sent downward, to a stage that supervises: the number of a signal
 	// that follows, which is for a process group, as if from its terminal.
 	TellGroup = 'g'
 )
+
+// Ask asks the supervisor of an earlier stage, and waits for its answer. It fails if the
+// supervisor is being killed: see [Plan.AskSupervisor].
+func Ask(fd int) []*Op {
+	const ended = "the supervisor has ended"
+	return []*Op{
+		call("write", unix.SYS_WRITE, Int(int64(fd)), Bytes([]byte{TellAsks}), Int(1)).Exactly(1).Hint(unix.EPIPE, ended),
+		call("read", unix.SYS_READ, Int(int64(fd)), Ptr(Reserve(`"a"`, 1)), Int(1)).Exactly(1).Hint(0, ended),
+	}
+}
 
 // Tell is sendto(2) of a message to the supervisor of an earlier stage. That may have
 // ended, and a filter may deny the call.

@@ -24,9 +24,9 @@ type Written struct {
 	// PidFD is the number of [Plan.PidFD].
 	PidFD int
 
-	Mute    bool
-	MayKill string
-	Keep    []int
+	Mute, Lingers, Leaves bool
+	MayKill               string
+	Keep                  []int
 }
 
 // A WrittenItem is an op.
@@ -59,7 +59,7 @@ func (p *Plan) Write() (*Written, error) {
 		return nil, errors.New("the plan of a program that continues to run cannot be kept in a file")
 	}
 	w := &Written{Results: p.results, Buffers: p.buffers, Cloned: p.Cloned(), Between: p.between, PayloadIsPID1: p.pid1,
-		OwnMemory: p.copies, Rest: -1, Mute: p.Mute, MayKill: p.MayKill, Keep: p.Keep}
+		OwnMemory: p.copies, Rest: -1, Mute: p.Mute, Lingers: p.Lingers, Leaves: p.Leaves, MayKill: p.MayKill, Keep: p.Keep}
 	if w.Cloned {
 		w.Supervisor, w.Own, w.PidFD = p.sockets.Supervisor.number, p.sockets.Own.number, p.pidfd.number
 	}
@@ -106,7 +106,7 @@ func (w *Written) Plan() (*Plan, error) {
 		results[i].number = i
 	}
 	p := &Plan{results: w.Results, buffers: w.Buffers, between: w.Between, pid1: w.PayloadIsPID1, copies: w.OwnMemory,
-		Mute: w.Mute, MayKill: w.MayKill, Keep: w.Keep}
+		Mute: w.Mute, Lingers: w.Lingers, Leaves: w.Leaves, MayKill: w.MayKill, Keep: w.Keep}
 	at := func(n int) (*Result, error) {
 		if n < 0 || n >= len(results) {
 			return nil, fmt.Errorf("there is no result %d of %d", n, len(results))

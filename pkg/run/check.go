@@ -29,7 +29,7 @@ func (t *template) check(bytes []byte) error {
 	}
 	for _, uses := range t.uses {
 		for _, u := range uses {
-			if !t.holds(u.addr, 8) || !t.holds(u.needs, 8) || u.size != 4 && u.size != 8 {
+			if !t.holdsResult(u.addr, uintptr(u.size)) || !t.holds(u.needs, 8) {
 				return errors.New("a result is used outside of the arena")
 			}
 		}
@@ -52,6 +52,17 @@ func (t *template) check(bytes []byte) error {
 // aligned.
 func (t *template) holds(o offset, n int) bool {
 	return int(o) <= t.used-n && (n < 8 || o%4 == 0)
+}
+
+// holdsResult reports whether a place where a result is stored is in the arena.
+func (t *template) holdsResult(o offset, size uintptr) bool {
+	switch size {
+	case 4, 8:
+		return t.holds(o, 8)
+	case plan.Decimal:
+		return int(o) <= t.used-plan.Decimal // of any alignment
+	}
+	return false
 }
 
 // checkIndex verifies that the records are those of the items, in order, and that the
@@ -100,13 +111,13 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 	actors := header{}
 	child := t.child
 	t.actors(&actors)
-	if child != t.child || actors.child != head.child || actors.between != head.between || actors.fork != head.fork {
+	if child != t.child || actors.child != head.child || actors.between != head.between || actors.fork != head.fork || actors.lingers != head.lingers {
 		return errors.New("it begins at a different place than the plan")
 	}
 	for k := range t.index {
 		at := records + offset(k*size)
 		r := (*record)(t.at(at))
-		if r.skip != 0 || r.done != 0 || r.again > mostAgain {
+		if r.skip != 0 || r.done != 0 || r.retries > mostAgain {
 			return errors.New("a record is not as it is before a run")
 		}
 		if r.count == 0 {
@@ -120,8 +131,8 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 		for i := range int(r.count) {
 			o := list + offset(i*each)
 			s := (*store)(t.at(o))
-			if !pointers[o] || !pointers[o+offset(unsafe.Offsetof(s.needs))] || s.size != 4 && s.size != 8 ||
-				!t.holds(offset(uintptr(s.addr)), 8) || !t.holds(offset(uintptr(s.needs)), 8) {
+			if !pointers[o] || !pointers[o+offset(unsafe.Offsetof(s.needs))] ||
+				!t.holdsResult(offset(uintptr(s.addr)), s.size) || !t.holds(offset(uintptr(s.needs)), 8) {
 				return wrong
 			}
 		}

@@ -71,17 +71,41 @@ func (c *Process) clone() error {
 	for !l.op(at).Is(plan.Clones) {
 		at++
 	}
+	if err := c.findOthers(); err != nil {
+		return err
+	}
 	if err := c.upTo(at); err != nil {
 		return err
 	}
 	r := l.record(at)
+	if l.plan.OwnMemory() {
+		heap.hide()
+	}
 	pid := forkChild(l.head, r)
+	if l.plan.OwnMemory() {
+		heap.show()
+	}
 	r.result, r.done = pid, 1
 	if int(pid) < 0 {
 		return l.failure(at)
 	}
 	c.PID, c.Payload = int(pid), int(pid)
 	c.PidFD = int(*(*int32)(l.at(l.places[l.plan.PidFD().Number()])))
+	return nil
+}
+
+// findOthers notes the children that a subreaper had before it became one: the program
+// that it was may have started them.
+func (c *Process) findOthers() error {
+	p := c.layout.plan
+	if !p.Subreaper {
+		return nil
+	}
+	var err error
+	if c.proc, err = openProcfs(); err != nil && !p.PayloadIsPID1() && !p.InitReaps() {
+		return err
+	}
+	c.helpers = c.proc.childrenOf(os.Getpid())
 	return nil
 }
 

@@ -15,20 +15,35 @@ TEXT ·clone3(SB), NOSPLIT, $0-40
 
 child:
 	// On the new stack, whose end is aligned. Nothing of the parent's frame
-	// may be used. R14 and X15 are set up by the wrapper of childMain.
+	// may be used. Go code is called here as Go code calls it, with room for its
+	// arguments: the wrappers for assembly read g from the memory of the thread,
+	// which is on the heap.
 	XORL BP, BP
+	XORL R14, R14
+	XORPS X15, X15
 	SUBQ $32, SP
-	MOVQ R12, 0(SP)
-	MOVQ R13, 8(SP)
-	MOVQ ·childPC(SB), AX // by pointer: the linker takes a direct call for recursion
-	CALL AX
+	MOVQ R12, 16(SP)
+	MOVQ R12, AX
+	MOVQ R13, BX
+	MOVQ ·childPC(SB), CX
+	CALL CX
+
+	// It has returned, so there is another clone.
+	MOVQ AX, DI
+	MOVQ BX, SI
+	MOVQ 16(SP), R12
+	MOVL $1, R13
+	MOVL $435, AX
+	SYSCALL
+	TESTQ AX, AX
+	JZ   child
+	MOVQ AX, BX
+	MOVQ R12, AX
+	MOVQ ·clonedPC(SB), CX
+	CALL CX
 	INT  $3
 
 // func fault()
 TEXT ·fault(SB), NOSPLIT, $0-0
 	UNDEF
 	RET
-
-
-DATA ·childPC(SB)/8, $·childMain(SB)
-GLOBL ·childPC(SB), RODATA|NOPTR, $8

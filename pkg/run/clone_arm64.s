@@ -14,12 +14,25 @@ TEXT ·clone3(SB), NOSPLIT, $0-40
 
 child:
 	// On the new stack, whose end is aligned. Nothing of the parent's frame
-	// may be used.
+	// may be used. Go code is called here as Go code calls it, with room for its
+	// arguments.
 	MOVD ZR, R29
-	SUB  $32, RSP
-	MOVD R10, 8(RSP)
-	MOVD R11, 16(RSP)
-	MOVD ·childPC(SB), R9 // by pointer: the linker takes a direct call for recursion
+	SUB  $48, RSP
+	MOVD R10, 32(RSP)
+	MOVD R10, R0
+	MOVD R11, R1
+	MOVD ·childPC(SB), R9
+	BL   (R9)
+
+	// It has returned, so there is another clone.
+	MOVD 32(RSP), R10
+	MOVD $1, R11
+	MOVD $435, R8
+	SVC
+	CBZ  R0, child
+	MOVD R0, R1
+	MOVD R10, R0
+	MOVD ·clonedPC(SB), R9
 	BL   (R9)
 	BRK
 
@@ -27,7 +40,3 @@ child:
 TEXT ·fault(SB), NOSPLIT, $0-0
 	UNDEF
 	RET
-
-
-DATA ·childPC(SB)/8, $·childMain(SB)
-GLOBL ·childPC(SB), RODATA|NOPTR, $8

@@ -18,6 +18,8 @@ type stepContext struct {
 	// child.
 	stage string
 	fds   map[*plan.Result]int
+	// given are the values that steps have set.
+	given map[*plan.Result]uint64
 	// sock is the supervisor's end of the socket to the child, or -1 before a clone.
 	sock int
 	// process is the child, or the process that will become it; nil in a plan without a
@@ -36,11 +38,28 @@ func (a *stepContext) do(step *plan.Step) error {
 
 func (a *stepContext) PID() int { return a.pid }
 
-func (a *stepContext) Set(r *plan.Result, v uint64) { a.layout.set(r, v) }
+func (a *stepContext) Set(r *plan.Result, v uint64) {
+	a.layout.set(r, v)
+	if a.given == nil {
+		a.given = map[*plan.Result]uint64{}
+	}
+	a.given[r] = v
+}
+
+func (a *stepContext) Replace(r *plan.Result, fd int) (err error) {
+	if a.sock < 0 { // in this process
+		return unix.Dup3(fd, a.FD(r), unix.O_CLOEXEC)
+	}
+	a.process.reply, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	return err
+}
 
 func (a *stepContext) Fill(b *plan.Buffer, bytes []byte) { a.layout.fill(b, bytes) }
 
 func (a *stepContext) Result(r *plan.Result) int64 {
+	if v, ok := a.given[r]; ok {
+		return int64(v)
+	}
 	for k := range a.layout.index {
 		if a.layout.op(k).Result == r {
 			return int64(a.layout.record(k).result)
@@ -62,9 +81,21 @@ func (a *stepContext) Skip(what string) {
 	}
 }
 
+func (a *stepContext) Note(text string) {
+	if tell := a.layout.attr.Note; tell != nil {
+		tell(a.stage, text)
+	}
+}
+
 func (a *stepContext) Warn(stage, text string) {
 	if tell := a.layout.attr.Warn; tell != nil {
 		tell(stage, text)
+	}
+}
+
+func (a *stepContext) Ready(list []plan.Namespace) {
+	if tell := a.layout.attr.Ready; tell != nil {
+		tell(a.pid, list)
 	}
 }
 
@@ -75,9 +106,16 @@ func (a *stepContext) AtEnd(f func()) {
 	a.process.ends = append(a.process.ends, f)
 }
 
+func (a *stepContext) Helper(pid int) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if p, ok := parseStat(b); err == nil && ok && a.process != nil {
+		a.process.helpers = append(a.process.helpers, p)
+	}
+}
+
 func (a *stepContext) Watch(w *plan.Watcher) {
-	if a.process == nil || a.sock < 0 {
-		panic("run: Watch before the clone")
+	if a.process == nil {
+		panic("run: Watch in a plan without a clone")
 	}
 	if w.Stopped != nil && a.process.tracer() != nil {
 		panic("run: a process has one tracer")

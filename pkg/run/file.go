@@ -15,7 +15,7 @@ import (
 
 // form identifies the contents of a file written by this version of the program: the
 // layout of records differs between versions.
-var form = fmt.Sprintf("hk program 1 %s %d %d %d\n", runtime.GOARCH,
+var form = fmt.Sprintf("hk program 3 %s %d %d %d\n", runtime.GOARCH,
 	unsafe.Sizeof(header{}), unsafe.Sizeof(record{}), unsafe.Sizeof(store{}))
 
 // ErrForm is the error of [Program.UnmarshalBinary] if the bytes are not a program, or
@@ -89,7 +89,7 @@ func (e *encoder) plan(w *plan.Written) {
 		}
 	}
 	e.number(w.Results, w.Buffers, int(w.Between), w.Supervisor, w.Own, w.Rest, w.PidFD)
-	e.flag(w.Cloned, w.PayloadIsPID1, w.OwnMemory, w.Mute)
+	e.flag(w.Cloned, w.PayloadIsPID1, w.OwnMemory, w.Mute, w.Lingers, w.Leaves)
 	e.text(w.MayKill)
 	e.numbers(w.Keep)
 }
@@ -115,6 +115,7 @@ func (d *decoder) plan() *plan.Written {
 	w.Results, w.Buffers, w.Between = d.number(), d.number(), plan.Actor(d.small(255))
 	w.Supervisor, w.Own, w.Rest, w.PidFD = d.number(), d.number(), d.number(), d.number()
 	w.Cloned, w.PayloadIsPID1, w.OwnMemory, w.Mute = d.flag(), d.flag(), d.flag(), d.flag()
+	w.Lingers, w.Leaves = d.flag(), d.flag()
 	w.MayKill = d.text()
 	w.Keep = d.numbers()
 	return w
@@ -143,7 +144,7 @@ func (d *decoder) template() *template {
 	for i := range t.uses {
 		t.uses[i] = make([]use, d.count())
 		for j := range t.uses[i] {
-			t.uses[i][j] = use{offset(d.small(maxArena)), offset(d.small(maxArena)), uint8(d.small(8))}
+			t.uses[i][j] = use{offset(d.small(maxArena)), offset(d.small(maxArena)), uint8(d.small(plan.Decimal))}
 		}
 	}
 	return t

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// small is a plan with results in arguments and in structs, an init and a clone, to be
+// small is a plan with results in arguments, in structs and in the environment, an init and a clone, to be
 // kept in a file.
 func small(dir string) *plan.Plan {
 	p := newClone(plan.Init, true)
@@ -24,7 +24,10 @@ func small(dir string) *plan.Plan {
 	at := p.Open("test", "dir", plan.Openat(plan.AtCwd(), dir, unix.O_PATH|unix.O_CLOEXEC, 0))
 	p.Add("test", plan.Mkdirat(plan.Ref(at), "made", 0o700).Tolerate(unix.EEXIST),
 		plan.Fchdir(at), plan.Close(at).Hint(unix.EBADF, "it was open"))
-	execute(p, "/bin/sh", "-c", "test -d made && exit 9")
+	pid := p.NewResult("pid")
+	p.Add("test", plan.Getpid().Gives(pid),
+		plan.Execve("/bin/sh", plan.NewImage([]string{"sh", "-c", `test "$PID" = $$ && test -d made && exit 9`},
+			[]string{"PATH=/usr/bin:/bin"}, plan.Changes{Set: []plan.Var{{Name: "PID", Result: pid}}})))
 	return p
 }
 

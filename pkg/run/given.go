@@ -20,6 +20,8 @@ type Command struct {
 	Paths []string
 	Args  []string
 	Env   []string
+	// PlanEnv adds to Env the variables that only the plan knows: plan.GivenImage.
+	PlanEnv bool
 	// Dir is the working directory, or "" for the one that the plan selects.
 	Dir string
 	// Files are descriptors that become 0, 1, 2 and so on, at most plan.MaxFiles.
@@ -40,18 +42,27 @@ func (c *Command) gives(g plan.Given, n int) bool {
 	return true
 }
 
-// size is the number of bytes that the command needs in an arena.
-func (c *Command) size() int {
+// size is the number of bytes that the command needs in an arena, with that many variables
+// of the plan.
+func (c *Command) size(vars int) int {
 	if c == nil {
 		return 0
 	}
-	n := roundUp(8*(len(c.Args)+1)) + roundUp(8*(len(c.Env)+1)) + roundUp(len(c.Dir)+1)
+	n := roundUp(8*(len(c.Args)+1)) + roundUp(8*(len(c.Env)+vars+1)) + roundUp(len(c.Dir)+1)
 	for _, list := range [][]string{c.Paths, c.Args, c.Env} {
 		for _, s := range list {
 			n += roundUp(len(s) + 1)
 		}
 	}
 	return n
+}
+
+// planEnv are the variables of the plan that are added to the environment.
+func (c *Command) planEnv(t *template) []offset {
+	if !c.PlanEnv {
+		return nil
+	}
+	return t.vars
 }
 
 // A place is where a run puts the address of what it gives into its copy of a template.
@@ -101,7 +112,7 @@ func (l *layout) give(c *Command) {
 		return
 	}
 	w := writer{l, l.used}
-	args, env := w.vector(c.Args), w.vector(c.Env)
+	args, env := w.vector(c.Args, nil), offset(0)
 	for _, p := range l.given {
 		var at offset
 		switch {
@@ -114,6 +125,9 @@ func (l *layout) give(c *Command) {
 		case p.what == plan.GivenArgs:
 			at = args
 		case p.what == plan.GivenEnv:
+			if env == 0 {
+				env = w.vector(c.Env, c.planEnv(l.template))
+			}
 			at = env
 		}
 		*(*unsafe.Pointer)(l.at(p.at)) = l.at(at)
@@ -209,11 +223,14 @@ func (w *writer) text(s string) offset {
 	return o
 }
 
-// vector is a null-terminated array of strings.
-func (w *writer) vector(list []string) offset {
-	o := w.take(8 * (len(list) + 1))
+// vector is a null-terminated array of strings, of which more are already in the arena.
+func (w *writer) vector(list []string, more []offset) offset {
+	o := w.take(8 * (len(list) + len(more) + 1))
 	for i, s := range list {
 		*(*unsafe.Pointer)(w.at(o + offset(8*i))) = w.at(w.text(s))
+	}
+	for i, s := range more {
+		*(*unsafe.Pointer)(w.at(o + offset(8*(len(list)+i)))) = w.at(s)
 	}
 	return o
 }

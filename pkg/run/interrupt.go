@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -42,7 +43,13 @@ func (i *Interrupt) soon() error {
 // wait waits until fd is readable, or returns why the start must be abandoned if that
 // comes first. timeout is in milliseconds; -1 means forever.
 func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	return i.waitBeside(fd, -1, timeout)
+}
+
+// waitBeside is wait that fails with errChildEnded if the other end of child, a socket, is
+// closed; -1 is none.
+func (i *Interrupt) waitBeside(fd, child, timeout int) (readable bool, err error) {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}, {Fd: int32(child)}}
 	if i != nil {
 		fds[1].Fd = int32(i.FD)
 	}
@@ -60,12 +67,17 @@ func (i *Interrupt) wait(fd, timeout int) (readable bool, err error) {
 			return true, nil
 		case n == 0:
 			return false, nil
+		case fds[2].Revents != 0:
+			return false, errChildEnded
 		}
 		if err := i.Err(); err != nil {
 			return false, err
 		}
 	}
 }
+
+// errChildEnded is the error of a step if the child has ended meanwhile.
+var errChildEnded = errors.New("the child has ended")
 
 // receive waits for the child's next message, and checks the child meanwhile.
 func (c *Process) receive() (message, error) {
@@ -111,23 +123,28 @@ func (c *Process) hungUp(most time.Duration) bool {
 
 func (a *stepContext) Read(fd int, b []byte, end time.Time) (int, error) {
 	for {
+		if err := a.Await(fd, end); err != nil {
+			return 0, err
+		}
+		if n, err := unix.Read(fd, b); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func (a *stepContext) Await(fd int, end time.Time) error {
+	for {
 		timeout := -1
 		if !end.IsZero() {
 			left := time.Until(end)
 			if left <= 0 {
-				return 0, os.ErrDeadlineExceeded
+				return os.ErrDeadlineExceeded
 			}
 			timeout = int(left/time.Millisecond) + 1
 		}
-		readable, err := a.layout.attr.Interrupt.wait(fd, timeout)
-		if err != nil {
-			return 0, err
-		}
-		if !readable {
-			continue
-		}
-		if n, err := unix.Read(fd, b); err != unix.EINTR {
-			return max(n, 0), err
+		readable, err := a.layout.attr.Interrupt.waitBeside(fd, a.sock, timeout)
+		if err != nil || readable {
+			return err
 		}
 	}
 }

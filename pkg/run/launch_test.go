@@ -24,7 +24,7 @@ func isolated(first ...*plan.Op) *plan.Plan {
 
 func takesCommand(p *plan.Plan) *Program {
 	p.Clone("test", 0, true)
-	p.Add("test", plan.ExecveGiven("$name", plan.GivenImage()))
+	p.Add("test", plan.ExecveGiven("$name", plan.GivenImage(nil)))
 	return Lay(p)
 }
 
@@ -105,7 +105,7 @@ func TestLaunchStopped(t *testing.T) {
 // TestMarshalIsolated has a program that needs its process refuse to be stored.
 func TestMarshalIsolated(t *testing.T) {
 	given := plan.New()
-	given.Add("test", plan.ExecveGiven("$name", plan.GivenImage()))
+	given.Add("test", plan.ExecveGiven("$name", plan.GivenImage(nil)))
 	for _, r := range []*Program{takesCommand(isolated()), Lay(given)} {
 		if b, err := r.MarshalBinary(); err == nil {
 			t.Errorf("MarshalBinary() = %d bytes; want an error", len(b))

@@ -30,7 +30,7 @@ type record struct {
 	done      uintptr // 1 once it has been performed
 	logs      uintptr // 1: the kernel's messages about a failure are read from args[0]
 	skip      uintptr // 1: it is not performed in this run
-	again     uintptr // how often it is repeated while the kernel returns EAGAIN
+	retries   uintptr // how often it is repeated while the kernel returns EAGAIN
 }
 
 // A store puts a result where it is used, and decrements the count of missing results
@@ -43,11 +43,7 @@ type store struct {
 
 func (s store) put(v uint64) {
 	*(*uintptr)(s.needs)--
-	if s.size == 4 {
-		*(*uint32)(s.addr) = uint32(v)
-	} else {
-		*(*uint64)(s.addr) = v
-	}
+	write(s.addr, s.size, v)
 }
 
 // A header is the start of the arena, shared by the caller and the child.
@@ -60,6 +56,7 @@ type header struct {
 	between uintptr // index of the first op of init or of the joiner
 	fork    uintptr // index of its clone, or 0
 	count   uintptr
+	lingers uintptr        // 1: init waits for all processes of its PID namespace
 	failed  uintptr        // index of the op that failed, plus one
 	payload uintptr        // the payload's PID in its parent's PID namespace
 	status  uintptr        // the payload's wait status, plus one

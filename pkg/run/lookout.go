@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"hk/internal/exit"
@@ -20,13 +21,15 @@ type lookout struct {
 	stat uintptr // /proc/PID/stat of the payload
 	// pause is the time between two checks.
 	pause unix.Timespec
-	// follow is set if the lookout also checks for signals to the supervisor: pipe
+	// signals is set if the lookout also checks for signals to the supervisor: pipe
 	// contains those that the handler has written, and status are the first files
 	// /proc/PID/task/*/status of the supervisor's threads.
-	follow  bool
-	pipe    [1]unix.PollFd
-	status  [16]uintptr
-	threads int
+	signals bool
+	// deadline is when a watcher is due, on CLOCK_MONOTONIC, or zero.
+	deadline unix.Timespec
+	pipe     [1]unix.PollFd
+	status   [16]uintptr
+	threads  int
 	// terminal is the controlling terminal, and group the process group of the
 	// supervisor; info is what it sends.
 	terminal uintptr
@@ -43,8 +46,8 @@ func (s *Supervisor) lookout() *lookout {
 	}
 	defer unix.Close(stat)
 	w := &lookout{self: uintptr(os.Getpid()), stat: uintptr(stat), pause: unix.Timespec{Nsec: 50e6},
-		follow: s.tracer() != nil}
-	if w.follow {
+		signals: s.tracer() != nil, deadline: monotonic(s.nextDue())}
+	if w.signals {
 		defer w.closeThreads()
 		if !w.openThreads() {
 			return nil
@@ -115,12 +118,33 @@ func (w *lookout) look() {
 		}
 		syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&w.pause)), 0, 0)
 		n := w.read(w.stat)
-		if isStopped(w.buf[:n]) && !(w.follow && w.awaited()) {
+		if isStopped(w.buf[:n]) && !(w.signals && w.awaited()) && !w.due() {
 			continue
 		}
 		w.wake()
 	}
 	exit.Exit(0)
+}
+
+// due reports whether the deadline has passed.
+//
+//go:nosplit
+//go:norace
+func (w *lookout) due() bool {
+	if w.deadline.Sec == 0 {
+		return false
+	}
+	var now unix.Timespec
+	syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&now)), 0)
+	return now.Sec > w.deadline.Sec || now.Sec == w.deadline.Sec && now.Nsec >= w.deadline.Nsec
+}
+
+// monotonic is a time on CLOCK_MONOTONIC; zero remains zero.
+func monotonic(t time.Time) (at unix.Timespec) {
+	if t.IsZero() || unix.ClockGettime(unix.CLOCK_MONOTONIC, &at) != nil {
+		return unix.Timespec{}
+	}
+	return unix.NsecToTimespec(at.Nano() + int64(time.Until(t)))
 }
 
 // wake continues the supervisor, and tells whether another process group was in the

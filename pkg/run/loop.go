@@ -16,7 +16,7 @@ import (
 // Preconditions: [Process.Setup] has returned nil, and no other part of the program
 // waits for the process.
 func (c *Process) Wait() (plan.End, error) {
-	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{told: -1}}
+	s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{sock: -1}}
 	return s.Wait()
 }
 
@@ -29,7 +29,11 @@ func (c *Process) Wait() (plan.End, error) {
 // terminal stops the supervisor, or when the payload stops, both stop and continue
 // together.
 func (s *Supervisor) Wait() (plan.End, error) {
+	if s.pipe >= 0 { // a program that does nothing else
+		s.shed()
+	}
 	err := s.loop()
+	s.endedAt = time.Now()
 	s.terminal.giveBack()
 	s.End()
 	if err != nil {
@@ -39,7 +43,7 @@ func (s *Supervisor) Wait() (plan.End, error) {
 		if w.Ended == nil {
 			continue
 		}
-		notes, failed := w.Ended(s.over)
+		notes, failed := w.Ended(&s.over, s)
 		for _, n := range notes {
 			s.warn(w.Stage, n)
 		}
@@ -50,6 +54,11 @@ func (s *Supervisor) Wait() (plan.End, error) {
 
 // loop checks the child, waits, and handles what has happened, until the end.
 func (s *Supervisor) loop() error {
+	for _, w := range s.Watchers {
+		if w.Started != nil {
+			w.Started(s)
+		}
+	}
 	if ended, err := s.awaitPayload(); err != nil || ended {
 		return err
 	}
@@ -66,6 +75,7 @@ func (s *Supervisor) loop() error {
 		s.handleAll()
 		s.stopAsTold()
 		s.watch()
+		s.ready()
 	}
 }
 
@@ -79,7 +89,7 @@ func (s *Supervisor) look() (more, ended bool, err error) {
 		return false, ended, err
 	}
 	more, err = s.stops()
-	if err == unix.ECHILD || s.detach {
+	if err == unix.ECHILD || s.detach || s.tracer().Alone && !s.left.IsZero() {
 		return false, true, nil
 	}
 	if err != nil {
@@ -94,15 +104,23 @@ func (s *Supervisor) timeout(more bool) int {
 		return 0
 	}
 	next := s.noticeDue()
-	for _, w := range s.Watchers {
-		if w.Due != nil && !w.Deadline.IsZero() && (next.IsZero() || w.Deadline.Before(next)) {
-			next = w.Deadline
-		}
+	if at := s.nextDue(); next.IsZero() || !at.IsZero() && at.Before(next) {
+		next = at
 	}
 	if next.IsZero() {
 		return -1
 	}
 	return int(max(0, time.Until(next)+time.Millisecond-1) / time.Millisecond)
+}
+
+// nextDue is the earliest deadline of a watcher, or zero.
+func (s *Supervisor) nextDue() (next time.Time) {
+	for _, w := range s.Watchers {
+		if w.Due != nil && !w.Deadline.IsZero() && (next.IsZero() || w.Deadline.Before(next)) {
+			next = w.Deadline
+		}
+	}
+	return next
 }
 
 // due is the watcher with the earliest deadline that has passed, or nil.
@@ -119,9 +137,7 @@ func (s *Supervisor) due() (first *plan.Watcher) {
 func (s *Supervisor) watch() {
 	for w := s.due(); w != nil; w = s.due() {
 		w.Deadline = time.Time{}
-		if s.left.IsZero() {
-			w.Due(s.signal)
-		}
+		w.Due(s)
 	}
 	if at := s.noticeDue(); !at.IsZero() && !time.Now().Before(at) {
 		s.noticed = true
@@ -138,12 +154,12 @@ func (s *Supervisor) noticeDue() time.Time {
 	return s.left.Add(noticeAfter)
 }
 
-// signal sends a signal to the payload, but SIGKILL to the cloned process: if that is
-// an init, all processes end.
-func (s *Supervisor) signal(sig unix.Signal) {
-	s.send(sig)
-	if sig == unix.SIGKILL {
-		unix.PidfdSendSignal(s.PidFD, sig, nil, 0)
+// ready calls the watchers whose descriptor is readable.
+func (s *Supervisor) ready() {
+	for _, w := range s.Watchers {
+		if w.Ready != nil && s.left.IsZero() && isReadable(w.FD) {
+			w.Ready(s)
+		}
 	}
 }
 
@@ -156,6 +172,18 @@ func (s *Supervisor) warn(stage, text string) {
 	if tell := s.layout.attr.Warn; tell != nil {
 		tell(stage, text)
 	}
+}
+
+// descriptors are those that the loop also waits for: a message of the rest of the chain,
+// the end of the cloned process, and those of the watchers.
+func (s *Supervisor) descriptors() []int {
+	fds := []int{s.rest.sock, s.leader(), s.leaving()}
+	for _, w := range s.Watchers {
+		if w.Ready != nil {
+			fds = append(fds, w.FD)
+		}
+	}
+	return fds
 }
 
 // leader is a PID file descriptor of the cloned process, which becomes readable when it

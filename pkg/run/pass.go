@@ -52,8 +52,11 @@ func (s *Supervisor) pass(info siginfo) {
 	if s.spared(sig) {
 		does = s.action(sig)
 	}
-	if isStop(sig) && s.stopsUnseen() && info.sentBy(s.Payload) {
+	switch {
+	case isStop(sig) && s.stopsUnseen() && info.sentBy(s.Payload):
 		does = byDefault // it stops together with its process group
+	case isStop(sig) && does == blocked && s.rest.supervises:
+		does = handled // it is about to stop, and tells so: one stop must not be two
 	}
 	switch {
 	case info.code == siQueue:
@@ -69,6 +72,12 @@ func (s *Supervisor) pass(info siginfo) {
 	case !s.sharesGroup() || leads() && (sig == unix.SIGHUP || sig == unix.SIGCONT):
 		s.sendGroup(sig)
 	}
+	s.doIf(does, sig)
+}
+
+// doIf performs the default action of a signal that was sent to the payload, if that is
+// what the payload does, or later if it has blocked the signal.
+func (s *Supervisor) doIf(does action, sig unix.Signal) {
 	switch does {
 	case byDefault:
 		s.act(sig)
@@ -109,12 +118,12 @@ func (s *Supervisor) act(sig unix.Signal) {
 // in milliseconds, and -1 means forever.
 func (s *Supervisor) await(timeout int) error {
 	if s.doubtful == 0 {
-		return s.wait(timeout, s.rest.told, s.leader())
+		return s.wait(timeout, s.descriptors()...)
 	}
 	if pause := int(s.pause / time.Millisecond); timeout < 0 || timeout > pause {
 		timeout = pause
 	}
-	err := s.wait(timeout, s.rest.told, s.leader())
+	err := s.wait(timeout, s.descriptors()...)
 	s.settle()
 	s.pause = min(2*s.pause, time.Second)
 	return err

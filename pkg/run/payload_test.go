@@ -25,15 +25,16 @@ const count = `n=0; trap 'n=$((n + 1))' %d; trap 'echo $n; exit 0' SYS; : >ready
 func adopted(s *Supervisor, between, session bool, argv ...string) error {
 	p := plan.New()
 	if between {
-		p.CloneInit("test", 0)
+		p.CloneInit("test", 0, nil)
 	} else {
 		p.Clone("test", 0, false)
 	}
-	p.CheckSupervisor("test")
+	p.CheckSupervisor()
+	p.AskSupervisor("test")
 	if session {
 		p.Add("test", plan.Setsid())
 	}
-	p.Add("test", plan.Sigmask(0), plan.Execve(argv[0], plan.NewImage(argv, []string{"PATH=/usr/bin:/bin"})))
+	p.Add("test", plan.Sigmask(0), plan.Execve(argv[0], plan.NewImage(argv, []string{"PATH=/usr/bin:/bin"}, plan.Changes{})))
 	child, err := Start(p, Attr{})
 	if err != nil {
 		return err

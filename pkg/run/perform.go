@@ -35,7 +35,7 @@ func perform(h *header, from, to uintptr) bool {
 			return false
 		}
 		v, _, e := syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
-		for n := r.again; n > 0 && e == syscall.EAGAIN; n-- {
+		for n := r.retries; n > 0 && e == syscall.EAGAIN; n-- {
 			v, _, e = syscall.RawSyscall6(r.nr, r.args[0], r.args[1], r.args[2], r.args[3], r.args[4], r.args[5])
 		}
 		if e != 0 {
@@ -65,14 +65,33 @@ func perform(h *header, from, to uintptr) bool {
 		for j := uintptr(0); j < r.count; j++ {
 			s := (*store)(unsafe.Add(r.stores, j*unsafe.Sizeof(store{})))
 			*(*uintptr)(s.needs)--
-			if s.size == 4 {
-				*(*uint32)(s.addr) = uint32(v)
-			} else {
-				*(*uint64)(s.addr) = uint64(v)
-			}
+			write(s.addr, s.size, uint64(v))
 		}
 	}
 	return true
+}
+
+// write writes a result to a place of a size: [plan.Reference].
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func write(to unsafe.Pointer, size uintptr, v uint64) {
+	switch size {
+	case 4:
+		*(*uint32)(to) = uint32(v)
+	case plan.Decimal:
+		n := uintptr(1)
+		for rest := v / 10; rest > 0; rest /= 10 {
+			n++
+		}
+		for ; n > 0; n-- {
+			*(*byte)(unsafe.Add(to, n-1)) = '0' + byte(v%10)
+			v /= 10
+		}
+	default:
+		*(*uint64)(to) = v
+	}
 }
 
 // readLog reads the kernel's messages on a file system context, one at a time:
@@ -92,18 +111,64 @@ func readLog(h *header, fd uintptr) {
 	}
 }
 
+// The addresses of what clone3 calls in a child, for calls with arguments in registers,
+// as Go code makes them.
+var (
+	childPC  = func() uintptr { f := childMain; return **(**uintptr)(unsafe.Pointer(&f)) }()
+	clonedPC = func() uintptr { f := cloned; return **(**uintptr)(unsafe.Pointer(&f)) }()
+)
+
 // childMain runs in a clone. stage 0 is the caller's clone, stage 1 that of init or of
-// the joiner. It does not return.
+// the joiner. If that is another clone it returns the arguments of clone3(2), otherwise
+// it does not return.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func childMain(h *header, stage uintptr) {
+func childMain(h *header, stage uintptr) (args, size uintptr) {
 	if stage == 0 && h.fork != 0 {
-		betweenMain(h)
+		if !perform(h, h.between, h.fork) {
+			end()
+		}
+		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
+		return r.args[0], r.args[1]
 	}
 	perform(h, h.child, h.count)
 	end()
+	return 0, 0
+}
+
+// cloned is init or the joiner after its clone, which has returned pid: it reaps until
+// the child has ended, or all processes of the namespace have. As PID 1 of a namespace it
+// ends the namespace with itself.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func cloned(h *header, pid uintptr) {
+	r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
+	r.result, r.done = pid, 1
+	if int(pid) < 0 {
+		h.failed = h.fork + 1
+		end()
+	}
+	h.payload = pid
+	if !perform(h, h.fork+1, h.child) {
+		end()
+	}
+	for {
+		var status uint32
+		got, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WALL, 0, 0, 0)
+		if e != 0 && e != syscall.EINTR {
+			end()
+		}
+		if e == 0 && got == pid {
+			h.status = uintptr(status) + 1
+			if h.lingers == 0 {
+				end()
+			}
+		}
+	}
 }
 
 // end ends a process with one thread, whatever a filter denies it.
@@ -122,40 +187,6 @@ func end() {
 //
 //go:noescape
 func fault()
-
-// betweenMain is init or the joiner: it performs its ops, clones the child and then
-// reaps until the child has ended. As PID 1 of a namespace it ends the namespace with
-// itself.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func betweenMain(h *header) {
-	if perform(h, h.between, h.fork) {
-		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
-		pid := clone3(unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1], unsafe.Pointer(h), 1)
-		r.result, r.done = pid, 1
-		if int(pid) < 0 {
-			h.failed = h.fork + 1
-		} else {
-			h.payload = pid
-			if perform(h, h.fork+1, h.child) {
-				for {
-					var status uint32
-					got, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WALL, 0, 0, 0)
-					if e != 0 && e != syscall.EINTR {
-						break
-					}
-					if e == 0 && got == pid {
-						h.status = uintptr(status) + 1
-						break
-					}
-				}
-			}
-		}
-	}
-	end()
-}
 
 // clone3 is clone3(2) for flags that give the child its own stack; the child continues
 // in childMain. It returns the PID or -errno.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -31,10 +32,22 @@ type Process struct {
 	// -1.
 	rest int
 	ends []func()
+	// helpers are children of this program that do not belong to the payload, and proc is
+	// where processes are found; both for a subreaper.
+	helpers []numbered
+	proc    *procfs
 	// kept is set if the thread that cloned belongs to this package, and first is a
 	// message from the child that has not been handled yet.
 	kept  bool
 	first *message
+	// executed is when the payload was executed.
+	executed time.Time
+	// reply is a descriptor that is sent with the next answer, or 0.
+	reply int
+	// bare is set once the memory of the plan was given back, and opened are then the
+	// descriptors that are left.
+	bare   bool
+	opened []int
 	// undumpable is set while the program is not dumpable because of this start.
 	undumpable bool
 }
@@ -49,20 +62,47 @@ func (c *Process) Close() {
 			*fd = -1
 		}
 	}
+	c.proc.close()
+	c.proc = nil
 	if c.layout == nil {
 		return
 	}
-	for k, i := range c.layout.index {
-		it := c.layout.items[i]
-		if it.Actor != plan.Caller {
-			break
-		}
-		if r := c.layout.record(k); it.Op.Is(plan.Opens) && r.done != 0 && int(r.result) >= 0 && !c.layout.callerCloses(it.Op.Result) {
-			unix.Close(int(r.result))
-		}
+	if !c.bare {
+		c.opened = c.layout.callerOpened()
+	}
+	for _, fd := range c.opened {
+		unix.Close(fd)
 	}
 	c.layout.free()
 	c.layout = nil
+}
+
+// shed gives back the memory of a plan whose payload has been executed: nobody needs it,
+// except an init or a joiner.
+func (c *Process) shed() {
+	if !c.Direct() || c.bare {
+		return
+	}
+	c.opened, c.bare = c.layout.callerOpened(), true
+	advice := unix.MADV_DONTNEED
+	if c.layout.plan.OwnMemory() {
+		advice = unix.MADV_REMOVE // shared memory stays otherwise
+	}
+	unix.Madvise(c.layout.arena, advice)
+}
+
+// callerOpened are the descriptors that the caller's ops have opened, and not closed.
+func (l *layout) callerOpened() (fds []int) {
+	for k, i := range l.index {
+		it := l.items[i]
+		if it.Actor != plan.Caller {
+			break
+		}
+		if r := l.record(k); it.Op.Is(plan.Opens) && r.done != 0 && int(r.result) >= 0 && !l.callerCloses(it.Op.Result) {
+			fds = append(fds, int(r.result))
+		}
+	}
+	return fds
 }
 
 // callerCloses reports whether one of the caller's ops closes a descriptor.
@@ -136,6 +176,7 @@ func (c *Process) Setup() error {
 		return err
 	}
 	// The child's end is closed: it has executed the payload, or has ended.
+	c.executed = time.Now()
 	if c.layout.head.failed == 0 && c.atExec() {
 		c.openPayload()
 		return nil
@@ -151,9 +192,26 @@ func (c *Process) Setup() error {
 		if given := c.layout.attr.Interrupt.soon(); given != nil {
 			return given
 		}
+		if c.killedAtBirth(status) {
+			return &plan.StepError{Stage: op.Stage, Err: errKilledAtBirth}
+		}
 		return &plan.Killed{Stage: op.Stage, Op: c.layout.text(c.reached()), For: op.Cause, Signal: status.Signal()}
 	}
 	return &plan.StepError{Stage: op.Stage, Err: errors.New("the child ended before the payload started")}
+}
+
+// errKilledAtBirth is for a bug of Linux before 7.3: a process that is created in a control
+// group (CLONE_INTO_CGROUP) is killed if the two groups were not killed equally often.
+var errKilledAtBirth = errors.New("the kernel killed the process when it created it in its control group, as Linux before 7.3 does if the control group of this process was once killed by cgroup.kill: start the chain from another control group, for example with systemd-run")
+
+// killedAtBirth reports whether that is what has happened: the process was killed before
+// its first op.
+func (c *Process) killedAtBirth(status unix.WaitStatus) bool {
+	first := int(c.layout.head.child)
+	if c.layout.head.fork != 0 {
+		first = int(c.layout.head.between)
+	}
+	return c.layout.plan.Into != nil && status.Signal() == unix.SIGKILL && c.layout.record(first).done == 0
 }
 
 // steps answers the child until it closes its end of the socket.
@@ -170,30 +228,64 @@ func (c *Process) steps() error {
 		if m.pid > 0 {
 			c.Payload, at.pid = m.pid, m.pid
 		}
-		step := it.Op.Asks
-		if step == nil {
+		if it.Op.Asks != nil {
+			err = c.perform(it.Op.Asks, at, m)
+		} else if !it.Op.Is(plan.Awaits) {
 			continue
 		}
-		err = m.give(at, step)
-		if err == nil {
-			err = at.do(step)
-		}
-		for _, fd := range m.fds {
-			unix.Close(fd)
+		if errors.Is(err, errChildEnded) {
+			return nil
 		}
 		if err != nil {
-			if given := c.layout.attr.Interrupt.err(); given != nil {
-				err = given // which may also have ended a helper
-			}
 			return err
 		}
-		if err := unix.Sendto(c.sock, []byte{1}, unix.MSG_NOSIGNAL, nil); err != nil && err != unix.EPIPE {
+		if err := c.answer(); err != nil && err != unix.EPIPE {
 			return fmt.Errorf("answer the child: %w", err)
 		}
 	}
 	m, err := c.next()
 	if err == nil && m.open {
 		err = errors.New("the child sent more than the plan has")
+	}
+	return err
+}
+
+// answer lets the child continue. A program that continues to run is not to get SIGPIPE;
+// to others an earlier filter is more likely to deny sendto(2).
+func (c *Process) answer() error {
+	if c.reply > 0 {
+		err := unix.Sendmsg(c.sock, []byte{1}, unix.UnixRights(c.reply), nil, unix.MSG_NOSIGNAL)
+		c.dropReply()
+		return err
+	}
+	if c.kept {
+		return unix.Sendto(c.sock, []byte{1}, unix.MSG_NOSIGNAL, nil)
+	}
+	_, err := unix.Write(c.sock, []byte{1})
+	return err
+}
+
+func (c *Process) dropReply() {
+	if c.reply > 0 {
+		unix.Close(c.reply)
+	}
+	c.reply = 0
+}
+
+// perform performs a step that the child asks for.
+func (c *Process) perform(step *plan.Step, at *stepContext, m message) error {
+	err := m.give(at, step)
+	if err == nil {
+		err = at.do(step)
+	}
+	for _, fd := range m.fds {
+		unix.Close(fd)
+	}
+	if err != nil {
+		c.dropReply()
+	}
+	if given := c.layout.attr.Interrupt.err(); err != nil && given != nil {
+		return given // which may also have ended a helper
 	}
 	return err
 }

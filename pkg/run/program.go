@@ -21,6 +21,11 @@ type Attr struct {
 	// Skipped is called for what steps find missing that was asked for only if
 	// possible.
 	Skipped func(stage, what string)
+	// Note is called for messages of steps that do not weaken the chain; it may be nil.
+	Note func(stage, text string)
+	// Ready is called by a step once the child, whose PID in this PID namespace is given,
+	// has done everything but execute the payload; it may be nil.
+	Ready func(pid int, namespaces []plan.Namespace)
 	// Failed is called by another thread if Exec fails and a filter may deny the thread
 	// that performs the plan the calls it needs to return: [plan.Plan.Mute]. It must
 	// not return. If it is nil, Exec returns in any case.
@@ -100,7 +105,7 @@ func (r *Program) Exec(attr Attr) error {
 func (r *Program) lay(attr Attr) (*layout, error) {
 	size := r.template.size
 	if attr.Command != nil {
-		size = max(size, r.template.used+attr.Command.size())
+		size = max(size, r.template.used+attr.Command.size(len(r.template.vars)))
 	}
 	arena, err := newArena(r.template.plan, (size+pageSize-1)&^(pageSize-1))
 	if err != nil {

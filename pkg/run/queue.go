@@ -69,6 +69,10 @@ func (q *queue) listenToAll() error {
 	return relayOne(unix.SIGTTOU)
 }
 
+// maxReads is how often the pipe is read before what it had is handled: others may fill
+// it as fast as it is read.
+const maxReads = 64
+
 // drain moves what the handler has written to the list.
 func (q *queue) drain() error {
 	if q.pipe < 0 {
@@ -76,7 +80,7 @@ func (q *queue) drain() error {
 	}
 	var infos [16]siginfo
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&infos)), unsafe.Sizeof(infos))
-	for {
+	for range maxReads {
 		n, err := unix.Read(q.pipe, b)
 		switch {
 		case err == unix.EINTR:
@@ -94,6 +98,7 @@ func (q *queue) drain() error {
 		}
 		q.list = append(q.list, infos[:n/int(unsafe.Sizeof(infos[0]))]...)
 	}
+	return nil
 }
 
 // take returns the first signal of the list, if there is one.

@@ -11,13 +11,13 @@ import (
 // A rest is what the supervisor knows about a payload that is a stage, with the rest of
 // a chain, and has not yet executed the actual payload.
 type rest struct {
-	// told is a socket on which the rest reports its progress, or -1.
-	told int
+	// sock is a socket on which the rest reports its progress, or -1.
+	sock int
 	// begun is set if there was such a socket.
 	begun bool
-	// there is set once the payload exists, or another supervisor, which handles
+	// payload is set once the payload exists, or another supervisor, which handles
 	// signals itself.
-	there bool
+	payload bool
 	// supervises is set if it is that supervisor.
 	supervises bool
 	// executes is set once only the execution of the payload is left.
@@ -28,26 +28,28 @@ type rest struct {
 	dies  unix.Signal
 }
 
-// hear reads what the rest of the chain reports.
-func (r *rest) hear() {
-	for r.told >= 0 {
+// receive reads what the rest of the chain reports.
+func (r *rest) receive() {
+	for r.sock >= 0 {
 		var b [2]byte
-		n, _, err := unix.Recvfrom(r.told, b[:], unix.MSG_DONTWAIT)
+		n, _, err := unix.Recvfrom(r.sock, b[:], unix.MSG_DONTWAIT)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
 			return
 		case err != nil || n == 0:
-			unix.Close(r.told)
-			r.told, r.there = -1, true
+			unix.Close(r.sock)
+			r.sock, r.payload = -1, true
 			return
 		}
 		switch b[0] {
+		case plan.TellAsks:
+			unix.Write(r.sock, []byte{plan.TellAsks}) // it may have ended
 		case plan.TellExecutes:
 			r.executes = true
 		case plan.TellSupervises:
-			r.executes, r.there, r.supervises = true, true, true
+			r.executes, r.payload, r.supervises = true, true, true
 		case plan.TellStops:
 			r.stops = true
 		case plan.TellDies:
@@ -60,14 +62,14 @@ func (r *rest) hear() {
 // supervisor itself, or has ended. A signal that asks for the end ends it too, as it
 // would before the first program is executed; other signals are held for the payload.
 func (s *Supervisor) awaitPayload() (ended bool, err error) {
-	for s.rest.told >= 0 {
+	for s.rest.sock >= 0 {
 		if ended, err = s.reap(); err != nil || ended {
 			return ended, err
 		}
 		var given *Interrupted
 		err := s.asked()
 		// The payload may have existed before the signal arrived.
-		if s.rest.hear(); s.rest.told < 0 || s.rest.there {
+		if s.rest.receive(); s.rest.sock < 0 || s.rest.payload {
 			return false, nil
 		}
 		switch {
@@ -77,9 +79,11 @@ func (s *Supervisor) awaitPayload() (ended bool, err error) {
 		case err != nil && given == nil:
 			return false, err
 		}
-		if err := s.poll(-1, s.rest.told, s.leader()); err != nil {
+		if err := s.poll(s.timeout(false), s.descriptors()...); err != nil {
 			return false, err
 		}
+		s.watch()
+		s.ready()
 	}
 	return false, nil
 }
@@ -87,14 +91,14 @@ func (s *Supervisor) awaitPayload() (ended bool, err error) {
 // stopAsTold stops this process if the rest of the chain asks for that. A direct child
 // that can stop itself does so.
 func (s *Supervisor) stopAsTold() {
-	s.rest.hear()
+	s.rest.receive()
 	if !s.rest.stops {
 		return
 	}
 	s.rest.stops = false
 	if s.IsPID1() || !s.Direct() {
 		s.stopPayload()
-		s.rest.hear() // it may have asked again in the meantime
+		s.rest.receive() // it may have asked again in the meantime
 		s.rest.stops = false
 		s.stop()
 	}
@@ -110,7 +114,7 @@ func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 	if !s.rest.begun {
 		return status
 	}
-	s.rest.hear()
+	s.rest.receive()
 	if sig := s.rest.dies; sig != 0 && !status.Signaled() && status.ExitStatus() == 128+int(sig) {
 		return unix.WaitStatus(sig)
 	}
@@ -131,8 +135,8 @@ func (s *Supervisor) atRest(status unix.WaitStatus) unix.WaitStatus {
 // tellGroup tells another supervisor below that the signal it is about to get is for a
 // process group, as if its terminal had sent it.
 func (r *rest) tellGroup(sig unix.Signal) {
-	if r.supervises && r.told >= 0 {
-		unix.Sendto(r.told, []byte{plan.TellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
+	if r.supervises && r.sock >= 0 {
+		unix.Sendto(r.sock, []byte{plan.TellGroup, byte(sig)}, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestNumberReused(t *testing.T) {
 	for _, kill := range []string{"init", "Signal"} {
 		t.Run(kill, func(t *testing.T) {
 			p := plan.New()
-			p.CloneInit("test", unix.CLONE_NEWPID)
+			p.CloneInit("test", unix.CLONE_NEWPID, nil)
 			c := begin(t, p, "exec sleep 1000")
 			payload := c.Payload
 			if kill == "init" {
@@ -79,10 +79,10 @@ func TestNumberReused(t *testing.T) {
 			}
 			sleeper(t, payload)
 			c.Signal(unix.SIGKILL)
-			s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{told: -1}}
+			s := &Supervisor{Process: c, queue: queue{pipe: -1}, terminal: terminal{fd: -1}, payload: c.payloadFD(), rest: rest{sock: -1}}
 			s.send(unix.SIGKILL) // it blocks the others
 			s.sendGroup(unix.SIGKILL)
-			s.signal(unix.SIGKILL)
+			s.KillTree()
 			if _, err := s.Wait(); err != nil {
 				t.Error(err)
 			}

@@ -47,21 +47,19 @@ func newClone(between plan.Actor, copies bool) *plan.Plan {
 	p := plan.New()
 	switch between {
 	case plan.Init:
-		p.CloneInit("test", 0)
+		p.CloneInit("test", 0, nil)
 	case plan.Joiner:
 		p.CloneJoiner("test")
 		p.Add("test", plan.Dumpable(false))
-		p.CheckSupervisor("test")
 		p.CloneChild("test", 0)
 	default:
 		p.Clone("test", 0, copies)
 	}
-	p.CheckSupervisor("test")
 	return p
 }
 
 func execute(p *plan.Plan, argv ...string) {
-	p.Add("test", plan.Sigmask(0), plan.Execve(argv[0], plan.NewImage(argv, []string{"PATH=/usr/bin:/bin"})))
+	p.Add("test", plan.Sigmask(0), plan.Execve(argv[0], plan.NewImage(argv, []string{"PATH=/usr/bin:/bin"}, plan.Changes{})))
 }
 
 func eachClone(t *testing.T, f func(t *testing.T, p *plan.Plan)) {
@@ -248,6 +246,45 @@ func TestStepTakes(t *testing.T) {
 	})
 }
 
+// TestStepReplaces has a step replace a descriptor of the child by one that the child could
+// not open.
+func TestStepReplaces(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
+		dir := t.TempDir()
+		at := p.Open("test", "at", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+		p.AddStep(plan.Step{Stage: "step", Text: "open it", Takes: []*plan.Result{at}, Replaces: at, Do: func(c plan.Context) error {
+			fd, err := unix.Openat(c.FD(at), strings.TrimPrefix(dir, "/"), unix.O_PATH|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return c.Replace(at, fd)
+		}})
+		p.Add("test", plan.Mkdirat(plan.Ref(at), "made", 0o755), plan.Close(at))
+		execute(p, "/usr/bin/true")
+		if _, _, err := startAttr(t, p, Attr{}); err != nil {
+			t.Fatal(err)
+		}
+		if !exists(dir + "/made") {
+			t.Error("nothing was created in the directory that the step has opened")
+		}
+	})
+	p := plan.New()
+	p.Clone("test", 0, true)
+	at := p.Open("test", "at", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+	fails := errors.New("no")
+	p.AddStep(plan.Step{Stage: "step", Text: "fail", Takes: []*plan.Result{at}, Replaces: at, Do: func(c plan.Context) error {
+		if err := c.Replace(at, c.FD(at)); err != nil {
+			return err
+		}
+		return fails
+	}})
+	execute(p, "/usr/bin/true")
+	if _, _, err := startAttr(t, p, Attr{}); !errors.Is(err, fails) {
+		t.Errorf("start = %v; want the error of the step", err)
+	}
+}
+
 // TestStepBefore checks a step before the clone: it sees what the ops before
 // it gave, and if it fails nothing is cloned.
 func TestStepBefore(t *testing.T) {
@@ -313,7 +350,7 @@ func TestLog(t *testing.T) {
 	for name, clone := range map[string]func(p *plan.Plan){
 		"shared memory": func(p *plan.Plan) { p.Clone("test", namespaces, false) },
 		"own memory":    func(p *plan.Plan) { p.Clone("test", namespaces, true) },
-		"init":          func(p *plan.Plan) { p.CloneInit("test", namespaces|unix.CLONE_NEWPID) },
+		"init":          func(p *plan.Plan) { p.CloneInit("test", namespaces|unix.CLONE_NEWPID, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := plan.New()
@@ -404,7 +441,7 @@ func TestExecTries(t *testing.T) {
 		{[]string{"/etc/passwd", "/absent/b"}, unix.EACCES},
 	} {
 		p := newClone(plan.Caller, false)
-		im := plan.NewImage([]string{"x"}, nil)
+		im := plan.NewImage([]string{"x"}, nil, plan.Changes{})
 		for i, f := range c.files {
 			op := plan.Execve(f, im)
 			if i < len(c.files)-1 {
@@ -543,7 +580,8 @@ func TestSupervisorGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Add("test", plan.Openat(plan.AtCwd(), dir+"/fifo", unix.O_RDONLY, 0)) // waits for a writer
-		p.CheckSupervisor("test")
+		p.CheckSupervisor()
+		p.AskSupervisor("test")
 		execute(p, "/usr/bin/touch", dir+"/ran")
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -562,6 +600,32 @@ func TestSupervisorGone(t *testing.T) {
 		}
 		if exists(dir + "/ran") {
 			t.Error("the payload ran")
+		}
+	})
+}
+
+// TestSupervisorSilent checks that a child does not take an open socket for a supervisor:
+// while a program is being killed, some of its threads have ended and others still have
+// its files open.
+func TestSupervisorSilent(t *testing.T) {
+	eachClone(t, func(t *testing.T, p *plan.Plan) {
+		ran := t.TempDir() + "/ran"
+		p.CheckSupervisor()
+		p.AskSupervisor("test")
+		execute(p, "/usr/bin/touch", ran)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		c, err := Start(p, Attr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits := []unix.PollFd{{Fd: int32(c.PidFD), Events: unix.POLLIN}}
+		if n, err := unix.Poll(waits, 100); n != 0 || err != nil || exists(ran) {
+			t.Errorf("poll() = %d, %v; the payload ran: %v; want a child that waits", n, err, exists(ran))
+		}
+		unix.Close(c.sock)
+		if status := c.waitPayload(); status.ExitStatus() != 125 || exists(ran) {
+			t.Errorf("status %#x; the payload ran: %v; want 125", status, exists(ran))
 		}
 	})
 }

@@ -32,6 +32,12 @@ func (s *Supervisor) stop() (still bool) {
 		w.end()
 		woken := s.resumed(w)
 		stopped := s.hasStopped()
+		if stopped && s.due() != nil {
+			// A payload does not escape a deadline by stopping, nor continue before it
+			// has been asked to end.
+			s.watch()
+			return false
+		}
 		if woken && stopped {
 			s.sendGroup(unix.SIGCONT)
 		}
@@ -57,6 +63,11 @@ func (s *Supervisor) stopSelf() bool {
 	return told
 }
 
+// discardStops is what SIGCONT does to stops that the payload has not performed yet.
+func (s *Supervisor) discardStops() {
+	s.doubtful &^= bit(unix.SIGTSTP) | bit(unix.SIGTTIN) | bit(unix.SIGTTOU)
+}
+
 // wakes reports whether a signal is a SIGCONT sent by a process other than a lookout.
 func (s *Supervisor) wakes(info siginfo) bool {
 	return isCont(info) && !slices.ContainsFunc(s.lookouts[:], func(pid int) bool {
@@ -71,6 +82,7 @@ func isCont(info siginfo) bool { return info.signal() == unix.SIGCONT }
 // has sent itself, and the end of the lookout. It reports whether a process other than a
 // lookout has sent the SIGCONT, or has put this process group into the foreground.
 func (s *Supervisor) resumed(w *lookout) (woken bool) {
+	s.discardStops()
 	if s.drain() != nil {
 		return true
 	}

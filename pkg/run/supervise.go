@@ -20,6 +20,8 @@ type Supervisor struct {
 	// killed is the signal whose default action was performed by killing the payload,
 	// or 0.
 	killed unix.Signal
+	// last is the signal by which what the payload has left running was ended, or 0.
+	last unix.Signal
 	// doubtful are signals that the payload had blocked when they were forwarded; pause
 	// is the time until they are checked.
 	doubtful uint64
@@ -29,6 +31,14 @@ type Supervisor struct {
 	tracing
 	rest  rest
 	above above
+	// known is what SignalTree has found. In an existing PID namespace a process that
+	// loses its parent is left to PID 1 there, not to a subreaper outside.
+	known []numbered
+	// reaped is how the cloned process has ended, if that was learned while others were
+	// killed.
+	reaped *plan.End
+	// endedAt is when the loop has ended: see Asked.
+	endedAt time.Time
 	// lookouts are the PIDs of the last lookouts, and zeroes.
 	lookouts [4]int
 }
@@ -43,7 +53,7 @@ type Supervisor struct {
 // control. There must be only one, and the program must not use os/signal. A program
 // that continues to run uses [Process.Wait] and [Process.Signal].
 func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
-	s := &Supervisor{terminal: openTerminal(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{told: -1}}
+	s := &Supervisor{terminal: openTerminal(), queue: queue{spared: spared}, above: above{fd: aboveFD}, rest: rest{sock: -1}}
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
@@ -62,13 +72,22 @@ func (s *Supervisor) Interrupt() *Interrupt {
 func (s *Supervisor) Adopt(p *Process) error {
 	s.Process = p
 	s.payload = p.payloadFD()
-	s.rest.told, s.rest.begun = p.rest, p.rest >= 0
+	s.rest.sock, s.rest.begun = p.rest, p.rest >= 0
 	p.rest = -1 // the supervisor closes it
 	return s.listenToAll()
 }
 
+// handleAll handles the signals that have arrived, but no more than some, and none while
+// a watcher is due: processes that send many must not keep it from that.
 func (s *Supervisor) handleAll() {
-	for info, ok := s.take(); ok; info, ok = s.take() {
+	for range maxStops {
+		if s.due() != nil {
+			return
+		}
+		info, ok := s.take()
+		if !ok {
+			return
+		}
 		s.handle(info)
 	}
 }
@@ -87,8 +106,11 @@ func (s *Supervisor) handle(info siginfo) {
 	case s.detaches(sig):
 	case s.isStale(info):
 		// It was taken before the job came to the foreground.
+	case s.alone():
+		s.actAlone(sig)
 	case s.wakes(info):
 		s.stopDue = false
+		s.discardStops()
 		s.pass(info)
 	case sig == unix.SIGCONT:
 		// A thread has taken a lookout's SIGCONT, and was slow to write it.
@@ -99,13 +121,23 @@ func (s *Supervisor) handle(info siginfo) {
 
 // reap checks the child's state without waiting.
 func (s *Supervisor) reap() (ended bool, err error) {
-	options := unix.WNOHANG | unix.WALL
+	if s.reaped != nil {
+		s.end(*s.reaped)
+		return true, nil
+	}
+	options, who := unix.WNOHANG|unix.WALL, s.PID
 	if s.pipe >= 0 {
 		options |= unix.WUNTRACED
+		if s.adopts() && s.tracer() == nil {
+			who = -1
+		}
+	}
+	if s.leaves() {
+		return true, nil
 	}
 	for {
 		var end plan.End
-		pid, err := unix.Wait4(s.PID, &end.Status, options, &end.Rusage)
+		pid, err := unix.Wait4(who, &end.Status, options, &end.Rusage)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -113,6 +145,11 @@ func (s *Supervisor) reap() (ended bool, err error) {
 			return false, fmt.Errorf("wait4: %w", err)
 		case pid == 0:
 			return false, nil
+		case pid != s.PID:
+			if !end.Status.Stopped() {
+				s.forget(pid) // an orphan, or a helper
+			}
+			continue
 		case end.Status.Stopped():
 			if s.Direct() {
 				s.stop()
@@ -135,6 +172,9 @@ func (s *Supervisor) end(end plan.End) {
 	}
 	if s.killed != 0 && end.Status.Signaled() && end.Status.Signal() == unix.SIGKILL {
 		end.Status = unix.WaitStatus(s.killed)
+	}
+	if s.last != 0 {
+		end.Status = unix.WaitStatus(s.last)
 	}
 	end.Status = s.atRest(end.Status)
 	s.over = end

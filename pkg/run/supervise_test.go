@@ -214,11 +214,14 @@ func TestHasChild(t *testing.T) {
 // FuzzProc reads what looks like files of procfs, in which a payload chooses its
 // name.
 func FuzzProc(f *testing.F) {
-	for _, s := range []string{"12 (a) T (b) S 1", "Name:\tx\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t1\n", "128 0x10 0x0", "running", ")"} {
+	for _, s := range []string{"12 (a) T (b) S 1", "Name:\tx\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t1\n", "128 0x10 0x0", "running", ")", "9 (a) b) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		isStopped(b)
+		if p, ok := parseStat(b); !ok && p.over {
+			t.Errorf("parseStat(%q) = %+v, %v; want no zombie that is not a process", b, p, ok)
+		}
 		hasChild(b, "\nSigBlk:\t")
 		parsePID(b)
 		if sets, err := parseSignals(b); err != nil && sets != (signalSets{}) {

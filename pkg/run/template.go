@@ -37,6 +37,8 @@ type template struct {
 	given      []place
 	conditions []condition
 	files      int
+	// vars are the variables that a run adds to an environment that it gives.
+	vars []offset
 
 	arena []byte // while it is filled in
 	used  int
@@ -140,7 +142,7 @@ func (t *template) write(k int, at offset) {
 		r.logs = 1
 	}
 	if op.Is(plan.Retries) {
-		r.again = mostAgain
+		r.retries = mostAgain
 	}
 	if op.Exact {
 		r.exact, r.want = 1, uintptr(op.Want)
@@ -152,11 +154,22 @@ func (t *template) write(k int, at offset) {
 			t.use(result, where, needs, 8)
 		} else if buffer != nil && buffer.Given() != 0 {
 			t.given = append(t.given, place{buffer.Given(), where, max(t.files-1, 0)})
+			t.planEnv(buffer, needs)
 		} else if buffer != nil {
-			t.point(where, t.place(buffer, needs))
+			t.point(where, t.place(buffer, needs)+offset(a.Number()))
 		} else {
 			r.args[j] = uintptr(a.Number())
 		}
+	}
+}
+
+// planEnv places the variables that are added to the environment that a run gives, once.
+func (t *template) planEnv(b *plan.Buffer, needs offset) {
+	if len(t.vars) > 0 {
+		return
+	}
+	for _, ref := range b.References() {
+		t.vars = append(t.vars, t.place(ref.Buffer, needs))
 	}
 }
 
@@ -179,6 +192,9 @@ func (t *template) actors(head *header) {
 		}
 	}
 	t.child = int(head.child)
+	if t.plan.Lingers {
+		head.lingers = 1
+	}
 }
 
 // use makes a result be stored at a place before the record that needs it is performed.

@@ -58,7 +58,7 @@ func stale(s *Supervisor) error {
 	if !s.hasStopped() {
 		fmt.Println("runs")
 	}
-	s.signal(unix.SIGKILL)
+	s.KillTree()
 	_, err := s.Wait()
 	return err
 }

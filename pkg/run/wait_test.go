@@ -3,7 +3,9 @@ package run
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,8 +40,8 @@ func TestWait(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	eachClone(t, func(t *testing.T, p *plan.Plan) {
 		var told plan.End
-		w := &plan.Watcher{Stage: "test", Ended: func(end plan.End) ([]string, error) {
-			told = end
+		w := &plan.Watcher{Stage: "test", Ended: func(end *plan.End, _ plan.Payload) ([]string, error) {
+			told = *end
 			return nil, os.ErrClosed
 		}}
 		c := begin(t, p, "i=0; while test $i -lt 20000; do i=$((i+1)); done; exit 7", w)
@@ -93,17 +95,20 @@ func pidfdOf(t *testing.T, c *Process) int {
 func TestDeadlines(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// The payload inherits it: a shell might not have executed its trap in time.
+	signal.Ignore(unix.SIGTERM)
+	defer signal.Reset(unix.SIGTERM)
 	eachClone(t, func(t *testing.T, p *plan.Plan) {
 		var order []string
-		late := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(120 * time.Millisecond), Due: func(signal func(unix.Signal)) {
+		late := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(120 * time.Millisecond), Due: func(p plan.Payload) {
 			order = append(order, "late")
-			signal(unix.SIGKILL)
+			p.KillTree()
 		}}
-		soon := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(50 * time.Millisecond), Due: func(signal func(unix.Signal)) {
+		soon := &plan.Watcher{Stage: "test", Deadline: time.Now().Add(50 * time.Millisecond), Due: func(p plan.Payload) {
 			order = append(order, "soon")
-			signal(unix.SIGTERM)
+			p.SignalTree(unix.SIGTERM)
 		}}
-		c := begin(t, p, "trap '' TERM; exec sleep 1000", late, soon)
+		c := begin(t, p, "exec sleep 1000", late, soon)
 		end, err := c.Wait()
 		if err != nil || !end.Status.Signaled() || end.Status.Signal() != unix.SIGKILL {
 			t.Errorf("Wait() = status %#x, %v; want SIGKILL", end.Status, err)
@@ -112,4 +117,27 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("deadlines %q; want soon, late", order)
 		}
 	})
+}
+
+// TestShed gives back the memory of a plan while its payload runs.
+func TestShed(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, copies := range []bool{false, true} {
+		p := plan.New()
+		dir := p.Open("test", "dir", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_CLOEXEC, 0))
+		p.Clone("test", 0, copies)
+		c := begin(t, p, "sleep 0.1; exit 7")
+		fd := int((&stepContext{layout: c.layout}).Result(dir))
+		if c.shed(); slices.ContainsFunc(c.layout.arena, func(b byte) bool { return b != 0 }) {
+			t.Errorf("own memory %v: something is left", copies)
+		}
+		end, err := c.Wait()
+		if end.Status.ExitStatus() != 7 || err != nil {
+			t.Errorf("own memory %v: Wait() = status %d, %v; want 7", copies, end.Status.ExitStatus(), err)
+		}
+		if c.Close(); unix.Fstat(fd, &unix.Stat_t{}) != unix.EBADF {
+			t.Errorf("own memory %v: descriptor %d is left open", copies, fd)
+		}
+	}
 }

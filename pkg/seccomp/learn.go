@@ -83,7 +83,7 @@ var errLearnAlone = errors.New("--learn loads no filter: it cannot be combined w
 // planLearn adds what would accompany a filter.
 func (f *Filter) planLearn(s *stage.State) {
 	if !f.AllowNewPrivs {
-		s.SetNoNewPrivs()
+		s.SetNoNewPrivs(true)
 	}
 }
 
@@ -135,6 +135,6 @@ func (l *learner) attach(at plan.Context) error {
 	}
 	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped,
 		Lingering: "--learn: the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
-		Ended:     func(plan.End) ([]string, error) { return l.write() }})
+		Ended:     func(*plan.End, plan.Payload) ([]string, error) { return l.write() }})
 	return nil
 }

@@ -70,7 +70,7 @@ func (f *Filter) Plan(s *stage.State) error {
 		return err
 	}
 	if !f.AllowNewPrivs && !s.NoNewPrivs {
-		s.SetNoNewPrivs()
+		s.SetNoNewPrivs(true)
 	}
 	s.Note(fl.notes...)
 	if fl.code == nil {

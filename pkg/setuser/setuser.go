@@ -80,7 +80,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	if c.NoNewPrivs {
 		s.For("--no-new-privs")
-		s.SetNoNewPrivs()
+		s.SetNoNewPrivs(true)
 	}
 	if c.Umask != nil {
 		s.For(fmt.Sprintf("--umask %03o", *c.Umask))

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"fmt"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 
@@ -177,11 +178,38 @@ func (s *State) Setresuid(uid plan.Arg, root bool) {
 }
 
 // SetNoNewPrivs appends an op that sets the no_new_privs attribute, unless it is
-// already set and a filter may now deny setting it.
-func (s *State) SetNoNewPrivs() {
+// already set and a filter may now deny setting it. asked is set if a flag asks for the
+// attribute, and not set if the stage needs it, unless told otherwise.
+func (s *State) SetNoNewPrivs(asked bool) {
+	if s.noNewPrivsBy == "" {
+		s.noNewPrivsBy, s.noNewPrivsImplied = s.Name, !asked
+	}
+	s.setNoNewPrivs()
+}
+
+func (s *State) setNoNewPrivs() {
 	done := s.NoNewPrivs && len(s.Filters) > 0 || s.Host.KeepsNoNewPrivs()
 	s.NoNewPrivs, s.Cred.NoNewPrivs = true, true
+	if !s.Plan.Cloned() && s.CallerNoNewPrivs == "" {
+		s.CallerNoNewPrivs = s.Name
+	}
 	if !done {
 		s.Add(plan.NoNewPrivs())
 	}
+}
+
+// AllowNewPrivs is for a stage that is told not to set no_new_privs. It is an error if
+// an earlier stage of the plan has set the attribute, or if a later one sets it and was
+// not asked to. The caller of the chain may have set it.
+func (s *State) AllowNewPrivs() error {
+	if s.noNewPrivsBy != "" {
+		return fmt.Errorf("--allow-new-privs: %s, which comes earlier, sets no_new_privs", s.noNewPrivsBy)
+	}
+	s.AtEnd(func() error {
+		if !s.noNewPrivsImplied {
+			return nil
+		}
+		return fmt.Errorf("--allow-new-privs: %s, which comes later, sets no_new_privs: give it the flag too, or use hk-setuser --no-new-privs", s.noNewPrivsBy)
+	})
+	return nil
 }

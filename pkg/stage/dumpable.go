@@ -70,7 +70,7 @@ func (s *State) ShieldSupervisor() {
 		s.DropBounding(unix.CAP_SYS_PTRACE)
 	case s.Cred.Capset(left, left, ambient).Execve().Permitted&trace != 0:
 		// Without CAP_SETPCAP nothing else prevents execve(2) from giving it back.
-		s.SetNoNewPrivs()
+		s.setNoNewPrivs()
 		s.Note("no_new_privs is set: without CAP_SETPCAP nothing else keeps the payload from having CAP_SYS_PTRACE, with which it could trace the supervisor")
 	}
 	if (s.Cred.Permitted|s.Cred.Inheritable)&trace != 0 {

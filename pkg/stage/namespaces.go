@@ -11,6 +11,12 @@ type Namespaces struct {
 	// Joined are those of existing namespaces that are joined by the plan, or by an
 	// earlier stage of a chain that is not fused.
 	Joined uint64
+	// Init is set if PID 1 of the new PID namespace is a process of hk.
+	Init bool
+	// NoUser is set if a user namespace was asked for only if possible, and there is none.
+	NoUser bool
+	// NoNested is set once no user namespaces can be created in the new one.
+	NoNested bool
 	// Mapped is set once the new user namespace has its ID maps.
 	Mapped bool
 	// MapsUser reports whether a user ID of the caller's namespace is mapped in the
@@ -18,6 +24,9 @@ type Namespaces struct {
 	MapsUser func(outside uint32) bool
 	// NoSetgroups is set once setgroups(2) is denied in the user namespace.
 	NoSetgroups bool
+	// Propagation is slave, shared or unchanged if that was asked for the mounts of the
+	// mount namespace that the chain has created; otherwise "".
+	Propagation string
 }
 
 // Entered reports whether the plan creates or joins a namespace of a type, given as a

@@ -11,8 +11,11 @@ type Needs struct {
 	// Supervisor is set if something must be done outside the payload while it runs. A
 	// plan that would have no clone starts with one for that.
 	Supervisor bool
-	// Attach adds the step that attaches to the child right after the clone, or is nil.
-	// Preconditions: Supervisor.
+	// Before adds what this process does before anything else, while it is still the
+	// caller, and AtChild what comes right after the clone, as long as nothing has
+	// changed; or they are nil. Preconditions: Supervisor.
+	Before, AtChild func(*State) error
+	// Attach adds the step that makes the supervisor the child's tracer, or is nil.
 	Attach func(*State) error
 	// Last is set if nothing may follow the stage in its plan: the rest is executed as
 	// a separate chain.
@@ -25,6 +28,10 @@ type Needs struct {
 	DieWithParent bool
 	Parent        int
 
+	// Init is set if a process of hk must be PID 1 of a PID namespace that the plan creates.
+	// A payload that is PID 1 can clear its parent death signal and kill the supervisor.
+	Init bool
+
 	// OtherUser is set if the stage creates or joins a user namespace, and Joins if it
 	// joins any namespace, for which the child may need what [State.ShieldSupervisor]
 	// removes.
@@ -34,9 +41,18 @@ type Needs struct {
 	// is dumpable.
 	Credentials, UserID bool
 
+	// FDs are descriptors of the caller that the stage uses: they are not left to the payload.
+	FDs []int
+	// Alone is set if the child must have its own memory: unshare(2) of a user namespace is
+	// for a process that shares it with no other.
+	Alone bool
+
 	// Hides is set if the program of the next stage may no longer be reachable
 	// afterwards.
 	Hides bool
+	// Root is set if the stage makes or changes the root directory, in which another one
+	// looks up its paths: two such stages are never in one plan.
+	Root bool
 	// Confines is set if files that no rule allows can no longer be executed or read,
 	// including the program of the next stage.
 	Confines bool

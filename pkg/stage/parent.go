@@ -14,7 +14,7 @@ func (s *State) DieWithSupervisor() {
 	case s.Child.Outlive:
 	case s.Plan.Cloned():
 		s.Add(plan.ParentDeathSignal(unix.SIGKILL))
-		s.Plan.CheckSupervisor(s.Name)
+		s.Plan.CheckSupervisor()
 	case s.dies != 0:
 		// It was set by this plan, by an earlier stage of a chain that is not fused, or
 		// by the user.
@@ -29,6 +29,6 @@ func (s *State) DieWithParent(sig unix.Signal, parent int) {
 	s.Add(plan.ParentDeathSignal(sig), plan.Getppid(parent))
 	if fd := s.Host.Handover.Supervisor; fd > 0 {
 		// A parent outside the PID namespace has no PID in it.
-		s.Add(plan.Peek(plan.Int(int64(fd))).Hint(0, "the supervisor has ended"))
+		s.Add(plan.Ask(fd)...)
 	}
 }

@@ -22,21 +22,36 @@ type Child struct {
 	// may be dumpable for a moment: to write the maps of an ordinary user, to be
 	// traced, or after a change of its user ID if the sysctl fs.suid_dumpable is 1.
 	OwnMemory bool
+	// Init is set if a later stage needs an init: see [Needs].
+	Init bool
 	// Outlive is set if the payload need not die with the supervisor.
 	Outlive bool
 	// MayTrace is set if the payload was explicitly given CAP_SYS_PTRACE.
 	MayTrace bool
+	// Relays is set if the supervisor passes on what the payload sends.
+	Relays bool
 	// CallerProc is set while a later stage needs the caller's procfs, which a new root
 	// hides: see [State.CallerProc].
 	CallerProc bool
+	// Begin adds what stages need right after the clone, [Needs.AtChild], unless that was
+	// done. It must come before another clone.
+	Begin func() error
+	// Last adds what stages do when everything else is done, before a filter that may deny
+	// it, and before the supervisor's last answer: it is called for a child, once.
+	Last []func()
 	// Attach adds the step that attaches to the child, if a later stage needs that and
 	// it was not added yet. It must come after the clone, and before any op after which
 	// the supervisor may no longer attach to the child.
 	Attach func() error
+	// Moves is set if the child is moved into a control group by Begin: a cgroup
+	// namespace that it creates before that would not have the group as its root.
+	Moves bool
 }
 
 // Next is the program that the plan executes.
 type Next struct {
+	// Argv0 is what the payload gets in place of its name as its first argument, or "".
+	Argv0 string
 	// Stage is set if it is a stage: a chain that is not fused. Clones is set if that
 	// stage will clone.
 	Stage, Clones bool
@@ -47,7 +62,8 @@ type Next struct {
 	// FD is the descriptor of such a program if the caller has passed it on; -1 if
 	// there is none.
 	FD int
-	// Unset are environment variables that are not passed to it.
+	// Unset are environment variables that name descriptors which are closed: a program
+	// that gives the environment must not pass them either.
 	Unset []string
 }
 
@@ -57,12 +73,17 @@ type Report struct {
 	Skipped []Skip
 	// Notes are messages that do not weaken the chain, printed by -v.
 	Notes []string
+	// Told are the notes that are events too.
+	Told []Told
 	// Comments return lines that --explain prints before the plan.
 	Comments []func() []string
 }
 
 // A Skip is something that a stage does not do.
 type Skip struct{ Stage, What string }
+
+// A Told is a note of a stage.
+type Told struct{ Stage, What string }
 
 // Skip reports something that the current stage does not do.
 func (s *State) Skip(what string) {
@@ -71,3 +92,9 @@ func (s *State) Skip(what string) {
 
 // Note adds notes.
 func (s *State) Note(notes ...string) { s.Report.Notes = append(s.Report.Notes, notes...) }
+
+// Tell adds a note of the current stage that is an event too.
+func (s *State) Tell(note string) {
+	s.Note(note)
+	s.Report.Told = append(s.Report.Told, Told{s.Name, note})
+}

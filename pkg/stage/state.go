@@ -25,6 +25,7 @@ type State struct {
 	Root   Root
 	Child  Child
 	Next   Next
+	Env    Environment
 	Report Report
 
 	// ChangedIDs is set once an op has changed user, group or supplementary IDs,
@@ -33,6 +34,9 @@ type State struct {
 	ChangedIDs, ChangedUser, SetCaps bool
 	// NoNewPrivs is set once an op has set the no_new_privs attribute.
 	NoNewPrivs bool
+	// CallerNoNewPrivs is the stage by which the caller has it, and so the supervisor and
+	// what it runs, or "".
+	CallerNoNewPrivs string
 
 	// Filters are the seccomp filters loaded so far.
 	Filters [][]unix.SockFilter
@@ -51,7 +55,11 @@ type State struct {
 	atEnd       []check
 	limits      map[int][2]uint64
 	notDumpable bool
-	callerProc  *plan.Result
+	// noNewPrivsBy is the first stage that has set no_new_privs, or "", and
+	// noNewPrivsImplied is set if it was not asked to.
+	noNewPrivsBy      string
+	noNewPrivsImplied bool
+	callerProc        *plan.Result
 }
 
 // A check is a stage's check of the complete plan.
@@ -62,13 +70,15 @@ type check struct {
 
 // NewState returns the state before the first stage.
 func NewState(h *host.Host) *State {
-	s := &State{Plan: plan.New(), Host: h, Cred: credentialsOf(h)}
-	s.Next.FD = -1
-	s.Child.Attach = func() error { return nil }
+	s := &State{Plan: plan.New(), Host: h, Cred: credentialsOf(h), Env: Environment{inherited: h.Env}}
+	s.Next.FD, s.Next.Argv0 = -1, h.Handover.Argv0
+	s.Child.Begin = func() error { return nil }
+	s.Child.Attach = s.Child.Begin
 	s.dies, s.parent = h.ParentDeathSignal, h.Parent
 	if h.Handover.Joined {
 		s.NS.Joined = unix.CLONE_NEWNS
 	}
+	s.NS.Propagation = h.Handover.Propagation
 	return s
 }
 

@@ -198,7 +198,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		// Init dies with the supervisor, and everything in its PID namespace dies with
 		// it. If the supervisor has ended earlier, the child cannot report to it that
 		// it exists.
-		stage.Privileged(now, s.Plan.CloneInit(s.Name, now, dies...))
+		stage.Privileged(now, s.Plan.CloneInit(s.Name, now, func() { s.Plan.Add(s.Name, dies...) }))
 		return nil
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
 		s.Child.Outlive = n.Outlive

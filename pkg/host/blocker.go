@@ -1,0 +1,201 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"hk/pkg/ids"
+
+	"golang.org/x/sys/unix"
+)
+
+// Blocker returns what prevents this process from doing something, if that is why a call,
+// as printed by strace, has failed; otherwise "". stage is the stage that made the call. It
+// is found out by reading and by trying, in processes that end at once, and not guessed
+// from the error. continues is set for a program that continues to run: nothing is tried
+// then if it has privileges.
+func Blocker(stage, call string, errno unix.Errno, continues bool) string {
+	tries := !continues || ordinary()
+	name, args, _ := strings.Cut(call, "(")
+	creates := name == "clone3" || name == "unshare"
+	user := strings.Contains(args, "CLONE_NEWUSER")
+	switch {
+	case creates && errno == unix.ENOSPC:
+		return spentLimit(args)
+	case creates && errno == unix.EPERM && filtered(name):
+		return "a seccomp filter around this process denies " + name + "(2): that of a container, or RestrictNamespaces= of a systemd unit"
+	case creates && user && (errno == unix.EPERM || errno == unix.EACCES):
+		return noUserNS()
+	case errno != unix.EPERM && errno != unix.EACCES || creates:
+		return ""
+	case name == "write" && stage == "hk-idmap" && lacksSetfcap():
+		return "this process is user 0 without CAP_SETFCAP, which is needed since Linux 5.12 to map ID 0 of its user namespace: map other IDs, with hk-idmap --uid and --gid, or as another user"
+	case !tries:
+	case name == "write" && stage == "hk-idmap", name == "sethostname", name == "setdomainname":
+		return noCapabilities()
+	case mounting(name):
+		if text := noCapabilities(); text != "" {
+			return text
+		}
+		return noMounts()
+	}
+	return ""
+}
+
+// mounting reports whether a call is one of those that need CAP_SYS_ADMIN over a mount
+// namespace.
+func mounting(name string) bool {
+	switch name {
+	case "mount", "mount_setattr", "open_tree", "move_mount", "fsopen", "fsmount", "fspick", "fsconfig", "pivot_root", "umount2":
+		return true
+	}
+	return false
+}
+
+// filtered reports whether a seccomp filter denies a call: to the kernel its arguments are
+// wrong.
+func filtered(name string) bool {
+	var e unix.Errno
+	switch name {
+	case "clone3":
+		_, _, e = unix.RawSyscall(unix.SYS_CLONE3, 0, 0, 0)
+	case "unshare":
+		_, _, e = unix.RawSyscall(unix.SYS_UNSHARE, ^uintptr(0), 0, 0)
+	case "chroot":
+		_, _, e = unix.RawSyscall(unix.SYS_CHROOT, 0, 0, 0)
+	case "mount":
+		_, _, e = unix.RawSyscall6(unix.SYS_MOUNT, 1, 1, 1, 0, 0, 0)
+		return e == unix.EPERM || e == unix.ENOSYS || e == unix.EACCES
+	}
+	return e != unix.EINVAL && e != unix.EFAULT
+}
+
+// noUserNS is why this process cannot create a user namespace, or "".
+func noUserNS() string {
+	switch {
+	case unmapped():
+		return "the user or group ID of this process is not mapped in its user namespace: hk-idmap must come first"
+	case chrooted():
+		return "this process is in a chroot(2), in which no user namespace can be created: its root must be that of its mount namespace, as hk-mount makes it"
+	case sysctl("kernel/unprivileged_userns_clone") == "0":
+		return "the sysctl kernel.unprivileged_userns_clone is 0: only root may create user namespaces"
+	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+		return appArmor
+	}
+	return ""
+}
+
+const appArmor = "AppArmor restricts user namespaces: the sysctl kernel.apparmor_restrict_unprivileged_userns is 1, and no profile permits them to this program; hk-unshare(1), ERRORS, has one"
+
+// spentLimit names the limit on namespaces of the types in a text that is 0, or the one on
+// user namespaces.
+func spentLimit(types string) string {
+	for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"} {
+		flag := "CLONE_NEW" + strings.ToUpper(ns)
+		if ns == "mnt" {
+			flag = "CLONE_NEWNS"
+		}
+		if strings.Contains(types, flag) && sysctl("user/max_"+ns+"_namespaces") == "0" {
+			return fmt.Sprintf("the sysctl user.max_%s_namespaces is 0 here", ns)
+		}
+	}
+	return ""
+}
+
+// sysctl is the value of a sysctl, or "".
+func sysctl(name string) string {
+	text, err := ReadProc("/proc/sys/" + name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}
+
+// unmapped reports whether an ID of this process has no number in its user namespace.
+func unmapped() bool {
+	for _, id := range []struct {
+		file string
+		n    int
+	}{{"uid_map", os.Geteuid()}, {"gid_map", os.Getegid()}} {
+		text, err := ReadProc("/proc/self/" + id.file)
+		if err != nil {
+			continue
+		}
+		mapped := false
+		for _, e := range ids.ParseMap(text) {
+			mapped = mapped || (ids.Range{First: e.Inside, Count: e.Count}).Contains(uint32(id.n))
+		}
+		if !mapped {
+			return true
+		}
+	}
+	return false
+}
+
+// chrooted reports whether the root is certain not to be that of the mount namespace: it is
+// no mount, or another one than that of PID 1 in the same namespace.
+func chrooted() bool {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, "/", 0, 0, &st); err == nil &&
+		st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return true
+	}
+	same, err := sharesNamespace(1, "mnt")
+	if err != nil || !same {
+		return false
+	}
+	var own, first unix.Stat_t
+	return unix.Stat("/", &own) == nil && unix.Stat("/proc/1/root/", &first) == nil && (own.Dev != first.Dev || own.Ino != first.Ino)
+}
+
+// lacksSetfcap reports whether this process is user 0 without CAP_SETFCAP.
+func lacksSetfcap() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return os.Geteuid() == 0 && unix.Capget(&head, &data[0]) == nil && data[0].Effective>>unix.CAP_SETFCAP&1 == 0
+}
+
+// noCapabilities is why a process has no capabilities in a new user namespace, or "".
+func noCapabilities() string {
+	if filtered("chroot") || tryUserNS() != nil {
+		return ""
+	}
+	err := tryInUserNS(&syscall.SysProcAttr{Chroot: "/"})
+	switch {
+	case err == nil:
+		return ""
+	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+		return appArmor
+	}
+	return "a security module denies capabilities in new user namespaces"
+}
+
+// noMounts is why nothing can be mounted in a new mount namespace, or "".
+func noMounts() string {
+	if filtered("unshare") || tryUserNS() != nil {
+		return ""
+	}
+	err := tryInUserNS(&syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}) // and mount(2) of MS_PRIVATE
+	switch {
+	case err == nil:
+		return ""
+	case filtered("mount"):
+		return "a seccomp filter around this process denies mount(2)"
+	case Landlock(1).Check() == nil:
+		return "a Landlock domain around this process, or another security module, forbids mounts"
+	}
+	return "a security module forbids mounts"
+}
+
+// tryInUserNS is tryUserNS with more to do in the new user namespace. It returns an error
+// only if that is not permitted.
+func tryInUserNS(what *syscall.SysProcAttr) error {
+	what.Cloneflags = syscall.CLONE_NEWUSER
+	if err := forkNothing(what); errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return err
+	}
+	return nil
+}
