@@ -65,10 +65,10 @@ func (m *Maps) resolve(h *host.Host) (uid, gid direction, err error) {
 		uid.ids = ids.Map{{Inside: 0, Outside: h.UID, Count: 1}}
 		gid.ids = ids.Map{{Inside: 0, Outside: h.GID, Count: 1}}
 	case m.Auto:
-		if uid.ids, err = auto(h.UID, h.SubIDs, "uid"); err != nil {
+		if uid.ids, err = auto(h.UID, h, "uid"); err != nil {
 			return uid, gid, err
 		}
-		if gid.ids, err = auto(h.GID, h.SubIDs, "gid"); err != nil {
+		if gid.ids, err = auto(h.GID, h, "gid"); err != nil {
 			return uid, gid, err
 		}
 	default:
@@ -101,13 +101,17 @@ func defaults(list []Range, self uint32) ids.Map {
 }
 
 // auto maps 0 to the caller, followed by all of its subordinate IDs.
-func auto(self uint32, subids func(kind string) ([]ids.Range, error), kind string) (ids.Map, error) {
-	list, err := subids(kind)
+func auto(self uint32, h *host.Host, kind string) (ids.Map, error) {
+	list, err := h.SubIDs(kind)
 	if err != nil {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("--auto: /etc/sub%s gives the caller no IDs", kind)
+		err := fmt.Errorf("--auto: /etc/sub%s gives the caller no IDs: root can add some with usermod --add-sub%ss 100000-165535", kind, kind)
+		if h.UID == 0 {
+			err = fmt.Errorf("%w root, or map any IDs without it: --uid 0:100000:65536 --gid 0:100000:65536; --root maps only its own", err)
+		}
+		return nil, err
 	}
 	m := ids.Map{{Inside: 0, Outside: self, Count: 1}}
 	next := uint64(1)
@@ -161,6 +165,9 @@ func (m *Maps) Plan(s *stage.State) error {
 	switch {
 	case s.NS.Mapped:
 		return errors.New("the user namespace already has its ID maps")
+	case !fused && s.Host.Mapped() && (s.NS.NoUser || s.Host.Handover.NoUser):
+		s.Skip("the ID maps: hk-unshare --user-try has not created a user namespace")
+		return nil
 	case !fused && s.Host.Mapped():
 		return errors.New("there is no new user namespace to map IDs in: hk-unshare --user must come first")
 	}

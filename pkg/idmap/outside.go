@@ -40,8 +40,8 @@ func direct(name string, uid, gid direction, setgroups string) plan.Step {
 // the process is checked before and after the call.
 func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	if path == "" {
-		return plan.Step{}, fmt.Errorf("--%s: an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
-			d.name, d.helper, strings.Join(host.HelperDirs, ", "))
+		return plan.Step{}, fmt.Errorf("an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
+			d.helper, strings.Join(host.HelperDirs, ", "))
 	}
 	args := strings.Fields(d.ids.String())
 	who := "$child"

@@ -106,11 +106,29 @@ func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direc
 			s.ProcWrite(dir, prefix+d.name+"_map", d.ids.String(), hint)
 			continue
 		}
-		step, err := helper(s.Name, s.Host.Helper(d.helper), d, pid)
+		path := s.Host.Helper(d.helper)
+		step, err := helper(s.Name, path, d, pid)
+		if err == nil {
+			err = gains(s, path)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("--%s: %w", d.name, err)
 		}
 		s.Plan.AddStep(step)
+	}
+	return nil
+}
+
+// gains rejects a helper that would run without the privileges that it needs.
+func gains(s *stage.State, path string) error {
+	switch {
+	case s.CallerNoNewPrivs != "":
+		return fmt.Errorf("%s gets no privileges, because %s has set no_new_privs before: it must come after hk-idmap", path, s.CallerNoNewPrivs)
+	case s.Host.NoNewPrivs:
+		return fmt.Errorf("%s gets no privileges, because no_new_privs is set: by an earlier hk-setuser or hk-landlock, by systemd's NoNewPrivileges=, or by a surrounding container", path)
+	}
+	if err := s.Host.GainsPrivileges(path); err != nil {
+		return fmt.Errorf("%s gets no privileges: %w", path, err)
 	}
 	return nil
 }

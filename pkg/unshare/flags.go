@@ -1,6 +1,7 @@
 package unshare
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kind is hk-unshare.
@@ -21,20 +24,22 @@ var Kind = stage.Kind{
  -i, --ipc         IPC namespace        -u, --uts      UTS namespace
  -C, --cgroup      cgroup namespace     -T, --time     time namespace
  -a, --all         all except time      --share NS,... exclude from --all
- --join NS=PATH, --join NS,...=PID|pidfd:FD    join existing ones
-
+ --user-try, --cgroup-try               if possible
+ --join NS=PATH, --join NS,...|all=PID|pidfd:FD, --join net=socket:FD
  --hostname NAME, --domainname NAME     names in the new UTS namespace
  --monotonic SECS, --boottime SECS      clock offsets in the new time namespace
  --propagation private|slave|shared|unchanged   of the mounts; default private
-
- --init            PID 1 is a reaper, NEXT is PID 2
+ --no-nested-userns, --assert-userns-disabled   no user namespaces inside
+ --init[=wait]     PID 1 is a reaper, NEXT is PID 2; wait for all processes
  --setsid          start a session without a terminal
  --keyring         join a new, empty session keyring; included in --all
  --outlive         do not kill NEXT when the supervisor dies
  --die-with-parent[=PID]  die with the parent process
+ --argv0 WORD      argv[0] of the payload
+ --block-fd N      the payload starts when there is a byte or the end to read
+ --namespace-ids   event started has the namespaces, and comes before the payload
  --keep-fd N       keep descriptor N open in the supervisor
  --keep-caps       keep the capabilities when a program is executed
- --no-nested-userns       no user namespaces inside the new one
  --close-fds[=KEEP,...]   close all descriptors above 2 except KEEP
 `,
 }
@@ -43,9 +48,7 @@ var Kind = stage.Kind{
 func foreignFlag(name string) string {
 	ns, ok := strings.CutPrefix(name, "unshare-")
 	switch {
-	case ok && ns == "cgroup-try", ok && ns == "user-try":
-		return "--" + strings.TrimSuffix(ns, "-try")
-	case ok && slices.Contains([]string{"all", "user", "ipc", "pid", "net", "uts", "cgroup"}, ns):
+	case ok && slices.Contains([]string{"all", "user", "ipc", "pid", "net", "uts", "cgroup", "user-try", "cgroup-try"}, ns):
 		return "--" + ns
 	}
 	switch name {
@@ -88,6 +91,14 @@ func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 		})
 	}
 	fs.Bool("all", "a", &n.All)
+	for _, t := range tries {
+		fs.BoolFunc(t.name, "", func(on bool) error {
+			if n.Try &^= t.flag; on {
+				n.Try |= t.flag
+			}
+			return nil
+		})
+	}
 	fs.String("share", "", func(v string) error {
 		for _, name := range getopt.List(v) {
 			if name == "keyring" {
@@ -109,14 +120,14 @@ func (n *Namespaces) namespaceFlags(fs *getopt.Flags) {
 	})
 	fs.String("hostname", "", func(v string) error { return setName(&n.Hostname, v) })
 	fs.String("domainname", "", func(v string) error { return setName(&n.Domainname, v) })
-	fs.String("monotonic", "", func(v string) error { return setSeconds(&n.Monotonic, v) })
-	fs.String("boottime", "", func(v string) error { return setSeconds(&n.Boottime, v) })
+	fs.String("monotonic", "", func(v string) error { return setOffset(&n.Monotonic, v) })
+	fs.String("boottime", "", func(v string) error { return setOffset(&n.Boottime, v) })
 	fs.String("propagation", "", getopt.OneOf(&n.Propagation, "private", "slave", "shared", "unchanged"))
 }
 
 // processFlags adds the flags for the processes and what they inherit.
 func (n *Namespaces) processFlags(fs *getopt.Flags) {
-	fs.Bool("init", "", &n.Init)
+	fs.Optional("init", "true", n.setInit)
 	fs.Bool("setsid", "", &n.Setsid)
 	fs.Bool("keyring", "", &n.Keyring)
 	fs.Bool("outlive", "", &n.Outlive)
@@ -136,7 +147,31 @@ func (n *Namespaces) processFlags(fs *getopt.Flags) {
 	})
 	fs.Bool("keep-caps", "", &n.KeepCaps)
 	fs.Bool("no-nested-userns", "", &n.NoNested)
+	fs.Bool("assert-userns-disabled", "", &n.AssertNoNested)
+	fs.Bool("namespace-ids", "", &n.NamespaceIDs)
+	fs.String("block-fd", "", func(v string) (err error) {
+		if n.Block, err = getopt.ParseFD(v); err == nil && n.Block < 3 {
+			err = errors.New("it must be above 2")
+		}
+		return err
+	})
+	fs.String("argv0", "", func(v string) error {
+		if n.Argv0 = v; v == "" {
+			return errors.New("it is empty")
+		}
+		return nil
+	})
 	fs.Optional("close-fds", "", n.closeFDs)
+}
+
+// setInit parses the value of --init.
+func (n *Namespaces) setInit(v string) error {
+	switch v {
+	case "wait", "true", "false":
+		n.Init, n.InitWaits = v != "false", v == "wait"
+		return nil
+	}
+	return errors.New("neither wait, true nor false")
 }
 
 // closeFDs parses the descriptors that are not closed.
@@ -165,6 +200,9 @@ func (n *Namespaces) Args() []string {
 		a.Bool(ns.name, n.New&ns.flag != 0)
 	}
 	a.Bool("all", n.All)
+	for _, t := range tries {
+		a.Bool(t.name, n.Try&t.flag != 0)
+	}
 	for _, ns := range names {
 		if n.Share&ns.flag != 0 {
 			a.Set("share", ns.name)
@@ -179,10 +217,10 @@ func (n *Namespaces) Args() []string {
 	a.Set("hostname", n.Hostname)
 	a.Set("domainname", n.Domainname)
 	if n.Monotonic != nil {
-		a.Set("monotonic", strconv.FormatInt(*n.Monotonic, 10))
+		a.Set("monotonic", offsetText(*n.Monotonic))
 	}
 	if n.Boottime != nil {
-		a.Set("boottime", strconv.FormatInt(*n.Boottime, 10))
+		a.Set("boottime", offsetText(*n.Boottime))
 	}
 	a.Set("propagation", n.Propagation)
 	n.processArgs(&a)
@@ -191,7 +229,11 @@ func (n *Namespaces) Args() []string {
 
 // processArgs prints the flags of [Namespaces.processFlags].
 func (n *Namespaces) processArgs(a *getopt.Args) {
-	a.Bool("init", n.Init)
+	if n.InitWaits {
+		a.String("init", "wait")
+	} else {
+		a.Bool("init", n.Init)
+	}
 	a.Bool("setsid", n.Setsid)
 	a.Bool("keyring", n.Keyring)
 	a.Bool("outlive", n.Outlive)
@@ -205,6 +247,12 @@ func (n *Namespaces) processArgs(a *getopt.Args) {
 	}
 	a.Bool("keep-caps", n.KeepCaps)
 	a.Bool("no-nested-userns", n.NoNested)
+	a.Bool("assert-userns-disabled", n.AssertNoNested)
+	a.Bool("namespace-ids", n.NamespaceIDs)
+	if n.Block > 0 {
+		a.Set("block-fd", strconv.Itoa(n.Block))
+	}
+	a.Set("argv0", n.Argv0)
 	if n.CloseFDs {
 		var keep []string
 		for _, fd := range n.KeepFDs {
@@ -223,11 +271,10 @@ func setName(name *string, v string) error {
 	return nil
 }
 
-func setSeconds(at **int64, v string) error {
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil {
-		return fmt.Errorf("%q is not a whole number of seconds", v)
+func setOffset(at **unix.Timespec, v string) error {
+	t, err := ParseOffset(v)
+	if err == nil {
+		*at = &t
 	}
-	*at = &n
-	return nil
+	return err
 }

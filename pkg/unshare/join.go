@@ -18,9 +18,12 @@ import (
 type Join struct {
 	// Namespaces are CLONE_NEW* flags; with a path, exactly one of them.
 	Namespaces uint64
+	// All is for all namespaces of a process, except those that it shares with the caller,
+	// and those that are created or that another Join names. Namespaces is then 0.
+	All bool
 	// Target is a path with a slash, of a file in /proc/PID/ns or one that is bind
 	// mounted from there; or a PID; or "pidfd:N", where N is a descriptor of the caller
-	// from pidfd_open(2).
+	// from pidfd_open(2); or "socket:N", a socket, for its network namespace.
 	Target string
 }
 
@@ -29,7 +32,10 @@ func parseJoin(v string) (Join, error) {
 	target := string(rest)
 	j := Join{Target: target}
 	if !ok {
-		return j, errors.New("a join is NS=PATH, NS,...=PID or NS,...=pidfd:FD")
+		return j, errors.New("a join is NS=PATH, NS,...=PID, NS,...=pidfd:FD or net=socket:FD")
+	}
+	if j.All = list == "all"; j.All {
+		return j, checkProcess(target)
 	}
 	for _, name := range getopt.List(string(list)) {
 		flag, err := parseNamespace(name)
@@ -47,17 +53,34 @@ func parseJoin(v string) (Join, error) {
 			return j, fmt.Errorf("%s: a file is one namespace", target)
 		}
 		return j, nil
-	case strings.HasPrefix(target, "pidfd:"):
-		_, err := getopt.ParseFD(target[len("pidfd:"):])
+	case strings.HasPrefix(target, socketWord):
+		if j.Namespaces != unix.CLONE_NEWNET {
+			return j, fmt.Errorf("%s: a socket has only a net namespace", target)
+		}
+		_, err := getopt.ParseFD(target[len(socketWord):])
 		return j, err
 	}
-	if _, err := getopt.ParsePID(target); err != nil {
-		return j, fmt.Errorf("%q is not a path with a slash, a PID or pidfd:FD", target)
+	return j, checkProcess(target)
+}
+
+const socketWord = "socket:"
+
+// checkProcess checks the target of a Join that is a process.
+func checkProcess(target string) error {
+	if text, ok := strings.CutPrefix(target, "pidfd:"); ok {
+		_, err := getopt.ParseFD(text)
+		return err
 	}
-	return j, nil
+	if _, err := getopt.ParsePID(target); err != nil {
+		return fmt.Errorf("%q is not a path with a slash, a PID, pidfd:FD or socket:FD", target)
+	}
+	return nil
 }
 
 func (j Join) String() string {
+	if j.All {
+		return "all=" + j.Target
+	}
 	var list []string
 	for _, ns := range names {
 		if j.Namespaces&ns.flag != 0 {
@@ -67,9 +90,20 @@ func (j Join) String() string {
 	return strings.Join(list, ",") + "=" + j.Target
 }
 
-// joined are the CLONE_NEW* flags of all namespaces that are joined.
+// joined are the CLONE_NEW* flags of all namespaces that are joined. Before [Namespaces.find]
+// they include those of all=, which may be fewer.
 func (n *Namespaces) joined() uint64 {
-	var f uint64
+	f := n.named()
+	for _, j := range n.Join {
+		if j.All && j.Namespaces == 0 {
+			f |= everyFlag &^ n.flags() &^ n.tried()
+		}
+	}
+	return f
+}
+
+// named are those that are certain to be joined.
+func (n *Namespaces) named() (f uint64) {
 	for _, j := range n.Join {
 		f |= j.Namespaces
 	}
@@ -83,7 +117,11 @@ const exposing = unix.CLONE_NEWUSER | unix.CLONE_NEWPID
 func (n *Namespaces) checkJoins() error {
 	var seen uint64
 	f := n.flags()
+	targets := 0
 	for _, j := range n.Join {
+		if j.All {
+			targets++
+		}
 		for _, ns := range names {
 			switch {
 			case j.Namespaces&ns.flag == 0:
@@ -98,7 +136,9 @@ func (n *Namespaces) checkJoins() error {
 		seen |= j.Namespaces
 	}
 	switch {
-	case seen != 0 && n.Init:
+	case targets > 1:
+		return errors.New("--join all: more than once")
+	case len(n.Join) > 0 && n.Init:
 		return errors.New("--init cannot be combined with --join: use a second hk-unshare")
 	case seen&exposing != 0 && f&(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME) != 0:
 		return errors.New("--join user or pid cannot be combined with --user or --time: use a second hk-unshare")
@@ -156,8 +196,18 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 			all.members = append(all.members, m)
 			continue
 		}
-		if s.Plan.Cloned() && s.NS.Entered(unix.CLONE_NEWPID) {
-			return nil, fmt.Errorf("--join %v: the chain has entered another PID namespace, in which PIDs are different: join first, or by path", j)
+		if strings.HasPrefix(j.Target, socketWord) {
+			m, fd, err := ofSocket(s, j)
+			if err != nil {
+				return nil, fmt.Errorf("--join %v: %w", j, err)
+			}
+			own(&m)
+			s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
+			all.members, all.close = append(all.members, m), append(all.close, fd)
+			continue
+		}
+		if err := sees(s); err != nil {
+			return nil, fmt.Errorf("--join %v: %w", j, err)
 		}
 		pid, given, err := j.process(s)
 		if err != nil {
@@ -299,7 +349,7 @@ func (n *Namespaces) note(s *stage.State) error {
 	s.NS.Mapped, s.NS.MapsUser = true, nil
 	s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	for _, j := range n.Join {
-		if j.Namespaces&unix.CLONE_NEWUSER == 0 || strings.Contains(j.Target, "/") {
+		if j.Namespaces&unix.CLONE_NEWUSER == 0 || !j.All && strings.Contains(j.Target, "/") {
 			continue
 		}
 		pid, _, err := j.process(s)

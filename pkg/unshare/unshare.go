@@ -26,21 +26,25 @@ type Namespaces struct {
 	All          bool
 	Share        uint64
 	ShareKeyring bool
+	// Try are CLONE_NEWUSER and CLONE_NEWCGROUP: namespaces that are created if possible.
+	Try uint64
 	// Keyring gives the payload a new, empty session keyring.
 	Keyring bool
 	// Join are joined first, so that new namespaces belong to them.
 	Join []Join
 	// Hostname and Domainname are set in the new UTS namespace, unless empty.
 	Hostname, Domainname string
-	// Monotonic and Boottime are the offsets, in seconds, of the clocks in the new time
-	// namespace (Linux 5.6). nil sets no offset.
-	Monotonic, Boottime *int64
+	// Monotonic and Boottime are the offsets of the clocks in the new time namespace (Linux
+	// 5.6), with nanoseconds from 0 to 999999999. nil sets no offset.
+	Monotonic, Boottime *unix.Timespec
 	// Propagation is private, slave, shared or unchanged: the propagation type of every
 	// mount in a new mount namespace. "" means private.
 	Propagation string
 	// Init makes PID 1 a process of hk. It reaps orphans, and is not sent the signals
-	// that a PID 1 ignores; the payload is PID 2.
-	Init bool
+	// that a PID 1 ignores; the payload is PID 2. With InitWaits it ends, and the supervisor
+	// with it, once no process is left in the PID namespace; with Outlive, the supervisor
+	// ends with the payload.
+	Init, InitWaits bool
 	// Setsid starts a session without a terminal.
 	Setsid bool
 	// Outlive lets the payload continue to run when the supervisor is killed.
@@ -56,6 +60,15 @@ type Namespaces struct {
 	KeepCaps bool
 	// NoNested forbids user namespaces inside the new one.
 	NoNested bool
+	// AssertNoNested makes it an error if a user namespace can be created at the end.
+	AssertNoNested bool
+	// NamespaceIDs reports the namespaces before the payload is executed, and Block, a
+	// descriptor of the caller, keeps the payload from being executed until there is
+	// something to read, or the end of the file. 0 means none.
+	NamespaceIDs bool
+	Block        int
+	// Argv0 is the first argument of the payload in place of its name, or "".
+	Argv0 string
 	// CloseFDs closes all descriptors above 2 except those in KeepFDs when the next
 	// program is executed.
 	CloseFDs bool
@@ -64,7 +77,8 @@ type Namespaces struct {
 
 // clones reports whether the settings need a separate process.
 func (n *Namespaces) clones() bool {
-	return (n.flags()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 || n.Setsid
+	return (n.flags()|n.tried()|n.joined())&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 ||
+		n.Setsid || n.AssertNoNested || n.reports() || n.joinsAll()
 }
 
 // Needs implements stage.Stage.
@@ -72,7 +86,8 @@ func (n *Namespaces) Needs() stage.Needs {
 	joined := n.joined()
 	return stage.Needs{
 		Clone: n.clones(), DieWithParent: n.DieWithParent, Parent: n.Parent,
-		OtherUser: (n.flags()|joined)&unix.CLONE_NEWUSER != 0, Joins: len(n.Join) > 0,
+		OtherUser: (n.flags()|n.named())&unix.CLONE_NEWUSER != 0, Joins: len(n.Join) > 0,
+		Alone:   n.AssertNoNested,
 		Hides:   joined&unix.CLONE_NEWNS != 0,
 		Exposes: joined&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0,
 	}
@@ -81,13 +96,19 @@ func (n *Namespaces) Needs() stage.Needs {
 const allFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
+const everyFlag = allFlags | unix.CLONE_NEWTIME
+
+// flags are the namespaces that are created, without those that are only tried.
 func (n *Namespaces) flags() uint64 {
 	f := n.New
 	if n.All {
-		f |= allFlags
+		f |= allFlags &^ n.Try
 	}
 	return f &^ n.Share
 }
+
+// tried are those that are created only if that is possible.
+func (n *Namespaces) tried() uint64 { return n.Try &^ n.New &^ n.Share }
 
 // keyring reports whether a new session keyring is asked for.
 func (n *Namespaces) keyring() bool { return n.Keyring || n.All && !n.ShareKeyring }
@@ -95,7 +116,7 @@ func (n *Namespaces) keyring() bool { return n.Keyring || n.All && !n.ShareKeyri
 func (n *Namespaces) check() error {
 	f := n.flags()
 	switch {
-	case f == 0 && n.Join == nil && !n.Setsid && !n.CloseFDs && !n.keyring() && !n.DieWithParent:
+	case f|n.tried() == 0 && n.Join == nil && !n.keyring() && !n.process():
 		return errors.New("no namespace was asked for: see hk-unshare(1)")
 	case n.joined()&unix.CLONE_NEWUTS != 0 && n.Hostname+n.Domainname != "":
 		return errors.New("--hostname and --domainname would change existing names: they cannot be combined with --join uts")
@@ -111,7 +132,7 @@ func (n *Namespaces) check() error {
 		return errors.New("--propagation needs --mount")
 	case f&unix.CLONE_NEWPID == 0 && n.Init:
 		return errors.New("--init needs --pid")
-	case (f|n.joined())&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
+	case (f|n.tried()|n.joined())&unix.CLONE_NEWUSER == 0 && n.KeepCaps:
 		return errors.New("--keep-caps needs --user or --join user")
 	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
 		return errors.New("--no-nested-userns needs --user: the limit belongs to the new user namespace")
@@ -121,8 +142,17 @@ func (n *Namespaces) check() error {
 		return errors.New("--outlive cannot be combined with --die-with-parent: the payload would continue to run")
 	case n.Share&^allFlags != 0 || (n.Share != 0 || n.ShareKeyring) && !n.All:
 		return errors.New("--share excludes a namespace from --all")
+	case n.InitWaits && !n.Init, n.Block < 0, n.Try&^(unix.CLONE_NEWUSER|unix.CLONE_NEWCGROUP) != 0:
+		return errors.New("InitWaits needs Init, Block is a descriptor, and Try has no other namespaces than user and cgroup")
+	case n.Try&n.joined() != 0:
+		return errors.New("--user-try and --cgroup-try cannot be combined with --join of such a namespace")
 	}
 	return n.checkJoins()
+}
+
+// process reports whether something is asked for besides namespaces and a keyring.
+func (n *Namespaces) process() bool {
+	return n.Setsid || n.CloseFDs || n.DieWithParent || n.AssertNoNested || n.reports() || n.Argv0 != ""
 }
 
 // Plan adds the clone or unshare(2), and the settings of the namespaces.
@@ -130,10 +160,20 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.check(); err != nil {
 		return err
 	}
+	n, err := n.find(s)
+	if err != nil {
+		return err
+	}
+	if n, err = n.possible(s); err != nil {
+		return err
+	}
 	if n.clones() {
 		s.NotDumpable()
 	}
 	if err := n.hold(s); err != nil {
+		return err
+	}
+	if err := n.checkLast(s); err != nil {
 		return err
 	}
 	f := n.flags()
@@ -184,60 +224,6 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	return n.planLast(s)
 }
 
-// enter adds the ops that create the new namespaces and join existing ones: a clone if
-// the payload is to be another process.
-func (n *Namespaces) enter(s *stage.State, all *joining) error {
-	f, joined := n.flags(), n.joined()
-	now := f &^ unix.CLONE_NEWTIME
-	switch {
-	case n.Init:
-		var dies []*plan.Op
-		if !n.Outlive {
-			dies = append(dies, plan.ParentDeathSignal(unix.SIGKILL))
-		}
-		// Init dies with the supervisor, and everything in its PID namespace dies with
-		// it. If the supervisor has ended earlier, the child cannot report to it that
-		// it exists.
-		stage.Privileged(now, s.Plan.CloneInit(s.Name, now, func() { s.Plan.Add(s.Name, dies...) }))
-		return nil
-	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
-		s.Child.Outlive = n.Outlive
-		s.Plan.CloneJoiner(s.Name)
-		s.DieWithSupervisor()
-		if err := all.enter(s); err != nil {
-			return err
-		}
-		if joined&unix.CLONE_NEWUSER != 0 {
-			s.DieWithSupervisor()
-		}
-		stage.Privileged(now, s.Plan.CloneChild(s.Name, now))
-		s.DieWithSupervisor()
-		return nil
-	}
-	made := now
-	if n.clones() {
-		if joined == 0 {
-			now = 0
-		} else {
-			made = 0 // new namespaces belong to the joined one
-		}
-		own := s.Child.OwnMemory || (f|joined)&unix.CLONE_NEWTIME != 0 || joined&exposing != 0
-		stage.Privileged(made, s.Plan.Clone(s.Name, made, own))
-		s.Child.Outlive = n.Outlive
-		s.DieWithSupervisor()
-	}
-	if err := all.enter(s); err != nil {
-		return err
-	}
-	if n.clones() && joined&unix.CLONE_NEWUSER != 0 {
-		s.DieWithSupervisor()
-	}
-	if now != 0 {
-		s.Add(stage.Privileged(now, plan.Unshare(now)))
-	}
-	return nil
-}
-
 // planWithin adds what is done first in the new namespaces.
 func (n *Namespaces) planWithin(s *stage.State) {
 	if n.flags()&unix.CLONE_NEWNS != 0 {
@@ -281,10 +267,15 @@ func (n *Namespaces) planLast(s *stage.State) error {
 		s.For("--keep-caps")
 		s.MakeAmbient(s.Cred.Permitted)
 	}
+	if err := n.atLast(s); err != nil {
+		return err
+	}
 	if n.CloseFDs {
 		s.For("--close-fds")
 		s.Add(closeFDs(n.KeepFDs)...)
-		s.Next.Unset = append(s.Next.Unset, stale(s.Host.Env, n.KeepFDs)...)
+		names := stale(s.Env.List(), n.KeepFDs)
+		s.Env.Unset(names...)
+		s.Next.Unset = append(s.Next.Unset, names...)
 		// The next stage needs its program even after it has been executed.
 		switch {
 		case s.Next.FD >= 0:
@@ -317,6 +308,9 @@ func (n *Namespaces) asked() string {
 }
 
 func (n *Namespaces) planPropagation(s *stage.State) {
+	if s.NS.Propagation = n.Propagation; n.Propagation == "private" {
+		s.NS.Propagation = ""
+	}
 	types := map[string]uint64{"": unix.MS_PRIVATE, "private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED}
 	if n.Propagation == "unchanged" {
 		return
@@ -336,12 +330,12 @@ func (n *Namespaces) planTime(s *stage.State, proc *plan.Result) {
 	var offsets string
 	var flags []string
 	if n.Monotonic != nil {
-		offsets += fmt.Sprintf("monotonic %d 0\n", *n.Monotonic)
-		flags = append(flags, fmt.Sprint("--monotonic ", *n.Monotonic))
+		offsets += fmt.Sprintf("monotonic %d %d\n", n.Monotonic.Sec, n.Monotonic.Nsec)
+		flags = append(flags, "--monotonic "+offsetText(*n.Monotonic))
 	}
 	if n.Boottime != nil {
-		offsets += fmt.Sprintf("boottime %d 0\n", *n.Boottime)
-		flags = append(flags, fmt.Sprint("--boottime ", *n.Boottime))
+		offsets += fmt.Sprintf("boottime %d %d\n", n.Boottime.Sec, n.Boottime.Nsec)
+		flags = append(flags, "--boottime "+offsetText(*n.Boottime))
 	}
 	if offsets != "" {
 		s.For(strings.Join(flags, ", "))
@@ -363,6 +357,7 @@ func planNoNested(s *stage.State) error {
 		return err
 	}
 	s.ProcWrite(proc, "sys/user/max_user_namespaces", "0", "")
+	s.NS.NoNested = true
 	s.Add(plan.Close(proc))
 	s.DropBounding(unix.CAP_SYS_RESOURCE)
 	left := s.Cred.Permitted &^ (1 << unix.CAP_SYS_RESOURCE)
