@@ -12,14 +12,20 @@ import (
 var Kind = stage.Kind{
 	Name: "hk-setuser",
 	New:  func() stage.Stage { return &Credentials{} },
-	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities
+	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities, environment
 
  --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal IDs
  --groups LIST|none|keep          supplementary groups
- --caps none|all|+CAP,-CAP...     what NEXT may have, in all five sets
+ --caps none|all|keep|+CAP,-CAP...   what NEXT may have, in all five sets
  --no-new-privs                   no program executed later gains privileges
  --securebits LIST                noroot, no-setuid-fixup, ..., each also -locked
  --umask MODE                     octal
+
+ --clearenv                       remove all environment variables
+ --reset-env                      all but TERM: HOME, SHELL and others of the user
+ --setenv NAME=VALUE              set one; NAME alone: as it is for hk-setuser
+ --unsetenv NAME                  remove one
+ --set-pwd                        PWD is the current working directory
 `,
 }
 
@@ -42,6 +48,7 @@ func (c *Credentials) Flags(fs *getopt.Flags) {
 		c.Umask = &m
 		return nil
 	})
+	c.environmentFlags(fs)
 }
 
 func notEmpty(at *string, v string) error {
@@ -64,6 +71,9 @@ func (c *Credentials) Args() []string {
 	a.Set("securebits", c.Securebits)
 	if c.Umask != nil {
 		a.Set("umask", fmt.Sprintf("%03o", *c.Umask))
+	}
+	for _, e := range c.Environment {
+		e.args(&a)
 	}
 	return a
 }

@@ -1,4 +1,5 @@
-// Package setuser changes credentials: credentials(7), capabilities(7).
+// Package setuser changes credentials, credentials(7) and capabilities(7), and the
+// environment, environ(7).
 package setuser
 
 import (
@@ -11,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Credentials says which user the payload runs as and which capabilities it may have.
+// Credentials says which user the payload runs as, which capabilities it may have, and how
+// its environment differs from the caller's.
 type Credentials struct {
 	// User is USER[:GROUP[:G1,G2...]] or "". Names are looked up in the passwd and
 	// group files of the current root directory.
@@ -21,7 +23,8 @@ type Credentials struct {
 	Groups string
 	// Caps is none, all, or a list of +CAP and -CAP; "" leaves the sets to the kernel's
 	// rules for changes of IDs and for execve(2). all means all capabilities that the
-	// caller has; in a new user namespace those are all that exist.
+	// caller has; in a new user namespace those are all that exist. keep is like "", but
+	// CAP_SYS_PTRACE is kept too, with which the payload may trace its supervisor.
 	Caps string
 	// NoNewPrivs sets the no_new_privs attribute.
 	NoNewPrivs bool
@@ -29,7 +32,12 @@ type Credentials struct {
 	Securebits string
 	// Umask is the file mode creation mask; nil does not change it.
 	Umask *uint32
+	// Environment are changes of the environment.
+	Environment []Change
 }
+
+// keep is a value of Caps.
+const keep = "keep"
 
 // Needs implements stage.Stage.
 func (c *Credentials) Needs() stage.Needs {
@@ -43,11 +51,11 @@ func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" ||
 // set, groups, IDs, capability sets, ambient set, and then anything that these have
 // undone.
 func (c *Credentials) Plan(s *stage.State) error {
-	if c.User == nil && c.Groups == "" && c.Caps == "" && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil {
+	if !c.changes() && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil && len(c.Environment) == 0 {
 		return errors.New("nothing was asked for: see hk-setuser(1)")
 	}
 	var caps *uint64
-	if c.Caps != "" {
+	if c.Caps != "" && c.Caps != keep {
 		set, err := ParseCaps(c.Caps, s.Cred.Permitted, s.Host.LastCap)
 		if err != nil {
 			return fmt.Errorf("--caps: %w", err)
@@ -60,6 +68,10 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	if c.changes() {
 		s.NotDumpable()
+	}
+	user, err := c.planAccount(s)
+	if err != nil {
+		return err
 	}
 	if caps != nil {
 		s.For("--caps " + c.Caps)
@@ -88,11 +100,11 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	s.For("")
 	s.ChangedIDs = s.ChangedIDs || ids
-	s.SetCaps = s.SetCaps || caps != nil
+	s.SetCaps = s.SetCaps || c.Caps != ""
 	if ids || caps != nil {
 		s.DieWithSupervisor()
 	}
-	return nil
+	return c.planEnvironment(s, user)
 }
 
 // idsFlag is the flag that asks for a change of IDs, or "".
