@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"path/filepath"
-	"strings"
 
 	"hk/pkg/getopt"
 	"hk/pkg/plan"
@@ -14,51 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A source is a host file to bind mount.
-type source struct {
-	path  string
-	isDir bool
-	// real is the path by which it is opened, and loose means that no component of it
-	// may be a symbolic link: see host.Found.
-	real  string
-	loose bool
-}
-
-// source looks up a file on the host. The bind mount is made of what its name leads to
-// when the plan is performed; if that has become a directory, or has stopped being one,
-// it no longer fits its mount point and the plan fails. Symbolic links that other users
-// could create are not followed.
-func (b *builder) source(p string) (source, error) {
-	if p == "" {
-		return source{}, errors.New("an empty path")
-	}
-	if !filepath.IsAbs(p) {
-		if b.Host.Dir == "" {
-			return source{}, errors.New("the path is relative, and the working directory has no name")
-		}
-		p = b.Host.Dir + "/" + p
-	}
-	if !strings.Contains(p, "..") { // after a symbolic link .. is a different directory
-		p = path.Clean(p)
-	}
-	f, err := b.Host.Look(p)
-	if err != nil {
-		return source{}, err
-	}
-	return source{p, f.IsDir, f.Path, f.Loose}, nil
-}
-
-// open opens a source that another user could change: no component that was not a
-// symbolic link before may be one now.
-func (b *builder) open(src source) *plan.Result {
-	return b.Open("source", plan.Openat2(plan.AtCwd(), src.real, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
-		Hint(unix.ELOOP, "it, or a directory in its path, has become a symbolic link since it was checked").
-		Hint(unix.ENOENT, "it has been removed since it was checked"))
-}
-
 // clone is cloneTree for a source.
 func (b *builder) clone(name string, src source, attrs plan.MountAttr, flags uint64) *plan.Result {
-	if !src.loose {
+	if src.named() {
 		return b.cloneTree(name, plan.AtCwd(), src.path, attrs, flags)
 	}
 	at := b.open(src)
@@ -67,10 +23,11 @@ func (b *builder) clone(name string, src source, attrs plan.MountAttr, flags uin
 	return tree
 }
 
-// cloneTree makes a detached copy of the mounts at a path, with attributes. The copy is
-// private, because what would be mounted later where it came from would have none of
-// the attributes. Without attributes it is a slave: later mounts appear in it, and
-// nothing propagates back. flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
+// cloneTree makes a detached copy of the mounts at a path, with attributes. Unless they
+// have a type of propagation, the copy is private, because what would be mounted later
+// where it came from would have none of the attributes, or a slave if that was asked for.
+// Without attributes it is a slave: later mounts appear in it, and nothing propagates
+// back. flags are AT_RECURSIVE and AT_SYMLINK_NOFOLLOW.
 func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.MountAttr, flags uint64) *plan.Result {
 	at := unix.AT_EMPTY_PATH | flags&unix.AT_RECURSIVE
 	flags |= unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
@@ -79,9 +36,8 @@ func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.Moun
 	}
 	tree := b.Open(name, plan.OpenTree(dir, p, flags).
 		Hint(unix.EINVAL, "in a user namespace a directory with mounts below it can be bind mounted only together with them: remove norec, or, in an fstab, use rbind instead of bind"))
-	attrs.Propagation = unix.MS_PRIVATE
-	if attrs.Set|attrs.Clear == 0 {
-		attrs.Propagation = unix.MS_SLAVE
+	if attrs.Propagation == 0 {
+		attrs.Propagation = b.propagation(attrs)
 	}
 	b.Add(plan.MountSetattr(plan.Ref(tree), "", at, attrs).
 		Hint(unix.EPERM, "in a user namespace the access time options of host mounts are locked: remove noatime and similar options"))
@@ -90,9 +46,9 @@ func (b *builder) cloneTree(name string, dir plan.Arg, p string, attrs plan.Moun
 }
 
 func (b *builder) bind(e Entry) error {
-	src, err := b.source(e.Source)
+	src, err := b.sourceOf(e)
 	if err != nil {
-		if (e.Kind == TryReadOnly || e.Kind == TryBind) && errors.Is(err, fs.ErrNotExist) {
+		if e.FD == 0 && (e.Kind == TryReadOnly || e.Kind == TryBind) && errors.Is(err, fs.ErrNotExist) {
 			b.Skip(fmt.Sprintf("--%s %s: %v", e.Kind, e.Source, err))
 			return nil
 		}
@@ -115,10 +71,17 @@ func (b *builder) bind(e Entry) error {
 	}
 	flags := uint64(unix.AT_RECURSIVE)
 	for _, o := range rest {
-		if o != "norec" {
+		switch o {
+		case "norec":
+			flags = 0
+		case "private":
+			attrs.Propagation = unix.MS_PRIVATE
+		default:
 			return fmt.Errorf("unknown option %q", o)
 		}
-		flags = 0
+	}
+	if ids != nil { // what appeared later would not be mapped
+		attrs.Propagation = unix.MS_PRIVATE
 	}
 	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
 		return errors.New("option rw: use --rw or --try-rw")
@@ -134,6 +97,9 @@ func (b *builder) bind(e Entry) error {
 	as := &node{kind: file}
 	if src.isDir {
 		as = newBound(src.path)
+		as.source, as.single = src.look(), flags == 0
+		as.host = b.creates && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0
+		as.readOnly = attrs.Set&unix.MOUNT_ATTR_RDONLY != 0
 	}
 	tree := b.clone("tree", src, attrs, flags)
 	if ids != nil {
@@ -143,6 +109,13 @@ func (b *builder) bind(e Entry) error {
 	}
 	b.attach(tree, at, as)
 	return nil
+}
+
+func (b *builder) sourceOf(e Entry) (source, error) {
+	if e.FD != 0 {
+		return b.descriptor(e.FD)
+	}
+	return b.source(e.Source)
 }
 
 // systemDirs are the directories of the host that --rootfs / uses.
@@ -158,7 +131,7 @@ func (b *builder) rootfs(root string) error {
 		return err
 	}
 	if src.path != "/" {
-		list, err := b.Host.ReadDir(src.path)
+		list, err := b.Host.ReadDir(src.look())
 		if err != nil {
 			return err
 		}
@@ -170,13 +143,13 @@ func (b *builder) rootfs(root string) error {
 		}
 	}
 	dir := plan.AtCwd()
-	if src.loose {
+	if !src.named() {
 		at := b.open(src)
 		dir = plan.Ref(at)
 		defer func() { b.Add(plan.Close(at)) }()
 	}
 	for _, name := range names {
-		from := strings.TrimSuffix(src.path, "/") + "/" + name
+		from := path.Join(src.look(), name)
 		mode, err := b.Host.Lstat(from)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -200,49 +173,15 @@ func (b *builder) rootfs(root string) error {
 			// It was a directory. If it has become a symbolic link by the time of the
 			// bind mount, that is not followed, and does not fit the mount point.
 			what := from
-			if src.loose {
+			if !src.named() {
 				what = name
 			}
 			tree := b.cloneTree("tree", dir, what, plan.MountAttr{Set: nosuidNodev | unix.MOUNT_ATTR_RDONLY},
 				unix.AT_RECURSIVE|unix.AT_SYMLINK_NOFOLLOW)
-			b.attach(tree, at, newBound(from))
+			as := newBound(path.Join(src.path, name))
+			as.source, as.readOnly = from, true
+			b.attach(tree, at, as)
 		}
-	}
-	return nil
-}
-
-// readOnly bind mounts a place on itself, read-only, with everything mounted below it.
-func (b *builder) readOnly(target string) error {
-	at, err := b.follow(target, false)
-	if err != nil {
-		return err
-	}
-	if at.isRoot() {
-		return errors.New("the root itself is read-only without --writable-root")
-	}
-	if at.known && at.node == nil {
-		return unix.ENOENT
-	}
-	from := b.lookup(at, 0)
-	if !b.inPlace {
-		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
-	}
-	tree := b.Open("tree", plan.OpenTree(plan.Ref(from), "",
-		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE))
-	if !b.inPlace {
-		b.Add(unbindable(b.root))
-	}
-	attrs := plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE}
-	b.Add(plan.MountSetattr(plan.Ref(tree), "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attrs),
-		plan.MoveMount(tree, plan.Ref(from), ""))
-	b.attrs[tree] = attrs
-	b.unshare(tree)
-	b.Add(plan.Close(tree), plan.Close(from))
-	switch {
-	case !at.known:
-		at.inside.forget()
-	case at.node.kind == dir:
-		at.parent.children[at.name] = newForeign(target + ", which is read-only")
 	}
 	return nil
 }

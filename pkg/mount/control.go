@@ -15,6 +15,10 @@ import (
 var procControls = []string{"acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "latency_stats",
 	"lock_stat", "mtrr", "profile", "scsi", "slabinfo", "sys", "sysrq-trigger"}
 
+// ProcControls are the names that are read-only in a procfs for a payload that may be user 0
+// of the initial user namespace.
+func ProcControls() []string { return slices.Clone(procControls) }
+
 // controlFilesystems are file systems that have only one instance, or whose files each
 // stand for a kernel object.
 var controlFilesystems = []string{"binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devtmpfs", "efivarfs",

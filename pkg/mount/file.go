@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"hk/pkg/host"
 	"hk/pkg/plan"
@@ -14,21 +13,29 @@ import (
 
 // directory creates a directory. It may exist already.
 func (b *builder) directory(e Entry) error {
-	mode := uint32(0o755)
-	if e.Options != "" {
-		n, err := strconv.ParseUint(e.Options, 8, 32)
-		if err != nil || n > 0o7777 {
-			return fmt.Errorf("%q is not an octal mode", e.Options)
-		}
-		mode = uint32(n)
+	p, err := parsePermission(e.Options, 0o755)
+	if err != nil {
+		return err
 	}
 	at, err := b.follow(e.Target, true)
 	switch {
 	case err != nil:
 		return err
-	case !at.known && at.inside.writable && !at.isRoot():
-		parent, name := b.makeParents(at)
-		b.Add(plan.Mkdirat(plan.Ref(parent), name, mode).Tolerate(unix.EEXIST), plan.Close(parent))
+	case !at.known && at.there == fileThere:
+		return unix.ENOTDIR
+	case !at.known && at.inside.creates() && !at.isRoot() && !at.exists():
+		parent, name, err := b.makeParents(at)
+		if err != nil {
+			return err
+		}
+		b.addCreate(at, plan.Mkdirat(plan.Ref(parent), name, p.mode).Tolerate(unix.EEXIST))
+		b.Add(plan.Close(parent))
+		at.parent.children[at.name].made()
+		if p.owned || p.mode&^0o1777 != 0 { // mkdir(2) takes no other bits
+			return b.chmodForeign(at, p)
+		}
+		return nil
+	case !at.known && e.Options != "" && at.inside.host && b.changes && at.exists():
 		return nil
 	case !at.known && e.Options != "":
 		return fmt.Errorf("it is in %s, where modes are never changed", at.inside.what)
@@ -36,15 +43,19 @@ func (b *builder) directory(e Entry) error {
 		b.Add(plan.Close(b.lookup(at, unix.O_DIRECTORY)))
 		return nil
 	case at.node == nil:
-		b.Add(plan.Mkdirat(plan.Ref(at.base), at.path, mode))
-		at.parent.children[at.name] = newDir()
-		return nil
+		b.Add(plan.Mkdirat(plan.Ref(at.base), at.path, p.mode))
+		at.parent.set(at.name, newDir())
+		if !p.owned && p.mode&^0o1777 == 0 {
+			return nil
+		}
 	case at.node.kind == file:
 		return unix.ENOTDIR
-	case e.Options != "":
-		d := b.Open("dir", plan.Openat(plan.Ref(at.base), at.path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
-		b.Add(plan.Fchmod(d, mode), plan.Close(d))
+	case e.Options == "" || b.changes:
+		return nil
 	}
+	d := b.Open("dir", plan.Openat(plan.Ref(at.base), at.path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+	b.set(d, p)
+	b.Add(plan.Close(d))
 	return nil
 }
 
@@ -56,44 +67,110 @@ func (b *builder) create(target string) (place, error) {
 		return at, err
 	case at.isRoot() || at.known && at.parent == nil:
 		return at, errors.New("the root itself")
-	case !at.known && at.inside.writable:
-		at.base, at.path = b.makeParents(at)
+	case at.exists():
+		return at, nil
+	case !at.known && at.inside.creates():
+		at.base, at.path, err = b.makeParents(at)
 	case !at.known:
 		return at, fmt.Errorf("it would have to be created in %s, where nothing is ever created: mount a --tmpfs there first", at.inside.what)
 	}
-	return at, nil
+	return at, err
 }
 
 // maxFile is the maximum size of a file's content, which is part of the plan.
 const maxFile = 16 << 20
 
+// file creates a file, or covers one that exists by one in memory.
 func (b *builder) file(e Entry) error {
+	p, err := parsePermission(e.Options, 0o644)
+	if err != nil {
+		return err
+	}
 	content := []byte(e.Source)
-	if e.Kind == FileFrom {
-		var err error
+	if e.Kind != File {
 		if content, err = b.read(e.Source, maxFile); err != nil {
 			return fmt.Errorf("%s: %w", e.Source, err)
 		}
 	}
-	at, err := b.create(e.Target)
+	if e.Kind == Data || e.Kind == WritableData {
+		return b.cover(e.Target, content, p, e.Kind == Data)
+	}
+	at, err := b.locate(e.Target, true)
 	if err != nil {
 		return err
 	}
-	if at.node != nil {
+	if at.node != nil && at.node.kind == link && at.node.found { // what it leads to is covered, if it exists
+		if to, err := b.follow(e.Target, false); err == nil && b.covers(to) {
+			at = to
+		}
+	}
+	if b.covers(at) {
+		return b.cover(e.Target, content, p, true)
+	}
+	if at, err = b.create(e.Target); err != nil {
+		return err
+	}
+	if at.exists() {
 		return unix.EEXIST
 	}
-	f := b.Open("file", plan.Openat(plan.Ref(at.base), at.path,
-		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644))
+	b.write(at, content, p)
+	b.created(at, &node{kind: file, created: true})
+	return nil
+}
+
+// write creates a file.
+func (b *builder) write(at place, content []byte, p permission) {
+	f := b.openNew("file", at, plan.Openat(plan.Ref(at.base), at.path,
+		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, p.mode&0o777))
 	if len(content) > 0 {
 		b.Add(plan.Write(f, content))
 	}
+	if p.owned || p.mode > 0o777 {
+		b.set(f, p)
+	}
 	b.Add(plan.Close(f))
-	b.created(at, &node{kind: file})
+}
+
+// covers reports whether a new file is to be mounted over one that exists in a place,
+// which the plan has not created.
+func (b *builder) covers(at place) bool {
+	return at.node != nil && at.node.kind == file && !at.node.created && !at.node.masked
+}
+
+// cover mounts a file in memory.
+func (b *builder) cover(target string, content []byte, p permission, readOnly bool) error {
+	if b.inPlace && b.NS.New&unix.CLONE_NEWNS == 0 {
+		return errors.New("it exists, and to mount a file over it in place needs a mount namespace of the same chain: hk-unshare --mount")
+	}
+	at, err := b.mountPoint(target, false)
+	if err != nil {
+		return err
+	}
+	// A part of a file system can be cloned only from a mount of this namespace. Until
+	// then it is on the root, where nothing is looked up meanwhile.
+	m := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0700"})
+	b.Add(unbindable(m), plan.MoveMount(m, plan.Ref(b.root), "").Hint(unix.EINVAL, shared),
+		plan.MountSetattr(plan.Ref(m), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
+	b.write(place{base: m, path: "file"}, content, p)
+	attrs := plan.MountAttr{Set: nosuidNodev, Propagation: unix.MS_PRIVATE}
+	if readOnly {
+		attrs.Set |= unix.MOUNT_ATTR_RDONLY
+	}
+	tree := b.cloneTree("file", plan.Ref(m), "file", attrs, 0)
+	b.Add(plan.Fchdir(m), plan.UmountDetach("."), plan.Close(m))
+	b.attach(tree, at, &node{kind: file})
 	return nil
 }
 
 // read reads a host file or standard input.
 func (b *builder) read(name string, max int64) ([]byte, error) {
+	if fd, ok := host.FDName(name); ok {
+		content, err := host.ReadFD(fd)
+		if int64(len(content)) > max {
+			err = fmt.Errorf("more than %d MiB", max>>20)
+		}
+		return content, err
+	}
 	p := name
 	if p != "-" && !filepath.IsAbs(p) {
 		p = b.Host.Dir + "/" + p
@@ -111,6 +188,21 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 	return found.Read(max)
 }
 
+// An ExistsError is for a symbolic link that cannot be created because something is there:
+// another symbolic link, whose target is Link, or anything else.
+type ExistsError struct {
+	Target, Link string
+}
+
+func (e *ExistsError) Error() string {
+	if e.Link != "" {
+		return fmt.Sprintf("%v: a symbolic link to %s", unix.EEXIST, e.Link)
+	}
+	return unix.EEXIST.Error()
+}
+
+func (e *ExistsError) Unwrap() error { return unix.EEXIST }
+
 // symlink creates a symbolic link. One with the same target may exist already.
 func (b *builder) symlink(e Entry) error {
 	if e.Source == "" {
@@ -120,22 +212,39 @@ func (b *builder) symlink(e Entry) error {
 	if err != nil {
 		return err
 	}
-	if at.node != nil {
-		if at.node.kind == link && at.node.target == e.Source {
-			return nil
-		}
-		return unix.EEXIST
+	if at.node != nil && at.node.kind == link && at.node.target == e.Source {
+		return nil
 	}
-	b.Add(plan.Symlinkat(e.Source, plan.Ref(at.base), at.path))
+	if at.exists() {
+		there := &ExistsError{Target: e.Target}
+		if at.node != nil && at.node.kind == link {
+			there.Link = at.node.target
+		}
+		return there
+	}
+	op := plan.Symlinkat(e.Source, plan.Ref(at.base), at.path)
+	if !at.known && (at.inside.host || at.there == unsure) {
+		// It may be there, or another chain with this root may create it now.
+		b.addCreate(at, op.Tolerate(unix.EEXIST))
+		l := b.Open("link", plan.Openat2(plan.Ref(at.base), at.path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS))
+		b.compareLink(l, e.Source, func(_ uint32, same bool) error {
+			if !same {
+				return fmt.Errorf("/%s: %w", at.abs, unix.EEXIST)
+			}
+			return nil
+		})
+		b.Add(plan.Close(l))
+	} else {
+		b.addCreate(at, op)
+	}
 	b.created(at, &node{kind: link, target: e.Source})
 	return nil
 }
 
 // created records what was created in the place found by create.
 func (b *builder) created(at place, n *node) {
-	if at.known {
-		at.parent.children[at.name] = n
-	} else {
+	at.parent.set(at.name, n)
+	if !at.known {
 		b.Add(plan.Close(at.base))
 	}
 }

@@ -59,16 +59,9 @@ func (b *builder) filesystem(e Entry) error {
 	if e.Kind == Proc {
 		rest, covered = b.takeRWSys(rest)
 	}
-	var params [][2]string
-	for _, o := range rest {
-		key, value, given := strings.Cut(o, "=")
-		switch {
-		case slices.Contains(t.params, key) && value == "":
-			return fmt.Errorf("option %s needs a value", key)
-		case !slices.Contains(t.params, key) && (given || !slices.Contains(t.switches, key)):
-			return fmt.Errorf("unknown option %q", o)
-		}
-		params = append(params, [2]string{key, value})
+	params, err := t.parameters(rest)
+	if err != nil {
+		return err
 	}
 	if t.flag != 0 && b.NS.New&unix.CLONE_NEWUSER != 0 && b.NS.New&t.flag == 0 {
 		return fmt.Errorf("in a new user namespace it also needs hk-unshare %s", t.needs)
@@ -83,12 +76,41 @@ func (b *builder) filesystem(e Entry) error {
 	}
 	if e.Kind == Tmpfs {
 		as = newDir()
-		if attrs.Set&unix.MOUNT_ATTR_RDONLY != 0 {
+		switch {
+		case attrs.Set&unix.MOUNT_ATTR_RDONLY == 0:
+		case b.inPlace:
+			// Where it propagates to, it would remain writable.
 			as = newForeign("a read-only tmpfs")
+			as.whole, as.readOnly = true, true
+		default:
+			m := b.newMount(string(e.Kind), attrs.Set&^unix.MOUNT_ATTR_RDONLY, params...)
+			b.readOnlyLater(m, at, as)
+			b.attach(m, at, as)
+			return nil
 		}
 	}
 	b.attachNew(string(e.Kind), attrs.Set, params, at, as, covered)
 	return nil
+}
+
+// parameters are those of options.
+func (t *fstype) parameters(options []string) (params [][2]string, err error) {
+	for _, o := range options {
+		key, value, given := strings.Cut(o, "=")
+		switch {
+		case slices.Contains(t.params, key) && value == "":
+			return nil, fmt.Errorf("option %s needs a value", key)
+		case !slices.Contains(t.params, key) && (given || !slices.Contains(t.switches, key)):
+			return nil, fmt.Errorf("unknown option %q", o)
+		}
+		if t.kind == Tmpfs {
+			if err := checkTmpfs(key, value); err != nil {
+				return nil, err
+			}
+		}
+		params = append(params, [2]string{key, value})
+	}
+	return params, nil
 }
 
 // anyFilesystem mounts any type of file system that the kernel supports.
@@ -123,7 +145,14 @@ func (b *builder) anyFilesystem(fstype, source, target, options string) error {
 		// instance would become read-only for the whole system.
 		params = append(params, [2]string{"ro"})
 	}
-	params = append(params, parameters(rest)...)
+	for _, p := range parameters(rest) {
+		if fstype == string(Tmpfs) {
+			if err := checkTmpfs(p[0], p[1]); err != nil {
+				return err
+			}
+		}
+		params = append(params, p)
+	}
 	at, err := b.mountPoint(target, true)
 	if err != nil {
 		return err
@@ -144,6 +173,16 @@ func parameters(options []string) [][2]string {
 
 // newMount creates a file system and a detached mount of it.
 func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *plan.Result {
+	return b.newMountAs("mount", fstype, attrs, params...)
+}
+
+// newMountAs is newMount for a result with another name.
+func (b *builder) newMountAs(name, fstype string, attrs uint64, params ...[2]string) *plan.Result {
+	return b.configure(name, fstype, attrs, params, func(*plan.Result) {})
+}
+
+// configure is newMountAs for a file system with more parameters.
+func (b *builder) configure(name, fstype string, attrs uint64, params [][2]string, more func(fs *plan.Result)) *plan.Result {
 	fs := b.Open("fs", plan.Fsopen(fstype))
 	for _, p := range params {
 		if p[1] == "" {
@@ -152,54 +191,22 @@ func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *pl
 		}
 		b.Add(plan.FsconfigString(fs, p[0], p[1]))
 	}
+	more(fs)
 	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
 	if fstype == "proc" {
 		const masked = "a procfs can be mounted in a user namespace only while an existing one is fully visible; in a container whose /proc is partly covered, bind mount that one: --ro /proc; inside a chain started by root, --proc=DST:rw-sys of that chain keeps it visible"
 		create, mount = create.Hint(unix.EPERM, masked), mount.Hint(unix.EPERM, masked)
 	}
+	if fstype == "overlay" && b.inLayer != "" {
+		create = create.Hint(unix.EINVAL, b.inLayer)
+	}
 	b.Add(create)
-	m := b.Open("mount", mount)
-	b.attrs[m] = plan.MountAttr{Set: attrs, Propagation: unix.MS_PRIVATE}
+	m := b.Open(name, mount)
+	a := plan.MountAttr{Set: attrs, Propagation: unix.MS_PRIVATE}
+	if attrs&unix.MOUNT_ATTR__ATIME != 0 { // mount_setattr(2) wants the whole field cleared
+		a.Clear = unix.MOUNT_ATTR__ATIME
+	}
+	b.attrs[m] = a
 	b.Add(plan.Close(fs))
 	return m
-}
-
-// dev mounts a tmpfs with the devices that programs expect.
-func (b *builder) dev(target string) error {
-	at, err := b.mountPoint(target, true)
-	if err != nil {
-		return err
-	}
-	const attrs = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
-	b.attach(b.newMount("tmpfs", attrs, [2]string{"mode", "0755"}), at, newDir())
-	base := "/" + at.abs
-	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		e := Entry{Kind: DeviceBind, Source: "/dev/" + name, Target: base + "/" + name, Options: "noexec"}
-		if err := b.bind(e); err != nil {
-			return fmt.Errorf("%s: %w", e.Source, err)
-		}
-	}
-	for _, l := range [][2]string{
-		{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"},
-		{"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
-	} {
-		if err := b.symlink(Entry{Source: l[0], Target: base + "/" + l[1]}); err != nil {
-			return err
-		}
-	}
-	pts, err := b.mountPoint(base+"/pts", true)
-	if err != nil {
-		return err
-	}
-	b.attach(b.newMount("devpts", attrs, [2]string{"newinstance"}, [2]string{"ptmxmode", "0666"}, [2]string{"mode", "0620"}),
-		pts, newForeign("devpts"))
-	shm, err := b.mountPoint(base+"/shm", true)
-	if err != nil {
-		return err
-	}
-	b.attach(b.newMount("tmpfs", nosuidNodev|unix.MOUNT_ATTR_NOEXEC, [2]string{"mode", "01777"}), shm, newDir())
-	if tty := b.Host.TTY(); tty != "" {
-		return b.bind(Entry{Kind: DeviceBind, Source: tty, Target: base + "/console", Options: "noexec"})
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hk/pkg/getopt"
@@ -16,26 +17,27 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Mounts{} },
 	Usage: `hk-mount [flags] [--] NEXT [args...]: build a root and enter it
 
-Root: a new tmpfs, finally read-only
- --root DIR, --root-rw DIR   DIR as the root, read-only or writable
+Root: a new tmpfs, finally read-only (--root-tmpfs size=N,...)
+ --root DIR, --root-rw DIR   DIR as the root, read-only or writable; --root-dev
  --ephemeral DIR             DIR as the root, writable, changes discarded
  --rootfs DIR                DIR's system directories, read-only; / is the host's
- --writable-root             leave the root writable
+ --writable-root[=size=N]    leave the root writable
  --in-place                  no new root: change the current mount namespace
 Mounts, in this order
  -b, --ro SRC[:DST[:OPTS]]   -B, --rw SRC[:DST[:OPTS]]   --dev-bind SRC[:DST]
- --try-ro, --try-rw ...      the same, skipped if SRC does not exist
- --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST
- --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST
+ --try-ro, --try-rw SRC...   skipped if SRC does not exist; SRC fd:N: a descriptor
+ --tmpfs DST[:size=N,mode=M] --proc[=DST[:OPTS]]         --dev DST[:OPTS]
+ --mqueue DST   --sysfs DST  --cgroup2 DST               --read-only DST[:norec]
  --overlay DST:lower=A:B,upper=U,work=W                  --tmp-overlay SRC:DST
  --ro-overlay DST:lower=A:B  --mask DST   --fs TYPE:SRC:DST[:OPTS]
- --fstab FILE|-              the lines of an fstab(5) file
+ --try-read-only, --try-mask the same, skipped if DST does not exist
+ --fstab FILE|-              an fstab(5) file        --protect DST[:deny|ro]
  OPTS: ro rw nosuid suid nodev dev noexec exec noatime nosymfollow norec
-       idmap[=DISK:SEEN:COUNT]
-Files, in this order
- --dir DST[:MODE]            --symlink TARGET:DST
- --file DST=TEXT             --file-from DST=HOSTFILE|-
- --chdir DIR                 default: the same directory if it exists, else /
+       private idmap[=DISK:SEEN:COUNT]
+Files, in this order (--create[=writable]: on the host too, if something is missing)
+ --dir DST[:MODE[:UID:GID]]  --symlink TARGET:DST  --chmod DST:MODE  --parents MODE
+ --file DST[:MODE...]=TEXT  --file-from, --data, --data-rw DST[:MODE...]=HOSTFILE|-
+ --chdir DIR, --else-chdir DIR   default: the same directory, else /    --lock FILE
 A colon in a path is written \:, and an equals sign in a DST=... \=
 `,
 }
@@ -53,8 +55,16 @@ func foreignFlag(name string) string {
 		return "--try-ro SRC:DST"
 	case "remount-ro":
 		return "--read-only DST"
+	case "bind-fd":
+		return "--rw fd:N:DST"
+	case "ro-bind-fd":
+		return "--ro fd:N:DST"
 	case "ro-bind-data", "bind-data":
-		return "--file-from DST=HOSTFILE"
+		return "--file-from DST=HOSTFILE, with /dev/fd/N for a descriptor"
+	case "perms":
+		return "--dir DST:MODE, --file DST:MODE=TEXT or --tmpfs DST:mode=MODE"
+	case "size":
+		return "--tmpfs DST:size=N"
 	}
 	return ""
 }
@@ -90,30 +100,60 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 	add("", TryReadOnly, parseBind)
 	add("", TryBind, parseBind)
 	add("", Tmpfs, parseTarget)
-	fs.Optional(string(Proc), "", entry(Proc, func(v string) (Entry, error) {
-		if v == "" || v[0] == ':' {
-			v = "/proc" + v
-		}
-		return parseTarget(v)
-	}))
-	for _, kind := range []EntryKind{Dev, ReadOnly, Mask} {
+	fs.Optional(string(Proc), "", entry(Proc, parseProc))
+	add("", Dev, parseDevTarget)
+	for _, kind := range []EntryKind{Mask, TryMask} {
 		add("", kind, parsePlainTarget)
 	}
-	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2, Directory} {
+	for _, kind := range []EntryKind{ReadOnly, TryMakeReadOnly} {
+		add("", kind, parseReadOnly)
+	}
+	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2} {
 		add("", kind, parseTarget)
 	}
+	add("", Directory, parseDirectory)
+	add("", Chmod, parseChmod)
 	for _, kind := range []EntryKind{Overlay, ReadOnlyOverlay} {
 		add("", kind, parseOverlay)
 	}
+	add("", Protect, parseProtected)
 	add("", FileSystem, parseFileSystem)
-	add("", TmpOverlay, pair("a tmp-overlay is SRC:DST"))
+	add("", TmpOverlay, parseTmpOverlay)
 	add("", File, parseFile)
-	add("", FileFrom, parseFile)
+	for _, kind := range []EntryKind{FileFrom, Data, WritableData} {
+		add("", kind, parseFile)
+	}
 	add("", Symlink, pair("a link is TARGET:DST"))
-	fs.String("chdir", "", func(v string) error {
-		m.Dir = v
+	add("", Parents, parseParents)
+	directory := func(at *string) func(string) error {
+		return func(v string) error {
+			*at = v
+			return checkTarget(v)
+		}
+	}
+	fs.String("chdir", "", directory(&m.Dir))
+	fs.String("else-chdir", "", directory(&m.ElseDir))
+	fs.String("lock", "", func(v string) error {
+		m.Locks = append(m.Locks, v)
 		return checkTarget(v)
 	})
+}
+
+// parseProc is parseTarget for --proc, whose target is /proc unless it is given.
+func parseProc(v string) (Entry, error) {
+	if v == "" || v[0] == ':' {
+		v = "/proc" + v
+	}
+	return parseTarget(v)
+}
+
+// parseDevTarget is parseTarget for --dev.
+func parseDevTarget(v string) (Entry, error) {
+	e, err := parseTarget(v)
+	if err == nil {
+		_, err = parseDev(e.Options)
+	}
+	return e, err
 }
 
 // rootFlags are the flags that determine the root.
@@ -130,8 +170,38 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	fs.String("root", "", root(false, false))
 	fs.String("root-rw", "", root(true, false))
 	fs.String("ephemeral", "", root(false, true))
-	fs.Bool("writable-root", "", &m.Writable)
+	fs.String("root-tmpfs", "", func(v string) error { return m.setTmpfs(v) })
+	fs.Optional("writable-root", "true", func(v string) error {
+		if on, err := strconv.ParseBool(v); err == nil {
+			m.Writable = on
+			return nil
+		}
+		m.Writable = true
+		return m.setTmpfs(v)
+	})
 	fs.Bool("in-place", "", &m.InPlace)
+	fs.Bool("root-dev", "", &m.RootDev)
+	fs.Optional("create", "true", func(v string) error {
+		if v == "writable" {
+			m.CreateWritable = true
+			return nil
+		}
+		on, err := strconv.ParseBool(v)
+		if m.Create = on; err != nil {
+			return errors.New("neither true, false nor writable")
+		}
+		return nil
+	})
+}
+
+// setTmpfs sets the options of the tmpfs of the root.
+func (m *Mounts) setTmpfs(options string) error {
+	if m.Tmpfs != "" {
+		return errors.New("the options of the root were already given")
+	}
+	m.Tmpfs = options
+	_, _, err := tmpfsOptions(options, 0)
+	return err
 }
 
 // parsePlainTarget is parseTarget for entries without options.
@@ -139,6 +209,14 @@ func parsePlainTarget(v string) (Entry, error) {
 	e, err := parseTarget(v)
 	if err == nil && e.Options != "" {
 		err = errors.New("it takes no options")
+	}
+	return e, err
+}
+
+func parseReadOnly(v string) (Entry, error) {
+	e, err := parseTarget(v)
+	if err == nil && e.Options != "" && e.Options != "norec" {
+		err = errors.New("its only option is norec")
 	}
 	return e, err
 }
@@ -177,6 +255,18 @@ func checkTarget(t string) error {
 func parseBind(v string) (Entry, error) {
 	f := getopt.Value(v).Fields(3)
 	e := Entry{Source: f[0].Text()}
+	if n := getopt.Value(v).Fields(4); n[0] == "fd" && len(n) > 1 && isNumber(string(n[1])) {
+		fd, err := getopt.ParseFD(string(n[1]))
+		switch {
+		case err != nil:
+			return Entry{}, err
+		case fd <= 2:
+			return Entry{}, errors.New("a descriptor above 2 is needed")
+		case len(n) < 3:
+			return Entry{}, errors.New("a bind of a descriptor is fd:N:DST[:OPTS]")
+		}
+		e, f = Entry{FD: fd}, n[1:]
+	}
 	if len(f) > 2 {
 		e.Options = string(f[2])
 	}
@@ -192,6 +282,10 @@ func parseBind(v string) (Entry, error) {
 		return e, checkTarget(e.Target)
 	}
 	return e, nil
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 func parseTarget(v string) (Entry, error) {
@@ -214,10 +308,35 @@ func parseOverlay(v string) (Entry, error) {
 func parseFile(v string) (Entry, error) {
 	target, text, ok := getopt.Value(v).Cut('=')
 	if !ok {
-		return Entry{}, errors.New("a file is DST=...")
+		return Entry{}, errors.New("a file is DST[:MODE[:UID:GID]]=...")
 	}
-	e := Entry{Source: string(text), Target: target.Text()}
-	return e, checkTarget(e.Target)
+	e, err := parseDirectory(string(target))
+	e.Source = string(text)
+	return e, err
+}
+
+func parseDirectory(v string) (Entry, error) {
+	e, err := parseTarget(v)
+	if err == nil {
+		_, err = parsePermission(e.Options, 0)
+	}
+	return e, err
+}
+
+func parseChmod(v string) (Entry, error) {
+	e, err := parseDirectory(v)
+	if p, _ := parsePermission(e.Options, 0); err == nil && (e.Options == "" || p.owned) {
+		err = errors.New("a change of mode is DST:MODE")
+	}
+	return e, err
+}
+
+func parseParents(v string) (Entry, error) {
+	p, err := parsePermission(v, 0)
+	if err == nil && (v == "" || p.owned) {
+		err = errors.New("a mode of directories is octal")
+	}
+	return Entry{Options: v}, err
 }
 
 // Args prints m as flags.
@@ -232,30 +351,58 @@ func (m *Mounts) Args() []string {
 		a.Set("root", m.Root)
 	}
 	a.Bool("writable-root", m.Writable && (m.Ephemeral || m.Root == ""))
+	a.Set("root-tmpfs", m.Tmpfs)
 	a.Bool("in-place", m.InPlace)
+	a.Bool("create", m.Create)
+	if m.CreateWritable {
+		a.Set("create", "writable")
+	}
+	a.Bool("root-dev", m.RootDev)
 	for _, e := range m.Entries {
 		a.String(string(e.Kind), e.value())
 	}
 	a.Set("chdir", m.Dir)
+	a.Set("else-chdir", m.ElseDir)
+	for _, l := range m.Locks {
+		a.String("lock", l)
+	}
 	return a
+}
+
+// source is SRC of a bind.
+func (e Entry) source() string {
+	if e.FD != 0 {
+		return fmt.Sprintf("fd:%d", e.FD)
+	}
+	return string(getopt.Escape(e.Source, ":"))
 }
 
 func (e Entry) value() string {
 	switch e.Kind {
 	case RootFS, Fstab:
 		return e.Source
-	case File, FileFrom:
-		return string(getopt.Escape(e.Target, "=")) + "=" + e.Source
+	case Parents:
+		return e.Options
+	case File, FileFrom, Data, WritableData:
+		v := string(getopt.Escape(e.Target, ":="))
+		if e.Options != "" {
+			v += ":" + e.Options
+		}
+		return v + "=" + e.Source
 	}
 	v := string(getopt.Escape(e.Target, ":"))
 	switch e.Kind {
-	case Symlink, TmpOverlay:
+	case TmpOverlay:
+		if e.Source != "" {
+			v = string(getopt.Escape(e.Source, ":")) + ":" + v
+		}
+	case Symlink:
 		v = string(getopt.Escape(e.Source, ":")) + ":" + v
 	case FileSystem:
 		fstype, source, _ := strings.Cut(e.Source, ":")
 		v = string(getopt.Escape(fstype, ":")+":"+getopt.Escape(source, ":")) + ":" + v
 	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
-		if source := string(getopt.Escape(e.Source, ":")); e.Target != "" || e.Options != "" {
+		if source := e.source(); e.Target != "" || e.Options != "" {
 			v = source + ":" + v
 		} else {
 			v = source

@@ -4,18 +4,18 @@
 //
 // The new root is attached on top of the old one, so that no directory is needed for
 // it, and is unbindable until it is complete, so that it is not part of any bind mount
-// of the old one. Nothing is created in a directory of the caller. A target is looked
-// up in the new root, and no symbolic link leads outside it. A bind mount has its
+// of the old one. Nothing is created in a directory of the caller unless [Mounts.Create]
+// is set. A target is looked up in the new root, and no symbolic link leads outside it. A bind mount has its
 // attributes, on all of its submounts, before it is attached.
 package mount
 
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -30,20 +30,37 @@ type Mounts struct {
 	Ephemeral bool
 	// Writable leaves the root writable.
 	Writable bool
+	// Tmpfs are the options of the tmpfs that is the root, or that keeps the changes of
+	// an ephemeral one, as on the command line.
+	Tmpfs string
+	// Create makes missing mount points, directories, files and links also in Root, in
+	// the current root if InPlace is set, and in writable bind mounts and overlays. They
+	// remain on the host.
+	Create bool
 	// InPlace changes the current mount namespace instead: there is no new root, and
 	// the attributes of the old one do not change.
 	InPlace bool
 	// Entries are created in order.
 	Entries []Entry
+	// CreateWritable is Create without the root that is finally read-only: there nothing is
+	// created. The caller's umask does not apply, and modes may be changed.
+	CreateWritable bool
+	// RootDev lets device files of Root work.
+	RootDev bool
 	// Dir is the working directory in the new root. "" means the caller's if it also
-	// exists there, otherwise /.
-	Dir string
+	// exists there, otherwise ElseDir if that exists, otherwise /.
+	Dir, ElseDir string
+	// Locks are files of the new root on which the supervisor holds a lock.
+	Locks []string
 }
 
 // An Entry is one thing in the new root.
 type Entry struct {
 	Kind   EntryKind
 	Source string
+	// FD is a descriptor of the caller, which is bind mounted in the place of Source; 0 means
+	// none. It must be above 2 and is not left to the payload.
+	FD     int
 	Target string
 	// Options are a list as on the command line, including its backslashes.
 	Options string
@@ -71,17 +88,33 @@ const (
 	Cgroup2         EntryKind = "cgroup2"
 	ReadOnly        EntryKind = "read-only"
 	Mask            EntryKind = "mask"
+	// TryMakeReadOnly and TryMask are ReadOnly and Mask of what may not exist.
+	TryMakeReadOnly EntryKind = "try-read-only"
+	TryMask         EntryKind = "try-mask"
+	// Protect makes Target unreadable or read-only, or keeps it from coming into being,
+	// after all other entries: Options are "deny", which is the default, or "ro".
+	Protect EntryKind = "protect"
 	// FileSystem has "TYPE:SRC" in Source.
 	FileSystem EntryKind = "fs"
 	// Fstab makes the mounts listed in Source, a host file in the format of fstab(5).
-	Fstab     EntryKind = "fstab"
+	Fstab EntryKind = "fstab"
+	// Directory, File, FileFrom and Chmod have MODE or MODE:UID:GID in Options.
 	Directory EntryKind = "dir"
 	// File has its content in Source.
 	File EntryKind = "file"
-	// FileFrom is read from Source, a host file, or "-".
+	// FileFrom is read from Source: a host file, a descriptor, fd:N, or "-".
 	FileFrom EntryKind = "file-from"
+	// Data and WritableData are like FileFrom, but always mounts of a file in memory: the
+	// first one is read-only.
+	Data         EntryKind = "data"
+	WritableData EntryKind = "data-rw"
 	// Symlink is a symbolic link at Target that leads to Source.
 	Symlink EntryKind = "symlink"
+	// Chmod changes the mode of what exists already.
+	Chmod EntryKind = "chmod"
+	// Parents has in Options the mode of the directories that the entries after it create
+	// on the way to their targets. "" is 755.
+	Parents EntryKind = "parents"
 )
 
 // A builder adds the ops of a root to a plan.
@@ -92,8 +125,29 @@ type builder struct {
 	umask *plan.Result
 	// inPlace means that root is the old root, and not unbindable.
 	inPlace bool
+	// creates is set if names may be created on the host, and changes if their modes are
+	// changed there, whatever the caller's umask is.
+	creates, changes bool
+	// parents is the mode of directories on the way to a target.
+	parents uint32
+	// rootReadOnly makes the mount of the root read-only when it is entered, but not the
+	// mounts below it.
+	rootReadOnly bool
+	// cwd is the working directory, if its name does not lead there, or nil.
+	cwd *plan.Result
+	// inLayer says what is mounted in a layer of the next overlay, or is "".
+	inLayer string
 	// attrs are the attributes of the detached mounts.
 	attrs map[*plan.Result]plan.MountAttr
+	// late are the mounts that become read-only at the end.
+	late []late
+	// mounts are what attach has attached.
+	mounts []mounted
+	// writable is set if a root that the plan has created remains writable.
+	writable bool
+	// receives is set if what the host mounts later may appear in a mount, and
+	// rootReceives if that is the root.
+	receives, rootReceives bool
 }
 
 const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -101,6 +155,8 @@ const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 // Plan adds the ops that build the root and enter it.
 func (m *Mounts) Plan(s *stage.State) error {
 	switch {
+	case m.InPlace && s.NS.Entered(unix.CLONE_NEWUSER) && !s.NS.Entered(unix.CLONE_NEWNS):
+		return errors.New("--in-place: in a new user namespace it also needs hk-unshare --mount: the mounts of the caller belong to another one")
 	case s.NS.Joined&unix.CLONE_NEWNS != 0:
 		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and its mounts would appear in the existing namespace")
 	case s.Root.Landlocked:
@@ -114,22 +170,35 @@ func (m *Mounts) Plan(s *stage.State) error {
 	case m.InPlace && len(m.Entries) == 0:
 		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
 	}
+	if err := m.checkPropagation(s.NS.Propagation); err != nil {
+		return err
+	}
 	if !m.InPlace && s.NS.New&unix.CLONE_NEWNS == 0 {
+		types := map[string]uint64{"": unix.MS_PRIVATE, "slave": unix.MS_SLAVE}
 		// pivot_root(2) in an existing mount namespace would also change the root of
 		// its other processes.
 		s.Add(stage.Privileged(unix.CLONE_NEWNS, plan.Unshare(unix.CLONE_NEWNS)),
-			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: unix.MS_PRIVATE}).
+			plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: types[s.NS.Propagation]}).
 				Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot"))
 		s.NS.New |= unix.CLONE_NEWNS
 	}
 	s.Root.Mounts = true
-	b := &builder{State: s, inPlace: m.InPlace, attrs: map[*plan.Result]plan.MountAttr{}}
+	b := &builder{State: s, inPlace: m.InPlace, creates: m.Create || m.CreateWritable, changes: m.CreateWritable,
+		parents: 0o755, writable: m.Writable, attrs: map[*plan.Result]plan.MountAttr{}}
+	if m.Ephemeral {
+		b.clearUmask() // the directory for changes is that of the root
+	}
+	b.openHere(m)
 	if err := m.begin(b); err != nil {
 		return err
 	}
-	b.umask = s.Plan.NewResult("umask")
-	s.Add(plan.Umask(plan.Octal(0)).Gives(b.umask))
+	if !m.Ephemeral {
+		b.clearUmask()
+	}
 	for _, e := range m.Entries {
+		if e.Kind == Protect {
+			continue
+		}
 		flag := "--" + string(e.Kind) + " " + e.name()
 		b.For(flag)
 		if err := b.entry(e); err != nil {
@@ -137,8 +206,22 @@ func (m *Mounts) Plan(s *stage.State) error {
 		}
 	}
 	b.For("")
+	b.finish(b.tree)
+	if err := m.protectAll(b); err != nil {
+		return err
+	}
 	s.Add(plan.Umask(plan.Ref(b.umask)))
+	if !m.InPlace {
+		b.noteManaged()
+	}
+	b.noteReceives()
 	return m.enter(b)
+}
+
+// clearUmask keeps the caller's umask from the modes of what is created next.
+func (b *builder) clearUmask() {
+	b.umask = b.Plan.NewResult("umask")
+	b.Add(plan.Umask(plan.Octal(0)).Gives(b.umask))
 }
 
 // Needs implements stage.Stage. In the new root the files of the caller cannot be
@@ -147,13 +230,34 @@ func (m *Mounts) Needs() stage.Needs {
 	foreign := m.Root != "" && m.Root != "/" || slices.ContainsFunc(m.Entries, func(e Entry) bool {
 		return e.Kind == RootFS && e.Source != "/"
 	})
-	return stage.Needs{Hides: true, ForeignRoot: foreign}
+	return stage.Needs{Hides: true, Root: true, ForeignRoot: foreign, Supervisor: m.protects() || len(m.Locks) > 0, Init: m.protects(), FDs: m.descriptors()}
+}
+
+// descriptors are the caller's that are bind mounted or read.
+func (m *Mounts) descriptors() (fds []int) {
+	for _, e := range m.Entries {
+		fd := e.FD
+		if e.isFile() && e.Kind != File {
+			fd, _ = host.FDName(e.Source)
+		}
+		if fd > 2 && !slices.Contains(fds, fd) {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+// isFile reports whether an entry is a file with its content.
+func (e Entry) isFile() bool {
+	return e.Kind == File || e.Kind == FileFrom || e.Kind == Data || e.Kind == WritableData
 }
 
 // name is the name of the entry in an error.
 func (e Entry) name() string {
 	switch {
-	case e.Kind == File || e.Kind == FileFrom || e.Source == "":
+	case e.FD != 0:
+		return fmt.Sprintf("fd:%d:%s", e.FD, e.Target)
+	case e.isFile() || e.Source == "":
 		return e.Target
 	case e.Target == "" || e.Target == e.Source:
 		return e.Source
@@ -163,21 +267,31 @@ func (e Entry) name() string {
 
 // begin creates the root and attaches it over the old one.
 func (m *Mounts) begin(b *builder) error {
+	var attrs uint64
+	var params [][2]string
+	if m.Tmpfs != "" || !m.InPlace && (m.Root == "" || m.Ephemeral) {
+		var err error
+		if attrs, params, err = m.rootTmpfs(nosuidNodev); err != nil {
+			return fmt.Errorf("--root-tmpfs %s: %w", m.Tmpfs, err)
+		}
+	}
 	if m.InPlace {
 		b.root = b.Open("root", plan.Openat(plan.AtCwd(), "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 		b.tree = newForeign("the current root")
 		b.tree.source = "/"
+		b.tree.host = b.creates
 		return nil
 	}
 	if m.Root == "" {
-		fs := b.Open("fs", plan.Fsopen("tmpfs"))
-		b.Add(plan.FsconfigString(fs, "mode", "0755"), plan.FsconfigCreate(fs))
-		b.root = b.Open("root", plan.Fsmount(fs, nosuidNodev))
-		b.Add(plan.Close(fs))
+		b.root = b.newMountAs("root", "tmpfs", attrs, params...)
 		b.tree = newDir()
 	} else {
 		b.For(m.rootFlag())
-		dir, err := b.source(m.Root)
+		look := b.source
+		if m.Ephemeral {
+			look = b.layer
+		}
+		dir, err := look(m.Root)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.rootFlag(), err)
 		}
@@ -185,25 +299,23 @@ func (m *Mounts) begin(b *builder) error {
 			return fmt.Errorf("%s: not a directory", m.rootFlag())
 		}
 		b.tree = newForeign(m.Root)
-		b.tree.source = dir.path
+		b.tree.source, b.tree.readOnly = dir.look(), !m.Writable && !m.Ephemeral
 		if m.Ephemeral {
-			b.tree.writable = true
-			tmpfs := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
+			b.tree.writable, b.tree.single = true, true
+			tmpfs := b.newMount("tmpfs", nosuidNodev, params...)
 			b.Add(unbindable(tmpfs), plan.MoveMount(tmpfs, plan.AtCwd(), "/").Hint(unix.EINVAL, shared),
 				// An overlay bind mounts it.
 				plan.MountSetattr(plan.Ref(tmpfs), "", unix.AT_EMPTY_PATH, plan.MountAttr{Propagation: unix.MS_PRIVATE}))
-			b.root = b.overTmpfs(dir, tmpfs)
+			if b.root, err = b.overStage(tmpfs, stack{lower: []source{dir}}, true, attrs); err != nil {
+				return fmt.Errorf("%s: %w", m.rootFlag(), err)
+			}
 			b.Add(plan.Close(tmpfs))
 		} else {
-			attrs := uint64(nosuidNodev)
-			if !m.Writable {
-				attrs |= unix.MOUNT_ATTR_RDONLY
-			}
-			b.root = b.clone("root", dir, plan.MountAttr{Set: attrs}, unix.AT_RECURSIVE)
+			b.rootReceives = b.slave()
+			b.cloneRoot(dir, m)
 		}
 	}
-	b.Add(unbindable(b.root),
-		plan.MoveMount(b.root, plan.AtCwd(), "/").Hint(unix.EINVAL, shared))
+	b.attachRoot()
 	return nil
 }
 
@@ -230,13 +342,19 @@ const shared = "the mounts of this namespace are shared with other namespaces, t
 func (m *Mounts) enter(b *builder) error {
 	if !m.InPlace {
 		last := plan.MountAttr{Propagation: unix.MS_PRIVATE}
-		if !m.Writable && !m.Ephemeral {
+		if b.rootReceives {
+			last.Propagation = unix.MS_SLAVE
+		}
+		if !m.Writable && !m.Ephemeral || b.rootReadOnly {
 			last.Set = unix.MOUNT_ATTR_RDONLY
 		}
 		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, last),
 			plan.Fchdir(b.root),
-			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"),
-			plan.UmountDetach("."),
+			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"))
+		if b.rootReceives { // what the root was on
+			b.Add(plan.UmountDetach("."))
+		}
+		b.Add(plan.UmountDetach("."),
 			plan.Chdir("/"))
 		// The topmost mount on the new root is detached. If there were another below
 		// it, /.. would lead there.
@@ -246,28 +364,10 @@ func (m *Mounts) enter(b *builder) error {
 		b.Root.New = true
 	}
 	b.Add(plan.Close(b.root))
-	switch {
-	case m.Dir != "":
-		if !path.IsAbs(m.Dir) {
-			return fmt.Errorf("--chdir %s: not an absolute path", m.Dir)
-		}
-		b.For("--chdir " + m.Dir)
-		dir := b.Open("dir", plan.Openat2(plan.AtCwd(), m.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
-			unix.RESOLVE_NO_MAGICLINKS).Hint(unix.ELOOP, "a symbolic link of procfs could lead outside the root"))
-		b.Add(plan.Fchdir(dir), plan.Close(dir))
-	default:
-		// A directory that is now covered by a mount must not remain reachable as the
-		// working directory.
-		if m.InPlace {
-			b.Add(plan.Chdir("/"))
-		}
-		if b.Host.Dir != "" && b.Host.Dir != "/" {
-			dir := b.Open("dir", plan.Openat2(plan.AtCwd(), b.Host.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0,
-				unix.RESOLVE_NO_MAGICLINKS).Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP))
-			b.Add(plan.Fchdir(dir).Tolerate(unix.EBADF, unix.EACCES), plan.Close(dir).Tolerate(unix.EBADF))
-		}
+	if err := m.enterDir(b); err != nil {
+		return err
 	}
-	return nil
+	return m.lock(b)
 }
 
 func (b *builder) entry(e Entry) error {
@@ -280,23 +380,29 @@ func (b *builder) entry(e Entry) error {
 		return b.overlay(e)
 	case TmpOverlay:
 		return b.tmpOverlay(e)
-	case Mask:
-		return b.mask(e.Target)
+	case Mask, TryMask:
+		return b.mask(e)
 	case FileSystem:
 		fstype, source, _ := strings.Cut(e.Source, ":")
 		return b.anyFilesystem(fstype, source, e.Target, e.Options)
 	case Fstab:
 		return b.fstab(e.Source)
-	case ReadOnly:
-		return b.readOnly(e.Target)
+	case ReadOnly, TryMakeReadOnly:
+		return b.readOnly(e)
 	case Dev:
-		return b.dev(e.Target)
+		return b.dev(e.Target, e.Options)
 	case Directory:
 		return b.directory(e)
-	case File, FileFrom:
+	case File, FileFrom, Data, WritableData:
 		return b.file(e)
 	case Symlink:
 		return b.symlink(e)
+	case Chmod:
+		return b.chmod(e)
+	case Parents:
+		p, err := parsePermission(e.Options, 0o755)
+		b.parents = p.mode
+		return err
 	}
 	return b.filesystem(e)
 }

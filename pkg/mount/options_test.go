@@ -68,3 +68,47 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestTmpfsLimits checks that a limit of a tmpfs that would be none to the kernel is an
+// error. The kernel takes the lowest 64 bits of a number.
+func TestTmpfsLimits(t *testing.T) {
+	const zero, large, nan = "to the kernel 0 means no limit", "it is too large for the kernel",
+		"not a number, with k, m, g, t, p or e, or a percentage"
+	for _, c := range []struct{ option, want string }{
+		{"size=1", ""}, {"size=64M", ""}, {"size=1g", ""}, {"size=0x1e", ""}, {"size=0x1ek", ""}, {"size=010K", ""},
+		{"size=7e", ""}, {"size=9223372036854775807", ""}, {"size=50%", ""}, {"size=1000%", ""},
+		{"nr_blocks=1", ""}, {"nr_inodes=2k", ""}, {"mode=0", ""}, {"uid=0", ""},
+
+		{"size=0", zero}, {"size=0k", zero}, {"size=0x0", zero}, {"size=00", zero}, {"size=0%", zero},
+		{"nr_blocks=0", zero}, {"nr_inodes=0", zero}, {"nr_inodes=0G", zero},
+		{"size=9223372036854775808", large}, {"size=8e", large}, {"size=16E", large}, {"size=0x8000000000000000", large},
+		{"size=18446744073709551615", large}, {"size=18446744073709551616", large}, {"size=18446744073709551617", large},
+		{"size=0x1ffffffffffffffff", large}, {"nr_blocks=18446744073709551617", large}, {"nr_inodes=16777216t", large},
+		{"size=1001%", large}, {"size=18446744073709551617%", large},
+		{"size=x", nan}, {"size=-1", nan}, {"size=+1", nan}, {"size= 1", nan}, {"size=1kk", nan}, {"size=k", nan}, {"size=%", nan},
+		{"size=1k%", nan}, {"size=1.5G", nan}, {"size=08", nan}, {"size=0x", nan}, {"size=1_000", nan}, {"size=1 ", nan},
+		{"nr_blocks=5%", "only size can be a percentage"}, {"nr_inodes=5%", "only size can be a percentage"},
+	} {
+		key, value, _ := strings.Cut(c.option, "=")
+		want := c.want
+		if want != "" {
+			want = "option " + c.option + ": " + want
+		}
+		if err := checkTmpfs(key, value); want != "" && (err == nil || err.Error() != want) || want == "" && err != nil {
+			t.Errorf("checkTmpfs(%s) = %v; want %q", c.option, err, want)
+		}
+	}
+	for _, flags := range []string{"--tmpfs /t:size=0", "--fs tmpfs:none:/t:size=0", "--root-tmpfs size=0",
+		"--writable-root=nr_inodes=0", "--ephemeral /srv --root-tmpfs size=0%"} {
+		var set getopt.Flags
+		m := &Mounts{}
+		m.Flags(&set)
+		_, err := set.Parse(strings.Fields(flags))
+		if err == nil {
+			_, err = picture(t, flags)
+		}
+		if err == nil || !strings.Contains(err.Error(), zero) {
+			t.Errorf("%s: %v; want an error with %q", flags, err, zero)
+		}
+	}
+}

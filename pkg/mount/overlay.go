@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -68,28 +69,42 @@ func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]
 	case l.upper == "" && len(l.lower) < 2:
 		return errors.New("a read-only overlay has two or more lower directories: for one, use --ro")
 	}
-	dirs := l.dirs()
-	for i, dir := range dirs {
-		src, err := b.source(dir)
-		if err == nil && !src.isDir {
-			err = unix.ENOTDIR
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
-		}
-		dirs[i] = src.real
+	dirs, err := b.layers(l.dirs())
+	if err == nil {
+		err = b.checkCount(len(l.lower))
+	}
+	if err != nil {
+		return err
+	}
+	s := stack{lower: dirs[:len(l.lower)]}
+	if l.upper != "" {
+		s.upper, s.work = &dirs[len(l.lower)], &dirs[len(l.lower)+1]
+	} else {
+		attrs |= unix.MOUNT_ATTR_RDONLY
 	}
 	at, err := b.mountPoint(target, true)
 	if err != nil {
 		return err
 	}
-	upper, work := "", ""
-	if l.upper != "" {
-		upper, work = dirs[len(l.lower)], dirs[len(l.lower)+1]
-	} else {
-		attrs |= unix.MOUNT_ATTR_RDONLY
+	as := newForeign("an overlay")
+	as.host = b.creates && attrs&unix.MOUNT_ATTR_RDONLY == 0
+	if s.plain() {
+		lower, to := s.names()
+		b.attach(b.newOverlay(lower, to, attrs, params...), at, as)
+		return nil
 	}
-	b.attach(b.newOverlay(dirs[:len(l.lower)], upper, work, attrs, params...), at, newForeign("an overlay"))
+	if s.upper != nil && !b.Host.Has(host.OverlayFD) {
+		if err := b.Host.Procfs(); err != nil {
+			return err
+		}
+	}
+	stage := b.stage(at, [2]string{"mode", "0700"})
+	m, err := b.overStage(stage, s, false, attrs, params...)
+	if err != nil {
+		return err
+	}
+	b.Add(plan.Close(stage))
+	b.attach(m, at, as)
 	return nil
 }
 
@@ -103,76 +118,87 @@ func (l layers) dirs() []string {
 	return dirs
 }
 
-// tmpOverlay makes a host directory writable; changes are kept in a tmpfs and finally
+// parseTmpOverlay parses SRC:DST[:OPTS] or DST:lower=A:B[,OPTS].
+func parseTmpOverlay(v string) (Entry, error) {
+	f := getopt.Value(v).Fields(3)
+	e := Entry{Source: f[0].Text()}
+	switch {
+	case len(f) > 1 && strings.HasPrefix(string(f[1]), "lower="):
+		e.Source, e.Target = "", f[0].Text()
+		_, options, _ := getopt.Value(v).Cut(':')
+		e.Options = string(options)
+	case len(f) > 1 && f[0] != "":
+		e.Target = f[1].Text()
+		if len(f) > 2 {
+			e.Options = string(f[2])
+		}
+	default:
+		return e, errors.New("a tmp-overlay is SRC:DST[:OPTS] or DST:lower=A:B[,OPTS]")
+	}
+	if _, _, _, err := e.tmpOverlay(0); err != nil {
+		return e, err
+	}
+	return e, checkTarget(e.Target)
+}
+
+// tmpOverlay are the lower directories of a TmpOverlay, and the attributes and
+// parameters of its tmpfs.
+func (e Entry) tmpOverlay(set uint64) (lower []string, attrs uint64, params [][2]string, err error) {
+	var rest []string
+	for _, o := range getopt.Value(e.Options).Split(',') {
+		if e.Source == "" && strings.HasPrefix(string(o), "lower=") {
+			l, err := parseLayers(string(o))
+			if err != nil || lower != nil {
+				return nil, 0, nil, errors.New("option lower is repeated, or has an empty path")
+			}
+			lower = l.lower
+		} else if o != "" || e.Options != "" {
+			rest = append(rest, string(o))
+		}
+	}
+	if e.Source != "" {
+		lower = []string{e.Source}
+	}
+	options := strings.Join(rest, ",")
+	if err = keepsOnly(options); err != nil {
+		return nil, 0, nil, err
+	}
+	attrs, params, err = tmpfsOptions(options, set)
+	if err == nil && attrs&unix.MOUNT_ATTR_RDONLY != 0 {
+		err = errors.New("option ro: use --ro or --ro-overlay")
+	}
+	return lower, attrs, params, err
+}
+
+// tmpOverlay makes host directories writable; changes are kept in a tmpfs and finally
 // discarded.
 func (b *builder) tmpOverlay(e Entry) error {
-	src, err := b.source(e.Source)
-	if err == nil && !src.isDir {
-		err = unix.ENOTDIR
-	}
+	dirs, attrs, params, err := e.tmpOverlay(nosuidNodev)
 	if err != nil {
+		return err
+	}
+	if err := b.checkCount(len(dirs)); err != nil {
+		return err
+	}
+	s := stack{}
+	if s.lower, err = b.layers(dirs); err != nil {
 		return err
 	}
 	at, err := b.mountPoint(e.Target, true)
 	if err != nil {
 		return err
 	}
-	// The upper directory must be in a mount of this namespace: until the overlay
-	// exists, the tmpfs is mounted where the overlay will be.
-	upper := b.newMount("tmpfs", nosuidNodev, [2]string{"mode", "0755"})
-	if at.known {
-		b.Add(plan.MoveMount(upper, plan.Ref(at.base), at.path))
-	} else {
-		where := b.lookup(at, 0)
-		b.Add(plan.MoveMount(upper, plan.Ref(where), ""), plan.Close(where))
-	}
-	as := newForeign("an overlay on " + src.path)
-	as.source = src.path
+	as := newForeign("an overlay on " + s.lower[0].path)
 	as.writable = true
-	m := b.overTmpfs(src, upper)
-	b.Add(plan.Close(upper))
+	if len(s.lower) == 1 {
+		as.source, as.single = s.lower[0].look(), true
+	}
+	stage := b.stage(at, params...)
+	m, err := b.overStage(stage, s, true, attrs)
+	if err != nil {
+		return err
+	}
+	b.Add(plan.Close(stage))
 	b.attach(m, at, as)
 	return nil
-}
-
-// overTmpfs returns a detached overlay of a directory whose changes go to a tmpfs. The
-// tmpfs is attached somewhere, and then detached.
-func (b *builder) overTmpfs(src source, tmpfs *plan.Result) *plan.Result {
-	b.Add(plan.Mkdirat(plan.Ref(tmpfs), "upper", 0o755), plan.Mkdirat(plan.Ref(tmpfs), "work", 0o755))
-	lower := src.real
-	if src.loose {
-		// An overlay accepts only names, but here nobody else can change what they
-		// refer to.
-		lower = "lower"
-		tree := b.clone("lower", src, plan.MountAttr{Set: nosuidNodev}, 0)
-		b.Add(plan.Mkdirat(plan.Ref(tmpfs), lower, 0o700),
-			plan.MoveMount(tree, plan.Ref(tmpfs), lower), plan.Close(tree))
-	}
-	// The two names are resolved from the working directory.
-	b.Add(plan.Fchdir(tmpfs))
-	m := b.newOverlay([]string{lower}, "upper", "work", nosuidNodev)
-	// The overlay has what it needs. In the stack of mounts the tmpfs would be one too
-	// many: below a root, it would be detached instead of the old root.
-	b.Add(plan.UmountDetach("."))
-	return m
-}
-
-// newOverlay creates a detached overlay mount.
-func (b *builder) newOverlay(lower []string, upper, work string, attrs uint64, more ...[2]string) *plan.Result {
-	escaped := make([]string, len(lower))
-	for i, dir := range lower {
-		// The kernel interprets colons in a path in the same way as the flags do.
-		escaped[i] = string(getopt.Escape(dir, ":"))
-	}
-	params := [][2]string{{"lowerdir", strings.Join(escaped, ":")}}
-	if upper != "" {
-		params = append(params, [2]string{"upperdir", upper}, [2]string{"workdir", work})
-	}
-	userxattr := [2]string{"userxattr"}
-	if b.InUserNS() && !slices.Contains(more, userxattr) {
-		// trusted.* attributes work only in the initial user namespace (Linux 5.11).
-		params = append(params, userxattr)
-	}
-	params = append(params, more...)
-	return b.newMount("overlay", attrs, params...)
 }

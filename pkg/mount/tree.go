@@ -11,26 +11,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A node is a name in the root as far as the plan has created it. If the plan created
-// every component of a path, the path needs no lookup that guards against symbolic
-// links; otherwise it gets one.
+// A node is a name in the root. If the plan created every component of a path, the path
+// needs no lookup that guards against symbolic links. In the trees of others the names
+// are looked up on the host when the plan is made, and their symbolic links followed
+// inside the root; when the plan is performed, a path without them is opened, and no
+// symbolic link in it is followed. So the tree shows which mount is on top of which,
+// whatever the names are by which they were given.
 type node struct {
 	kind nodeKind
-	// children are the names in a directory. In a foreign node they are the paths in it
-	// on which the plan has mounted a directory of its own.
+	// children are the names in a directory that are known.
 	children map[string]*node
-	// fd is the descriptor of a directory in or on a foreign node: what is in the
-	// directory is reached from there.
+	// fd is the descriptor of a directory of the plan that is in a foreign one: what is
+	// in it is reached from there.
 	fd *plan.Result
-	// target is the target of a symbolic link.
+	// target is the target of a symbolic link, and procfs is set for one that is found
+	// in a procfs.
 	target string
+	procfs bool
+	// stranger is set for a symbolic link of the host that is neither the caller's nor
+	// root's.
+	stranger bool
+	// mount is the node of the mount that a foreign directory belongs to, or nil for
+	// that node itself.
+	mount *node
 	// what names, in messages, what is mounted on a foreign node.
 	what string
-	// source is the host path of a foreign node's content, or "".
+	// source is the host path of a foreign directory's content, also of one that does not
+	// exist yet, or "".
 	source string
-	// writable is set for a foreign node in which names may be created: an overlay
+	// single is set for a foreign mount that has none of the mounts in source: what is below
+	// one of those is not known.
+	single bool
+	// whole is set for a foreign directory that has no names other than children.
+	whole bool
+	// found is set for a name that the plan has neither created nor mounted. Of those,
+	// unsure is set if it is not known whether it exists, and absent if it does not.
+	found, unsure, absent bool
+	// writable is set for a foreign mount in which names may be created: an overlay
 	// whose changes are in memory.
 	writable bool
+	// host is set for a foreign mount in which names may be created, which remain on the
+	// host: see [Mounts.Create].
+	host bool
+	// created is set for a file that the plan has created, and not mounted, and for such a
+	// directory in a foreign mount.
+	created bool
+	// masked is set for a mask: what is below it is masked too.
+	masked bool
+	// readOnly is set for the node of a mount that is read-only.
+	readOnly bool
 }
 
 type nodeKind uint8
@@ -38,11 +67,11 @@ type nodeKind uint8
 const (
 	// dir is a directory of a file system that the plan has created.
 	dir nodeKind = iota
-	// file is a file of such a file system, or a mount on one.
+	// file is anything else but a link, in any file system.
 	file
 	link
-	// foreign is a mount whose content the plan does not know, and in which nothing is
-	// created unless it is writable.
+	// foreign is a directory whose content the plan did not create, and in which nothing
+	// is created unless its mount is writable.
 	foreign
 )
 
@@ -55,112 +84,99 @@ func newBound(source string) *node {
 	return n
 }
 
-func newForeign(what string) *node {
-	return &node{kind: foreign, children: map[string]*node{}, what: what}
+func newForeign(what string) *node { return &node{kind: foreign, what: what} }
+
+// top is the node of the mount that a foreign directory belongs to.
+func (n *node) top() *node {
+	if n.mount != nil {
+		return n.mount
+	}
+	return n
+}
+
+func (n *node) set(name string, child *node) {
+	if n.children == nil {
+		n.children = map[string]*node{}
+	}
+	n.children[name] = child
 }
 
 // A place is a path in the root, and what the plan knows about it.
 type place struct {
-	// abs is the path in the root, without the first slash.
+	// abs is the path in the root, without the first slash and without symbolic links.
 	abs string
-	// known is set if the plan created every directory in the path; the place is then
+	// known is set if the plan created the directory that it is in; the place is then
 	// path below base.
 	known bool
 	base  *plan.Result
 	path  string
-	// parent and name lead to node, which is nil if nothing exists there yet.
+	// parent and name lead to node, which is nil if nothing is known to exist there, or
+	// if it is a directory of a foreign mount.
 	parent *node
 	name   string
 	node   *node
-	// inside is the foreign node that the path enters, and rest the path in it.
+	// inside is the foreign mount that the path enters, rest the path in it, and there
+	// what is found there.
 	inside *node
 	rest   string
+	there  there
+	// linked is set if a symbolic link leads there, and via are those that were found in
+	// foreign mounts.
+	linked bool
+	via    []by
+}
+
+// by is a symbolic link that leads to a place: the foreign mount in which it is, and
+// whether it is a stranger's.
+type by struct {
+	mount    *node
+	stranger bool
+}
+
+// there says what is found at a place in a foreign mount.
+type there uint8
+
+const (
+	unsure there = iota
+	absent
+	fileThere
+	dirThere
+)
+
+// exists reports whether something is known to exist there.
+func (p place) exists() bool {
+	if p.known {
+		return p.node != nil
+	}
+	return p.there >= fileThere
 }
 
 func (p place) isRoot() bool { return p.abs == "." }
 
 var errAbsolute = errors.New("not an absolute path")
 
-// locate follows p through the tree. Missing directories in the path are created if
-// make is set. A symbolic link in the last component is not followed.
-func (b *builder) locate(p string, make bool) (place, error) {
-	if !path.IsAbs(p) {
-		return place{}, errAbsolute
+// there is what was found where a node of a foreign mount is.
+func (n *node) there() there {
+	switch {
+	case n.absent:
+		return absent
+	case n.unsure:
+		return unsure
+	case n.kind == foreign:
+		return dirThere
 	}
-	if strings.ContainsRune(p, 0) {
-		return place{}, errors.New("a null byte in the path")
-	}
-	cur, todo := b.tree, split(p)
-	base := b.root
-	var abs, rel []string // done so far, from the root and from base
-	step := func(names ...string) {
-		abs, rel, todo = append(abs, names...), append(rel, names...), todo[len(names):]
-	}
-	for links := 0; ; {
-		switch cur.kind {
-		case file:
-			return place{}, fmt.Errorf("/%s is a file", join(abs))
-		case foreign:
-			n := cur.own(todo)
-			if n == 0 {
-				return place{abs: join(append(abs, todo...)), inside: cur, rest: join(todo)}, nil
-			}
-			cur = cur.children[join(todo[:n])]
-			step(todo[:n]...)
-			base, rel = cur.fd, nil
-			continue
-		}
-		if len(todo) == 0 {
-			return place{abs: join(abs), known: true, base: base, path: join(rel), node: cur}, nil
-		}
-		name := todo[0]
-		next := cur.children[name]
-		if len(todo) == 1 && (next == nil || next.kind != foreign) {
-			step(name)
-			return place{abs: join(abs), known: true, base: base, path: join(rel), parent: cur, name: name, node: next}, nil
-		}
-		switch {
-		case next == nil && !make:
-			return place{}, fmt.Errorf("/%s: %w", join(append(abs, name)), unix.ENOENT)
-		case next == nil:
-			step(name)
-			b.Add(plan.Mkdirat(plan.Ref(base), join(rel), 0o755))
-			next = newDir()
-			cur.children[name] = next
-		case next.kind == link:
-			if links++; links > 40 {
-				return place{}, unix.ELOOP
-			}
-			todo = append(next.leads(abs), todo[1:]...)
-			cur, base, abs, rel = b.tree, b.root, nil, nil
-			continue
-		default:
-			step(name)
-		}
-		if cur = next; cur.fd != nil {
-			base, rel = cur.fd, nil
-		}
-	}
+	return fileThere
 }
 
-// leads returns where a symbolic link in a directory leads, from the root.
-func (n *node) leads(dir []string) []string {
-	if path.IsAbs(n.target) {
-		return split(n.target)
-	}
-	return split("/" + join(dir) + "/" + n.target)
-}
-
-// own is the number of names that lead to a directory which the plan has mounted in a
-// foreign node, if the path continues in it. The last name alone does not count: what
-// is to be put there is mounted on top of that directory.
-func (n *node) own(names []string) int {
-	for i := len(names) - 1; i > 0; i-- {
-		if n.children[join(names[:i])] != nil {
-			return i
+// inMount is the path of a name in the current directory, from the mount that it is in.
+func (w *walker) inMount(name string) string {
+	at, from := w.tree, 0
+	for i, n := range w.abs {
+		if at = at.children[n]; at.kind == foreign && at.mount == nil {
+			from = i + 1
 		}
 	}
-	return 0
+	return join(append(append([]string{}, w.abs[from:]...), name))
 }
 
 // split splits a path into its names. ".." at the root stays at the root.
@@ -179,23 +195,6 @@ func join(names []string) string {
 	return strings.Join(names, "/")
 }
 
-// follow is like locate, for something that must exist: a symbolic link in the last
-// component is followed.
-func (b *builder) follow(p string, make bool) (place, error) {
-	for links := 0; links <= 40; links++ {
-		at, err := b.locate(p, make)
-		if err != nil || at.node == nil || at.node.kind != link {
-			return at, err
-		}
-		t := at.node.target
-		if !path.IsAbs(t) {
-			t = path.Dir("/"+at.abs) + "/" + t
-		}
-		p = path.Clean(t)
-	}
-	return place{}, unix.ELOOP
-}
-
 // mountPoint finds the place of a mount and creates it if possible: a directory or an
 // empty file.
 func (b *builder) mountPoint(target string, isDir bool) (place, error) {
@@ -206,13 +205,8 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	switch {
 	case at.isRoot():
 		return at, errors.New("the root itself: see --root and --rootfs")
-	case !at.known && at.inside.writable:
-		parent, name := b.makeParents(at)
-		make := plan.MakeFile(plan.Ref(parent), name, 0o444)
-		if isDir {
-			make = plan.Mkdirat(plan.Ref(parent), name, 0o755)
-		}
-		b.Add(make.Tolerate(unix.EEXIST), plan.Close(parent))
+	case !at.known && at.inside.creates() && !at.exists():
+		return at, b.makeMountPoint(at, isDir)
 	case !at.known:
 		return at, nil
 	case at.node == nil && isDir:
@@ -225,21 +219,6 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 		return at, errors.New("a file on a directory")
 	}
 	return at, nil
-}
-
-// makeParents creates the missing parent directories of a place in a writable foreign
-// node, and opens the last one. Each is looked up again, so that no symbolic link leads
-// outside the root.
-func (b *builder) makeParents(at place) (parent *plan.Result, name string) {
-	names := split("/" + at.abs)
-	for i, name := range names {
-		parent = b.lookup(place{abs: join(names[:i])}, unix.O_DIRECTORY)
-		if i == len(names)-1 {
-			return parent, name
-		}
-		b.Add(plan.Mkdirat(plan.Ref(parent), name, 0o755).Tolerate(unix.EEXIST), plan.Close(parent))
-	}
-	panic("mount: the root has no parent")
 }
 
 // attach moves a detached mount to its place, which is then known as the given node.
@@ -269,39 +248,27 @@ func (b *builder) unshare(m *plan.Result) {
 
 // attached records what move has attached, and closes what is no longer needed.
 func (b *builder) attached(m *plan.Result, at place, as *node) {
-	if at.known {
-		b.Add(plan.Close(m))
-		at.parent.children[at.name] = as
-		return
-	}
-	if at.rest == "." { // on all of it
-		if *at.inside = *as; as.kind == dir {
-			at.inside.fd = m
-		} else {
-			b.Add(plan.Close(m))
-		}
-		return
-	}
-	at.inside.forget()
-	if as.kind == dir {
+	b.mounts = append(b.mounts, mounted{at: at.abs, on: as})
+	at.parent.set(at.name, as)
+	if as.kind == dir && at.parent.kind == foreign {
 		as.fd = m
-		at.inside.children[at.rest] = as
 		return
 	}
-	b.Add(plan.Close(m))
+	b.release(m)
 }
 
-// forget drops what is known about mounts in a foreign node. A later mount there may
-// cover any of them: symbolic links decide by which path they are reached.
-func (n *node) forget() { n.children = map[string]*node{} }
-
-// lookup opens a place that may be in an untrusted tree, so that no symbolic link leads
-// outside the root.
+// lookup opens a place that may be in an untrusted tree. Its path has no symbolic link,
+// and if there is one now, it is not followed.
 func (b *builder) lookup(at place, flags uint64) *plan.Result {
 	op := plan.Openat2(plan.Ref(b.root), at.abs, unix.O_PATH|unix.O_CLOEXEC|flags, 0,
-		unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
 	if at.inside != nil {
-		op = op.Hint(unix.ENOENT, fmt.Sprintf("it does not exist in %s, and nothing is ever created there: create it on the host, or mount a --tmpfs above it first", at.inside.what))
+		it := "it"
+		if at.linked {
+			it = "a symbolic link leads to /" + at.abs + ": it"
+		}
+		op = op.Hint(unix.ENOENT, fmt.Sprintf("%s does not exist in %s, and nothing is ever created there: create it on the host, or mount a --tmpfs above it first", it, at.inside.what)).
+			Hint(unix.ELOOP, fmt.Sprintf("there is a symbolic link in %s that did not exist, or could not be read, when the plan was made: give the path without it", at.inside.what))
 	}
 	return b.Open("at", op)
 }
