@@ -17,6 +17,12 @@ var Kind = stage.Kind{
  --pasta[=ARG,...] connect it to the outside through pasta(1), with no ports
                    forwarded and without the host's 127.0.0.1; ARGs are
                    pasta's, as in --pasta=-t,8080; a comma within one is \,
+ --forward [ADDR:]PORT:PATH
+                   forward TCP connections to 127.0.0.1 or ADDR in the namespace
+                   to the UNIX socket PATH of the host
+ --expose [ADDR:]PORT:PATH
+                   create the UNIX socket PATH on the host, and forward its
+                   connections to that TCP port in the namespace
 `,
 }
 
@@ -28,6 +34,8 @@ func (n *Network) Flags(fs *getopt.Flags) {
 		n.Pasta, n.PastaArgs = true, args
 		return err
 	})
+	fs.String("forward", "", addForward(&n.Forward))
+	fs.String("expose", "", addForward(&n.Expose))
 }
 
 // Args prints n as flags.
@@ -38,6 +46,12 @@ func (n *Network) Args() []string {
 		a.String("pasta", getopt.JoinList(n.PastaArgs))
 	} else {
 		a.Bool("pasta", n.Pasta)
+	}
+	for _, f := range n.Forward {
+		a.String("forward", f.String())
+	}
+	for _, f := range n.Expose {
+		a.String("expose", f.String())
 	}
 	return a
 }

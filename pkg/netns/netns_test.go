@@ -76,3 +76,37 @@ func TestReady(t *testing.T) {
 		t.Errorf("ready of a silent one = %v; want %v", err, os.ErrDeadlineExceeded)
 	}
 }
+
+func TestForward(t *testing.T) {
+	for in, want := range map[string]string{
+		"80:/run/x.sock": "80:/run/x.sock", "127.0.0.1:80:x": "80:x", "127.0.0.2:65535:./x": "127.0.0.2:65535:./x",
+		"[::1]:80:/x": "[::1]:80:/x", "[::]:1:/x": "[::]:1:/x", "0.0.0.0:80:/x": "0.0.0.0:80:/x",
+		`80:/a\:b`: `80:/a\:b`, `80:/a\\b`: `80:/a\\b`, `80:/a\b`: `80:/a\\b`, "80:./@x": "80:./@x", "[0:0::1]:80:x": "[::1]:80:x",
+	} {
+		if f, err := ParseForward(in); err != nil || f.String() != want {
+			t.Errorf("ParseForward(%q) = %v, %v; want %s", in, f, err, want)
+		}
+	}
+	for _, in := range []string{"", "80", ":", "80:", ":/x", "0:/x", "65536:/x", "080:/x", "+80:/x", "-1:/x", "80 :/x", "http:/x",
+		"::1:80:/x", "[::1]80:/x", "[::1:80:/x", "[::1]:/x", "[127.0.0.1]:80:/x", "[::ffff:127.0.0.1]:80:/x", "[fe80::1%lo]:80:/x",
+		"localhost:80:/x", "1.2.3:80:/x", "01.2.3.4:80:/x", "80:/a:b", "80:@x", "80:/x/", "80:/", "80:.", "80:/x/..", "80:/a\x00b", "[]:80:/x", ":80:/x"} {
+		if f, err := ParseForward(in); err == nil {
+			t.Errorf("ParseForward(%q) = %v; want an error", in, f)
+		}
+	}
+}
+
+func FuzzForward(f *testing.F) {
+	for _, s := range []string{"80:/run/x.sock", "[::1]:80:x", `127.0.0.2:1:a\:b\\`, "[::1]:", "@:80:"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		to, err := ParseForward(in)
+		if err != nil {
+			return
+		}
+		if again, err := ParseForward(to.String()); err != nil || again != to {
+			t.Errorf("ParseForward(%q) = %v, %v; want %v, as of %q", to, again, err, to, in)
+		}
+	})
+}

@@ -21,28 +21,28 @@ import (
 // patience is how long pasta may take until it is ready.
 const patience = 20 * time.Second
 
-// planPasta adds the step that runs pasta.
+// newPasta checks what pasta needs of the chain.
 //
 // The supervisor runs pasta as the caller's own user, who owns the user namespace: no
 // other user may enter it. As root, pasta would change to the user nobody and fail to
 // enter it. And without a new user namespace pasta would keep CAP_SYS_ADMIN in the
 // initial one while it reads what the payload sends.
-func (n *Network) planPasta(s *stage.State) error {
+func (n *Network) newPasta(s *stage.State) (*pasta, error) {
 	switch {
 	case !s.Plan.Cloned() && s.Host.Handover.Net:
-		return errors.New("--pasta: only a process outside the network namespace can run pasta, and a chain that is not fused has none")
+		return nil, errors.New("--pasta: only a process outside the network namespace can run pasta, and a chain that is not fused has none")
 	case s.NS.New&unix.CLONE_NEWNET == 0:
-		return errors.New("--pasta: this chain has not created the network namespace: hk-unshare --net must come first, with no program in between")
+		return nil, errors.New("--pasta: this chain has not created the network namespace: hk-unshare --net must come first, with no program in between")
 	case s.NS.Joined&unix.CLONE_NEWUSER != 0:
-		return errors.New("--pasta: not in an existing user namespace: a chain with hk-unshare --join user cannot run pasta")
+		return nil, errors.New("--pasta: not in an existing user namespace: a chain with hk-unshare --join user cannot run pasta")
 	case s.NS.New&unix.CLONE_NEWUSER == 0:
-		return errors.New("--pasta needs a new user namespace, otherwise pasta would have capabilities in the initial one: add hk-unshare --user")
+		return nil, errors.New("--pasta needs a new user namespace, otherwise pasta would have capabilities in the initial one: add hk-unshare --user")
 	case s.Unmapped():
-		return errors.New("--pasta: the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-net")
+		return nil, errors.New("--pasta: the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-net")
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {
-		return fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(host.HelperDirs, ", "))
+		return nil, fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(host.HelperDirs, ", "))
 	}
 	p := pasta{path: path, args: options(n.PastaArgs)}
 	if s.Host.UID == 0 {
@@ -50,27 +50,25 @@ func (n *Network) planPasta(s *stage.State) error {
 	}
 	p.args = append(p.args, "--quiet", "--foreground", "--no-netns-quit",
 		"--netns", "/proc/self/fd/0", "--userns", "/proc/self/fd/1", "--pid", "/proc/self/fd/2")
-	proc, err := s.CallerProc()
-	if err != nil {
-		return err
-	}
-	p.net = s.Open("net", plan.Openat(plan.Ref(proc), "self/ns/net", unix.O_CLOEXEC, 0))
-	p.user = s.Open("user", plan.Openat(plan.Ref(proc), "self/ns/user", unix.O_CLOEXEC, 0))
+	return &p, nil
+}
+
+// addStep adds the step that runs pasta in the namespaces.
+func (p *pasta) addStep(s *stage.State, in namespaces) {
+	p.namespaces = in
 	s.Plan.AddStep(plan.Step{
 		Stage: s.Name,
 		Text: fmt.Sprintf("run %s %s, where 0 is %v and 1 is %v, until the payload has ended",
-			path, strings.Join(p.args, " "), p.net, p.user),
-		Takes: []*plan.Result{p.net, p.user},
+			p.path, strings.Join(p.args, " "), in.net, in.user),
+		Takes: in.results(),
 		Do:    p.start,
 	})
-	s.Add(plan.Close(p.net), plan.Close(p.user), plan.Close(proc))
-	return nil
 }
 
 type pasta struct {
-	path      string
-	args      []string
-	net, user *plan.Result
+	path string
+	args []string
+	namespaces
 }
 
 // start runs pasta until it reports that it is ready, and leaves it running until the
@@ -80,8 +78,8 @@ type pasta struct {
 // The namespaces are passed as its standard input and output, which it does not use
 // and, unlike other descriptors, does not close. It writes its PID to standard error
 // when it is ready, or, before that, what is wrong.
-func (p pasta) start(at plan.Context) error {
-	net, user, err := p.namespaces(at)
+func (p *pasta) start(at plan.Context) error {
+	net, user, err := p.files(at)
 	if err != nil {
 		return err
 	}
@@ -103,6 +101,9 @@ func (p pasta) start(at plan.Context) error {
 	// not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	err = at.OnThread(cmd.Start) // the thread whose end is that of the supervisor
+	if err == nil {
+		at.Helper(cmd.Process.Pid)
+	}
 	to.Close()
 	if err != nil {
 		return err
@@ -168,29 +169,8 @@ func ready(read func([]byte) (int, error), pid int) (string, error) {
 	}
 }
 
-// namespaces are copies of the descriptors that the child has sent.
-func (p pasta) namespaces(at plan.Context) (net, user *os.File, err error) {
-	fd, err := unix.FcntlInt(uintptr(at.FD(p.net)), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, nil, err
-	}
-	net = os.NewFile(uintptr(fd), "net")
-	if fd, err = unix.FcntlInt(uintptr(at.FD(p.user)), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-		net.Close()
-		return nil, nil, err
-	}
-	return net, os.NewFile(uintptr(fd), "user"), nil
-}
-
 // end kills pasta, if it has not ended, and returns how it ended.
 func end(cmd *exec.Cmd) error {
 	cmd.Process.Kill()
 	return cmd.Wait()
-}
-
-// isOwn reports whether a network namespace is, or may be, that of this process.
-func isOwn(net *os.File) bool {
-	a, errA := net.Stat()
-	b, errB := os.Stat("/proc/self/ns/net")
-	return errA != nil || errB != nil || os.SameFile(a, b)
 }
