@@ -4,26 +4,44 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kind is hk-limit.
 var Kind = stage.Kind{
 	Name: "hk-limit",
 	New:  func() stage.Stage { return &Limits{} },
-	Usage: `hk-limit [flags] [--] NEXT [args...]: set resource limits
+	Usage: `hk-limit [flags] [--] NEXT [args...]: limit resources
 
-Each flag takes SOFT[:HARD]; one value sets both, an empty one is not changed.
- sizes, with K M G T, powers of 1024
+Each of the first flags takes SOFT[:HARD]; one value sets both, an empty one is not changed.
+ sizes, with K M G T or KiB …, powers of 1024, or KB …, powers of 1000
    --as --core --data --fsize --memlock --msgqueue --rss --stack
  times: --cpu in seconds or 1m30s, --rttime in microseconds or 5ms
  counts: --locks --nice --nofile --nproc --rtprio --sigpending
-"unlimited" means no limit.
+"unlimited" means no limit. --pid PID: those of a running process, not of the payload.
+
+All processes of the payload together, by a control group, cgroups(7):
+  --memory N --memory-high N --memory-low N --swap N --oom-group
+  --cpus F --cpu-weight 1-10000 --cpuset LIST --pids N
+  --io DEV:rbps=N,wbps=N,riops=N,wiops=N   --hugetlb SIZE:N
+  --cgroup auto|systemd|PATH               where it is made
+By the supervisor:
+  --wall TIME          how long it may run, such as 90, 1.5, 100ms or 1m30s:
+                       then SIGTERM (status 124) ...
+  --kill-after TIME    ... and this much later SIGKILL (137); default 1s
+  --signal NAME|N      instead of SIGTERM; with KILL at once SIGKILL (137)
+  --max-output N       bytes of standard output and error; then as --wall
+  --report FILE|-|fd:N what it has used and how it ended, as JSON
+  --report-proc        with figures of its own process at its end
 `,
 }
 
@@ -36,6 +54,77 @@ func (l *Limits) Flags(fs *getopt.Flags) {
 			return err
 		})
 	}
+	fs.String("pid", "", func(v string) (err error) {
+		l.PID, err = getopt.ParsePID(v)
+		return err
+	})
+	l.Cgroup.Flags(fs)
+	fs.String("wall", "", duration(&l.Wall, "without it there is no limit"))
+	fs.String("kill-after", "", duration(&l.KillAfter, "--signal KILL kills at once"))
+	fs.String("signal", "", func(v string) (err error) {
+		l.Signal, err = parseSignal(v)
+		return err
+	})
+	fs.String("max-output", "", func(v string) (err error) {
+		if v == "" {
+			return errors.New("a number is needed")
+		}
+		l.MaxOutput, err = size.parse(v)
+		if err == nil && (l.MaxOutput == 0 || l.MaxOutput > math.MaxInt64) {
+			return fmt.Errorf("%q is not a number of bytes above 0", v)
+		}
+		return err
+	})
+	fs.String("report", "", l.reportFlag)
+	fs.Bool("report-proc", "", &l.ReportProc)
+}
+
+// duration reads a time in seconds, such as 90, 1.5, 100ms or 1m30s, of at least a
+// millisecond. zero is what somebody may want who gives less.
+func duration(at *time.Duration, zero string) func(string) error {
+	return func(v string) error {
+		word := v
+		if strings.Trim(v, "0123456789.") == "" {
+			word += "s"
+		}
+		d, err := time.ParseDuration(word)
+		days, isDays := strings.CutSuffix(v, "d")
+		n, notDays := strconv.ParseUint(days, 10, 16)
+		switch {
+		case isDays && notDays == nil:
+			return fmt.Errorf("%q is not a time such as 90, 1.5, 100ms or 1m30s: write %dh", v, 24*n)
+		case err == nil && d >= 0 && d < time.Millisecond:
+			return fmt.Errorf("%q is not a time of at least a millisecond: %s", v, zero)
+		case err != nil || d < 0 || v[0] == '+':
+			return fmt.Errorf("%q is not a time such as 90, 1.5, 100ms or 1m30s", v)
+		}
+		*at = d
+		return nil
+	}
+}
+
+// parseSignal reads the name of a signal, with or without SIG, or its number.
+func parseSignal(v string) (unix.Signal, error) {
+	n, err := strconv.ParseUint(v, 10, 8)
+	sig := unix.Signal(n)
+	if err != nil {
+		sig = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(v), "SIG"))
+	}
+	switch {
+	case sig < 1 || sig > 64: // _NSIG
+		return 0, fmt.Errorf("%q is not a signal such as KILL, SIGINT or 10", v)
+	case slices.Contains([]unix.Signal{unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT}, sig):
+		return 0, fmt.Errorf("%s does not ask a process to end", signalText(sig))
+	}
+	return sig, nil
+}
+
+// signalText is the name of a signal, or its number if it has none.
+func signalText(sig unix.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(sig))
 }
 
 // Args prints l as flags.
@@ -44,6 +133,24 @@ func (l *Limits) Args() []string {
 	for _, lim := range l.List {
 		a.String(lim.Resource, lim.value())
 	}
+	if l.PID != 0 {
+		a.String("pid", strconv.Itoa(l.PID))
+	}
+	a = append(a, l.Cgroup.Args()...)
+	if l.Wall != 0 {
+		a.String("wall", l.Wall.String())
+	}
+	if l.KillAfter != 0 {
+		a.String("kill-after", l.KillAfter.String())
+	}
+	if l.Signal != 0 {
+		a.String("signal", strings.TrimPrefix(signalText(l.Signal), "SIG"))
+	}
+	if l.MaxOutput != 0 {
+		a.String("max-output", strconv.FormatUint(l.MaxOutput, 10))
+	}
+	a.Set("report", l.Report)
+	a.Bool("report-proc", l.ReportProc)
 	return a
 }
 
@@ -103,13 +210,15 @@ func (u unit) parse(s string) (uint64, error) {
 	if s[0] == '+' {
 		return 0, fmt.Errorf("%q is not a number", s)
 	}
-	shift := 0
-	digits := s
 	switch u {
 	case size:
-		if i := strings.IndexByte("KMGT", s[len(s)-1]); i >= 0 {
-			shift, digits = 10*(i+1), s[:len(s)-1]
+		n, err := parseSize(s)
+		if upper := strings.ToUpper(s); err != nil && upper != s {
+			if _, err := parseSize(upper); err == nil {
+				return 0, fmt.Errorf("%q is not a number: write %s", s, upper)
+			}
 		}
+		return n, err
 	case seconds, microseconds:
 		if strings.ContainsAny(s, "hmnsuµ") {
 			d, err := time.ParseDuration(s)
@@ -119,12 +228,53 @@ func (u unit) parse(s string) (uint64, error) {
 			return uint64(d / u.base()), nil
 		}
 	}
-	n, err := strconv.ParseUint(digits, 10, 64)
+	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number", s)
 	}
-	if n > math.MaxUint64>>shift || n<<shift == Unlimited {
+	if n == Unlimited {
 		return 0, fmt.Errorf("%q is too large", s)
 	}
-	return n << shift, nil
+	return n, nil
+}
+
+// parseSize reads bytes: 1K and 1KiB are 1024, 1KB is 1000; 1.5G are 3/2 of 1G.
+func parseSize(s string) (uint64, error) {
+	digits := strings.TrimRight(s, "KMGTiB")
+	suffix, factor := s[len(digits):], uint64(1)
+	if suffix != "" {
+		base, power := uint64(1024), strings.IndexByte("KMGT", suffix[0])
+		switch suffix[1:] {
+		case "", "iB":
+		case "B":
+			base = 1000
+		default:
+			power = -1
+		}
+		if power < 0 {
+			return 0, fmt.Errorf("%q is not a number", s)
+		}
+		for range power + 1 {
+			factor *= base
+		}
+	}
+	whole, fraction, dot := strings.Cut(digits, ".")
+	n, err := strconv.ParseUint(whole, 10, 64)
+	if err != nil || dot && (fraction == "" || len(fraction) > 3 || suffix == "") {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	high, bytes := bits.Mul64(n, factor)
+	if dot {
+		n, err = strconv.ParseUint(fraction, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a number", s)
+		}
+		var carry uint64
+		bytes, carry = bits.Add64(bytes, n*factor/[]uint64{10, 100, 1000}[len(fraction)-1], 0)
+		high += carry
+	}
+	if high != 0 || bytes == Unlimited {
+		return 0, fmt.Errorf("%q is too large", s)
+	}
+	return bytes, nil
 }

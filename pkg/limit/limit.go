@@ -11,9 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits is a list of limits, set in order.
+// Limits are the settings of hk-limit(1). The zero value limits nothing and is refused.
 type Limits struct {
+	// List are resource limits, set in order.
 	List []Limit
+	// PID is a running process whose resource limits are set, in place of the payload's; 0
+	// is none.
+	PID int
+	// Cgroup is what a control group is to limit.
+	Cgroup Cgroup
+	// Wall is how long the payload may run; it then gets Signal and, after KillAfter,
+	// SIGKILL, with all that descends from it. For Wall, zero means no limit; for
+	// KillAfter, a second. Time passes while the machine is awake: CLOCK_MONOTONIC.
+	Wall, KillAfter time.Duration
+	// Signal asks the payload to end; zero means SIGTERM. SIGKILL ends it at once.
+	Signal unix.Signal
+	// MaxOutput is how many bytes the payload may write to its standard output and error
+	// together before it is ended in the same way; more are not passed on. Zero means
+	// no limit. Both are pipes then.
+	MaxOutput uint64
+	// Report is where a [Report] is written when the payload has ended: a file, which is
+	// opened before the payload exists, "-" for standard output, or "fd:N". "" is
+	// nowhere. ReportProc adds [Report.Payload].
+	Report     string
+	ReportProc bool
+
+	guard *guard
 }
 
 // A Limit is the soft and the hard limit of one resource, in the units of getrlimit(2):
@@ -67,9 +90,10 @@ var resources = []struct {
 	{"stack", unix.RLIMIT_STACK, size},
 }
 
-// floor is what a Go program needs to start, with some margin; below it the next stage
-// of a chain that is not fused would die with a panic.
-func floor(resource string) uint64 {
+// Floor is the lowest soft limit with which the next stage of a chain that is not fused
+// can be executed: what a Go program needs to start, with some margin. It is 0 for most
+// resources.
+func Floor(resource string) uint64 {
 	switch resource {
 	case "as":
 		return 1 << 30
@@ -83,13 +107,20 @@ func floor(resource string) uint64 {
 	return 0
 }
 
-// Needs implements stage.Stage.
-func (*Limits) Needs() stage.Needs { return stage.Needs{} }
-
 // Plan adds one prlimit(2) for each limit.
 func (l *Limits) Plan(s *stage.State) error {
-	if len(l.List) == 0 {
+	if err := l.check(); err != nil {
+		return err
+	}
+	if l.PID != 0 {
+		return l.planOther(s)
+	}
+	if len(l.List) == 0 && !l.supervises() {
 		return fmt.Errorf("no limit was given: see hk-limit(1)")
+	}
+	if l.MaxOutput != 0 {
+		s.For(fmt.Sprintf("--max-output %d", l.MaxOutput))
+		s.Limit(l.guard.output.dup...)
 	}
 	for _, lim := range l.List {
 		s.For("--" + lim.Resource + " " + lim.value())
@@ -119,8 +150,8 @@ func (lim Limit) plan(s *stage.State) error {
 		if s.Host.Raises {
 			starts = hard
 		}
-		if s.Next.Stage && starts < floor(r.name) {
-			return fmt.Errorf("the next stage of this chain is executed as a program and could not start below %s: make hk-limit the last stage, or unset HK_FUSE", format(floor(r.name)))
+		if s.Next.Stage && starts < Floor(r.name) {
+			return fmt.Errorf("the next stage of this chain is executed as a program and could not start below %s: make hk-limit the last stage, or unset HK_FUSE", format(Floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard, plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
 			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"))

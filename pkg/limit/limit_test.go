@@ -58,9 +58,21 @@ func TestParse(t *testing.T) {
 		{size, "18014398509481984K", 0, 0, "", `"18014398509481984K" is too large`},
 		{size, "18446744073709551615", 0, 0, "", `"18446744073709551615" is too large`},
 		{size, "K", 0, 0, "", `"K" is not a number`},
-		{size, "1k", 0, 0, "", `"1k" is not a number`},
+		{size, "1k", 0, 0, "", `"1k" is not a number: write 1K`},
+		{size, "1.5gb", 0, 0, "", `"1.5gb" is not a number: write 1.5GB`},
+		{size, "1kb5", 0, 0, "", `"1kb5" is not a number`},
 		{size, "1KM", 0, 0, "", `"1KM" is not a number`},
-		{size, "1.5G", 0, 0, "", `"1.5G" is not a number`},
+		{size, "1.5G", 3 << 29, 3 << 29, "1610612736", ""},
+		{size, "0.5K", 512, 512, "512", ""},
+		{size, "1MiB", 1 << 20, 1 << 20, "1048576", ""},
+		{size, "2MB", 2000000, 2000000, "2000000", ""},
+		{size, "1.25GB", 1250000000, 1250000000, "1250000000", ""},
+		{size, "1.5", 0, 0, "", `"1.5" is not a number`},
+		{size, "1.G", 0, 0, "", `"1.G" is not a number`},
+		{size, "1.x5G", 0, 0, "", `"1.x5G" is not a number`},
+		{size, "1MiBiB", 0, 0, "", `"1MiBiB" is not a number`},
+		{size, "1B", 0, 0, "", `"1B" is not a number`},
+		{size, "18446744073709551.615KB", 0, 0, "", `"18446744073709551.615KB" is too large`},
 		{size, "-1K", 0, 0, "", `"-1K" is not a number`},
 		{size, "+1K", 0, 0, "", `"+1K" is not a number`},
 
@@ -189,6 +201,39 @@ func TestPlan(t *testing.T) {
 		}
 		if text := strings.Join(got, ", "); text != c.want || message(err) != c.err {
 			t.Errorf("%s: Plan() of %q = %s, %q; want %s, %q", c.name, c.flags, text, message(err), c.want, c.err)
+		}
+	}
+}
+
+func TestSignal(t *testing.T) {
+	for _, c := range []struct{ v, printed, err string }{
+		{"KILL", "--signal=KILL", ""},
+		{"SIGINT", "--signal=INT", ""},
+		{"term", "--signal=TERM", ""},
+		{"10", "--signal=USR1", ""},
+		{"35", "--signal=35", ""},
+		{"", "", `"" is not a signal`},
+		{"0", "", `"0" is not a signal`},
+		{"65", "", `"65" is not a signal`},
+		{"256", "", `"256" is not a signal`},
+		{"-9", "", `"-9" is not a signal`},
+		{"+9", "", `"+9" is not a signal`},
+		{"SIGSIGKILL", "", "is not a signal"},
+		{"19", "", "SIGSTOP does not ask a process to end"},
+		{"CONT", "", "SIGCONT does not ask a process to end"},
+	} {
+		l, err := set("--signal=" + c.v)
+		if err != nil || c.err != "" {
+			if !strings.Contains(message(err), c.err) || c.err == "" {
+				t.Errorf("--signal=%s: %v; want %q", c.v, err, c.err)
+			}
+			continue
+		}
+		if got := strings.Join(l.Args(), " "); got != c.printed {
+			t.Errorf("--signal=%s is printed as %s; want %s", c.v, got, c.printed)
+		}
+		if again, err := set(l.Args()...); err != nil || again.Signal != l.Signal {
+			t.Errorf("--signal=%s is read again as %v, %v; want %v", c.v, again.Signal, err, l.Signal)
 		}
 	}
 }
