@@ -79,6 +79,8 @@ const (
 	makeChar = unix.LANDLOCK_ACCESS_FS_MAKE_CHAR
 	makeReg  = unix.LANDLOCK_ACCESS_FS_MAKE_REG
 
+	resolveUnix = unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
+
 	scopeSignal = unix.LANDLOCK_SCOPE_SIGNAL
 
 	// onFile are the rights that can be granted on something that is not a directory.

@@ -19,7 +19,7 @@ func (r *Ruleset) allowClosures(s *stage.State, set *plan.Result, handled Access
 	if len(r.Closures) == 0 {
 		return nil
 	}
-	env := execdeps.EnvironmentOf(s.Host.Env)
+	env := execdeps.EnvironmentOf(s.Env.List())
 	if s.Root.New || s.Root.Mounts {
 		r.allowLater(s, set, handled, env)
 		return nil

@@ -25,12 +25,13 @@ What is restricted is denied unless a rule allows it
  --tcp-bind PORT,...      --tcp-connect PORT,...
  --udp-bind PORT,...      --udp-connect PORT,...
  --scope signal,abstract-unix-socket      deny these to processes outside
- --restrict fs,RIGHT,tcp-bind,...         restrict without a rule
+ --restrict all|fs,RIGHT,tcp-bind,...     restrict without a rule
 
  --abi N                  restrict the file rights of ABI N; default 5
  --best-effort            skip what this kernel cannot enforce, and report it
  --ignore-missing         skip paths that do not exist, and report it
  --log off|exec|subdomains                audit what the payload is denied
+ --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
  --support                print which rights this kernel supports
 In a path a comma is written \, and, with --allow, a colon \:
 `,
@@ -89,6 +90,7 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	fs.Bool("best-effort", "", &r.BestEffort)
 	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
 	fs.String("log", "", getopt.OneOf(&r.Log, "off", "exec", "subdomains"))
+	fs.Bool("allow-new-privs", "", &r.AllowNewPrivs)
 	fs.Bool("support", "", &r.Support)
 }
 
@@ -124,8 +126,12 @@ func (r *Ruleset) allow(v string) error {
 }
 
 func (r *Ruleset) restrict(what string) error {
-	if what == "fs" {
+	switch what {
+	case "fs":
 		r.RestrictFS = true
+		return nil
+	case "all":
+		r.RestrictAll = true
 		return nil
 	}
 	for _, l := range r.portLists() {
@@ -136,7 +142,7 @@ func (r *Ruleset) restrict(what string) error {
 	}
 	bit, err := parseRight(what, fsRights)
 	if err != nil {
-		return fmt.Errorf("%q is not fs, tcp-bind, tcp-connect, udp-bind, udp-connect or a right on files", what)
+		return fmt.Errorf("%q is not all, fs, tcp-bind, tcp-connect, udp-bind, udp-connect or a right on files", what)
 	}
 	r.Restrict |= Access(bit)
 	return nil
@@ -168,6 +174,9 @@ func (r *Ruleset) Args() []string {
 	if r.RestrictFS {
 		a.Set("restrict", "fs")
 	}
+	if r.RestrictAll {
+		a.Set("restrict", "all")
+	}
 	for _, right := range fsRights {
 		if uint64(r.Restrict)&right.bit != 0 {
 			a.Set("restrict", right.name)
@@ -184,6 +193,7 @@ func (r *Ruleset) Args() []string {
 	a.Set("log", r.Log)
 	a.Bool("best-effort", r.BestEffort)
 	a.Bool("ignore-missing", r.IgnoreMissing)
+	a.Bool("allow-new-privs", r.AllowNewPrivs)
 	a.Bool("support", r.Support)
 	return a
 }

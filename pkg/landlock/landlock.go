@@ -19,6 +19,7 @@ package landlock
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
@@ -37,8 +38,12 @@ type Ruleset struct {
 	Scope uint64
 	// RestrictFS restricts all access rights on files of the ABI, Restrict restricts
 	// these rights, and RestrictNet these bits of LANDLOCK_ACCESS_NET_*, without
-	// allowing anything.
+	// allowing anything. With Restrict, rules that name rights (allow) restrict only
+	// these; all other rules, Closures, RestrictFS and ABI restrict all of the ABI.
+	//
+	// RestrictAll restricts all access rights and scopes that this kernel has.
 	RestrictFS  bool
+	RestrictAll bool
 	Restrict    Access
 	RestrictNet uint64
 	// ABI is the ABI whose access rights on files are restricted, in addition to those
@@ -57,6 +62,9 @@ type Ruleset struct {
 	// this domain, "subdomains" also those of domains created in it, and "" the
 	// kernel's default: none of this domain.
 	Log string
+	// AllowNewPrivs does not set no_new_privs; entering the domain then needs
+	// CAP_SYS_ADMIN.
+	AllowNewPrivs bool
 	// Support prints what the kernel supports and executes nothing.
 	Support bool
 }
@@ -108,6 +116,13 @@ func (r *Ruleset) namedFS() uint64 {
 	return set
 }
 
+// exact reports whether only the access rights on files that are named are restricted:
+// Restrict names some, and nothing is given that stands for more of them.
+func (r *Ruleset) exact() bool {
+	return r.Restrict != 0 && !r.RestrictFS && !r.RestrictAll && r.ABI == 0 && len(r.Closures) == 0 &&
+		!slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Flag != "allow" })
+}
+
 // A portList is the list of ports allowed for one operation.
 type portList struct {
 	flag  string
@@ -137,6 +152,17 @@ func logBits(v string) uint64 {
 	return 0
 }
 
+// askedOf is the domain that the settings describe for a kernel with that ABI: all that it
+// has, if that is asked for, and at least the first ABI, so that none is an error.
+func (r *Ruleset) askedOf(abi int) domain {
+	d := r.asked()
+	if r.RestrictAll {
+		abi = max(abi, 1)
+		d.fs, d.net, d.scope = d.fs|upTo(fsRights, abi), d.net|upTo(netRights, abi), d.scope|upTo(scopes, abi)
+	}
+	return d
+}
+
 // asked is the domain that the settings describe, on a kernel that supports all of it.
 func (r *Ruleset) asked() domain {
 	d := domain{fs: r.namedFS(), net: r.RestrictNet, scope: r.Scope, log: logBits(r.Log)}
@@ -145,7 +171,9 @@ func (r *Ruleset) asked() domain {
 		if abi == 0 {
 			abi = DefaultABI
 		}
-		d.fs |= upTo(fsRights, abi)
+		if !r.exact() && (!r.RestrictAll || r.ABI != 0) {
+			d.fs |= upTo(fsRights, abi)
+		}
 	}
 	for _, l := range r.portLists() {
 		if len(*l.ports) > 0 {
@@ -157,12 +185,12 @@ func (r *Ruleset) asked() domain {
 
 // Needs implements stage.Stage. A domain may deny the next program what it handles.
 func (r *Ruleset) Needs() stage.Needs {
-	return stage.Needs{Hides: true, Confines: r.asked().fs&(execute|readFile) != 0}
+	return stage.Needs{Hides: true, Confines: r.askedOf(1).fs&(execute|readFile) != 0}
 }
 
 // Plan adds the ops that create the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
-	asked := r.asked()
+	asked := r.askedOf(s.Host.LandlockABI())
 	if asked.empty() {
 		return errors.New("nothing is restricted: see hk-landlock(1)")
 	}
@@ -179,9 +207,9 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		return lines
 	})
 	s.Note(notes(s.Host, d)...)
+	s.Note(r.open(s.Host, d)...)
 	if d.empty() {
-		s.SetNoNewPrivs(true)
-		return nil
+		return r.noNewPrivs(s)
 	}
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
 		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
@@ -200,10 +228,21 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		}
 	}
 	s.For("")
-	s.SetNoNewPrivs(true)
+	if err := r.noNewPrivs(s); err != nil {
+		return err
+	}
 	s.Add(rights.RestrictSelf(set, d.log).
+		Hint(unix.EPERM, "entering a domain without no_new_privs needs CAP_SYS_ADMIN").
 		Hint(unix.E2BIG, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
 	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
+	return nil
+}
+
+func (r *Ruleset) noNewPrivs(s *stage.State) error {
+	if r.AllowNewPrivs {
+		return s.AllowNewPrivs()
+	}
+	s.SetNoNewPrivs(false)
 	return nil
 }
 

@@ -20,6 +20,13 @@ func TestAsked(t *testing.T) {
 		{"a program does", Ruleset{Closures: []string{"sh"}}, domain{fs: abi5}},
 		{"of another ABI", Ruleset{RestrictFS: true, ABI: 1}, domain{fs: upTo(fsRights, 1)}},
 		{"one right alone", Ruleset{Restrict: execute}, domain{fs: execute}},
+		{"and a rule for it", Ruleset{Restrict: execute, Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}}}, domain{fs: execute}},
+		{"and one for another", Ruleset{Restrict: execute, Rules: []Rule{{Flag: "allow", Path: "/", Access: makeReg}}}, domain{fs: execute | makeReg}},
+		{"and a rule for all", Ruleset{Restrict: execute, Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}, {Flag: "ro", Path: "/"}}}, domain{fs: abi5}},
+		{"and a program", Ruleset{Restrict: execute, Closures: []string{"sh"}}, domain{fs: abi5}},
+		{"and all rights of an ABI", Ruleset{Restrict: refer, ABI: 1, Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}}}, domain{fs: upTo(fsRights, 2)}},
+		{"and all rights", Ruleset{Restrict: execute, RestrictFS: true, Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}}}, domain{fs: abi5}},
+		{"a rule alone", Ruleset{Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}}}, domain{fs: abi5}},
 		{"a right of a later ABI, by its name", Ruleset{Rules: []Rule{{Flag: "allow", Path: "/", Access: unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX}}},
 			domain{fs: abi5 | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX}},
 		{"ports", Ruleset{ConnectTCP: []uint16{80, 443}, BindUDP: []uint16{53}}, domain{net: connectTCP | bindUDP}},
@@ -29,9 +36,28 @@ func TestAsked(t *testing.T) {
 		if got := c.set.asked(); got != c.want {
 			t.Errorf("%s: asked of %+v = %+v; want %+v", c.name, c.set, got, c.want)
 		}
+		if got := c.set.askedOf(7); got != c.want {
+			t.Errorf("%s: of ABI 7: %+v; want %+v", c.name, got, c.want)
+		}
 		if got, want := c.set.Needs().Confines, c.want.fs&(execute|readFile) != 0; got != want {
 			t.Errorf("%s: Confines of %+v = %v; want %v", c.name, c.set, got, want)
 		}
+	}
+}
+
+// TestAll has what --restrict all comes to on kernels.
+func TestAll(t *testing.T) {
+	r := Ruleset{RestrictAll: true, Restrict: execute, Rules: []Rule{{Flag: "allow", Path: "/", Access: execute}}}
+	for abi := range 12 {
+		has := max(abi, 1)
+		want := domain{fs: upTo(fsRights, has), net: upTo(netRights, has), scope: upTo(scopes, has)}
+		if got := r.askedOf(abi); got != want {
+			t.Errorf("with ABI %d: %+v; want %+v", abi, got, want)
+		}
+	}
+	alone := Ruleset{RestrictAll: true}
+	if got, want := alone.askedOf(2), (domain{fs: upTo(fsRights, 2)}); got != want || !alone.Needs().Confines {
+		t.Errorf("alone, with ABI 2: %+v, %+v; want %+v, confined", got, alone.Needs(), want)
 	}
 }
 

@@ -109,6 +109,22 @@ func notes(h *host.Host, d domain) []string {
 	return list
 }
 
+// open are notes on what a domain for files leaves open although it may not seem so.
+func (r *Ruleset) open(h *host.Host, d domain) (list []string) {
+	const unixSockets = "connecting to UNIX sockets by path, such as /run/docker.sock, is not restricted: "
+	switch {
+	case d.fs == 0 || r.exact() || d.fs&resolveUnix != 0:
+	case h.LandlockABI() >= 9:
+		list = append(list, unixSockets+"--restrict resolve_unix does that")
+	default:
+		list = append(list, unixSockets+"that needs Landlock ABI 9, Linux 7.1; hide them with hk-mount --mask, or give the payload another root")
+	}
+	if len(r.Closures) > 0 {
+		list = append(list, "--exec-closure: the loader may be executed, and so any program that may be read, as its argument")
+	}
+	return list
+}
+
 // table says for each right since when it exists and whether this kernel has it, and,
 // if anything is asked for, whether the right is part of it and is enforced.
 func table(h *host.Host, asked, enforced domain) []string {
@@ -171,8 +187,8 @@ func (r *Ruleset) Prints() bool { return r.Support }
 // Print writes what this kernel supports, and what it enforces of the other flags.
 func (r *Ruleset) Print(s *stage.State, w io.Writer) error {
 	h := s.Host
-	asked := r.asked()
 	abi := h.LandlockABI()
+	asked := r.askedOf(abi)
 	enforced := domain{asked.fs & upTo(fsRights, abi), asked.net & upTo(netRights, abi),
 		asked.scope & upTo(scopes, abi), asked.log & upTo(logFlags, abi)}
 	_, err := io.WriteString(w, strings.Join(table(h, asked, enforced), "\n")+"\n")
