@@ -20,13 +20,13 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 		return nil
 	}
 	fs.String("profile", "", func(v string) error {
-		if !filter.IsBuiltin(v) && v != "audit" && v != "none" && v != "-" && !strings.HasSuffix(v, ".json") && !strings.Contains(v, "/") {
+		if !filter.IsBuiltin(v) && v != "audit" && v != "none" && v != "unconfined" && v != "-" && !strings.HasSuffix(v, ".json") && !strings.Contains(v, "/") {
 			return errors.New("not podman, docker, audit, none or a file, whose name ends in .json or has a slash")
 		}
 		f.Profile = v
 		return alone(false)
 	})
-	for _, act := range [...]filter.Action{filter.Allow, filter.Errno(unix.EPERM), filter.KillProcess, filter.Log} {
+	for _, act := range [...]filter.Action{filter.Allow, filter.Errno(unix.EPERM), filter.KillProcess, filter.KillThread, filter.Log, filter.Trace, filter.Trap} {
 		fs.String(act.Word(), "", func(v string) error {
 			r, err := filter.ParseOverride(act, v)
 			if err != nil {
@@ -36,6 +36,14 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 			return alone(false)
 		})
 	}
+	fs.String("restrict", "", func(v string) error {
+		list, err := filter.ParseRestrictions(v)
+		if err != nil {
+			return err
+		}
+		f.Rules = append(f.Rules, list...)
+		return alone(false)
+	})
 	fs.String("default", "", func(v string) error {
 		act, err := filter.ParseAction(v)
 		if err != nil {
@@ -59,6 +67,7 @@ func (f *Filter) Flags(fs *getopt.Flags) {
 	})
 	fs.String("dump", "", getopt.OneOf(&f.Dump, "bpf", "asm", "json"))
 	f.learnFlag(fs)
+	fs.Bool("log-denied", "", &f.LogDenied)
 	fs.Bool("allow-new-privs", "", &f.AllowNewPrivs)
 }
 
@@ -103,6 +112,7 @@ func (f *Filter) Args() []string {
 	a.Set("bpf", f.BPF)
 	a.Set("dump", f.Dump)
 	a.Set("learn", f.Learn)
+	a.Bool("log-denied", f.LogDenied)
 	a.Bool("allow-new-privs", f.AllowNewPrivs)
 	return a
 }

@@ -24,7 +24,8 @@ func FuzzFlags(f *testing.F) {
 		"--deny mkdir,@clock:EXDEV", "--profile none --allow socket(arg0==1,arg1&0xf==1) --default deny",
 		"--log openat(arg2>=0x40) --kill reboot --arch x86,native", "--deny clone(arg0&0x7e020000!=0)",
 		"--default deny:4000 --profile audit --allow-new-privs", "--bpf x --dump asm", "--deny socket,ipc --profile docker",
-		"--profile none --deny prctl(arg0>=1,arg0<=5) --allow read(arg0==1)", "--arch x32,arm --kill set_tls",
+		"--profile none --deny prctl(arg0>=1,arg0<=5) --allow read(arg0==1)", "--deny socket(arg1&0xf!=SOCK_STREAM|1)", "--arch x32,arm --kill set_tls",
+		"--restrict namespaces,realtime --restrict address-families=AF_UNIX+AF_INET --log-denied",
 	} {
 		f.Add(line)
 	}
@@ -71,13 +72,13 @@ func TestFlagsRefused(t *testing.T) {
 		{"--allow kill(arg0>=0)", "kill: argument 0: arg0>=0 is always true"},
 		{"--deny socket(arg0&0==0)", "arg0&0==0 is always true"},
 		{"--allow setuid(arg0<=0xffffffff)", "is always true"},
-		{"--deny mkdir:0", "is not an errno"},
+		{"--deny mkdir:4096", "is not an errno"},
 		{"--bpf x --deny mkdir", "--bpf loads a filter unchanged"},
 		{"--profile none --bpf x", "--bpf loads a filter unchanged"},
-		{"--default nothing", "is not allow, log, kill, deny"},
+		{"--default nothing", "is not allow, log, kill, kill-thread"},
 		{"--arch mips", `"mips" is not`},
 		{"--arch arm", "--arch arm: this machine cannot run programs of this architecture"},
-		{"--deny socket(arg0==40)", "x86 can make it through socketcall(2)"},
+		{"--profile none --arch x86 --deny socket(arg0==40)", "x86 can make it through socketcall(2)"},
 		{"--arch x86 --deny socketcall(arg0==11) --deny sendto(arg3&1==1)", "send: programs of x86 can make it through socketcall(2)"},
 		{"--deny semget(arg0==40)", "x86 can make it through ipc(2)"},
 		{"--arch x86_64 --deny clone(arg0&0x10000000==0x10000000)", "clone: clone3(2) does the same with arguments that a filter cannot see: deny clone3:ENOSYS too"},

@@ -81,15 +81,17 @@ func (l *learner) step(name, to string) plan.Step {
 var errLearnAlone = errors.New("--learn loads no filter: it cannot be combined with a profile, rules or --dump")
 
 // planLearn adds what would accompany a filter.
-func (f *Filter) planLearn(s *stage.State) {
-	if !f.AllowNewPrivs {
-		s.SetNoNewPrivs(true)
+func (f *Filter) planLearn(s *stage.State) error {
+	if f.AllowNewPrivs {
+		return s.AllowNewPrivs()
 	}
+	s.SetNoNewPrivs(false)
+	return nil
 }
 
 // learner checks the settings, and what can be known about the file in advance.
 func (f *Filter) learner() (*learner, error) {
-	if f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0 || f.BPF != "" {
+	if f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0 || f.BPF != "" || f.LogDenied {
 		return nil, errLearnAlone
 	}
 	native := filter.Native(runtime.GOARCH)

@@ -20,12 +20,15 @@ type loaded struct {
 	notes  []string
 }
 
-// flags are the flags for loading it.
-func (fl loaded) flags() uint64 {
-	if fl.policy == nil {
-		return 0
+// flags are the flags for loading a filter.
+func (f *Filter) flags(fl loaded) (flags uint64) {
+	if fl.policy != nil {
+		flags = fl.policy.Flags
 	}
-	return fl.policy.Flags
+	if f.LogDenied {
+		flags |= unix.SECCOMP_FILTER_FLAG_LOG
+	}
+	return flags
 }
 
 // filter returns what to load for a payload with these capabilities.
@@ -71,8 +74,11 @@ func (f *Filter) filter(caps uint64) (fl loaded, err error) {
 }
 
 func (f *Filter) profile() string {
-	if f.Profile == "" {
+	switch f.Profile {
+	case "":
 		return "podman"
+	case "unconfined": // as container engines call it
+		return "none"
 	}
 	return f.Profile
 }
@@ -168,7 +174,11 @@ func (f *Filter) written(o filter.Origin) string {
 // ready is the filter in a file. Its author is responsible for its actions, except for
 // one that no process here could answer.
 func (f *Filter) ready() (fl loaded, err error) {
-	data, err := host.ReadInput(f.BPF, maxProfile)
+	read := func() ([]byte, error) { return host.ReadInput(f.BPF, maxProfile) }
+	if fd, ok := host.FDName(f.BPF); ok {
+		read = func() ([]byte, error) { return host.ReadFD(fd) }
+	}
+	data, err := read()
 	if err == nil {
 		fl.code, err = filter.Decode(data)
 	}

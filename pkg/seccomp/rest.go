@@ -17,7 +17,7 @@ import (
 func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 	rest := s.Plan.After(load)
 	if s.Next.Clones || slices.ContainsFunc(rest, (*plan.Op).Clones) {
-		if err := f.checkSupervisor(fl); err != nil {
+		if err := f.checkSupervisor(fl, s.Child.Relays); err != nil {
 			return err
 		}
 	}
@@ -53,8 +53,12 @@ func (f *Filter) checkRest(s *stage.State, load *plan.Op, fl loaded) error {
 var atTimes = [...]string{"madvise", "munmap", "nanosleep"}
 
 // checkSupervisor rejects a filter under which a supervisor could not work.
-func (f *Filter) checkSupervisor(fl loaded) error {
-	for _, name := range slices.Concat(toTell[:], toSupervise[:]) {
+func (f *Filter) checkSupervisor(fl loaded, relays bool) error {
+	needed := slices.Concat(toTell[:], toSupervise[:])
+	if relays {
+		needed = append(needed, toRelay[:]...)
+	}
+	for _, name := range needed {
 		answers, _, all := denied(fl.code, name)
 		if slices.Contains(atTimes[:], name) && !slices.ContainsFunc(answers, kills) {
 			continue
@@ -114,6 +118,9 @@ var toBeHeard = [...]string{"fcntl", "getsockopt", "recvfrom", "sendto"}
 
 // toSupervise are the other calls that a supervisor always makes.
 var toSupervise = [...]string{"ppoll", "read", "recvmsg", "rt_sigaction", "rt_sigreturn", "wait4"}
+
+// toRelay are the calls of a supervisor that passes on what the payload sends.
+var toRelay = [...]string{"getpeername", "sendmsg", "setsockopt"}
 
 // passes reports whether a plan continues after an op with that answer. There is no
 // tracer.

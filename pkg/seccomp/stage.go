@@ -8,6 +8,7 @@ import (
 
 	"hk/internal/vis"
 	"hk/pkg/filter"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 )
@@ -18,15 +19,19 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Filter{} },
 	Usage: `hk-seccomp [flags] [--] NEXT [args...]: filter system calls
 
- --profile NAME           podman (default), docker: what they allow to a container
-                          audit: log every call; none: no filter
+ --profile podman|docker  what they allow to a container; podman is the default
+ --profile audit|none     log every call; no filter
  --profile FILE.json      a profile of the Open Container Initiative
 Rules before those of the profile; the first that fits counts
- --allow LIST             --deny LIST[:ERRNO]  (EPERM)
+ --allow LIST             --deny LIST[:ERRNO]  (EPERM; 0 is success)
  --kill LIST              --log LIST           allow, and log
+ --kill-thread LIST       --trap LIST, --trace LIST   SIGSYS; a tracer decides
+ --restrict namespaces,address-families=AF_UNIX+...,suid-sgid,realtime,
+            write-execute,personality         in all ways; before all rules
  LIST is of names, groups of systemd (@clock) and name(arg0==1,arg1&0xf==2)
- --default ACTION         for all others: allow, deny[:ERRNO], kill or log
+ --default ACTION         for all others, as one of these: deny:ERRNO, kill
  --arch LIST              x86_64, x86, x32, aarch64, arm: others are killed
+ --log-denied             log what is denied
 
  --bpf FILE               a ready filter: an array of struct sock_filter
  --dump bpf|asm|json      print the filter, run nothing
@@ -37,7 +42,8 @@ Rules before those of the profile; the first that fits counts
 
 // Filter has the settings of hk-seccomp.
 type Filter struct {
-	// Profile is podman, docker, audit, none, or a file, where "-" is standard input.
+	// Profile is podman, docker, audit, none, for which unconfined is another name, or a
+	// file, where "-" is standard input.
 	// "" means podman, or nothing if BPF is set.
 	Profile string
 	// Rules take precedence over those of the profile.
@@ -47,13 +53,15 @@ type Filter struct {
 	// Arches are the architectures to which the rules apply, in addition to the native
 	// one; if it is empty, those of the profile.
 	Arches []*filter.Arch
-	// BPF is a file with a compiled filter, instead of all of these.
+	// BPF is a file with a compiled filter, instead of all of these; fd:N is a descriptor.
 	BPF string
 	// Dump is bpf, asm or json to print the filter.
 	Dump string
 	// Learn is a file to which a profile is written that allows what the payload needs;
 	// no filter is loaded then.
 	Learn string
+	// LogDenied has the kernel log every call that the filter does not allow.
+	LogDenied bool
 	// AllowNewPrivs does not set no_new_privs.
 	AllowNewPrivs bool
 }
@@ -62,24 +70,36 @@ type Filter struct {
 // capabilities that the payload will be able to have.
 func (f *Filter) Plan(s *stage.State) error {
 	if f.Learn != "" {
-		f.planLearn(s)
-		return nil
+		return f.planLearn(s)
 	}
 	fl, err := f.filter(s.PayloadCaps())
 	if err != nil {
 		return err
 	}
-	if !f.AllowNewPrivs && !s.NoNewPrivs {
-		s.SetNoNewPrivs(true)
+	if f.AllowNewPrivs {
+		if err := s.AllowNewPrivs(); err != nil {
+			return err
+		}
+	} else if !s.NoNewPrivs {
+		s.SetNoNewPrivs(false)
 	}
 	s.Note(fl.notes...)
 	if fl.code == nil {
+		if f.LogDenied {
+			return errors.New("--log-denied: there is no filter that denies anything")
+		}
 		return nil
 	}
-	load := plan.SeccompFilter(fl.code, fl.flags())
+	if _, ok := filter.Feigns(fl.code); ok && s.Next.Stage {
+		return fmt.Errorf("%s: a call that only seems to succeed may be one of the next stage, which would not notice", f.flag())
+	}
+	load := plan.SeccompFilter(fl.code, f.flags(fl))
 	if stopped(s, load) || s.Host.FilterByPrctl() {
 		if by := plan.SeccompByPrctl(fl.code); !stopped(s, by) {
-			if load = by; fl.flags() != 0 {
+			switch load = by; {
+			case f.LogDenied:
+				return errors.New("--log-denied: a filter may deny seccomp(2), and prctl(2) takes no flags")
+			case f.flags(fl) != 0:
 				return fmt.Errorf("--profile %s: flags: a filter may deny seccomp(2), and prctl(2) takes none", f.profile())
 			}
 		}
@@ -112,6 +132,9 @@ func (f *Filter) flag() string {
 // stage: a stage after it would be recorded too.
 func (f *Filter) Needs() stage.Needs {
 	n := stage.Needs{Filters: true}
+	if fd, ok := host.FDName(f.BPF); ok && fd > 2 {
+		n.FDs = []int{fd}
+	}
 	if f.Learn != "" {
 		n.Supervisor, n.Attach, n.Last = true, f.addAttach, true
 	}
