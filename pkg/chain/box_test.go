@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"hk/pkg/idmap"
 	"hk/pkg/plan"
+	"hk/pkg/setuser"
+	"hk/pkg/unshare"
 
 	"golang.org/x/sys/unix"
 )
@@ -162,6 +165,54 @@ func TestNotDumpable(t *testing.T) {
 		_, err = chain.Plan(h)
 		if got := fmt.Sprint(err); !strings.Contains(got, c.want) || (err == nil) != (c.want == "") {
 			t.Errorf("Plan() as user %d, dumpable %v = %v; want %q", c.uid, c.dumpable, err, c.want)
+		}
+	}
+}
+
+// TestEnvironment compares the environment of a chain with what a command gives.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("CALLERS", "1")
+	changes := []setuser.Change{{Do: setuser.Clear}, {Do: setuser.Keep, Name: "CALLERS"}, {Do: setuser.Set, Name: "PATH", Value: "/usr/bin:/bin"}}
+	box, err := New(&unshare.Namespaces{Setsid: true}, &setuser.Credentials{Environment: changes}).Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		env  []string
+		want string
+	}{
+		{nil, "CALLERS=1\nPATH=/usr/bin:/bin\n"},
+		{[]string{}, ""},
+		{[]string{"A=b"}, "A=b\n"},
+	} {
+		cmd := box.Command("env")
+		cmd.Env = c.env
+		if out, err := cmd.Output(); string(out) != c.want || err != nil {
+			t.Errorf("with Env %q the environment is %q, %v; want %q", c.env, out, err, c.want)
+		}
+	}
+	// What only the plan knows is added, in each of several starts at once.
+	box, err = New(&unshare.Namespaces{New: unix.CLONE_NEWUSER}, &idmap.Maps{Root: true}, &setuser.Credentials{Environment: []setuser.Change{{Do: setuser.Reset}, {Do: setuser.Unset, Name: "TERM"}}}).Prepare(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		t.Run("reset", func(t *testing.T) {
+			t.Parallel()
+			out, err := box.Command("sh", "-c", "echo $USER $HOME ${TERM-none}").Output()
+			if string(out) != "root /root none\n" || err != nil {
+				t.Errorf("the environment has %q, %v; want root's", out, err)
+			}
+			cmd := box.Command("env")
+			cmd.Env = []string{"A=b"}
+			if out, err := cmd.Output(); string(out) != "A=b\n" || err != nil {
+				t.Errorf("with an Env the environment is %q, %v; want that", out, err)
+			}
+		})
+	}
+	for _, bad := range []setuser.Change{{}, {Do: setuser.Set, Name: "A=B"}, {Do: setuser.Unset}, {Do: setuser.Set, Name: "A", Value: "\x00"}} {
+		if _, err := New(&unshare.Namespaces{Setsid: true}, &setuser.Credentials{Environment: []setuser.Change{bad}}).Prepare(context.Background()); err == nil {
+			t.Errorf("Prepare() accepts the change %+v; want an error", bad)
 		}
 	}
 }
