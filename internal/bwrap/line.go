@@ -1,0 +1,218 @@
+package bwrap
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/pkg/chain"
+	"hk/pkg/host"
+)
+
+// A line is a command line.
+type line struct {
+	Settings    Settings
+	Common      chain.Common
+	Print       bool
+	LevelPrefix bool
+	// Warnings are what bubblewrap would warn of.
+	Warnings []string
+
+	// report is what writes the state of the sandbox, or nil.
+	report *report
+
+	options map[string]*option
+	// readArgs reads what --args names.
+	readArgs func(fd int) ([]string, error)
+	// within is set while words of a descriptor are parsed.
+	within bool
+	given  map[string]bool
+	// mode, bytes and layers are those of --perms, --size and --overlay-src, for the next
+	// option that takes them.
+	mode    uint32
+	modeSet bool
+	bytes   uint64
+	layers  []string
+}
+
+var errUsage = errors.New("no command")
+
+// parse parses the words after the program's name.
+func parse(words []string, readArgs func(fd int) ([]string, error)) (*line, error) {
+	l := &line{Settings: NewSettings(), Common: chain.Common{StatusFD: -1}, readArgs: readArgs,
+		options: map[string]*option{}, given: map[string]bool{}}
+	list := options()
+	for i := range list {
+		l.options["--"+list[i].name] = &list[i]
+	}
+	rest, err := l.words(words)
+	switch {
+	case err != nil || l.Common.Help || l.Common.Version:
+		return l, err
+	case len(rest) == 0:
+		return l, errUsage
+	}
+	l.Settings.Command = rest
+	return l, l.check()
+}
+
+// words parses options up to the first word that is none, and returns the remaining
+// words.
+func (l *line) words(words []string) ([]string, error) {
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		w := words[0]
+		words = words[1:]
+		if w == "--" {
+			break
+		}
+		o := l.options[w]
+		if o == nil {
+			return nil, fmt.Errorf("Unknown option %s", w)
+		}
+		if err := l.mayFollow(o.name); err != nil {
+			return nil, err
+		}
+		if len(words) < o.args {
+			return nil, o.arguments()
+		}
+		if err := o.set(l, words[:o.args]); err != nil {
+			return nil, err
+		}
+		if words = words[o.args:]; l.Common.Help || l.Common.Version {
+			return nil, nil
+		}
+	}
+	return words, l.mayFollow("")
+}
+
+// mayFollow returns an error if an option must not come after those before it, which
+// must be followed by another one. "" is the end.
+func (l *line) mayFollow(name string) error {
+	switch name {
+	case "overlay-src", "overlay", "tmp-overlay", "ro-overlay", "args":
+	default:
+		if len(l.layers) > 0 && !(name == "" && l.within) {
+			return errors.New("--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay")
+		}
+	}
+	switch name {
+	case "perms", "size", "tmpfs", "args":
+		return nil
+	case "file", "bind-data", "ro-bind-data", "dir":
+	default:
+		if l.modeSet && !(name == "" && l.within) {
+			return errors.New("--perms must be followed by an option that creates a file")
+		}
+	}
+	if l.bytes != 0 && !(name == "" && l.within) {
+		return errors.New("--size must be followed by --tmpfs")
+	}
+	return nil
+}
+
+func (l *line) perms(args []string) (err error) {
+	if l.modeSet {
+		return errors.New("--perms given twice for the same action")
+	}
+	l.modeSet = true
+	l.mode, err = parseMode("perms", args[0])
+	return err
+}
+
+func (l *line) size(args []string) (err error) {
+	if l.bytes != 0 {
+		return errors.New("--size given twice for the same action")
+	}
+	l.bytes, err = parseSize(args[0])
+	return err
+}
+
+// add adds something to the root, with what the options before it say.
+func (l *line) add(o Op) error {
+	switch o.Name {
+	case "overlay", "tmp-overlay":
+		if len(l.layers) == 0 {
+			return fmt.Errorf("--%s requires at least one --overlay-src", o.Name)
+		}
+	case "ro-overlay":
+		if len(l.layers) < 2 {
+			return errors.New("--ro-overlay requires at least two --overlay-src")
+		}
+	}
+	if o.Name != "chmod" {
+		o.Mode, o.ModeSet = l.mode, l.modeSet
+	}
+	o.Size, o.Layers = l.bytes, l.layers
+	l.mode, l.modeSet, l.bytes, l.layers = 0, false, 0, nil
+	l.Settings.Ops = append(l.Settings.Ops, o)
+	return nil
+}
+
+// args parses the words that a descriptor has. What comes after the options there is
+// ignored, as in bubblewrap.
+func (l *line) args(args []string) error {
+	if l.within {
+		return errors.New("--args not supported in arguments file")
+	}
+	fd, err := parseFD(args[0])
+	if err != nil {
+		return err
+	}
+	for _, before := range l.Settings.Read {
+		if before == fd {
+			return errors.New("Can't read --args data: Bad file descriptor")
+		}
+	}
+	words, err := l.readArgs(fd)
+	if err != nil {
+		return fmt.Errorf("Can't read --args data: %s", reason(err))
+	}
+	l.Settings.Read = append(l.Settings.Read, fd)
+	l.within = true
+	defer func() { l.within = false }()
+	_, err = l.words(words)
+	return err
+}
+
+func (l *line) warn(text string) { l.Warnings = append(l.Warnings, text) }
+
+// check refuses what cannot be combined, whoever the caller is.
+func (l *line) check() error {
+	s, n := &l.Settings, &l.Settings.Namespaces
+	switch {
+	case n.JoinUser >= 0 && n.User:
+		return errors.New("--userns not compatible --unshare-user")
+	case n.JoinUser >= 0 && n.UserTry:
+		return errors.New("--userns not compatible --unshare-user-try")
+	case s.AsPID1 && !n.PID:
+		return errors.New("Specifying --as-pid-1 requires --unshare-pid")
+	case s.AsPID1 && len(s.Locks) > 0:
+		return errors.New("Specifying --as-pid-1 and --lock-file is not permitted")
+	case s.Hostname != "" && !n.UTS:
+		return errors.New("Specifying --hostname requires --unshare-uts")
+	case n.Disable && !n.User:
+		return errors.New("--disable-userns requires --unshare-user")
+	case n.Disable && s.UsernsBlockFD >= 0:
+		return errors.New("--disable-userns is not compatible with  --userns-block-fd")
+	case s.UsernsBlockFD >= 0 && !n.User:
+		return errors.New("--userns-block-fd requires --unshare-user")
+	case s.UsernsBlockFD >= 0 && s.InfoFD < 0:
+		return errors.New("--userns-block-fd requires --info-fd")
+	case s.ExecLabel+s.FileLabel != "":
+		return errors.New("labeling not supported on this system")
+	}
+	return nil
+}
+
+// checkCaller refuses what depends on the caller.
+func (l *line) checkCaller(h *host.Host) error {
+	s, n := &l.Settings, &l.Settings.Namespaces
+	user := n.User || n.UserTry || n.JoinUser >= 0 || h.UID != 0
+	switch {
+	case s.UID >= 0 && !user:
+		return errors.New("Specifying --uid requires --unshare-user or --userns")
+	case s.GID >= 0 && !user:
+		return errors.New("Specifying --gid requires --unshare-user or --userns")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package bwrap
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hk/internal/cli"
+	"hk/pkg/mount"
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// reason is strerror(3) for an error, or its text.
+func reason(err error) string {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	text := errno.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// Severities of syslog(3).
+const (
+	severityError   = 3
+	severityWarning = 4
+)
+
+// dialect reports as bubblewrap does. Programs look for some of its messages.
+func (l *line) dialect(f *cli.Front) *cli.Dialect {
+	say := func(severity int, text string) {
+		if l.LevelPrefix {
+			f.Say(fmt.Sprintf("<%d>bwrap", severity), text)
+			return
+		}
+		f.Say("bwrap", text)
+	}
+	return &cli.Dialect{
+		Failed: func(err error, hint string) int {
+			say(severityError, l.message(err))
+			if hint != "" && l.Common.Verbose {
+				say(severityError, "hint: "+hint)
+			}
+			return exitFailed
+		},
+		Warn: func(kind, text string) {
+			if kind == "warning" {
+				say(severityWarning, text)
+			}
+		},
+		Ready: func(pid int, list []plan.Namespace) {
+			if l.report != nil {
+				l.report.start(pid, list)
+			}
+		},
+		Ended: func(w unix.WaitStatus) int {
+			code := w.ExitStatus()
+			if w.Signaled() {
+				code = 128 + int(w.Signal())
+			}
+			if l.report != nil {
+				l.report.end(code)
+			}
+			return code
+		},
+	}
+}
+
+// message is the text of an error. What does not have one of its own is hk's text.
+func (l *line) message(err error) string {
+	var there *mount.ExistsError
+	if errors.As(err, &there) {
+		if there.Link != "" {
+			return fmt.Sprintf("Can't make symlink at %s: existing destination is %s", there.Target, there.Link)
+		}
+		return fmt.Sprintf("Can't make symlink at %s: destination exists and is not a symlink", there.Target)
+	}
+	var op *plan.Error
+	if !errors.As(err, &op) || op.Errno == 0 {
+		return err.Error()
+	}
+	why := reason(op.Errno)
+	call, _, _ := strings.Cut(op.Op, "(")
+	switch {
+	case op.Exec:
+		return fmt.Sprintf("execvp %s: %s", l.Settings.Command[0], why)
+	case call == "clone3" || call == "unshare":
+		return namespaceMessage(op)
+	case op.Stage == "hk-idmap":
+		return "setting up uid map: " + why + " (" + err.Error() + ")"
+	case op.Stage == "hk-net":
+		return "loopback: Failed RTM_NEWADDR: " + why
+	case strings.HasPrefix(op.For, "--proc "):
+		target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
+		return fmt.Sprintf("Can't mount proc on /newroot%s: %s", target, why)
+	case strings.HasPrefix(op.For, "--chdir "):
+		return fmt.Sprintf("Can't chdir to %s: %s", l.Settings.Dir, why)
+	case op.Errno == unix.ENOENT && strings.HasPrefix(op.Op, "openat2($root,"):
+		// Nothing is created there: it is not writable.
+		_, target, _ := strings.Cut(op.For, " ")
+		return fmt.Sprintf("Can't mkdir %s: %s", target, reason(unix.EROFS))
+	case call == "symlinkat" || call == "mkdirat" || call == "mknodat":
+		return fmt.Sprintf("Can't create %s: %s (%s)", op.For, why, op.Op)
+	}
+	return err.Error()
+}
+
+// namespaceMessage is about namespaces that cannot be created.
+func namespaceMessage(op *plan.Error) string {
+	switch op.Errno {
+	case unix.EPERM:
+		return "No permissions to create a new namespace: the kernel, AppArmor or a surrounding container does not allow user namespaces to this user"
+	case unix.ENOSPC:
+		return "Creating new namespace failed: a limit in /proc/sys/user/max_*_namespaces is 0 or reached"
+	}
+	return "Creating new namespace failed: " + reason(op.Errno)
+}

@@ -1,0 +1,96 @@
+package bwrap
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// A report writes what is asked for by --info-fd and --json-status-fd.
+type report struct {
+	info, status *os.File
+	// created are the namespaces that are named, in this order.
+	created []string
+	ready   bool
+}
+
+// reported are the namespaces that bubblewrap reports.
+var reported = []struct {
+	name string
+	flag uint64
+}{
+	{"cgroup", unix.CLONE_NEWCGROUP}, {"ipc", unix.CLONE_NEWIPC}, {"mnt", unix.CLONE_NEWNS}, {"net", unix.CLONE_NEWNET},
+	{"pid", unix.CLONE_NEWPID}, {"uts", unix.CLONE_NEWUTS},
+}
+
+// reports are the descriptors for reports above 2.
+func (s *Settings) reports() (fds []int) {
+	for _, fd := range []int{s.InfoFD, s.StatusFD} {
+		if fd > 2 {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+// newReport takes over the descriptors: the payload does not inherit them.
+func newReport(s *Settings, created uint64) (*report, error) {
+	r := &report{}
+	for _, d := range []struct {
+		fd   int
+		file **os.File
+	}{{s.InfoFD, &r.info}, {s.StatusFD, &r.status}} {
+		if d.fd < 0 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(d.fd), unix.F_GETFL, 0)
+		if err == nil && flags&unix.O_ACCMODE == unix.O_RDONLY {
+			err = unix.EBADF
+		}
+		if err == nil && d.fd > 2 {
+			_, err = unix.FcntlInt(uintptr(d.fd), unix.F_SETFD, unix.FD_CLOEXEC)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("Write to info_fd: %s", reason(err))
+		}
+		*d.file = os.NewFile(uintptr(d.fd), "report")
+	}
+	for _, ns := range reported {
+		if created&ns.flag != 0 {
+			r.created = append(r.created, ns.name)
+		}
+	}
+	return r, nil
+}
+
+// start reports the process and its namespaces.
+func (r *report) start(pid int, list []plan.Namespace) {
+	r.ready = true
+	members := []string{fmt.Sprintf("\"child-pid\": %d", pid)}
+	for _, name := range r.created {
+		for _, ns := range list {
+			if ns.Name == name {
+				members = append(members, fmt.Sprintf("\"%s-namespace\": %d", name, ns.ID))
+			}
+		}
+	}
+	if r.info != nil {
+		fmt.Fprintf(r.info, "{\n    %s\n}\n", strings.Join(members, ",\n    "))
+		r.info.Close()
+		r.info = nil
+	}
+	if r.status != nil {
+		fmt.Fprintf(r.status, "{ %s }\n", strings.Join(members, ", "))
+	}
+}
+
+// end reports the exit status.
+func (r *report) end(code int) {
+	if r.status != nil && r.ready {
+		fmt.Fprintf(r.status, "{ \"exit-code\": %d }\n", code)
+	}
+}

@@ -1,0 +1,82 @@
+package test
+
+// bwrapRows are grouped as bubblewrap's manual page is.
+var bwrapRows = []bwrapRow{
+	// Roots and mounts.
+	{name: "usr", script: `$B --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --unshare-all "$@"`, differs: capsOfRoot + "|" + nested},
+	{name: "root_ro", script: `$B --ro-bind / / --proc /proc "$@"`},
+	{name: "root_rw", script: `$B --bind / / --proc /proc --dev /dev "$@"`, differs: nested},
+	{name: "root_dev", script: `$B --dev-bind / / "$@"`},
+	{name: "root_twice", script: `$B --tmpfs / --dir /a --ro-bind / / "$@"`},
+	{name: "root_tmpfs", script: `$B --perms 0711 --tmpfs / --ro-bind /usr /usr --ro-bind-try /bin /bin --ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc "$@"`},
+	{name: "root_of_a_directory", script: `mkdir -p r/usr r/proc; for d in bin lib lib64; do ln -s usr/$d r/$d; done
+		$B --bind r / --ro-bind /usr /usr --unshare-pid --proc /proc --dev /dev --dir /new "$@"`, differs: nested},
+	{name: "root_remounted", script: `$B --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --remount-ro / "$@"; $B --bind / / --remount-ro / "$@"`},
+	{name: "binds", script: `$B --ro-bind / / --bind src /mnt --ro-bind src/file /mnt/sub/../file --dev-bind-try /none /x --tmpfs /tmp --bind src /tmp/a/b --ro-bind link /tmp/link --proc /proc "$@"`},
+	{name: "binds_create", script: `$B --bind / / --bind $PWD $PWD --bind src $PWD/newdir --ro-bind src/file $PWD/newfile --proc /proc "$@"`},
+	{name: "order", script: `$B --ro-bind / / --tmpfs /tmp --bind src /tmp/a --tmpfs /tmp/a/sub --ro-bind src/file /tmp/a/sub/f --tmpfs /mnt --bind src /mnt "$@"`},
+	{name: "tmpfs", script: `$B --ro-bind / / --tmpfs /tmp --perms 1777 --tmpfs /mnt --size 1048576 --tmpfs /opt --perms 0700 --size 4096 --tmpfs /srv --proc /proc "$@"`},
+	{name: "dirs", script: `$B --ro-bind / / --tmpfs /tmp --dir /tmp/a/b --perms 0700 --dir /tmp/c/d --perms 2770 --dir /tmp/e --dir /tmp/e --chmod 0500 /tmp/e --symlink /x /tmp/f/g "$@"`},
+	{name: "dirs_create", script: `$B --bind / / --bind $PWD $PWD --perms 0700 --dir $PWD/a/b --dir $PWD/c --perms 0711 --dir $PWD/src --chmod 0711 $PWD/c --symlink to $PWD/l "$@"`},
+	{name: "through_links", script: `$B --ro-bind / / --tmpfs /tmp --dir /tmp/dir --symlink dir /tmp/link --bind src /tmp/link "$@"`},
+	{name: "mqueue", script: `$B --ro-bind / / --unshare-ipc --mqueue /mnt --proc /proc "$@"`, differs: ` mqueue `},
+	{name: "relative_targets", script: `$B --ro-bind / / --tmpfs tmp --dir tmp/x "$@"`},
+	{name: "remount", script: `$B --ro-bind / / --tmpfs /tmp --bind src /tmp/a --remount-ro /tmp "$@"`},
+
+	// Namespaces and IDs.
+	{name: "namespaces", script: `for n in user-try ipc pid net uts cgroup-try; do $B --unshare-$n --dev-bind / / --proc /proc "$@"; done`, differs: capsOfRoot},
+	{name: "share_net", script: `$B --unshare-all --share-net --dev-bind / / --proc /proc "$@"`, differs: capsOfRoot},
+	{name: "ids", script: `$B --unshare-user --uid 5 --gid 6 --ro-bind / / --proc /proc "$@"; $B --unshare-user --uid 0 --ro-bind / / --proc /proc "$@"`, differs: capsOfRoot + `|^Groups`},
+	{name: "hostname", script: `$B --unshare-uts --hostname box --ro-bind / / "$@"`},
+	{name: "as_pid_1", script: `$B --unshare-pid --as-pid-1 --ro-bind / / --proc /proc "$@"`},
+	{name: "new_session", script: `$B --unshare-pid --new-session --ro-bind / / --proc /proc "$@"`},
+	{name: "die_with_parent", script: `$B --die-with-parent --unshare-pid --ro-bind / / --proc /proc "$@"`},
+
+	// The environment and the program.
+	{name: "environment", script: `$B --ro-bind / / --setenv A '' --unsetenv VAR --setenv B=x y --setenv B 'x y' "$@"; $B --ro-bind / / --clearenv --setenv PATH /usr/bin:/bin "$@"; $B --ro-bind / / --setenv A b --clearenv /usr/bin/env`},
+	{name: "directory", script: `for o in '--chdir /etc' '--chdir usr' '--tmpfs /tmp' "--tmpfs /tmp --bind home $HOME" '--tmpfs /tmp --setenv HOME /usr'; do $B --ro-bind / / $o sh -c 'pwd; echo $PWD'; done`},
+	{name: "status", script: `for c in 'exit 0' 'exit 42' 'kill -TERM $$' 'kill -KILL $$' 'kill -SEGV $$'; do $B --ro-bind / / sh -c "$c" 2>/dev/null; echo $?; $B --unshare-pid --ro-bind / / sh -c "$c"; echo $?; done`},
+	{name: "arguments", script: `printf '%s\0' --ro-bind / / --setenv A b >a; printf '%s\0' --tmpfs /tmp ignored >b; $B --args 5 --args 6 --proc /proc -- "$@" 5<a 6<b; cat a | $B --args 0 true`},
+	{name: "descriptors", script: `$B --ro-bind / / "$@" 7</etc/passwd 100</dev/null`},
+
+	// Capabilities.
+	{name: "capabilities", script: `for o in '--cap-add CAP_NET_ADMIN' '--cap-drop ALL --cap-add cap_kill' '--cap-drop CAP_KILL' '--cap-add CAP_KILL --cap-drop all' '--unshare-user --uid 5 --cap-add CAP_KILL'; do
+			$B --ro-bind / / $o grep Cap /proc/self/status; done`, differs: `^$`, as: "user"},
+	{name: "capabilities_of_root", script: `for o in '' '--cap-add CAP_NET_ADMIN' '--cap-drop ALL --cap-add cap_kill' '--cap-drop CAP_KILL' '--cap-drop ALL' '--cap-add CAP_KILL --cap-drop all'; do
+			$B --ro-bind / / $o grep -E 'Cap(Prm|Eff)' /proc/self/status; done`, as: "root"},
+
+	// The command lines that programs build, with other directories.
+	{name: "gnome_thumbnailer", script: `$B --ro-bind /usr /usr --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache --ro-bind-try /etc/alternatives /etc/alternatives ` + merged + ` --proc /proc --dev /dev --chdir / --setenv GIO_USE_VFS local --unshare-all --die-with-parent --bind home /tmp --ro-bind src/file /tmp/file-to-thumbnail.png "$@"`, differs: capsOfRoot + "|" + nested},
+	{name: "webkit", script: `printf '%s\0' --die-with-parent --unshare-pid --unshare-uts --unshare-ipc --unsetenv TMPDIR --dir $PWD/run --ro-bind-data 5 /.flatpak-info --ro-bind-try /none /none >args
+		$B --args 4 --ro-bind /usr /usr ` + merged + ` --ro-bind-try /etc/hosts /etc/hosts --ro-bind /sys/block /sys/block --ro-bind /sys/bus /sys/bus --dev /dev --proc /proc --tmpfs /tmp --bind-try src $PWD/data "$@" 4<args 5<src/file`,
+		differs: nested + "| /.flatpak-info "},
+	{name: "flatpak", script: `printf '%s\0' --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin --proc /proc --unshare-pid --dir /tmp --dir /var/tmp --dir /run/host --perms 0700 --dir /run/user/1000 --setenv XDG_RUNTIME_DIR /run/user/1000 --symlink ../run /var/run --ro-bind /sys/block /sys/block --ro-bind /sys/class /sys/class --dev /dev --perms 01777 --tmpfs /dev/shm --ro-bind src /app --bind home $HOME --symlink $HOME /home-link --remount-ro / --chdir $HOME --new-session --die-with-parent >args
+		$B --args 4 "$@" 4<args`, differs: nested},
+	{name: "pressure_vessel", script: `$B --ro-bind / / --tmpfs /tmp --bind src /tmp/overrides --dev-bind /dev /dev --proc /proc --tmpfs /run --ro-bind-try /run/systemd /run/systemd --symlink ../tmp /run/tmp --bind home $HOME --setenv LD_LIBRARY_PATH /x --unsetenv LD_PRELOAD --chdir $HOME --cap-drop ALL "$@"`,
+		differs: "^CapBnd"},
+	{name: "nix", script: `$B --dev-bind /dev /dev --proc /proc --chdir / --die-with-parent --ro-bind /usr /usr ` + merged + ` --ro-bind-try /nix /nix --tmpfs /etc --symlink /x/profile /etc/profile --ro-bind-try /etc/resolv.conf /etc/resolv.conf --bind home /home --tmpfs /tmp "$@"`},
+	{name: "sandbox_runtime", script: `mkdir -p $PWD/.git/hooks; $B --new-session --die-with-parent --ro-bind / / --bind $PWD $PWD --ro-bind $PWD/.git/hooks $PWD/.git/hooks --ro-bind /dev/null $PWD/src/file --tmpfs $PWD/home --unshare-net --dev /dev --unshare-pid --proc /proc -- "$@"`, differs: nested},
+	{name: "codex", script: `mkdir -p .git .codex; $B --new-session --die-with-parent --ro-bind / / --dev /dev --bind $PWD $PWD --ro-bind $PWD/.git $PWD/.git --ro-bind $PWD/.codex $PWD/.codex --perms 000 --tmpfs $PWD/home --remount-ro $PWD/home --unshare-user --unshare-pid --unshare-net --proc /proc -- "$@"`,
+		differs: nested + "|" + capsOfRoot + "|/home "},
+	{name: "gemini_cli", script: `mkdir -p work; $B --unshare-all --share-net --new-session --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --bind $PWD/work $PWD/work --ro-bind-try $PWD/none $PWD/none --chdir $PWD/work -- "$@"`, differs: nested + "|" + capsOfRoot},
+
+	// Errors.
+	{name: "unknown", script: `$B --bogus; echo $?; $B -x; echo $?; $B - ; echo $?; $B --bind; echo $?; $B --overlay a 2>/dev/null; $B --setenv A; $B --uid; $B --chdir; $B --uid a; $B --uid -1; $B --gid ''`},
+	{name: "refused", script: `$B --hostname x --ro-bind / / true; $B --as-pid-1 --ro-bind / / true; $B --disable-userns --ro-bind / / true; $B --perms 0700 --bind / / true; $B --perms 999 --dir /x; $B --perms 7 --perms 7 --dir /x
+		$B --size 5 --dir /x true; $B --size 0 --tmpfs /x; $B --size 1k --tmpfs /x; $B --cap-add nope; $B --args 77 true; $B --args x; $B --setenv A=b c true; $B --unsetenv = true; $B --lock-file x --unshare-pid --as-pid-1 --bind / / true
+		$B --seccomp 0 --add-seccomp-fd 0 --bind / / true; $B --chmod 8 /a true; $B --chdir / --chdir / --ro-bind / / true; $B --uid 1 --uid 2 --bogus`},
+	{name: "refused_to_root", script: `$B --uid 4 --ro-bind / / true; $B --gid 4 --ro-bind / / true`, as: "root"},
+	{name: "missing", script: `$B --ro-bind / / --bind /none /mnt true; $B --ro-bind / / nosuch; echo $?; $B --ro-bind / / /none; $B --ro-bind / / /etc/passwd; echo $?; $B --ro-bind / / --chdir /none true; echo $?; $B --bind '' / true`},
+	{name: "symlinks", script: `$B --bind / / --bind $PWD $PWD --symlink a $PWD/link true; $B --bind / / --bind $PWD $PWD --symlink a $PWD/src true`, since: "0.9.0"},
+	{name: "level_prefix", script: `$B --level-prefix --chdir / --chdir / --ro-bind / / --bind /none /x true`, since: "0.11.0"},
+}
+
+// merged are the links of a merged /usr.
+const merged = `--symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64`
+
+// nested is what differs because bubblewrap uses a second user namespace with --dev.
+const nested = `^map |^/dev/pts `
+
+// capsOfRoot are the capabilities in a new user namespace, where root gets all in hk-bwrap,
+// and in bubblewrap only those that it had.
+const capsOfRoot = "^Cap"
