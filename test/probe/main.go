@@ -63,6 +63,14 @@ func main() {
 			}
 			c.Close()
 		}
+	case "echo": // probe echo NETWORK ADDRESS FILE: until killed
+		sayErr(echo(args[0], args[1], args[2]))
+	case "stream": // probe stream NETWORK ADDRESS CONNECTIONS BYTES
+		sayErr(stream(args[0], args[1], atoi(args[2]), atoi(args[3])))
+	case "sink": // probe sink NETWORK ADDRESS FILE TO
+		sayErr(sink(args[0], args[1], args[2], args[3]))
+	case "throw": // probe throw NETWORK ADDRESS BYTES
+		sayErr(throw(args[0], args[1], atoi(args[2])))
 	case "bind": // probe bind udp ADDRESS
 		c, err := net.ListenPacket(args[0], args[1])
 		if err == nil {
@@ -129,6 +137,17 @@ func main() {
 		}
 	case "inherit": // probe inherit IGNORED BLOCKED CLOSED PROGRAM...
 		sayErr(inherit(args[0], args[1], args[2], args[3:]))
+	case "notify": // probe notify WORD...: messages to the service manager
+		sayErr(tell(os.Getenv("NOTIFY_SOCKET"), args))
+	case "service":
+		if err := service(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	case "notify-to": // probe notify-to ADDRESS WORD...
+		sayErr(tell(args[0], args[1:]))
+	case "picture": // probe picture LEAVE,... [KEEP...]
+		picture(strings.Split(args[0], ","), args[1:])
 	case "getpgrp":
 		fmt.Println(unix.Getpgrp(), os.Getpid())
 	default:
