@@ -34,6 +34,42 @@ func binds(warmup, rounds int) error {
 		}
 		fmt.Fprintf(w, "%d\t%.2f\t%.2f\t%.2f\t%s\n", n, ms(median(hk)), ms(median(bwrap)), ratio(hk, bwrap), more)
 	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return manyMounts()
+}
+
+// manyMounts times hk with more binds, and with masks. bwrap takes no more than 9000
+// words, which is 3000 binds.
+func manyMounts() error {
+	counts := []int{1000, 10000, 20000}
+	const rounds = 3
+	var list []command
+	for _, n := range counts {
+		for _, flags := range [][]string{{"--ro=/etc:/binds/%d"}, {"--dir=/masks/%d", "--mask=/masks/%d"}} {
+			c := command{name: fmt.Sprintf("hk, %d of %s", n, flags[len(flags)-1]),
+				words: strings.Fields("hk-unshare --user --mount hk-idmap --root hk-mount --rootfs /")}
+			for i := range n {
+				for _, flag := range flags {
+					c.words = append(c.words, fmt.Sprintf(flag, i))
+				}
+			}
+			c.words = append(c.words, "--")
+			list = append(list, c)
+		}
+	}
+	took, err := turns(list, 1, rounds)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%d rounds; milliseconds, median, and for each mount; bwrap takes 3000 binds at most\n\n", rounds)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "mounts\thk, binds\tone\thk, masks\tone")
+	for i, n := range counts {
+		b, m := ms(median(took[2*i])), ms(median(took[2*i+1]))
+		fmt.Fprintf(w, "%d\t%.0f\t%.3f\t%.0f\t%.3f\n", n, b, b/float64(n), m, m/float64(n))
+	}
 	return w.Flush()
 }
 

@@ -25,8 +25,8 @@ type want struct {
 	namespaces, root, reaper, noNewPrivs, filter, landlock bool
 }
 
-// Where in the list the ratios' denominators are.
-const asPID1, bwrap = 3, 4
+// Where in the list some of the commands are, among them the ratios' denominators.
+const hkFull, hkPlain, asPID1, bwrap = 0, 1, 3, 4
 
 func commands(filter, peer string) ([]command, error) {
 	const (
@@ -40,9 +40,9 @@ func commands(filter, peer string) ([]command, error) {
 		return nil, err
 	}
 	list := []command{
-		{name: "hk", words: full,
+		hkFull: {name: "hk", words: full,
 			want: want{namespaces: true, root: true, noNewPrivs: true, filter: true, landlock: true}},
-		{name: "hk, no Landlock, no seccomp", words: plain,
+		hkPlain: {name: "hk, no Landlock, no seccomp", words: plain,
 			want: want{namespaces: true, root: true}},
 		{name: "hk, HK_FUSE=0", words: full, env: []string{"HK_FUSE=0"},
 			want: want{namespaces: true, root: true, noNewPrivs: true, filter: true, landlock: true}},
@@ -52,6 +52,8 @@ func commands(filter, peer string) ([]command, error) {
 			want: want{namespaces: true, root: true, reaper: true, noNewPrivs: true, filter: true}},
 		{name: "bwrap --as-pid-1, no seccomp", words: slices.Concat([]string{"bwrap", "--as-pid-1"}, args),
 			want: want{namespaces: true, root: true, noNewPrivs: true}},
+		{name: "hk-bwrap, bwrap's command line", words: slices.Concat([]string{"hk-bwrap", "--seccomp", "3"}, args), filter: filter,
+			want: want{namespaces: true, root: true, reaper: true, noNewPrivs: true, filter: true}},
 		{name: "C, with hk's system calls", words: []string{peer, filter},
 			want: want{namespaces: true, root: true, noNewPrivs: true, filter: true, landlock: true}},
 		{name: "unshare -UmpniuC -r -f", words: []string{"unshare", "-UmpniuC", "-r", "-f"},

@@ -1,7 +1,9 @@
 // Bench compares the time of a sandbox made by hk with the same one made by bubblewrap
 // and by a C program, and with the namespaces alone made by unshare(1). The commands
-// take turns in one run. A second table is for 10, 100 and 1000 bind mounts, with hk
-// and bubblewrap; a third for 1 to 1000 Landlock rules.
+// take turns in one run. A second table is for the memory of hk and of bubblewrap while
+// the payload waits; a third for 10, 100 and 1000 bind mounts, with both of them; a
+// fourth for 1 to 1000 Landlock rules; a fifth for limits and control groups; a sixth for
+// hk-run and hakoniwa, if it is in PATH.
 //
 //	bench [-rounds N] [-warmup N] FILTER PEER
 //
@@ -62,11 +64,23 @@ func bench(filter, peer string, warmup, rounds int) error {
 	if err := report(list, took); err != nil {
 		return err
 	}
+	if err := idle(list, max(rounds/10, 1)); err != nil {
+		return err
+	}
+	if err := printed(warmup, rounds); err != nil {
+		return err
+	}
 	// A thousand binds take a while.
 	if err := binds(min(warmup, 2), max(rounds/10, 1)); err != nil {
 		return err
 	}
-	return rules(min(warmup, 2), max(rounds/4, 1))
+	if err := rules(min(warmup, 2), max(rounds/4, 1)); err != nil {
+		return err
+	}
+	if err := limits(min(warmup, 2), max(rounds/2, 1)); err != nil {
+		return err
+	}
+	return hakoniwa(min(warmup, 2), max(rounds/2, 1))
 }
 
 // turns runs the commands in turn and returns how long each took.
