@@ -111,7 +111,7 @@ func control(chosen []mutant) error {
 		if m.equivalent != "" {
 			continue
 		}
-		packages = append(packages, "./"+m.dir())
+		packages = append(packages, m.packages()...)
 		all = all || m.test == ""
 		if m.test != "" && m.test != "unit" {
 			behaviour = append(behaviour, m.test)
@@ -190,10 +190,18 @@ type run struct {
 
 func (r run) String() string { return "go " + strings.Join(r.args, " ") }
 
+// packages are those whose tests are for the package: plans are performed by package run.
+func (m mutant) packages() []string {
+	if m.dir() == "pkg/plan" {
+		return []string{"./pkg/plan", "./pkg/run"}
+	}
+	return []string{"./" + m.dir()}
+}
+
 // tests are those that ought to notice a mutant: the package's own, and then those
 // of behaviour that the list names, or all.
 func (m mutant) tests(overlay string) []run {
-	runs := []run{goTest(overlay, "-skip="+golden, "./"+m.dir())}
+	runs := []run{goTest(overlay, append([]string{"-skip=" + golden}, m.packages()...)...)}
 	switch m.test {
 	case "unit":
 	case "":
