@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -32,7 +33,7 @@ var chains = []struct {
 	{name: "time", line: "hk-unshare --user --time --boottime 5 --monotonic 7 hk-idmap -- /usr/bin/true"},
 	{name: "keep caps", line: "hk-unshare --user --keep-caps hk-idmap -- /usr/bin/true"},
 	{name: "no nested", line: "hk-unshare --user --no-nested-userns --keep-caps hk-idmap -- /usr/bin/true"},
-	{name: "files", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / --writable-root --dir /a/b:0700 --dir /a/b:0750 --file /a/t=text --symlink b:/a/l --file /a/l/x= --ro /etc/passwd:/a/p --chdir /a -- /usr/bin/true"},
+	{name: "files", line: "hk-unshare --user --mount hk-idmap --root hk-mount --rootfs / --writable-root --dir /a/b:0700 --dir /a/b:0750 --file /a/t=text --symlink b:/a/l --file /a/l/x:0600:0:0= --chmod /a/t:0400 --tmpfs /a/r:ro --ro /etc/passwd:/a/p --file /a/p=new --chdir /a -- /usr/bin/true"},
 	{name: "root dir", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --root / --proc --tmpfs /tmp --dir /tmp/x --ro /usr:/mnt --read-only /tmp/x -- /usr/bin/true"},
 	{name: "fstab", line: "hk-unshare --user --mount --pid hk-idmap --root hk-mount --rootfs / --fstab $BIN/fstab -- /usr/bin/true"},
 	{name: "limits", line: "hk-limit --as 8G --core 0 --cpu 60 --data 4G --fsize 1G --locks 10 --memlock 64K --msgqueue 1K --nice 0 --nofile 64:128 --nproc 1000 --rss 1G --rtprio 0 --rttime 1s --sigpending 100 --stack 8M -- /usr/bin/true"},
@@ -50,6 +51,10 @@ var chains = []struct {
 	{name: "pasta", pasta: true, line: "hk-unshare --user --net --pid hk-idmap --root hk-net --loopback --pasta hk-setuser --caps none -- /usr/bin/true"},
 	{name: "pasta with init", pasta: true, line: "hk-unshare --user --net --pid --init hk-idmap hk-net --pasta=-t,none -- /usr/bin/true"},
 	{name: "loopback in the caller", root: true, line: "hk-unshare --net hk-net --loopback -- /usr/bin/true"},
+	{name: "forward", line: "hk-unshare --user --net --pid hk-idmap hk-net --forward 80:$SOCKET --forward 127.0.0.2:80:$SOCKET hk-setuser --caps none -- /usr/bin/true"},
+	{name: "forward with IPv6", line: "hk-unshare --all hk-idmap --root hk-net --forward [::1]:80:$SOCKET hk-mount --rootfs / -- /usr/bin/true"},
+	{name: "expose", line: "hk-unshare --all --init hk-idmap hk-mount --rootfs / hk-net --forward 80:$SOCKET --expose 80:$NEW -- /usr/bin/true"},
+	{name: "expose without user namespace", root: true, line: "hk-unshare --net hk-net --forward 80:$SOCKET --expose 80:$NEW -- /usr/bin/true"},
 	{name: "in place", root: true, line: "hk-unshare --mount --ipc --net --uts --cgroup hk-mount --in-place --tmpfs /tmp --mqueue /mnt --ro /etc:/srv hk-setuser --user nobody -- /usr/bin/true"},
 	{name: "root's caps", root: true, line: "hk-setuser --user 65534:65534:65534 --caps +kill --securebits noroot -- /usr/bin/true"},
 	{name: "root without user namespace", root: true, line: "hk-unshare --pid --mount --init hk-mount --rootfs / --proc --sysfs /sys --dev-bind /dev hk-setuser --user nobody:nogroup:nogroup -- /usr/bin/true"},
@@ -62,6 +67,7 @@ var chains = []struct {
 	{name: "a child with the parent", line: "hk-unshare --die-with-parent --user --pid --init hk-idmap -- /usr/bin/true"},
 	{name: "inherited", line: "probe inherit 13,17,37 10 none hk-limit --core 0 -- /usr/bin/true"},
 	{name: "inherited by a child", line: "probe inherit 13,17,37 10 none hk-unshare --user --pid --init hk-idmap hk-seccomp -- /usr/bin/true"},
+	{name: "named by a service manager", line: "managed hk-unshare --user --pid hk-idmap hk-seccomp -- /usr/bin/true"},
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
 }
 
@@ -76,6 +82,12 @@ func TestExplain(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("an ordinary user's strace cannot look at a process that is not dumpable: root's run does it as nobody")
 	}
+	socket := filepath.Join(openDir(t), "socket")
+	l, err := net.Listen("unix", socket)
+	if err != nil || os.Chmod(socket, 0o666) != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
 	for _, as := range []string{"root", "nobody"} {
 		for _, c := range chains {
 			if as != "root" && (c.root || c.pasta && !tunForAll()) {
@@ -91,7 +103,8 @@ func TestExplain(t *testing.T) {
 						require(t, "pasta, /dev/net/tun and a default route", hasPasta())
 					}
 					t.Parallel()
-					explained(t, as, strings.Fields(landlockLine(strings.ReplaceAll(line, "$BIN", bin))))
+					line := strings.NewReplacer("$BIN", bin, "$SOCKET", socket, "$NEW", filepath.Join(openDir(t), "new")).Replace(line)
+					explained(t, as, strings.Fields(landlockLine(line)))
 				})
 			}
 		}
@@ -102,15 +115,18 @@ func TestExplain(t *testing.T) {
 // nobody.
 func explained(t *testing.T, as string, words []string) {
 	env := append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
-	var before []string // the program that executes the chain
+	var before, first []string // the programs that execute strace, and the chain
 	if words[0] == "probe" {
 		before, words = append([]string{filepath.Join(bin, "probe")}, words[1:5]...), words[5:]
+	}
+	if words[0] == "managed" {
+		first, words = []string{"/bin/sh", "-c", `LISTEN_PID=$$ NOTIFY_SOCKET=@nobody-listens exec "$@"`, "sh"}, words[1:]
 	}
 	command := func(words ...string) *exec.Cmd {
 		words = append(slices.Clip(before), words...)
 		return exec.Command(words[0], words[1:]...)
 	}
-	ex := command(append([]string{filepath.Join(bin, words[0]), "--explain=json"}, words[1:]...)...)
+	ex := command(append(first, append([]string{filepath.Join(bin, words[0]), "--explain=json"}, words[1:]...)...)...)
 	ex.Env, ex.Dir = env, "/"
 	if as != "root" {
 		ex.SysProcAttr = &syscall.SysProcAttr{Credential: credentialOf(t, as)}
@@ -129,8 +145,8 @@ func explained(t *testing.T, as string, words []string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cmd := command(append([]string{"strace", "-ff", "-qq", "-o", dir + "/s", "-s", "1000000", "-u", as,
-		"-e", "abbrev=execve,execveat", filepath.Join(bin, words[0])}, words[1:]...)...)
+	cmd := command(append(append([]string{"strace", "-ff", "-qq", "-o", dir + "/s", "-s", "1000000", "-u", as,
+		"-e", "abbrev=execve,execveat"}, first...), append([]string{filepath.Join(bin, words[0])}, words[1:]...)...)...)
 	cmd.Env, cmd.Dir = env, "/"
 	stderr.Reset()
 	cmd.Stdout, cmd.Stderr = &stderr, &stderr
@@ -317,17 +333,20 @@ func (m *match) pattern(op string) *regexp.Regexp {
 
 var (
 	comment  = regexp.MustCompile(` /\* .*?\?\?\? \*/`)
-	envp     = regexp.MustCompile(`(0x[0-9a-f]+ )?(/\* \d+ vars? \*/)`)
+	envp     = regexp.MustCompile(`(0x[0-9a-f]+ )?(/\* \d+ vars?)(, [^*]*)? \*/`)
 	cloneOut = regexp.MustCompile(`, (pidfd|stack|stack_size)=0x[0-9a-f]+| => \{.*?\}`)
-	flagList = regexp.MustCompile(`[A-Z0-9_<]+(\|[A-Z0-9_<]+)+`)
-	newFlags = regexp.MustCompile(`\|(0x[48c]000\b|LANDLOCK_ACCESS_FS_(TRUNCATE|IOCTL_DEV))`)
+	// Every start has another.
+	notifyName = regexp.MustCompile(`hk-notify-[0-9a-f]{32}`)
+	flagList   = regexp.MustCompile(`[A-Z0-9_<]+(\|[A-Z0-9_<]+)+`)
+	newFlags   = regexp.MustCompile(`\|(0x[48c]000\b|LANDLOCK_ACCESS_FS_(TRUNCATE|IOCTL_DEV))`)
 )
 
 // normal brings a line of strace and an op into the same form: without addresses, and
 // with flags in one order.
 func normal(line string) string {
 	line = comment.ReplaceAllString(line, "")
-	line = envp.ReplaceAllString(line, "$2")
+	line = envp.ReplaceAllString(line, "$2 */")
+	line = notifyName.ReplaceAllString(line, "hk-notify")
 	if strings.HasPrefix(line, "clone3") {
 		line = cloneOut.ReplaceAllString(line, "")
 	}

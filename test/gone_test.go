@@ -14,6 +14,7 @@ import (
 // child ends all the same, and nothing runs. The chains have no step for which the
 // child would wait. The control is a chain whose supervisor is not killed.
 func TestSupervisorGone(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	for _, c := range []struct {
 		root bool

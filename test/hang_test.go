@@ -94,6 +94,7 @@ func (f *failing) Run(_ string, run func(testscript.T)) {
 // TestHang makes a script wait for a program that keeps a pipe open, and for a second
 // command that does.
 func TestHang(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "waits.txtar")
 	const script = "exec sh -c 'sleep 1107 & echo up'\nexec sleep 1108\nexec echo goes on\n"
 	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {

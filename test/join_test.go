@@ -23,6 +23,7 @@ func target(t *testing.T) int {
 	cmd := exec.Command(filepath.Join(bin, "hk-unshare"), strings.Fields(line)...)
 	cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
 	cmd.ExtraFiles = []*os.File{w}
+	cmd.Dir = "/usr"
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +63,7 @@ var joins = []struct {
 
 // TestExplainJoin is TestExplain for chains that join.
 func TestExplainJoin(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	if os.Getuid() != 0 {
 		t.Skip("an ordinary user's strace cannot look at a process that is not dumpable")
@@ -76,6 +78,7 @@ func TestExplainJoin(t *testing.T) {
 
 // TestEqualJoin is TestEqual for chains that join.
 func TestEqualJoin(t *testing.T) {
+	t.Parallel()
 	pid := target(t)
 	for _, c := range joins {
 		if !c.equal {

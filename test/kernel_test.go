@@ -180,3 +180,34 @@ func TestDocumentedKernels(t *testing.T) {
 		t.Errorf("hk-unshare(1) does not say %q", want)
 	}
 }
+
+// TestQuickKernels compares the list of what is run on other kernels with what there is:
+// a name that matches nothing would run nothing.
+func TestQuickKernels(t *testing.T) {
+	code := ""
+	for _, path := range sources(t) {
+		if strings.HasPrefix(path, "test/") {
+			b, err := os.ReadFile("../" + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code += string(b)
+		}
+	}
+	list, err := os.ReadFile("../scripts/kernels/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(list)), "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, script, _ := strings.Cut(strings.TrimPrefix(line, "TestAsUser/"), "/")
+		if !strings.Contains(code, "\nfunc "+name+"(t *testing.T)") {
+			t.Errorf("%s: there is no %s", line, name)
+		}
+		if _, err := os.Stat(scripts + "/" + script + ".txtar"); name == "TestScripts" && err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}

@@ -40,6 +40,7 @@ var killed = []struct {
 // TestKilled kills supervisors at random moments, from before the clone to after the
 // payload's start: nothing remains.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	for _, c := range killed {
 		if c.root && os.Getuid() != 0 {
 			continue
@@ -81,6 +82,7 @@ func TestKilled(t *testing.T) {
 // TestKilledOutlives is the control: a payload that should outlive its supervisor does
 // so.
 func TestKilledOutlives(t *testing.T) {
+	t.Parallel()
 	mark := aSleep()
 	cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--setsid", "--outlive", "--", "/usr/bin/sleep", mark)
 	if err := cmd.Start(); err != nil {

@@ -4,12 +4,15 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"hk/internal/bwrap"
+	"hk/internal/hakoniwa"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
@@ -55,7 +58,9 @@ func TestLayout(t *testing.T) {
 		}
 	}
 	dirs, _ := filepath.Glob("../cmd/*")
-	if len(dirs) != len(chain.Kinds) {
+	// Hk-run, what renders its templates, hk-bwrap, the keeper of a cgroup, and what forwards
+	// connections are not stages.
+	if len(dirs) != len(chain.Kinds)+5 {
 		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
 	}
 	for _, f := range sources(t) {
@@ -71,39 +76,52 @@ func TestLayout(t *testing.T) {
 // that neither contains a flag that does not exist.
 func TestFlags(t *testing.T) {
 	sources(t)
-	inUsage := regexp.MustCompile(`(?:^|[ ,(])--([a-z0-9][a-z0-9-]*)`)
-	inPage := regexp.MustCompile(`\bFl -([a-z0-9][a-z0-9-]*)`)
 	for _, k := range chain.Kinds {
 		var fs getopt.Flags
 		k.New().Flags(&fs)
-		page, err := os.ReadFile("../docs/man/" + k.Name + ".1")
-		if err != nil {
-			t.Error(err)
-			continue
+		checkFlags(t, k.Name, fs.Names(), k.Usage)
+	}
+	var fs getopt.Flags
+	hakoniwa.Flags(&fs)
+	checkFlags(t, "hk-run", fs.Names(), hakoniwa.Usage)
+	fs.Reset()
+	bwrap.Flags(&fs)
+	checkFlags(t, "hk-bwrap", fs.Names(), bwrap.Usage)
+}
+
+var (
+	inUsage = regexp.MustCompile(`(?:^|[ ,(])--([a-z0-9][a-z0-9-]*)`)
+	inPage  = regexp.MustCompile(`\bFl -([a-z0-9][a-z0-9-]*)`)
+)
+
+func checkFlags(t *testing.T, program string, names []string, usage string) {
+	page, err := os.ReadFile("../docs/man/" + program + ".1")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	used, manual := map[string]bool{}, map[string]bool{}
+	for _, m := range inUsage.FindAllStringSubmatch(usage, -1) {
+		used[m[1]] = true
+	}
+	for _, m := range inPage.FindAllStringSubmatch(string(page), -1) {
+		manual[m[1]] = true
+	}
+	for _, name := range names {
+		if !used[name] {
+			t.Errorf("%s --%s is not in the usage text", program, name)
 		}
-		usage, manual := map[string]bool{}, map[string]bool{}
-		for _, m := range inUsage.FindAllStringSubmatch(k.Usage, -1) {
-			usage[m[1]] = true
+		if !manual[name] {
+			t.Errorf("%s --%s is not in the manual page", program, name)
 		}
-		for _, m := range inPage.FindAllStringSubmatch(string(page), -1) {
-			manual[m[1]] = true
+	}
+	for name := range used {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s: the usage text has --%s", program, name)
 		}
-		for _, name := range fs.Names() {
-			if !usage[name] {
-				t.Errorf("%s --%s is not in the usage text", k.Name, name)
-			}
-			if !manual[name] {
-				t.Errorf("%s --%s is not in the manual page", k.Name, name)
-			}
-		}
-		for name := range usage {
-			if !slices.Contains(fs.Names(), name) {
-				t.Errorf("%s: the usage text has --%s", k.Name, name)
-			}
-		}
-		if n := strings.Count(k.Usage, "\n"); n > 24 {
-			t.Errorf("%s: the usage text has %d lines", k.Name, n)
-		}
+	}
+	if n := strings.Count(usage, "\n"); n > 24 {
+		t.Errorf("%s: the usage text has %d lines", program, n)
 	}
 }
 
@@ -120,22 +138,39 @@ func TestEntry(t *testing.T) {
 // house says which packages of the project each package may import; "stages" stands for
 // the stages.
 var house = map[string]string{
-	"internal/vis":    "",
-	"internal/nofile": "",
-	"internal/exit":   "",
-	"internal/entry":  "internal/exit",
-	"pkg/ids":         "",
-	"pkg/getopt":      "internal/vis",
-	"pkg/filter":      "",
-	"pkg/execdeps":    "",
-	"pkg/plan":        "internal/vis",
-	"pkg/run":         "internal/vis internal/exit internal/nofile pkg/plan",
-	"pkg/host":        "internal/entry internal/nofile pkg/ids",
-	"pkg/stage":       "internal/vis pkg/getopt pkg/host pkg/ids pkg/plan",
-	"stages":          "internal/vis pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
-	"pkg/chain":       "stages internal/vis pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
-	"internal/cli":    "internal/entry internal/exit internal/vis pkg/chain pkg/host pkg/plan pkg/run pkg/stage",
-	"cmd":             "internal/cli",
+	"internal/vis":        "",
+	"internal/notify":     "pkg/plan",
+	"internal/nofile":     "",
+	"internal/exit":       "",
+	"internal/entry":      "internal/exit",
+	"pkg/ids":             "",
+	"pkg/getopt":          "internal/vis",
+	"pkg/filter":          "",
+	"pkg/execdeps":        "",
+	"pkg/plan":            "internal/vis",
+	"pkg/run":             "internal/vis internal/exit internal/nofile pkg/plan",
+	"pkg/host":            "internal/entry internal/nofile pkg/getopt pkg/ids",
+	"pkg/stage":           "internal/vis pkg/getopt pkg/host pkg/ids pkg/plan",
+	"stages":              "internal/vis pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
+	"pkg/chain":           "stages internal/notify internal/similar internal/vis pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
+	"internal/cli":        "internal/entry internal/exit internal/vis pkg/chain pkg/host pkg/plan pkg/run pkg/stage",
+	"cmd":                 "internal/cli",
+	"internal/similar":    "",
+	"internal/profile":    "internal/similar internal/vis",
+	"internal/completion": "pkg/getopt",
+	"internal/bwrap":      "internal/cli pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
+	"cmd/hk-bwrap":        "internal/bwrap",
+	// It prints the completions of all programs.
+	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"cmd/hk-run":        "internal/hakoniwa",
+	// It shares with hk-run what it prints.
+	"internal/template":   "internal/profile internal/vis",
+	"cmd/hk-run-template": "internal/template",
+	// It shares the flags and the report of hk-limit.
+	"internal/keeper":      "pkg/getopt stages",
+	"cmd/hk-cgroup-keeper": "internal/keeper",
+	"internal/forward":     "internal/vis pkg/filter",
+	"cmd/hk-net-forward":   "internal/forward",
 }
 
 // TestImports checks which package imports which. So there are no cycles, no stage
@@ -170,6 +205,33 @@ func TestImports(t *testing.T) {
 			if own && !slices.Contains(strings.Fields(house[room]), rooms[name]) || path == "C" {
 				t.Errorf("%s imports %s", f, path)
 			}
+		}
+	}
+}
+
+// TestLinks checks that no stage links what only the keeper of a cgroup or hk-run needs,
+// which would double the time of a start.
+func TestLinks(t *testing.T) {
+	sources(t)
+	if !have("go") {
+		t.Skip("needs Go")
+	}
+	keeper := `containerd/cgroups|godbus/dbus|runtime-spec/specs-go/features|protobuf|logrus`
+	for _, c := range []struct {
+		dir, heavy string
+		want       bool
+	}{
+		{"../cmd/hk-unshare", keeper + `|go-toml|internal/hakoniwa`, false}, {"../cmd/hk-limit", keeper, false},
+		{"../cmd/hk-run", keeper + `|gonja|^net$|^regexp$`, false}, {"../cmd/hk-bwrap", keeper + `|go-toml|^net$|^regexp$`, false}, {"../cmd/hk-run", "go-toml", true},
+		{"../cmd/hk-run-template", "gonja", true}, {"../cmd/hk-cgroup-keeper", keeper, true},
+	} {
+		dir, heavy, want := c.dir, regexp.MustCompile("(?m)"+c.heavy), c.want
+		out, err := exec.Command("go", "list", "-deps", dir).CombinedOutput()
+		if err != nil {
+			t.Fatalf("go list %s: %v\n%s", dir, err, out)
+		}
+		if got := heavy.Match(out); got != want {
+			t.Errorf("%s links %s: %v; want %v", dir, heavy, got, want)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func setDumpable(t *testing.T, to int) {
+func setDumpable(t testing.TB, to int) {
 	t.Helper()
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(to), 0, 0, 0); err != nil {
 		t.Fatal(err)

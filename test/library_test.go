@@ -45,8 +45,12 @@ func libraryStarts() int {
 
 const libraryFilters = 100
 
+// prepared is a prepared chain. This program is dumpable: it no longer is after it has
+// started a process with other credentials, which shares its memory until it executes
+// something.
 func prepared(t testing.TB, line string) *chain.Box {
 	t.Helper()
+	setDumpable(t, 1)
 	c, err := chain.Parse(strings.Fields(landlockLine(line)))
 	if err != nil {
 		t.Fatal(err)

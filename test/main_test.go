@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bin is where the programs under test are: in the directory HK_TEST_BIN if they were
@@ -61,9 +63,11 @@ func TestMain(m *testing.M) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
+	// Nor do they get descriptors that somebody has left open: scripts count on 3 and above.
+	closeInherited()
 	// Most of what runs concurrently waits.
 	if slow == 1 && flagValue("parallel") == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
 	}
 	switch {
 	case *buildIn != "":
@@ -119,8 +123,13 @@ func outer(m *testing.M) int {
 	return code
 }
 
-// entry is the entry point of programs that are built by the Makefile.
-const entry = "hk/internal/entry.start"
+// The entry point of programs that are built by the Makefile, and their settings of the
+// Go runtime.
+const (
+	entry        = "hk/internal/entry.start"
+	forwardEntry = "hk/internal/forward.start"
+	godebug      = "updatemaxprocs=0,disablethp=1"
+)
 
 // build builds the programs, under all their names, and the programs that tests run
 // inside sandboxes.
@@ -129,7 +138,13 @@ func build() error {
 		return err
 	}
 	for _, b := range []struct{ out, pkg, arch, flags string }{
-		{"hk-unshare", "../cmd/hk-unshare", "", "-E " + entry}, {"plain/hk-unshare", "../cmd/hk-unshare", "", ""},
+		{"hk-unshare", "../cmd/hk-unshare", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug}, {"plain/hk-unshare", "../cmd/hk-unshare", "", ""},
+		{"hk-run", "../cmd/hk-run", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
+		{"hk-bwrap", "../cmd/hk-bwrap", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
+		{"hk-run-template", "../cmd/hk-run-template", "", "-X runtime.godebugDefault=" + godebug},
+		{"hk-cgroup-keeper", "../cmd/hk-cgroup-keeper", "", "-X runtime.godebugDefault=" + godebug},
+		{"hk-net-forward", "../cmd/hk-net-forward", "", "-E " + forwardEntry + " -X runtime.godebugDefault=" + godebug},
+		{"plain/hk-net-forward", "../cmd/hk-net-forward", "", ""},
 		{"probe", "./probe", "", ""}, {"probe386", "./probe", "386", ""},
 	} {
 		cmd := exec.Command("go", "build", "-trimpath", "-buildmode=exe", "-ldflags", b.flags, "-o", filepath.Join(bin, b.out), b.pkg)
@@ -149,6 +164,9 @@ func build() error {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+line+"\n"), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := os.CopyFS(filepath.Join(bin, "profiles"), os.DirFS("../profiles")); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(bin, "fstab"), []byte(fstab), 0o644); err != nil {
 		return err
@@ -260,4 +278,18 @@ func openDir(t *testing.T) string {
 	os.Chmod(dir, 0o777)
 	os.Chmod(filepath.Dir(dir), 0o755)
 	return dir
+}
+
+// closeInherited has what this program was started with and did not open itself closed in
+// its children.
+func closeInherited() {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
 }

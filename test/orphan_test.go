@@ -48,6 +48,7 @@ func aSleep() string { return fmt.Sprintf("1106.%d%08d", os.Getpid(), rand.IntN(
 // TestKilledStarts kills the process that was started at any moment. Nothing that it
 // has created remains.
 func TestKilledStarts(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		word := aSleep()
 		started := 0
@@ -70,11 +71,12 @@ func dependent(line, flag string) string {
 	if strings.Contains(line, "hk-unshare") {
 		return strings.Replace(line, "hk-unshare", "hk-unshare "+flag, 1)
 	}
-	return "hk-unshare " + flag + " " + line
+	return prefix("hk-unshare "+flag, line)
 }
 
 // TestDieWithParent kills the parent of a chain.
 func TestDieWithParent(t *testing.T) {
+	t.Parallel()
 	lines := []string{"HK_FUSE=0 hk-unshare hk-limit --core 0 hk-limit --nofile 64"}
 	if os.Getuid() == 0 {
 		lines = append(lines, "hk-unshare hk-setuser --user nobody", "hk-unshare --mount hk-setuser --caps none",
@@ -86,46 +88,54 @@ func TestDieWithParent(t *testing.T) {
 		}
 	}
 	for _, line := range lines {
-		for _, c := range []struct {
-			flag string
-			dies bool
-		}{{"--die-with-parent", true}, {"--die-with-parent=$$", true}, {"--keyring", false}} {
-			chain := dependent(line, c.flag)
-			word := aSleep()
-			parent := exec.Command("sh", "-c", "env "+chain+` sh -c 'echo up; exec sleep "$0"' `+word+" & wait")
-			parent.Env = append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
-			parent.Dir = "/"
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			parent.Stdout = w
-			err = parent.Start()
-			w.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.SetReadDeadline(time.Now().Add(time.Duration(slow) * 20 * time.Second))
-			out := bufio.NewReader(r)
-			if text, err := out.ReadString('\n'); text != "up\n" {
-				t.Errorf("%s: %q, %v; want up", chain, text, err)
-			}
-			parent.Process.Kill()
-			parent.Wait()
-			if c.dies {
-				gone(t, chain, word)
-			} else { // in the midst of an execve it has no words
-				within(t, chain+": lives on without the flag", func() bool { return running(word) })
-			}
-			killWith(word)
-			r.Close()
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			dieWithParent(t, line)
+		})
+	}
+}
+
+func dieWithParent(t *testing.T, line string) {
+	for _, c := range []struct {
+		flag string
+		dies bool
+	}{{"--die-with-parent", true}, {"--die-with-parent=$$", true}, {"--keyring", false}} {
+		chain := dependent(line, c.flag)
+		word := aSleep()
+		parent := exec.Command("sh", "-c", "env "+chain+` sh -c 'echo up; exec sleep "$0"' `+word+" & wait")
+		parent.Env = append(os.Environ(), "PATH="+bin+":/usr/bin:/bin", "HK_FUSE=1")
+		parent.Dir = "/"
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
 		}
+		parent.Stdout = w
+		err = parent.Start()
+		w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetReadDeadline(time.Now().Add(time.Duration(slow) * 20 * time.Second))
+		out := bufio.NewReader(r)
+		if text, err := out.ReadString('\n'); text != "up\n" {
+			t.Errorf("%s: %q, %v; want up", chain, text, err)
+		}
+		parent.Process.Kill()
+		parent.Wait()
+		if c.dies {
+			gone(t, chain, word)
+		} else { // in the midst of an execve it has no words
+			within(t, chain+": lives on without the flag", func() bool { return running(word) })
+		}
+		killWith(word)
+		r.Close()
 	}
 }
 
 // TestDieWithParentRace kills the parent at any moment of the start. The parent's PID
 // is given to the chain, which could not detect a parent that ended before it checked.
 func TestDieWithParentRace(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		word := aSleep()
 		chain := dependent(line, "--die-with-parent=$$")
@@ -147,6 +157,7 @@ func TestDieWithParentRace(t *testing.T) {
 // TestDescriptors has the payload close the only descriptor of a pipe that was for it:
 // the reader sees the end of file, whatever else still runs.
 func TestDescriptors(t *testing.T) {
+	t.Parallel()
 	lines := []string{}
 	for _, s := range shapes {
 		if canRun(s.line, s.root) {
@@ -180,6 +191,7 @@ func TestDescriptors(t *testing.T) {
 // TestKeepFD checks which of the caller's descriptors the processes above the payload
 // have open.
 func TestKeepFD(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ flags, above, payload string }{
 		{"--setsid", "", "3 4 5"},
 		{"--setsid --keep-fd 4", "4", "3 4 5"},

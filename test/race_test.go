@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,7 +43,7 @@ func TestSymlinkRace(t *testing.T) {
 	}
 	worked, failed := 0, 0
 	start := time.Now()
-	for i := 0; racing(start, worked > 0 && failed > 0); i++ {
+	for i := 0; racing(start, i, worked > 0 && failed > 0); i++ {
 		args := append([]string{"--user", "--mount", "--pid", "hk-idmap", "--root", "hk-mount"}, roots[i%len(roots)]...)
 		cmd := exec.Command(filepath.Join(bin, "hk-unshare"), append(args, "--ro", bin+":/usr", "--", "/usr/probe", "getpgrp")...)
 		if i%len(roots) == 2 {
@@ -73,14 +74,67 @@ func TestSymlinkRace(t *testing.T) {
 	}
 }
 
-// racing reports whether a race should continue: for a while, shorter on a slow
-// machine, and until both outcomes have occurred.
-func racing(start time.Time, both bool) bool {
-	since := time.Since(start)
-	if slow > 1 && both {
-		return since < 2*time.Second
+// TestCreateRace creates names on the host, in a tree in which a directory and a symbolic
+// link are continuously exchanged. Only names in the tree are created, whether the link
+// leads outside or to another tree in the root.
+func TestCreateRace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree, victim, other := filepath.Join(dir, "tree"), filepath.Join(dir, "victim"), filepath.Join(dir, "other")
+	for _, d := range []string{victim, other, tree + "/d", tree + "/e", tree + "/usr", tree + "/b"} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return since < 5*time.Second || !both && since < time.Minute
+	for link, target := range map[string]string{"out": victim, "in": "/b"} {
+		if err := os.Symlink(target, filepath.Join(tree, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, in := swap(tree+"/d", tree+"/out"), swap(tree+"/e", tree+"/in")
+	roots := [][]string{
+		{"--root-rw", tree, "--rw", other + ":/b", "--tmpfs", "/d/%/t", "--ro", "/etc:/e/%/t"},
+		{"--root", tree, "--rw", other + ":/b", "--file", "/d/%=x", "--symlink", "x:/e/%"},
+		{"--rw", tree + ":/a", "--rw", other + ":/b", "--dir", "/a/d/%/x", "--file", "/a/e/%/f=x"},
+		{"--rw", tree + ":/a", "--rw", other + ":/b", "--ro", "/etc/passwd:/a/e/%/x"},
+	}
+	worked, failed := 0, 0
+	start := time.Now()
+	for i := 0; racing(start, i, worked > 0 && failed > 0); i++ {
+		args := []string{"--user", "--mount", "hk-idmap", "--root", "hk-mount", "--create"}
+		for _, word := range roots[i%len(roots)] {
+			args = append(args, strings.ReplaceAll(word, "%", "new"+strconv.Itoa(i)))
+		}
+		cmd := exec.Command(filepath.Join(bin, "hk-unshare"), append(args, "--ro", bin+":/usr", "--", "/usr/probe", "getpgrp")...)
+		cmd.Env = append(os.Environ(), "PATH="+bin)
+		if cmd.Run() == nil {
+			worked++
+		} else {
+			failed++
+		}
+	}
+	n, m := out(), in()
+	t.Logf("%d and %d swaps; %d roots worked, %d failed", n, m, worked, failed)
+	if n == 0 || m == 0 || worked == 0 {
+		t.Error("nothing was tried")
+	}
+	for _, d := range []string{victim, other} {
+		if list, err := os.ReadDir(d); err != nil || len(list) > 0 {
+			t.Errorf("%v was made in %s, %v", list, d, err)
+		}
+	}
+	if list, err := os.ReadDir(tree + "/b"); err != nil || len(list) > 0 {
+		t.Errorf("%v was made below a mount, %v", list, err)
+	}
+}
+
+// racing reports whether a race should continue after n attempts: until there were 250
+// of them, fewer on a slow machine, and until both outcomes have occurred.
+func racing(start time.Time, n int, both bool) bool {
+	if !both {
+		return time.Since(start) < time.Minute
+	}
+	return n < max(250/slow, 30)
 }
 
 // swap continuously exchanges two names until the function that it returns is called,
@@ -125,7 +179,8 @@ func TestSourceRace(t *testing.T) {
 	}
 	swaps := swap(filepath.Join(dir, "tree/etc"), filepath.Join(dir, "other"))
 	got := map[string]int{}
-	for start := time.Now(); racing(start, got["/etc/mine ok"] > 0); {
+	start := time.Now()
+	for i := 0; racing(start, i, got["/etc/mine ok"] > 0); i += 2 {
 		for _, name := range []string{"/etc/secret", "/etc/mine"} {
 			cmd := exec.Command(filepath.Join(bin, "hk-unshare"), "--user", "--mount", "hk-idmap", "--root", "hk-mount",
 				"--rootfs", filepath.Join(dir, "tree"), "--ro", bin+":/b", "--", "/b/probe", "exists", name)

@@ -32,8 +32,16 @@ func readme(t *testing.T) ([]example, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []example
-	for i, block := range strings.Split("\n"+string(b), "\n```") {
+	list := fenced(string(b))
+	if len(list) == 0 {
+		t.Fatal("README has no examples")
+	}
+	return list, string(b)
+}
+
+// fenced are the fenced blocks of a text.
+func fenced(text string) (list []example) {
+	for i, block := range strings.Split("\n"+text, "\n```") {
 		language, text, _ := strings.Cut(block, "\n")
 		text += "\n"
 		switch {
@@ -44,10 +52,7 @@ func readme(t *testing.T) ([]example, string) {
 			list[len(list)-1].output += text
 		}
 	}
-	if len(list) == 0 {
-		t.Fatal("README has no examples")
-	}
-	return list, string(b)
+	return list
 }
 
 // printed is a regular expression for what README says that a command prints: …
@@ -93,7 +98,11 @@ func project(t *testing.T) string {
 
 // paste runs a command as a shell does into which it is pasted.
 func paste(dir, text string, env ...string) (string, error) {
-	cmd := exec.Command("timeout", strconv.Itoa(60*slow), "sh", "-c", text)
+	return pasteFor(60, dir, text, env...)
+}
+
+func pasteFor(seconds int, dir, text string, env ...string) (string, error) {
+	cmd := exec.Command("timeout", strconv.Itoa(seconds*slow), "sh", "-c", text)
 	cmd.Dir = dir
 	// What make tells makes that it starts.
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool {
@@ -108,8 +117,9 @@ func paste(dir, text string, env ...string) (string, error) {
 // TestReadme runs the examples of README as they are printed, one after the
 // other in the directory of a project.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	list, _ := readme(t)
-	for _, p := range []string{"make", "cc", "strace", "ip"} {
+	for _, p := range []string{"make", "cc", "strace", "ip", "git"} {
 		require(t, p, have(p))
 	}
 	dir := project(t)
@@ -199,6 +209,7 @@ func TestReadmeEscape(t *testing.T) {
 // flag that README gives for them, and what Go has compiled already, for the sake
 // of time.
 func TestReadmeItself(t *testing.T) {
+	t.Parallel()
 	sources(t)
 	setting := func(name string) string {
 		out, _ := exec.Command("go", "env", name).Output()
@@ -211,14 +222,14 @@ func TestReadmeItself(t *testing.T) {
 		t.Fatal("README has no flag for Go's modules")
 	}
 	dir := filepath.Join(t.TempDir(), "hk")
-	if out, err := exec.Command("sh", "-c", `mkdir "$1" && cp -R ../cmd ../internal ../pkg ../go.mod ../go.sum ../Makefile ../docs "$1"`, "sh", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", `mkdir "$1" && cp -R ../cmd ../internal ../pkg ../go.mod ../go.sum ../Makefile ../docs ../profiles "$1"`, "sh", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	line := strings.Replace(headline(t, ""), `--rw "$PWD"`, `--rw "$PWD" `+flag[1]+" --tmp-overlay "+setting("GOCACHE")+":/tmp/.cache/go-build", 1)
 	line = strings.Replace(line, "$(go env GOMODCACHE)", setting("GOMODCACHE"), 1)
 	// The settings of the user who runs the tests.
 	env := []string{"GOFLAGS=", "GOPATH=", "GOMODCACHE=", "GOCACHE=", "GOPROXY=off"}
-	if out, err := paste(dir, line, env...); err != nil {
+	if out, err := pasteFor(300, dir, line, env...); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
 	// The installing user may be root without Go, but must not install outdated
@@ -234,6 +245,11 @@ func TestReadmeItself(t *testing.T) {
 		}
 		if _, err := os.Stat(root + "/usr/local/share/man/man1/hk-" + s + ".1"); err != nil {
 			t.Error(err)
+		}
+	}
+	for _, f := range []string{"bash-completion/completions/hk-limit", "zsh/site-functions/_hk", "fish/vendor_completions.d/hk-limit.fish", "elvish/lib/hk.elv"} {
+		if b, err := os.ReadFile(root + "/usr/local/share/" + f); err != nil || !strings.Contains(string(b), "max-output") {
+			t.Errorf("%s completes no flags of hk-limit: %v", f, err)
 		}
 	}
 	if out, err := paste(dir, "touch pkg/limit/limit.go && "+install); err == nil {

@@ -26,6 +26,7 @@ var rests = []string{
 // that was started, and, as from a terminal, to its whole process group. Each chain
 // ends by that signal.
 func TestSignalInRest(t *testing.T) {
+	t.Parallel()
 	rounds := 45
 	if testing.Short() {
 		rounds = 9
@@ -35,26 +36,33 @@ func TestSignalInRest(t *testing.T) {
 			if group && strings.Contains(line, "--setsid") {
 				continue
 			}
-			for i := range rounds {
-				sig := []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}[i%3]
-				j := start(t, line, "sleep", "1106")
-				time.Sleep(time.Duration(slow) * time.Duration(2000+rand.IntN(14000)) * time.Microsecond)
-				to := j.Process.Pid // not waited for yet
-				if group {
-					to = -to
+			t.Run(fmt.Sprintf("%s, group: %v", line, group), func(t *testing.T) {
+				t.Parallel()
+				for i := range rounds {
+					signalInRest(t, line, group, []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}[i%3])
 				}
-				unix.Kill(to, sig)
-				if got, want := j.end(), signalName(sig); got != want {
-					t.Errorf("%s: to its group: %v: ended with %s; want %s", line, group, got, want)
-				}
-			}
+			})
 		}
+	}
+}
+
+func signalInRest(t *testing.T, line string, group bool, sig unix.Signal) {
+	j := start(t, line, "sleep", "1106")
+	time.Sleep(time.Duration(slow) * time.Duration(2000+rand.IntN(14000)) * time.Microsecond)
+	to := j.Process.Pid // not waited for yet
+	if group {
+		to = -to
+	}
+	unix.Kill(to, sig)
+	if got, want := j.end(), signalName(sig); got != want {
+		t.Errorf("%s: to its group: %v: ended with %s; want %s", line, group, got, want)
 	}
 }
 
 // TestSignalInStage ends a chain while a later stage waits for a filter on its standard
 // input, as PID 1 and below an init. The payload does not start.
 func TestSignalInStage(t *testing.T) {
+	t.Parallel()
 	for _, init := range []string{"", " --init"} {
 		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
 			line := "HK_FUSE=0 hk-unshare --user --pid" + init + " hk-idmap --root hk-limit --core 0 hk-seccomp --profile -"
@@ -92,6 +100,7 @@ func TestSignalInStage(t *testing.T) {
 // so would have no parent to check, does not start. The control is a chain whose
 // supervisor is not killed.
 func TestSupervisorGoneInRest(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	if os.Getuid() != 0 {
 		t.Skip("a chain of root's")
@@ -138,6 +147,7 @@ func grandchildren(p process) (list []process) {
 // pidfd_send_signal(2), because a surrounding filter denies it. The control is that the
 // filter is loaded.
 func TestSignalFiltered(t *testing.T) {
+	t.Parallel()
 	const filter = "hk-seccomp --profile none --deny pidfd_send_signal env "
 	for _, line := range []string{"hk-unshare --user --pid hk-idmap --root", "hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --setsid"} {
 		j := start(t, filter+line, "sh", "-c", "trap 'echo handled; exit 7' TERM; grep Seccomp_filters /proc/self/status; while :; do sleep 0.02; done")

@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 		Condition:          func(name string) (bool, error) { return condition(t, name) },
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			endAfter(e, time.Duration(slow)*3*time.Minute)
+			endAfter(e, time.Duration(slow)*5*time.Minute)
 			e.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
 			e.Setenv("BIN", bin)
 			e.Setenv("UID", fmt.Sprint(os.Getuid()))

@@ -217,6 +217,7 @@ func ending() []syscall.Signal {
 // neither handles nor ignores it: the whole chain is terminated by it, as the payload
 // would be without the chain. That is the control.
 func TestSignalEnds(t *testing.T) {
+	t.Parallel()
 	list := ending()
 	if testing.Short() { // one of each kind: a terminal's, a fault's, the C library's, a queued one
 		list = slices.DeleteFunc(list, func(s syscall.Signal) bool {
@@ -243,6 +244,7 @@ func TestSignalEnds(t *testing.T) {
 // TestSignalHandled sends signals that the payload handles or ignores: a PID 1 receives
 // them too, once, and ignored ones have no effect.
 func TestSignalHandled(t *testing.T) {
+	t.Parallel()
 	const script = `
 n=0
 trap 'n=$((n + 1)); echo usr1' USR1
@@ -273,6 +275,7 @@ while :; do sleep 0.02; done`
 // TestSignalAwaited has the payload wait for a signal instead of handling it, as an
 // init does.
 func TestSignalAwaited(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		probe := filepath.Join(bin, "probe")
 		if strings.Contains(line, "--rootfs") {
@@ -345,6 +348,7 @@ func TestSignalAwaitedTwice(t *testing.T) {
 // TestSignalAtStart sends a signal as soon as the payload reports that it handles it,
 // with the supervisor on the same CPU: it has not run since.
 func TestSignalAtStart(t *testing.T) {
+	t.Parallel()
 	require(t, "taskset (package util-linux)", have("taskset"))
 	cpu := strings.FieldsFunc(run(t, "taskset", "-cp", fmt.Sprint(os.Getpid())), func(r rune) bool { return r < '0' || r > '9' })
 	eachShape(t, func(t *testing.T, line string) {
@@ -368,6 +372,7 @@ func hangUp(t *testing.T, line string) {
 // TestSignalAtStartOfInit is the same while an init is slow to close the descriptors of
 // the start.
 func TestSignalAtStartOfInit(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-unshare --user --pid --init hk-idmap --root", "hk-unshare --user --pid --init --setsid hk-idmap --root"} {
 		log := filepath.Join(t.TempDir(), "log")
@@ -378,6 +383,7 @@ func TestSignalAtStartOfInit(t *testing.T) {
 // TestSignalBeforeStart ends a chain whose child is stopped in the middle of its
 // set-up.
 func TestSignalBeforeStart(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	for _, c := range []struct{ name, line string }{
 		{"child", "hk-unshare --user --uts --hostname h hk-idmap --root"},
@@ -409,6 +415,7 @@ func TestSignalBeforeStart(t *testing.T) {
 
 // TestSignalWhilePlanning sends signals to a chain that has not done anything yet.
 func TestSignalWhilePlanning(t *testing.T) {
+	t.Parallel()
 	require(t, "strace", have("strace"))
 	for _, line := range []string{"hk-limit --core 0", "hk-unshare --user hk-idmap --root", "hk-unshare --user --pid hk-idmap --root"} {
 		t.Run(strings.ReplaceAll(line, " ", "_"), func(t *testing.T) {
@@ -439,6 +446,7 @@ func signalWhilePlanning(t *testing.T, line string) {
 // TestStops has the payload stop, and continue by itself: the supervisor continues too.
 // It can also be killed while it is stopped.
 func TestStops(t *testing.T) {
+	t.Parallel()
 	eachShape(t, stops)
 	eachTraced(t, stops)
 }
@@ -466,6 +474,7 @@ func stops(t *testing.T, line string) {
 
 // TestTimeout has timeout(1) end a job.
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		j := start(t, prefix("timeout 0.5", line), "sleep", "1103")
 		if got := j.end(); got != "124" {

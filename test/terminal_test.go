@@ -107,6 +107,7 @@ func hasState(word, state string) bool {
 // TestKeys types the keys that end a job: it ends as the payload would without the
 // chain.
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		for _, c := range []struct{ keys, want string }{
 			{"\x03", "status 130"}, // Ctrl-C
@@ -133,6 +134,7 @@ func TestKeys(t *testing.T) {
 // TestHangup closes the terminal of a job: of one in a session led by a shell, and of
 // one that leads the session.
 func TestHangup(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		for i, end := range []string{"%s; true", "exec %s"} {
 			word := fmt.Sprintf("hk-test-marker-%d-%d-%p", os.Getpid(), i, t)
@@ -182,9 +184,10 @@ func TestJobControl(t *testing.T) {
 // traces check whether there is something to do, because of a SIGCHLD. It stops again,
 // otherwise the shell would wait for it forever.
 func TestStopsAgain(t *testing.T) {
+	t.Parallel()
 	eachTraced(t, func(t *testing.T, line string) {
 		s := newSession(t, "set -m; "+environment(line)+` sh -c 'echo up >&9; read x; echo got $x >&9; exit 5'; echo status $? >&9
-			read x; fg; echo status $? >&9`)
+			read x; `+fgTwice)
 		s.await("up")
 		s.types("\x1a")
 		s.await("status 147")
@@ -206,6 +209,7 @@ func TestStopsAgain(t *testing.T) {
 		s.types("hello\n")
 		s.await("got hello")
 		s.await("status 5")
+		s.onceMore()
 	})
 }
 
@@ -215,14 +219,14 @@ const fgTwice = "fg; s=$?; case $s in 147|149) echo again >&9; fg; s=$?;; esac; 
 
 var stoppedAgain atomic.Int32
 
-// onceMore counts the jobs that have stopped again after fg, which now and then one does
-// (hk-chain(7)); many must not.
+// onceMore counts the jobs that have stopped again after fg, which one in a thousand may
+// (hk-chain(7)).
 func (s *session) onceMore() {
 	s.t.Helper()
 	if strings.Contains(s.said.String(), "again\n") {
 		s.t.Log("the job has stopped again after fg")
-		if n := stoppedAgain.Add(1); n > 5 {
-			s.t.Errorf("%s: %d jobs have stopped again after fg; want 5 at the most", s.Args[3], n)
+		if n := stoppedAgain.Add(1); n > 1 {
+			s.t.Errorf("%s: %d jobs have stopped again after fg; want 1 at the most", s.Args[3], n)
 		}
 	}
 }
@@ -278,6 +282,7 @@ func TestBackgroundRead(t *testing.T) {
 // TestForeground has the payload be an interactive shell, which takes the terminal's
 // foreground. The script that has run it can read afterwards.
 func TestForeground(t *testing.T) {
+	t.Parallel()
 	eachShape(t, func(t *testing.T, line string) {
 		s := newSession(t, environment(line)+" bash --norc --noediting -i; echo status $? >&9; read x; echo read $x >&9")
 		s.types("echo up >&9\n")
@@ -294,6 +299,7 @@ func TestForeground(t *testing.T) {
 // supervisor checks it: the supervisor ends the payload when the signal is no longer
 // blocked.
 func TestKeyBeforeBlocked(t *testing.T) {
+	t.Parallel()
 	require(t, "perl (package perl-base)", have("perl"))
 	program := fmt.Sprintf(`use POSIX; open(O, ">&=9"); sub say { syswrite(O, "$_[0]\n") } my $set = POSIX::SigSet->new(SIGINT);
 		say("up"); select(undef, undef, undef, %d); sigprocmask(SIG_BLOCK, $set); say("blocked");
