@@ -54,37 +54,9 @@ func (b *builder) bind(e Entry) error {
 		}
 		return err
 	}
-	set := uint64(nosuidNodev)
-	switch e.Kind {
-	case ReadOnlyBind, TryReadOnly:
-		set |= unix.MOUNT_ATTR_RDONLY
-	case DeviceBind:
-		set = unix.MOUNT_ATTR_NOSUID
-	}
-	attrs, rest, err := parseAttrs(e.Options, set)
+	attrs, flags, ids, err := bindOptions(e)
 	if err != nil {
 		return err
-	}
-	ids, rest, err := takeIDMap(rest)
-	if err != nil {
-		return err
-	}
-	flags := uint64(unix.AT_RECURSIVE)
-	for _, o := range rest {
-		switch o {
-		case "norec":
-			flags = 0
-		case "private":
-			attrs.Propagation = unix.MS_PRIVATE
-		default:
-			return fmt.Errorf("unknown option %q", o)
-		}
-	}
-	if ids != nil { // what appeared later would not be mapped
-		attrs.Propagation = unix.MS_PRIVATE
-	}
-	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
-		return errors.New("option rw: use --rw or --try-rw")
 	}
 	target := e.Target
 	if target == "" {
@@ -111,6 +83,43 @@ func (b *builder) bind(e Entry) error {
 	return nil
 }
 
+// bindOptions returns the attributes of a bind mount, AT_RECURSIVE unless only the source
+// itself is mounted, and its ID map, or nil.
+func bindOptions(e Entry) (attrs plan.MountAttr, flags uint64, ids *idMap, err error) {
+	set := uint64(nosuidNodev)
+	switch e.Kind {
+	case ReadOnlyBind, TryReadOnly:
+		set |= unix.MOUNT_ATTR_RDONLY
+	case DeviceBind:
+		set = unix.MOUNT_ATTR_NOSUID
+	}
+	attrs, rest, err := parseAttrs(e.Options, set)
+	if err != nil {
+		return attrs, 0, nil, err
+	}
+	if ids, rest, err = takeIDMap(rest); err != nil {
+		return attrs, 0, nil, err
+	}
+	flags = unix.AT_RECURSIVE
+	for _, o := range rest {
+		switch o {
+		case "norec":
+			flags = 0
+		case "private":
+			attrs.Propagation = unix.MS_PRIVATE
+		default:
+			return attrs, 0, nil, fmt.Errorf("unknown option %q", o)
+		}
+	}
+	if ids != nil { // what appeared later would not be mapped
+		attrs.Propagation = unix.MS_PRIVATE
+	}
+	if (e.Kind == ReadOnlyBind || e.Kind == TryReadOnly) && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0 {
+		return attrs, 0, nil, errors.New("option rw: use --rw or --try-rw")
+	}
+	return attrs, flags, ids, nil
+}
+
 func (b *builder) sourceOf(e Entry) (source, error) {
 	if e.FD != 0 {
 		return b.descriptor(e.FD)
@@ -121,26 +130,35 @@ func (b *builder) sourceOf(e Entry) (source, error) {
 // systemDirs are the directories of the host that --rootfs / uses.
 var systemDirs = []string{"bin", "etc", "lib", "lib32", "lib64", "sbin", "usr"}
 
+// rootNames are the names in a root that --rootfs uses: for the host's own root a fixed
+// list, and for any other all except proc.
+func (b *builder) rootNames(src source) ([]string, error) {
+	if src.path == "/" {
+		return systemDirs, nil
+	}
+	list, err := b.Host.ReadDir(src.look())
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range list {
+		if e.Name() != "proc" {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
 // rootfs bind mounts the system directories of a root, read-only. Symbolic links at its
-// top level are copied. For the host's own root the directories are a fixed list; for
-// any other root they are all except proc.
+// top level are copied.
 func (b *builder) rootfs(root string) error {
-	names := systemDirs
 	src, err := b.source(root)
 	if err != nil {
 		return err
 	}
-	if src.path != "/" {
-		list, err := b.Host.ReadDir(src.look())
-		if err != nil {
-			return err
-		}
-		names = nil
-		for _, e := range list {
-			if e.Name() != "proc" {
-				names = append(names, e.Name())
-			}
-		}
+	names, err := b.rootNames(src)
+	if err != nil {
+		return err
 	}
 	dir := plan.AtCwd()
 	if !src.named() {

@@ -72,59 +72,8 @@ func foreignFlag(name string) string {
 // Flags binds m to the flags of hk-mount(1).
 func (m *Mounts) Flags(fs *getopt.Flags) {
 	fs.Foreign = foreignFlag
-	entry := func(kind EntryKind, parse func(string) (Entry, error)) func(string) error {
-		return func(v string) error {
-			e, err := parse(v)
-			if err != nil {
-				return err
-			}
-			e.Kind = kind
-			m.Entries = append(m.Entries, e)
-			return nil
-		}
-	}
-	add := func(short string, kind EntryKind, parse func(string) (Entry, error)) {
-		fs.String(string(kind), short, entry(kind, parse))
-	}
 	m.rootFlags(fs)
-	add("", RootFS, func(v string) (Entry, error) { return Entry{Source: v}, nil })
-	add("", Fstab, func(v string) (Entry, error) {
-		if v == "" {
-			return Entry{}, errors.New("an empty path")
-		}
-		return Entry{Source: v}, nil
-	})
-	add("b", ReadOnlyBind, parseBind)
-	add("B", Bind, parseBind)
-	add("", DeviceBind, parseBind)
-	add("", TryReadOnly, parseBind)
-	add("", TryBind, parseBind)
-	add("", Tmpfs, parseTarget)
-	fs.Optional(string(Proc), "", entry(Proc, parseProc))
-	add("", Dev, parseDevTarget)
-	for _, kind := range []EntryKind{Mask, TryMask} {
-		add("", kind, parsePlainTarget)
-	}
-	for _, kind := range []EntryKind{ReadOnly, TryMakeReadOnly} {
-		add("", kind, parseReadOnly)
-	}
-	for _, kind := range []EntryKind{Mqueue, Sysfs, Cgroup2} {
-		add("", kind, parseTarget)
-	}
-	add("", Directory, parseDirectory)
-	add("", Chmod, parseChmod)
-	for _, kind := range []EntryKind{Overlay, ReadOnlyOverlay} {
-		add("", kind, parseOverlay)
-	}
-	add("", Protect, parseProtected)
-	add("", FileSystem, parseFileSystem)
-	add("", TmpOverlay, parseTmpOverlay)
-	add("", File, parseFile)
-	for _, kind := range []EntryKind{FileFrom, Data, WritableData} {
-		add("", kind, parseFile)
-	}
-	add("", Symlink, pair("a link is TARGET:DST"))
-	add("", Parents, parseParents)
+	m.entryFlags(fs)
 	directory := func(at *string) func(string) error {
 		return func(v string) error {
 			*at = v
@@ -137,6 +86,60 @@ func (m *Mounts) Flags(fs *getopt.Flags) {
 		m.Locks = append(m.Locks, v)
 		return checkTarget(v)
 	})
+}
+
+// entryFlags are the flags that add an entry, each in its place.
+func (m *Mounts) entryFlags(fs *getopt.Flags) {
+	entry := func(kind EntryKind, parse func(string) (Entry, error)) func(string) error {
+		return func(v string) error {
+			e, err := parse(v)
+			if err != nil {
+				return err
+			}
+			e.Kind = kind
+			m.Entries = append(m.Entries, e)
+			return nil
+		}
+	}
+	add := func(parse func(string) (Entry, error), kinds ...EntryKind) {
+		for _, kind := range kinds {
+			fs.String(string(kind), shortFlag(kind), entry(kind, parse))
+		}
+	}
+	add(func(v string) (Entry, error) { return Entry{Source: v}, nil }, RootFS)
+	add(func(v string) (Entry, error) {
+		if v == "" {
+			return Entry{}, errors.New("an empty path")
+		}
+		return Entry{Source: v}, nil
+	}, Fstab)
+	add(parseBind, ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind)
+	add(parseTarget, Tmpfs)
+	fs.Optional(string(Proc), "", entry(Proc, parseProc))
+	add(parseDevTarget, Dev)
+	add(parsePlainTarget, Mask, TryMask)
+	add(parseReadOnly, ReadOnly, TryMakeReadOnly)
+	add(parseTarget, Mqueue, Sysfs, Cgroup2)
+	add(parseDirectory, Directory)
+	add(parseChmod, Chmod)
+	add(parseOverlay, Overlay, ReadOnlyOverlay)
+	add(parseProtected, Protect)
+	add(parseFileSystem, FileSystem)
+	add(parseTmpOverlay, TmpOverlay)
+	add(parseFile, File, FileFrom, Data, WritableData)
+	add(pair("a link is TARGET:DST"), Symlink)
+	add(parseParents, Parents)
+}
+
+// shortFlag is the letter for a kind of entry, or "".
+func shortFlag(kind EntryKind) string {
+	switch kind {
+	case ReadOnlyBind:
+		return "b"
+	case Bind:
+		return "B"
+	}
+	return ""
 }
 
 // parseProc is parseTarget for --proc, whose target is /proc unless it is given.

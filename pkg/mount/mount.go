@@ -10,7 +10,6 @@
 package mount
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,23 +153,7 @@ const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 
 // Plan adds the ops that build the root and enter it.
 func (m *Mounts) Plan(s *stage.State) error {
-	switch {
-	case m.InPlace && s.NS.Entered(unix.CLONE_NEWUSER) && !s.NS.Entered(unix.CLONE_NEWNS):
-		return errors.New("--in-place: in a new user namespace it also needs hk-unshare --mount: the mounts of the caller belong to another one")
-	case s.NS.Joined&unix.CLONE_NEWNS != 0:
-		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and its mounts would appear in the existing namespace")
-	case s.Root.Landlocked:
-		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
-	case len(s.Filters) > 0:
-		return errors.New("hk-mount cannot follow hk-seccomp: the filter could deny its system calls")
-	case s.Unmapped():
-		return errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount")
-	case m.InPlace && (m.Root != "" || m.Writable):
-		return errors.New("--in-place creates no root: it cannot be combined with --root, --root-rw or --writable-root")
-	case m.InPlace && len(m.Entries) == 0:
-		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
-	}
-	if err := m.checkPropagation(s.NS.Propagation); err != nil {
+	if err := m.check(s); err != nil {
 		return err
 	}
 	if !m.InPlace && s.NS.New&unix.CLONE_NEWNS == 0 {
@@ -195,6 +178,23 @@ func (m *Mounts) Plan(s *stage.State) error {
 	if !m.Ephemeral {
 		b.clearUmask()
 	}
+	if err := m.planEntries(b); err != nil {
+		return err
+	}
+	b.finish(b.tree)
+	if err := m.protectAll(b); err != nil {
+		return err
+	}
+	s.Add(plan.Umask(plan.Ref(b.umask)))
+	if !m.InPlace {
+		b.noteManaged()
+	}
+	b.noteReceives()
+	return m.enter(b)
+}
+
+// planEntries adds the entries in order, but not those of --protect, which are last.
+func (m *Mounts) planEntries(b *builder) error {
 	for _, e := range m.Entries {
 		if e.Kind == Protect {
 			continue
@@ -206,16 +206,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 		}
 	}
 	b.For("")
-	b.finish(b.tree)
-	if err := m.protectAll(b); err != nil {
-		return err
-	}
-	s.Add(plan.Umask(plan.Ref(b.umask)))
-	if !m.InPlace {
-		b.noteManaged()
-	}
-	b.noteReceives()
-	return m.enter(b)
+	return nil
 }
 
 // clearUmask keeps the caller's umask from the modes of what is created next.
