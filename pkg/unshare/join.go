@@ -179,65 +179,87 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := func(m *member) {
-		m.own = s.Open("own", plan.Openat(plan.Ref(proc), "self/ns/"+m.name, unix.O_CLOEXEC, 0))
-	}
 	for _, j := range n.Join {
 		s.For("--join " + j.String())
-		if strings.Contains(j.Target, "/") {
-			m := member{name: fileName(j.Namespaces), flag: j.Namespaces, by: "--join " + j.String()}
-			open, err := s.OpenPath(j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC)
-			if err != nil {
-				return nil, fmt.Errorf("--join %v: %w", j, err)
-			}
-			m.fd = s.Open(m.name, open)
-			own(&m)
-			s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
-			all.members = append(all.members, m)
-			continue
+		switch {
+		case strings.Contains(j.Target, "/"):
+			err = all.ofPath(s, proc, j)
+		case strings.HasPrefix(j.Target, socketWord):
+			err = all.ofSocket(s, proc, j)
+		default:
+			err = all.ofProcess(s, proc, j)
 		}
-		if strings.HasPrefix(j.Target, socketWord) {
-			m, fd, err := ofSocket(s, j)
-			if err != nil {
-				return nil, fmt.Errorf("--join %v: %w", j, err)
-			}
-			own(&m)
-			s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
-			all.members, all.close = append(all.members, m), append(all.close, fd)
-			continue
-		}
-		if err := sees(s); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("--join %v: %w", j, err)
 		}
-		pid, given, err := j.process(s)
-		if err != nil {
-			return nil, err
-		}
-		var target *plan.Result
-		if given < 0 {
-			target = s.Open("target", plan.PidfdOpen(pid))
-		} else {
-			all.close = append(all.close, given)
-		}
-		var list []member
-		for _, ns := range names {
-			if j.Namespaces&ns.flag == 0 {
-				continue
-			}
-			m := member{name: fileName(ns.flag), flag: ns.flag, by: "--join " + j.String()}
-			m.fd = s.Open(m.name, plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/ns/%s", pid, m.name), unix.O_CLOEXEC, 0).
-				Hint(unix.EACCES, "the caller may not inspect this process: see ptrace(2)").
-				Hint(unix.ENOENT, "the process has ended"))
-			own(&m)
-			if ns.flag == unix.CLONE_NEWNS {
-				m.root = s.Open("root", plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
-			}
-			list = append(list, m)
-		}
-		s.Plan.AddStep(look(s.Name, pid, target, given, list))
-		all.members = append(all.members, list...)
 	}
 	return all, nil
+}
+
+// openOwn opens the namespace of the same type of the process that joins.
+func (m *member) openOwn(s *stage.State, proc *plan.Result) {
+	m.own = s.Open("own", plan.Openat(plan.Ref(proc), "self/ns/"+m.name, unix.O_CLOEXEC, 0))
+}
+
+// ofPath adds the namespace that a path names.
+func (all *joining) ofPath(s *stage.State, proc *plan.Result, j Join) error {
+	m := member{name: fileName(j.Namespaces), flag: j.Namespaces, by: "--join " + j.String()}
+	open, err := s.OpenPath(j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	m.fd = s.Open(m.name, open)
+	m.openOwn(s, proc)
+	s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
+	all.members = append(all.members, m)
+	return nil
+}
+
+// ofSocket adds the network namespace of a socket.
+func (all *joining) ofSocket(s *stage.State, proc *plan.Result, j Join) error {
+	m, fd, err := ofSocket(s, j)
+	if err != nil {
+		return err
+	}
+	m.openOwn(s, proc)
+	s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
+	all.members, all.close = append(all.members, m), append(all.close, fd)
+	return nil
+}
+
+// ofProcess adds the namespaces of a process, which is given by its PID or by a pidfd.
+func (all *joining) ofProcess(s *stage.State, proc *plan.Result, j Join) error {
+	if err := sees(s); err != nil {
+		return err
+	}
+	pid, given, err := j.process(s)
+	if err != nil {
+		return err
+	}
+	var target *plan.Result
+	if given < 0 {
+		target = s.Open("target", plan.PidfdOpen(pid))
+	} else {
+		all.close = append(all.close, given)
+	}
+	var list []member
+	for _, ns := range names {
+		if j.Namespaces&ns.flag == 0 {
+			continue
+		}
+		m := member{name: fileName(ns.flag), flag: ns.flag, by: "--join " + j.String()}
+		m.fd = s.Open(m.name, plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/ns/%s", pid, m.name), unix.O_CLOEXEC, 0).
+			Hint(unix.EACCES, "the caller may not inspect this process: see ptrace(2)").
+			Hint(unix.ENOENT, "the process has ended"))
+		m.openOwn(s, proc)
+		if ns.flag == unix.CLONE_NEWNS {
+			m.root = s.Open("root", plan.Openat(plan.Ref(proc), fmt.Sprintf("%d/root", pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
+		}
+		list = append(list, m)
+	}
+	s.Plan.AddStep(look(s.Name, pid, target, given, list))
+	all.members = append(all.members, list...)
+	return nil
 }
 
 // process returns the PID of the target, and the caller's descriptor that identifies
@@ -259,7 +281,7 @@ func (j Join) process(s *stage.State) (pid, fd int, err error) {
 		pid, err = pidIn(info)
 	}
 	if err != nil {
-		return 0, -1, fmt.Errorf("--join %v: %w", j, err)
+		return 0, -1, err
 	}
 	return pid, fd, nil
 }
@@ -354,7 +376,7 @@ func (n *Namespaces) note(s *stage.State) error {
 		}
 		pid, _, err := j.process(s)
 		if err != nil {
-			return err
+			return fmt.Errorf("--join %v: %w", j, err)
 		}
 		maps, err := s.Host.UIDMap(pid)
 		if errors.Is(err, unix.ENOENT) {

@@ -35,7 +35,7 @@ func (n *Namespaces) find(s *stage.State) (*Namespaces, error) {
 		}
 		pid, _, err := j.process(s)
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
 		for _, ns := range names {
 			if (n.flags()|n.tried()|m.named())&ns.flag != 0 {

@@ -176,20 +176,38 @@ func (n *Namespaces) Plan(s *stage.State) error {
 	if err := n.checkLast(s); err != nil {
 		return err
 	}
-	f := n.flags()
+	timed := n.flags()&unix.CLONE_NEWTIME != 0
 	var proc *plan.Result
-	if f&unix.CLONE_NEWTIME != 0 && !s.Plan.Isolated() {
-		var err error
+	if timed && !s.Plan.Isolated() {
 		if proc, err = s.Proc(); err != nil {
 			return err
 		}
 	}
+	defer s.For("")
+	if err := n.planEnter(s); err != nil {
+		return err
+	}
+	n.planWithin(s)
+	if timed && proc == nil {
+		// The child keeps nothing that was opened before it was created.
+		if proc, err = s.Proc(); err != nil {
+			return err
+		}
+	}
+	if proc != nil {
+		n.planTime(s, proc)
+	}
+	return n.planLast(s)
+}
+
+// planEnter enters the namespaces, and records in the state what that changes.
+func (n *Namespaces) planEnter(s *stage.State) error {
 	all, err := n.open(s)
 	if err != nil {
 		return err
 	}
+	f := n.flags()
 	s.For(n.asked())
-	defer s.For("")
 	if (f|n.joined())&unix.CLONE_NEWUSER != 0 && s.Host.DropsGroups {
 		// They would give rights on the host that the namespace has no names for.
 		s.Add(plan.Setgroups(nil))
@@ -211,17 +229,7 @@ func (n *Namespaces) Plan(s *stage.State) error {
 		s.NS.Mapped = false
 		s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	}
-	n.planWithin(s)
-	if f&unix.CLONE_NEWTIME != 0 && proc == nil {
-		// The child keeps nothing that was opened before it was created.
-		if proc, err = s.Proc(); err != nil {
-			return err
-		}
-	}
-	if proc != nil {
-		n.planTime(s, proc)
-	}
-	return n.planLast(s)
+	return nil
 }
 
 // planWithin adds what is done first in the new namespaces.
