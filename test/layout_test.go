@@ -1,6 +1,7 @@
 package test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
@@ -236,16 +237,32 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestSizes checks that no file is too long to keep in mind.
+// TestSizes checks that no file and no function is too long to keep in mind.
 func TestSizes(t *testing.T) {
 	for _, f := range sources(t) {
-		b, err := os.ReadFile("../" + f)
+		if strings.HasPrefix(filepath.Base(f), "z") || strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, "../"+f, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
-		generated := strings.HasPrefix(filepath.Base(f), "z")
-		if n := strings.Count(string(b), "\n"); n > 420 && !generated && !strings.HasSuffix(f, "_test.go") {
+		if n := files.File(file.Pos()).LineCount() - 1; n > 420 {
 			t.Errorf("%s has %d lines", f, n)
+		}
+		if strings.HasPrefix(f, "scripts/") || strings.HasPrefix(f, "test/") {
+			continue
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			at := files.Position(f.Pos())
+			if n := files.Position(f.End()).Line - at.Line + 1; n > 60 {
+				t.Errorf("%v: the function %s has %d lines", at, f.Name.Name, n)
+			}
 		}
 	}
 }
