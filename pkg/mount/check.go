@@ -23,6 +23,8 @@ func (m *Mounts) check(s *stage.State) error {
 		return errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount")
 	case m.InPlace && (m.Root != "" || m.Writable):
 		return errors.New("--in-place creates no root: it cannot be combined with --root, --root-rw or --writable-root")
+	case (m.RootDev || m.RootSuid || m.RootNoexec) && (m.Root == "" || m.Ephemeral):
+		return errors.New("--root-dev, --root-suid and --root-noexec are for the directory of --root or --root-rw")
 	case m.InPlace && len(m.Entries) == 0:
 		return errors.New("--in-place with nothing to mount: see hk-mount(1)")
 	}

@@ -17,7 +17,13 @@ func (n *node) creates() bool { return n.writable || n.host }
 func (b *builder) cloneRoot(dir source, m *Mounts) {
 	attrs := plan.MountAttr{Set: nosuidNodev}
 	if m.RootDev {
-		attrs.Set = unix.MOUNT_ATTR_NOSUID
+		attrs.Set &^= unix.MOUNT_ATTR_NODEV
+	}
+	if m.RootSuid {
+		attrs.Set &^= unix.MOUNT_ATTR_NOSUID
+	}
+	if m.RootNoexec {
+		attrs.Set |= unix.MOUNT_ATTR_NOEXEC
 	}
 	readOnly := plan.MountAttr{Set: attrs.Set | unix.MOUNT_ATTR_RDONLY}
 	b.tree.host = b.creates && (m.Create || m.Writable) && !b.Host.ReadOnly(dir.look())

@@ -18,7 +18,7 @@ var Kind = stage.Kind{
 	Usage: `hk-mount [flags] [--] NEXT [args...]: build a root and enter it
 
 Root: a new tmpfs, finally read-only (--root-tmpfs size=N,...)
- --root DIR, --root-rw DIR   DIR as the root, read-only or writable; --root-dev
+ --root DIR, --root-rw DIR   DIR as the root: --root-dev --root-suid --root-noexec
  --ephemeral DIR             DIR as the root, writable, changes discarded
  --rootfs DIR                DIR's system directories, read-only; / is the host's
  --writable-root[=size=N]    leave the root writable
@@ -184,6 +184,8 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	})
 	fs.Bool("in-place", "", &m.InPlace)
 	fs.Bool("root-dev", "", &m.RootDev)
+	fs.Bool("root-suid", "", &m.RootSuid)
+	fs.Bool("root-noexec", "", &m.RootNoexec)
 	fs.Optional("create", "true", func(v string) error {
 		if v == "writable" {
 			m.CreateWritable = true
@@ -212,14 +214,6 @@ func parsePlainTarget(v string) (Entry, error) {
 	e, err := parseTarget(v)
 	if err == nil && e.Options != "" {
 		err = errors.New("it takes no options")
-	}
-	return e, err
-}
-
-func parseReadOnly(v string) (Entry, error) {
-	e, err := parseTarget(v)
-	if err == nil && e.Options != "" && e.Options != "norec" {
-		err = errors.New("its only option is norec")
 	}
 	return e, err
 }
@@ -361,6 +355,8 @@ func (m *Mounts) Args() []string {
 		a.Set("create", "writable")
 	}
 	a.Bool("root-dev", m.RootDev)
+	a.Bool("root-suid", m.RootSuid)
+	a.Bool("root-noexec", m.RootNoexec)
 	for _, e := range m.Entries {
 		a.String(string(e.Kind), e.value())
 	}

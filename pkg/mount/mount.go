@@ -44,8 +44,10 @@ type Mounts struct {
 	// CreateWritable is Create without the root that is finally read-only: there nothing is
 	// created. The caller's umask does not apply, and modes may be changed.
 	CreateWritable bool
-	// RootDev lets device files of Root work.
-	RootDev bool
+	// RootDev lets device files of Root work, and RootSuid the mode bits and file
+	// capabilities by which its programs gain privileges. RootNoexec lets none of its files
+	// be executed, nor what is mounted below it.
+	RootDev, RootSuid, RootNoexec bool
 	// Dir is the working directory in the new root. "" means the caller's if it also
 	// exists there, otherwise ElseDir if that exists, otherwise /.
 	Dir, ElseDir string

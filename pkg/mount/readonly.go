@@ -174,3 +174,11 @@ func (n *node) paths(at string, to map[*node]string) {
 		}
 	}
 }
+
+func parseReadOnly(v string) (Entry, error) {
+	e, err := parseTarget(v)
+	if err == nil && e.Options != "" && e.Options != "norec" {
+		err = errors.New("its only option is norec")
+	}
+	return e, err
+}
