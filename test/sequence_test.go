@@ -76,6 +76,10 @@ var keptSequences = [][]string{
 	{"", "--tmpfs /a:ro", "--protect /a/x"},
 	{"", "--tmpfs /a", "--dir /a/b", "--read-only /a", "--protect /a/b/x"},
 	{"--in-place @src", "--create", "--protect /d/d/up", "--file /l/d/l8:600=xxxxxxxxxx"},
+	{"--in-place @src", "--create", "--rw @src:/b", "--dir /new", "--try-read-only /b/new"},
+	{"", "--create", "--rw @src:/x", "--ro @src:/y", "--dir /x/new", "--try-read-only /y/new", "--try-mask /x/new"},
+	{"", "--create", "--rw @src:/x", "--try-mask /x/d/new", "--rw @src/d:/y", "--file /y/new=xxx", "--try-mask /x/d/new"},
+	{"--root-rw @src", "--create", "--rw @src/d:/b", "--symlink e:/d/new", "--tmpfs /b/new", "--dir /b/e/x"},
 	{"--ephemeral @low", "--protect /none/new", "--ro-overlay /none/b/lf:lower=@low2:@low"},
 }
 

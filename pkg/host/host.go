@@ -64,6 +64,8 @@ type Host struct {
 	Stat func(path string) (fs.FileMode, error)
 	// Owner returns the user and the group of a file, following symbolic links.
 	Owner func(path string) (uid, gid uint32, err error)
+	// Inode returns the device and the inode of a file, following symbolic links.
+	Inode func(path string) (dev, ino uint64, err error)
 	// StatIn is the same as Stat in a directory that is treated as the root: no symbolic link
 	// leads outside it.
 	StatIn func(root, path string) (fs.FileMode, error)

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"hk/pkg/ids"
@@ -16,6 +17,9 @@ type Found struct {
 	// Path is the path without symbolic links, if Loose is set; otherwise, or if
 	// nothing exists there, it is the path itself.
 	Path string
+	// Straight is the path without symbolic links and without "..", as far as links of
+	// procfs have not led there; otherwise it is "".
+	Straight string
 	// Loose is set if a user other than the caller and root can change a directory in
 	// the path, even if nothing exists there. Then Path is what is opened, and no
 	// symbolic link is followed.
@@ -92,7 +96,7 @@ func (h *Host) straight(path string) (Found, bool) {
 		reach = max(reach, h.reach(&dir))
 		dir = st
 	}
-	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path, Reach: reach}, true
+	return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path, Straight: filepath.Clean(path), Reach: reach}, true
 }
 
 // walk walks a path by directory descriptors.
@@ -132,6 +136,7 @@ func (h *Host) walk(path string) (Found, error) {
 	case w.found.Loose:
 		w.found.Path = w.name(w.done)
 	}
+	w.found.Straight = w.name(w.done)
 	return w.found, nil
 }
 
@@ -267,6 +272,12 @@ func owner(path string) (uid, gid uint32, err error) {
 }
 
 // readlink opens the link once, so that the target and the owner are of one link.
+func inode(path string) (dev, ino uint64, err error) {
+	var st unix.Stat_t
+	err = unix.Stat(path, &st)
+	return uint64(st.Dev), st.Ino, err
+}
+
 func readlink(path string) (target string, owner uint32, err error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

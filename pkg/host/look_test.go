@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,15 @@ func TestReach(t *testing.T) {
 	}
 }
 
+func openPath(t *testing.T, path string) int {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
 // TestLook compares what is found with what the kernel finds.
 func TestLook(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -86,6 +96,13 @@ func TestLook(t *testing.T) {
 		if slow, err := ours.walk(path); err == nil && slow != f {
 			t.Errorf("look(%q) = %+v; want %+v, as walk", p, f, slow)
 		}
+		if err == nil {
+			// EvalSymlinks resolves .. without links.
+			want, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", openPath(t, path)))
+			if err != nil || f.Straight != want {
+				t.Errorf("look(%q).Straight = %q; want %q, %v", p, f.Straight, want, err)
+			}
+		}
 		f, err = theirs.look(path)
 		var link *StrangerLink
 		switch {
@@ -120,7 +137,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("look(/proc/self/exe) = %+v, %v; want it, not loose, or %v", f, err, errProcLink)
 		}
 	}
-	if f, err := ours.look("/proc/self/cwd"); err != nil || !f.IsDir || f.Loose {
+	if f, err := ours.look("/proc/self/cwd"); err != nil || !f.IsDir || f.Loose || f.Straight != "" {
 		t.Errorf("look(/proc/self/cwd) = %+v, %v; want a directory, not loose", f, err)
 	}
 	if _, err := ours.look(dir + "/" + strings.Repeat("x", 300)); err != unix.ENAMETOOLONG {

@@ -49,7 +49,7 @@ func This() *Host {
 // files sets how files are looked up.
 func (h *Host) files() {
 	h.Stat = func(p string) (fs.FileMode, error) { return mode(os.Stat(p)) }
-	h.Owner = owner
+	h.Owner, h.Inode = owner, inode
 	h.StatIn = statIn
 	h.ReadOnly, h.InProcfs, h.IsMount = readOnly, inProcfs, isMount
 	h.Lstat = func(p string) (fs.FileMode, error) { return mode(os.Lstat(p)) }

@@ -69,7 +69,7 @@ func (b *builder) bind(e Entry) error {
 	as := &node{kind: file}
 	if src.isDir {
 		as = newBound(src.path)
-		as.source, as.single = src.look(), flags == 0
+		as.source, as.single = b.inside(src), flags == 0
 		as.host = b.creates && attrs.Set&unix.MOUNT_ATTR_RDONLY == 0
 		as.readOnly = attrs.Set&unix.MOUNT_ATTR_RDONLY != 0
 	}
@@ -197,7 +197,7 @@ func (b *builder) rootfs(root string) error {
 			tree := b.cloneTree("tree", dir, what, plan.MountAttr{Set: nosuidNodev | unix.MOUNT_ATTR_RDONLY},
 				unix.AT_RECURSIVE|unix.AT_SYMLINK_NOFOLLOW)
 			as := newBound(path.Join(src.path, name))
-			as.source, as.readOnly = from, true
+			as.source, as.readOnly = b.inside(source{path: from, straight: from, here: src.here}), true
 			b.attach(tree, at, as)
 		}
 	}

@@ -60,6 +60,11 @@ func (b *builder) makeMountPoint(at place, isDir bool) error {
 	}
 	b.addCreate(at, make.Tolerate(unix.EEXIST))
 	b.Add(plan.Close(parent))
+	if isDir {
+		b.note(at, &node{kind: foreign, created: true})
+	} else {
+		b.note(at, &node{kind: file})
+	}
 	return nil
 }
 
@@ -114,11 +119,13 @@ func (b *builder) makeParents(at place) (parent *plan.Result, name string, err e
 		n, have = n.children[dirs[have]], have+1
 	}
 	parent = b.lookup(place{abs: join(dirs[:have]), inside: at.inside}, unix.O_DIRECTORY)
-	for _, dir := range dirs[have:] {
+	above := len(names) - len(split("/"+at.rest)) // what is above the mount
+	for i, dir := range dirs[have:] {
 		b.addCreate(at, plan.Mkdirat(plan.Ref(parent), dir, b.parents).Tolerate(unix.EEXIST))
 		next := b.Open("at", plan.Openat2(plan.Ref(parent), dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
 			Hint(unix.ELOOP, fmt.Sprintf("no symbolic link is followed where names are created in %s: give the path without it", at.inside.what)))
 		b.Add(plan.Close(parent))
+		b.note(place{inside: at.inside, parent: n, name: dir, rest: join(names[above : have+i+1])}, &node{kind: foreign, created: true})
 		parent, n = next, n.children[dir]
 		n.made()
 	}

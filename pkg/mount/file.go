@@ -30,6 +30,7 @@ func (b *builder) directory(e Entry) error {
 		}
 		b.addCreate(at, plan.Mkdirat(plan.Ref(parent), name, p.mode).Tolerate(unix.EEXIST))
 		b.Add(plan.Close(parent))
+		b.note(at, &node{kind: foreign, created: true})
 		at.parent.children[at.name].made()
 		if p.owned || p.mode&^0o1777 != 0 { // mkdir(2) takes no other bits
 			return b.chmodForeign(at, p)
@@ -245,6 +246,7 @@ func (b *builder) symlink(e Entry) error {
 func (b *builder) created(at place, n *node) {
 	at.parent.set(at.name, n)
 	if !at.known {
+		b.note(at, n)
 		b.Add(plan.Close(at.base))
 	}
 }

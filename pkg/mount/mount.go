@@ -138,10 +138,15 @@ type builder struct {
 	cwd *plan.Result
 	// inLayer says what is mounted in a layer of the next overlay, or is "".
 	inLayer string
+	// made is what the plan creates in directories of the host.
+	made map[hostName]*node
 	// attrs are the attributes of the detached mounts.
 	attrs map[*plan.Result]plan.MountAttr
 	// late are the mounts that become read-only at the end.
 	late []late
+	// last are what is done, before it is closed, with a descriptor that is kept until its
+	// last use.
+	last map[*plan.Result][]*plan.Op
 	// mounts are what attach has attached.
 	mounts []mounted
 	// writable is set if a root that the plan has created remains writable.
@@ -184,6 +189,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 		return err
 	}
 	b.finish(b.tree)
+	b.closeKept()
 	if err := m.protectAll(b); err != nil {
 		return err
 	}
@@ -292,7 +298,7 @@ func (m *Mounts) begin(b *builder) error {
 			return fmt.Errorf("%s: not a directory", m.rootFlag())
 		}
 		b.tree = newForeign(m.Root)
-		b.tree.source, b.tree.readOnly = dir.look(), !m.Writable && !m.Ephemeral
+		b.tree.source, b.tree.readOnly = b.inside(dir), !m.Writable && !m.Ephemeral
 		if m.Ephemeral {
 			b.tree.writable, b.tree.single = true, true
 			tmpfs := b.newMount("tmpfs", nosuidNodev, params...)

@@ -87,7 +87,9 @@ func (b *builder) overlayOf(l layers, target string, attrs uint64, params ...[2]
 		return err
 	}
 	as := newForeign("an overlay")
-	as.host = b.creates && attrs&unix.MOUNT_ATTR_RDONLY == 0
+	if s.upper != nil {
+		as.host, as.upper = b.creates && attrs&unix.MOUNT_ATTR_RDONLY == 0, b.inside(*s.upper)
+	}
 	if s.plain() {
 		lower, to := s.names()
 		b.attach(b.newOverlay(lower, to, attrs, params...), at, as)
@@ -191,7 +193,7 @@ func (b *builder) tmpOverlay(e Entry) error {
 	as := newForeign("an overlay on " + s.lower[0].path)
 	as.writable = true
 	if len(s.lower) == 1 {
-		as.source, as.single = s.lower[0].look(), true
+		as.source, as.single = b.inside(s.lower[0]), true
 	}
 	stage := b.stage(at, params...)
 	m, err := b.overStage(stage, s, true, attrs)

@@ -117,11 +117,9 @@ func (b *builder) readOnlyLater(m *plan.Result, at place, as *node) {
 	b.late = append(b.late, l)
 }
 
-// release closes a mount that is attached, unless it is still needed.
-func (b *builder) release(m *plan.Result) {
-	if !slices.ContainsFunc(b.late, func(l late) bool { return l.mount == m }) {
-		b.Add(plan.Close(m))
-	}
+// keeps reports whether a mount is still needed to make it read-only.
+func (b *builder) keeps(m *plan.Result) bool {
+	return slices.ContainsFunc(b.late, func(l late) bool { return l.mount == m })
 }
 
 // finish makes mounts read-only in which nothing will be created any more: those at and
@@ -141,7 +139,7 @@ func (b *builder) finish(below *node) {
 		b.For(l.flag)
 		attr := plan.MountAttr{Set: unix.MOUNT_ATTR_RDONLY}
 		if l.mount != nil {
-			b.Add(plan.MountSetattr(plan.Ref(l.mount), "", unix.AT_EMPTY_PATH, attr), plan.Close(l.mount))
+			b.keep(l.mount, plan.MountSetattr(plan.Ref(l.mount), "", unix.AT_EMPTY_PATH, attr).For(l.flag))
 		} else if p, ok := paths[l.node]; ok {
 			b.Add(plan.MountSetattr(plan.Ref(b.root), p, 0, attr))
 		}

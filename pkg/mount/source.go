@@ -21,6 +21,8 @@ type source struct {
 	// may be a symbolic link: see host.Found.
 	real  string
 	loose bool
+	// straight is the path without symbolic links, if that is known.
+	straight string
 	// here means that real starts at the working directory, whose name does not lead
 	// there.
 	here bool
@@ -35,9 +37,58 @@ type source struct {
 // named reports whether its name suffices to find it.
 func (s source) named() bool { return !s.loose && !s.here && !s.handed }
 
+// inside is look for names in it, or "" if they are not known: ".." could lead elsewhere
+// once there are more names, and in place the plan may have mounted something there.
+func (b *builder) inside(s source) string {
+	p := s.look()
+	if s.straight == "" && strings.Contains(p, "..") || b.inPlace && b.mountedAt(s) {
+		return ""
+	}
+	return p
+}
+
+// mountedAt reports whether the plan may have mounted something on or in a source that is
+// in the root.
+func (b *builder) mountedAt(s source) bool {
+	if s.straight == "" || s.here {
+		return len(b.mounts) > 0
+	}
+	n := b.tree
+	for _, name := range split(s.straight) {
+		if n = n.children[name]; n == nil || n.isMount() {
+			return n != nil
+		}
+	}
+	return n.hasMount()
+}
+
+// isMount reports whether the plan has mounted something on a node.
+func (n *node) isMount() bool {
+	switch n.kind {
+	case file:
+		return !n.found && !n.created
+	case foreign:
+		return n.mount == nil
+	}
+	return n.kind == dir
+}
+
+// hasMount reports whether the plan has mounted something below a node.
+func (n *node) hasMount() bool {
+	for _, child := range n.children {
+		if child.isMount() || child.hasMount() {
+			return true
+		}
+	}
+	return false
+}
+
 // look is the path by which it is found on the host when the plan is made.
 func (s source) look() string {
-	if s.here {
+	switch {
+	case s.straight != "":
+		return s.straight
+	case s.here:
 		return s.real
 	}
 	return s.path
@@ -73,7 +124,7 @@ func (b *builder) source(p string) (source, error) {
 		return source{}, err
 	}
 	here = here && !filepath.IsAbs(f.Path)
-	return source{path: full, isDir: f.IsDir, real: f.Path, loose: f.Loose, here: here, handed: b.handed(f.Reach)}, nil
+	return source{path: full, isDir: f.IsDir, real: f.Path, loose: f.Loose, straight: f.Straight, here: here, handed: b.handed(f.Reach)}, nil
 }
 
 // openHere opens the working directory if there is a relative source, and if the name of

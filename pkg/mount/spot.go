@@ -123,19 +123,27 @@ func (n *node) look(s *spot, rest string) {
 			return
 		}
 	}
+	s.kind, s.target = n.spot(), n.target
+}
+
+// spot is the kind of spot where a node is.
+func (n *node) spot() spotKind {
 	switch n.kind {
 	case link:
-		s.kind, s.target = isLink, n.target
+		return isLink
 	case file:
-		s.kind = isFile
-	default:
-		s.kind = isDirectory
+		return isFile
 	}
+	return isDirectory
 }
 
 // seeOnHost looks at what a spot is on the host. The directories of the way have been
 // looked at before, so none of them is a symbolic link.
 func (b *builder) seeOnHost(s *spot, p string) error {
+	if made := b.noted(p); made != nil {
+		s.kind, s.target = made.spot(), made.target
+		return nil
+	}
 	mode, err := b.Host.Lstat(p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

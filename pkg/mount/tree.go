@@ -21,8 +21,8 @@ type node struct {
 	kind nodeKind
 	// children are the names in a directory that are known.
 	children map[string]*node
-	// fd is the descriptor of a directory of the plan that is in a foreign one: what is
-	// in it is reached from there.
+	// fd is the descriptor of a directory of the plan that is in a foreign one, or that
+	// becomes read-only: what is in it is reached from there.
 	fd *plan.Result
 	// target is the target of a symbolic link, and procfs is set for one that is found
 	// in a procfs.
@@ -39,6 +39,8 @@ type node struct {
 	// source is the host path of a foreign directory's content, also of one that does not
 	// exist yet, or "".
 	source string
+	// upper is the host directory in which the changes of an overlay are, or "".
+	upper string
 	// single is set for a foreign mount that has none of the mounts in source: what is below
 	// one of those is not known.
 	single bool
@@ -250,11 +252,28 @@ func (b *builder) unshare(m *plan.Result) {
 func (b *builder) attached(m *plan.Result, at place, as *node) {
 	b.mounts = append(b.mounts, mounted{at: at.abs, on: as})
 	at.parent.set(at.name, as)
-	if as.kind == dir && at.parent.kind == foreign {
+	if as.kind == dir && (at.parent.kind == foreign || b.keeps(m)) {
 		as.fd = m
+		b.keep(m)
 		return
 	}
-	b.release(m)
+	b.Add(plan.Close(m))
+}
+
+// keep has a descriptor closed after its last use, and ops performed before that.
+func (b *builder) keep(m *plan.Result, ops ...*plan.Op) {
+	if b.last == nil {
+		b.last = map[*plan.Result][]*plan.Op{}
+	}
+	b.last[m] = append(b.last[m], ops...)
+}
+
+// closeKept adds the ops of keep.
+func (b *builder) closeKept() {
+	for m, ops := range b.last {
+		b.last[m] = append(ops, plan.Close(m))
+	}
+	b.Plan.AddAfterUse(b.Name, b.last)
 }
 
 // lookup opens a place that may be in an untrusted tree. Its path has no symbolic link,

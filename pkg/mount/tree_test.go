@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"maps"
 	"path"
@@ -45,6 +46,14 @@ func machine() *host.Host {
 	return &host.Host{
 		UID: 1000, GID: 1000, Dir: "/srv", Stat: stat, Owner: func(string) (uint32, uint32, error) { return 1000, 1000, nil }, Lstat: stat,
 		ReadOnly: func(string) bool { return false },
+		Inode: func(p string) (dev, ino uint64, err error) {
+			if _, err = stat(p); err == nil {
+				h := fnv.New64()
+				h.Write([]byte(path.Clean(p)))
+				ino = h.Sum64()
+			}
+			return 1, ino, err
+		},
 		IsMount:  func(p string) bool { return p == "/srv/mnt" },
 		InProcfs: func(p string) bool { return p == "/proc" },
 		StatIn:   func(root, p string) (fs.FileMode, error) { return stat(path.Join(root, p)) },
@@ -209,6 +218,12 @@ func TestTree(t *testing.T) {
 		{"--create --rw /srv:/a --tmpfs /a/t --dir /a/t/d --dir /a/d", "/ /a=/srv /a/t/ /a/t/d/"},
 		{"--create --overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "/ /o=an_overlay /o/f"},
 		{"--create --in-place --dir /new", "/=the_current_root"},
+		// What is created at one place is there at others of the same directory.
+		{"--create --rw /srv:/a --ro /srv:/b --dir /a/n/m --file /a/n/f=x --mask /b/n/f --try-mask /b/n/m", "/ /a=/srv /a/n/f /b=/srv /b/n/ /b/n/f /b/n/m=/b/n/m,_which_is_masked"},
+		{"--create --rw /srv:/a --rw /srv/sub:/b --try-mask /b/f --file /a/sub/f=x --try-mask /b/f", "/ /a=/srv /a/sub/f /b=/srv/sub /b/f"},
+		{"--create --rw /srv:/a --ro /srv:/b --symlink sub:/a/l --tmpfs /b/l", "/ /a=/srv /a/l->sub /b=/srv /b/l->sub /b/sub/"},
+		{"--create --rw /srv:/a --ro /srv:/b --tmpfs /a/n --dir /a/n/x --ro /etc:/b/n", "/ /a=/srv /a/n/ /a/n/x/ /b=/srv /b/n=/etc"},
+		{"--create --rw /srv:/u --overlay /o:lower=/etc,upper=/srv/sub,work=/run --file /o/x/f=x --mask /u/sub/x/f", "/ /o=an_overlay /o/x/f /u=/srv /u/sub/x/ /u/sub/x/f"},
 		{"--in-place --tmpfs /srv", "/=the_current_root /srv/"},
 		{"--in-place --tmpfs /srv --ro /etc", "/=the_current_root /etc=/etc /srv/"},
 	} {
@@ -264,6 +279,13 @@ func TestTreeRefuses(t *testing.T) {
 		{"--mqueue /q --file /q/f=x", "--file /q/f: it would have to be created in mqueue" + nothing},
 		{"--dir /d --read-only /d --file /d/f=x", "--file /d/f: it would have to be created in /d, which is read-only" + nothing},
 		{"--dir /d --mask /d --file /d/f=x", "--file /d/f: it would have to be created in /d, which is masked" + nothing},
+		{"--create --rw /srv:/a --rw /srv:/b --file /a/f2=x --file /b/f2=y", "--file /b/f2: file exists"},
+		{"--create --rw /srv:/a --rw /srv:/b --file /a/f2=x --dir /b/f2", "--dir /b/f2: not a directory"},
+
+		// In place, what the plan has mounted is bind mounted too.
+		{"--in-place --tmpfs /srv/sub --ro /srv:/etc --try-mask /etc/sub/g", "--try-mask /etc/sub/g: the contents of /srv cannot be known in advance"},
+		{"--in-place --tmpfs /srv --ro /srv/sub:/etc --try-mask /etc/g", "--try-mask /etc/g: the contents of /srv/sub cannot be known in advance"},
+
 		{"--overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "--file /o/f: it would have to be created in an overlay" + nothing},
 
 		// Links.

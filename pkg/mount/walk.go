@@ -130,11 +130,12 @@ func (w *walker) follow(l *node) error {
 // child is a name in the current directory, or nil if it is of the plan and does not
 // exist.
 func (w *walker) child(name string) *node {
-	if n := w.cur.children[name]; n != nil || w.cur.kind == dir {
+	n := w.cur.children[name]
+	// What did not exist may have come into being at another place.
+	if again := n != nil && n.found && n.absent && len(w.made) > 0; n != nil && !again || w.cur.kind == dir {
 		return n
 	}
-	n := w.find(name)
-	n.found = true
+	n = w.find(name)
 	w.cur.set(name, n)
 	return n
 }
@@ -142,7 +143,7 @@ func (w *walker) child(name string) *node {
 // find looks up a name in a foreign directory. If nothing is found there, the result is
 // a directory, in case that it is created or exists later.
 func (w *walker) find(name string) *node {
-	n := &node{kind: foreign, mount: w.cur.top()}
+	n := &node{kind: foreign, mount: w.cur.top(), found: true}
 	p := path.Join(w.cur.source, name)
 	switch {
 	case w.cur.whole:
@@ -153,6 +154,13 @@ func (w *walker) find(name string) *node {
 		return n
 	case w.cur.absent:
 		n.absent, n.source = true, p // what it is when it has been created
+		return n
+	}
+	if made := w.noted(p); made != nil {
+		n.kind, n.target, n.created, n.found = made.kind, made.target, made.created, false
+		if n.kind == foreign {
+			n.source = p
+		}
 		return n
 	}
 	mode, err := w.Host.Lstat(p)
