@@ -179,7 +179,9 @@ func (c *config) user(u *profile.User) {
 	}
 	c.IDs.Auto = u.Subids
 	c.User = User{Name: c.word(u.Place, "name", u.Name), Caps: c.word(u.Place, "caps", u.Caps), AllowNewPrivs: u.AllowNewPrivs,
-		Groups: c.word(u.Place, "groups", u.Groups), Securebits: c.word(u.Place, "securebits", u.Securebits)}
+		Groups: c.word(u.Place, "groups", u.Groups), Securebits: c.word(u.Place, "securebits", u.Securebits),
+		Bounding: c.word(u.Place, "bounding", u.Bounding), Inheritable: c.word(u.Place, "inheritable", u.Inheritable),
+		Ambient: c.word(u.Place, "ambient", u.Ambient)}
 	if u.Umask != nil {
 		n, err := strconv.ParseUint(*u.Umask, 8, 32)
 		if err != nil || n > 0o777 {

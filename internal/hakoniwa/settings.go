@@ -114,6 +114,8 @@ type User struct {
 	Name string
 	// Caps are the payload's capabilities, as for hk-setuser(1); "" is the default.
 	Caps string
+	// Bounding, Inheritable and Ambient are single sets of them; "" are those of Caps.
+	Bounding, Inheritable, Ambient string
 	// Groups and Securebits are those of hk-setuser(1); "" is the default.
 	Groups, Securebits string
 	// Umask is nil for the caller's.

@@ -10,14 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// docker are the capabilities of a payload with user ID 0: what package managers and
-// servers expect, and nothing by which the set-up could be undone.
-const docker = "+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap"
-
 // credentials sets the user, the groups, the capabilities and the environment.
 func (c *compiler) credentials(m *idmap.Maps) error {
 	u := &c.user
 	u.NoNewPrivs = !c.User.AllowNewPrivs
+	u.Bounding, u.Inheritable, u.Ambient = c.User.Bounding, c.User.Inheritable, c.User.Ambient
 	u.Caps, u.Groups, u.Securebits, u.Umask = c.User.Caps, c.User.Groups, c.User.Securebits, c.User.Umask
 	if u.Caps != "" {
 		if _, err := setuser.ParseCaps(u.Caps, c.Host.AllCaps(), c.Host.LastCap); err != nil {
@@ -35,7 +32,9 @@ func (c *compiler) credentials(m *idmap.Maps) error {
 	if u.Caps == "" {
 		u.Caps = "none"
 		if root {
-			u.Caps = docker
+			// What package managers and servers expect, and nothing by which the set-up
+			// could be undone.
+			u.Caps = "docker"
 		}
 	}
 	c.groups(m)

@@ -217,6 +217,9 @@ type User struct {
 	Name          *string `toml:"name"`
 	Groups        *string `toml:"groups"`
 	Caps          *string `toml:"caps"`
+	Bounding      *string `toml:"bounding"`
+	Inheritable   *string `toml:"inheritable"`
+	Ambient       *string `toml:"ambient"`
 	Securebits    *string `toml:"securebits"`
 	Umask         *string `toml:"umask"`
 	AllowNewPrivs bool    `toml:"allow_new_privs"`

@@ -101,7 +101,7 @@ func (t *translator) traces(links []Link) bool {
 			return false
 		}
 	}
-	return s.SetCaps && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
+	return s.AsksTrace && s.PayloadCaps()>>unix.CAP_SYS_PTRACE&1 != 0
 }
 
 // program is the program of this process. Without a procfs it cannot be copied.

@@ -154,7 +154,7 @@ func (t *translator) writeHandover() {
 	case t.SetCaps:
 	case made && !t.Cred.RootGains() && !t.ChangedIDs:
 		cred := t.Cred
-		t.MakeAmbient(cred.Permitted)
+		t.MakeAmbient(cred.Permitted & (cred.Inheritable | cred.Bounding))
 		t.Cred = cred // the last stage drops them again: the payload never has them
 		h.Ambient = true
 	case t.Host.Handover.Ambient:

@@ -13,6 +13,17 @@ func CapName(c int) string { return "CAP_" + strings.ToUpper(capability.Cap(c).S
 
 func capText(c uint64) string { return CapName(int(c)) }
 
+// CapNames are the names of a set, for a message.
+func CapNames(set uint64) string {
+	var names []string
+	for c := range 64 {
+		if set>>c&1 != 0 {
+			names = append(names, CapName(c))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // CapSetText prints a capability set as strace does.
 func CapSetText(set uint64) string {
 	return FlagText(set, func(yield func(uint64, string) bool) {
@@ -47,4 +58,10 @@ func DropBounding(c int) *Op {
 func RaiseAmbient(c int) *Op {
 	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
 		Const("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT_RAISE), Value(uint64(c), capText), Int(0), Int(0))
+}
+
+// LowerAmbient makes a capability no longer ambient.
+func LowerAmbient(c int) *Op {
+	return Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT,
+		Const("PR_CAP_AMBIENT_LOWER", unix.PR_CAP_AMBIENT_LOWER), Value(uint64(c), capText), Int(0), Int(0))
 }

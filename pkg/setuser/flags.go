@@ -16,7 +16,9 @@ var Kind = stage.Kind{
 
  --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal IDs
  --groups LIST|none|keep          supplementary groups
- --caps none|all|keep|+CAP,-CAP...   what NEXT may have, in all five sets
+ --caps none|all|keep|docker|+CAP,-CAP...   what NEXT may have, in all five sets
+ --bounding LIST                  this set only, also apart from --caps
+ --inheritable LIST, --ambient LIST   each likewise
  --no-new-privs                   no program executed later gains privileges
  --securebits LIST                noroot, no-setuid-fixup, ..., each also -locked
  --umask MODE                     octal
@@ -37,6 +39,9 @@ func (c *Credentials) Flags(fs *getopt.Flags) {
 	})
 	fs.String("groups", "", func(v string) error { return notEmpty(&c.Groups, v) })
 	fs.String("caps", "", func(v string) error { return notEmpty(&c.Caps, v) })
+	fs.String("bounding", "", func(v string) error { return notEmpty(&c.Bounding, v) })
+	fs.String("inheritable", "", func(v string) error { return notEmpty(&c.Inheritable, v) })
+	fs.String("ambient", "", func(v string) error { return notEmpty(&c.Ambient, v) })
 	fs.Bool("no-new-privs", "", &c.NoNewPrivs)
 	fs.String("securebits", "", func(v string) error { return notEmpty(&c.Securebits, v) })
 	fs.String("umask", "", func(v string) error {
@@ -67,6 +72,9 @@ func (c *Credentials) Args() []string {
 	}
 	a.Set("groups", c.Groups)
 	a.Set("caps", c.Caps)
+	a.Set("bounding", c.Bounding)
+	a.Set("inheritable", c.Inheritable)
+	a.Set("ambient", c.Ambient)
 	a.Bool("no-new-privs", c.NoNewPrivs)
 	a.Set("securebits", c.Securebits)
 	if c.Umask != nil {

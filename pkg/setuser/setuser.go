@@ -26,6 +26,12 @@ type Credentials struct {
 	// caller has; in a new user namespace those are all that exist. keep is like "", but
 	// CAP_SYS_PTRACE is kept too, with which the payload may trace its supervisor.
 	Caps string
+	// Bounding, Inheritable and Ambient are each a list for one set, which Caps then does
+	// not change. all means those of Caps, or without it all that the caller has, and in
+	// Bounding those that are in the bounding set; keep is the set as it is. In a process
+	// that changes to another user than root without Caps, the permitted set is the ambient
+	// one.
+	Bounding, Inheritable, Ambient string
 	// NoNewPrivs sets the no_new_privs attribute.
 	NoNewPrivs bool
 	// Securebits are names of securebits(7), comma-separated.
@@ -45,7 +51,19 @@ func (c *Credentials) Needs() stage.Needs {
 }
 
 // changes reports whether IDs or capabilities change.
-func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" || c.Caps != "" }
+func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" || c.capsFlag() != "" }
+
+// capsFlag is the first flag that asks for capabilities, or "".
+func (c *Credentials) capsFlag() string {
+	for _, f := range []struct{ name, value string }{
+		{"caps", c.Caps}, {"inheritable", c.Inheritable}, {"ambient", c.Ambient}, {"bounding", c.Bounding},
+	} {
+		if f.value != "" {
+			return "--" + f.name + " " + f.value
+		}
+	}
+	return ""
+}
 
 // Plan adds the changes in the only order in which each is still permitted: bounding
 // set, groups, IDs, capability sets, ambient set, and then anything that these have
@@ -53,14 +71,6 @@ func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" ||
 func (c *Credentials) Plan(s *stage.State) error {
 	if !c.changes() && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil && len(c.Environment) == 0 {
 		return errors.New("nothing was asked for: see hk-setuser(1)")
-	}
-	var caps *uint64
-	if c.Caps != "" && c.Caps != keep {
-		set, err := ParseCaps(c.Caps, s.Cred.Permitted, s.Host.LastCap)
-		if err != nil {
-			return fmt.Errorf("--caps: %w", err)
-		}
-		caps = &set
 	}
 	bits, err := parseSecurebits(c.Securebits)
 	if err != nil {
@@ -73,22 +83,33 @@ func (c *Credentials) Plan(s *stage.State) error {
 	if err != nil {
 		return err
 	}
-	if caps != nil {
-		s.For("--caps " + c.Caps)
-		c.dropBounding(s, *caps)
+	if c.Inheritable != "" || c.Ambient != "" {
+		c.dropHandedOver(s)
 	}
+	r, err := c.request(s)
+	if err != nil {
+		return err
+	}
+	want, err := r.sets(s)
+	if err != nil {
+		return err
+	}
+	c.dropBounding(s, r.keeps())
 	s.For(c.idsFlag())
-	ids, err := c.planIDs(s, caps != nil && *caps != 0 || bits != 0)
+	ids, err := c.planIDs(s, bits != 0 || want != nil && want.permitted|want.inheritable != 0)
 	if err != nil {
 		return err
 	}
 	if bits != 0 {
 		s.For("--securebits " + c.Securebits)
-		planSecurebits(s, bits, caps, c.User != nil)
+		planSecurebits(s, bits, want, c.User != nil)
 	}
-	if caps != nil {
-		s.For("--caps " + c.Caps)
-		s.MakeAmbient(*caps)
+	if want != nil {
+		s.For(c.capsFlag())
+		planSets(s, *want)
+	}
+	if left := (s.Cred.Inheritable | s.Cred.Ambient) &^ s.Cred.Bounding; c.Bounding != "" && left != 0 {
+		s.Note("--bounding does not remove " + plan.CapNames(left) + ", which is inheritable or ambient: see hk-setuser(1)")
 	}
 	if c.NoNewPrivs {
 		s.For("--no-new-privs")
@@ -100,11 +121,22 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	s.For("")
 	s.ChangedIDs = s.ChangedIDs || ids
-	s.SetCaps = s.SetCaps || c.Caps != ""
-	if ids || caps != nil {
+	s.SetCaps = s.SetCaps || c.Caps != "" || want != nil
+	s.AsksTrace = s.AsksTrace || c.Caps != "" || want != nil && (want.inheritable|want.ambient)>>unix.CAP_SYS_PTRACE&1 != 0
+	if ids || want != nil {
 		s.DieWithSupervisor()
 	}
 	return c.planEnvironment(s, user)
+}
+
+// dropHandedOver removes the capabilities that are inheritable and ambient only for this
+// stage, which was executed by the one before, and that the next stage would get.
+func (c *Credentials) dropHandedOver(s *stage.State) {
+	if s.Host.Handover.Ambient && s.Next.Stage && !s.SetCaps {
+		s.For(c.capsFlag())
+		s.Capset(s.Cred.Effective, s.Cred.Permitted, 0)
+		s.For("")
+	}
 }
 
 // idsFlag is the flag that asks for a change of IDs, or "".
@@ -121,6 +153,10 @@ func (c *Credentials) idsFlag() string {
 // dropBounding removes everything else from the bounding set. That needs CAP_SETPCAP,
 // which a change of IDs may remove, so it comes first.
 func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
+	s.For("--caps " + c.Caps)
+	if c.Bounding != "" {
+		s.For("--bounding " + c.Bounding)
+	}
 	for cap := 0; cap <= s.Host.LastCap; cap++ {
 		if keep>>cap&1 == 0 {
 			s.DropBounding(cap)
@@ -130,23 +166,26 @@ func (c *Credentials) dropBounding(s *stage.State, keep uint64) {
 
 // planSecurebits sets the bits after the IDs have changed, because they must not apply
 // before. That needs CAP_SETPCAP, which was kept for it.
-func planSecurebits(s *stage.State, bits uint32, caps *uint64, changed bool) {
+func planSecurebits(s *stage.State, bits uint32, want *sets, changed bool) {
 	hold := uint64(1) << unix.CAP_SETPCAP
-	if caps != nil {
-		hold |= *caps
+	var inheritable uint64
+	if want != nil {
+		hold |= want.permitted
+		inheritable = want.inheritable &^ want.permitted
 	}
 	switch {
-	case caps != nil && bits&stage.SecbitNoAmbientRaise != 0:
+	case want != nil && bits&stage.SecbitNoAmbientRaise != 0:
 		// The set must become ambient before raising ambient capabilities is forbidden.
-		s.Capset(hold, hold, *caps)
-		s.RaiseAmbient(*caps)
+		s.Capset(hold, hold, want.inheritable)
+		s.LowerAmbient(s.Cred.Ambient &^ want.ambient)
+		s.RaiseAmbient(want.ambient)
 	case changed && !s.Cred.Root:
-		s.Capset(hold, hold, 0)
+		s.Capset(hold, hold, inheritable)
 	}
 	s.Add(plan.Prctl("PR_SET_SECUREBITS", unix.PR_SET_SECUREBITS, plan.Value(uint64(bits), securebitsText)).
 		Hint(unix.EPERM, "changing securebits needs CAP_SETPCAP"))
 	s.Cred = s.Cred.SetSecurebits(bits)
-	if changed && !s.Cred.Root && caps == nil {
+	if changed && !s.Cred.Root && want == nil {
 		s.Capset(0, 0, 0)
 	}
 }

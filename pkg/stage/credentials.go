@@ -107,6 +107,13 @@ func (c Credentials) RaiseAmbient(set uint64) Credentials {
 	return c
 }
 
+// LowerAmbient is the effect of PR_CAP_AMBIENT_LOWER of prctl(2) for each capability of a
+// set.
+func (c Credentials) LowerAmbient(set uint64) Credentials {
+	c.Ambient &^= set
+	return c
+}
+
 // SetSecurebits is the effect of PR_SET_SECUREBITS of prctl(2). Preconditions:
 // CAP_SETPCAP is effective.
 func (c Credentials) SetSecurebits(bits uint32) Credentials {
@@ -131,7 +138,11 @@ func (s *State) Gains() uint64 { return s.Cred.Execve().Permitted &^ s.Cred.Perm
 
 // Capset appends capset(2).
 func (s *State) Capset(effective, permitted, inheritable uint64) {
-	s.Add(plan.Capset(effective, permitted, inheritable))
+	op := plan.Capset(effective, permitted, inheritable)
+	if missing := permitted &^ s.Cred.Permitted; missing != 0 {
+		op = op.Hint(unix.EPERM, "a capability cannot be gained: the caller does not have "+plan.CapNames(missing))
+	}
+	s.Add(op)
 	s.Cred = s.Cred.Capset(effective, permitted, inheritable)
 }
 
@@ -162,6 +173,16 @@ func (s *State) RaiseAmbient(set uint64) {
 		}
 	}
 	s.Cred = s.Cred.RaiseAmbient(set)
+}
+
+// LowerAmbient appends ops after which a set is not ambient.
+func (s *State) LowerAmbient(set uint64) {
+	for c := range s.Host.LastCap + 1 {
+		if set>>c&1 != 0 {
+			s.Add(plan.LowerAmbient(c))
+		}
+	}
+	s.Cred = s.Cred.LowerAmbient(set)
 }
 
 // KeepCaps appends an op that keeps the permitted set across a change of the user ID.

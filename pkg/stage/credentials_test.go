@@ -71,6 +71,8 @@ func TestCredentials(t *testing.T) {
 			with(ambient, func(c *Credentials) { c.Bounding = every &^ chown })},
 		{"make ambient", with(ambient, func(c *Credentials) { c.Ambient = 0 }),
 			func(c credentials) credentials { return c.RaiseAmbient(chown) }, ambient},
+		{"make no longer ambient", with(ambient, func(c *Credentials) { c.Ambient |= netAdmin }),
+			func(c credentials) credentials { return c.LowerAmbient(netAdmin) }, ambient},
 		{"set securebits", root, func(c credentials) credentials { return c.SetSecurebits(SecbitNoRoot) },
 			with(root, func(c *Credentials) { c.Securebits = SecbitNoRoot })},
 		{"enter a user namespace",

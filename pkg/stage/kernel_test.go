@@ -57,6 +57,8 @@ func transitions(steps []string) error {
 			err = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n[0]), 0, 0, 0)
 		case "ambient":
 			err = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(n[0]), 0, 0)
+		case "lower":
+			err = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_LOWER, uintptr(n[0]), 0, 0)
 		case "securebits":
 			err = unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(n[0]), 0, 0, 0)
 		case "no-new-privs":
@@ -101,6 +103,8 @@ func expect(c Credentials, all uint64, steps []string) Credentials {
 			c = c.DropBounding(int(n[0]))
 		case "ambient":
 			c = c.RaiseAmbient(1 << n[0])
+		case "lower":
+			c = c.LowerAmbient(1 << n[0])
 		case "securebits":
 			c = c.SetSecurebits(uint32(n[0]))
 		case "no-new-privs":
@@ -134,6 +138,7 @@ func TestCredentialsKernel(t *testing.T) {
 		"capset:" + some + "," + some + "," + some,
 		"capset:" + some + "," + some + "," + some + " drop:12 execve",
 		"capset:" + some + "," + some + "," + some + " ambient:12 ambient:0",
+		"capset:" + some + "," + some + "," + some + " ambient:12 ambient:0 lower:12 lower:8",
 		"capset:" + some + "," + some + "," + some + " ambient:12 ambient:0 capset:0," + some + ",0x1",
 		"capset:" + setuid + "," + setuid + "," + some + " ambient:12 setresuid:1000",
 		"capset:" + setuid + "," + setuid + "," + some + " ambient:12 setresuid:1000 execve",

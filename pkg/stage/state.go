@@ -32,6 +32,8 @@ type State struct {
 	// ChangedUser once one has changed the user ID, and SetCaps once a stage has set
 	// the capability sets, which the payload must then have.
 	ChangedIDs, ChangedUser, SetCaps bool
+	// AsksTrace is set if a stage asks for capabilities that may include CAP_SYS_PTRACE.
+	AsksTrace bool
 	// NoNewPrivs is set once an op has set the no_new_privs attribute.
 	NoNewPrivs bool
 	// CallerNoNewPrivs is the stage by which the caller has it, and so the supervisor and
