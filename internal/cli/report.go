@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"hk/internal/vis"
+	"hk/pkg/cause"
 	"hk/pkg/chain"
 	"hk/pkg/host"
 	"hk/pkg/plan"
@@ -25,6 +26,14 @@ func complain(stage, text, hint string) int {
 		say(stage, "hint: "+hint)
 	}
 	return exitFailed
+}
+
+// bracketed ends the line that says a cause with the cause's name.
+func bracketed(text string, name cause.Name) string {
+	if text == "" || name == "" {
+		return text
+	}
+	return fmt.Sprintf("%s [%s]", text, name)
 }
 
 // report reports an error on standard error and on the status descriptor, and returns
@@ -59,21 +68,27 @@ func (p program) report(status *status, err error) int {
 		ev.Stage = step.Stage
 	}
 	if ev.Hint == "" && errors.Is(err, unix.ENOSYS) {
-		ev.Hint = host.Hidden
+		ev.Hint, ev.Cause = host.Hidden, cause.CallHidden
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EOVERFLOW) {
-		ev.Hint = "the caller's IDs are not mapped in this user namespace: see hk-idmap(1)"
+		ev.Hint, ev.Cause = "the caller's IDs are not mapped in this user namespace: see hk-idmap(1)", cause.Unmapped
 	}
 	if ev.Hint == "" && errors.Is(err, unix.EMFILE) {
 		var limit unix.Rlimit
 		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
 		ev.Hint = fmt.Sprintf("RLIMIT_NOFILE (ulimit -n) is %d, too low for the files that a stage opens; hk-limit --nofile sets it for the payload alone", limit.Cur)
+		ev.Cause = cause.FileLimit
+	}
+	if ev.Cause == "" {
+		ev.Cause = cause.In(err)
 	}
 	ev.Error, ev.Hint = status.words(ev.Stage, err.Error()), status.words(ev.Stage, ev.Hint)
 	if p.dialect != nil {
-		code = p.dialect.Failed(err, ev.Hint)
+		code = p.dialect.Failed(err, bracketed(ev.Hint, ev.Cause))
+	} else if ev.Hint != "" {
+		complain(ev.Stage, ev.Error, bracketed(ev.Hint, ev.Cause))
 	} else {
-		complain(ev.Stage, ev.Error, ev.Hint)
+		complain(ev.Stage, bracketed(ev.Error, ev.Cause), "")
 	}
 	status.write(ev)
 	return code

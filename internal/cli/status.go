@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"hk/internal/vis"
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -45,8 +46,10 @@ type event struct {
 	Errno string `json:"errno,omitempty"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	What  string `json:"what,omitempty"`
-	PID   int    `json:"pid,omitempty"`
+	// Cause is the name of what the hint, or else the error, says.
+	Cause cause.Name `json:"cause,omitempty"`
+	What  string     `json:"what,omitempty"`
+	PID   int        `json:"pid,omitempty"`
 	// Namespaces are their numbers by their names in /proc/PID/ns.
 	Namespaces map[string]uint64 `json:"namespaces,omitempty"`
 	// Code is the exit status of a payload that has exited, and Signal the name of the

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/getopt"
 	"hk/pkg/limit"
 
@@ -33,7 +34,7 @@ func Main() int {
 	unix.CloseOnExec(controlFD)
 	k := &keeper{control: control{controlFD}, report: -1}
 	if err := k.start(os.Args[1:]); err != nil {
-		k.control.send("error", oneLine(err))
+		k.control.send("error", string(cause.In(err))+" "+oneLine(err))
 		return 1
 	}
 	if err := k.serve(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/limit"
 
 	"golang.org/x/sys/unix"
@@ -120,7 +121,7 @@ func (r *request) auto(h *hierarchy) (*group, error) {
 	if top != nil {
 		text += "; " + top.Error()
 	}
-	return nil, errors.New(text + ": " + hint())
+	return nil, cause.Because(cause.CgroupDelegation, errors.New(text+": "+hint()))
 }
 
 // hint says how a user gets a cgroup.

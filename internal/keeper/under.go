@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"github.com/containerd/cgroups/v3/cgroup2"
 )
 
@@ -38,7 +40,7 @@ func (r *request) fill(g *group, parent *dir, name string, needed []string) erro
 	available := parent.words("cgroup.controllers")
 	for _, c := range needed {
 		if !slices.Contains(available, c) {
-			return fmt.Errorf("%s: the controller %s is not available in %s: %s", r.flag[c], c, parent.path, noController(c))
+			return cause.Because(cause.CgroupController, fmt.Errorf("%s: the controller %s is not available in %s: %s", r.flag[c], c, parent.path, noController(c)))
 		}
 	}
 	missing := without(needed, parent.words("cgroup.subtree_control"))

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -48,7 +50,7 @@ func (r *request) v1(list []*hierarchy, parentIn func(*hierarchy) (*dir, error))
 	if err != nil {
 		g.remove()
 		if os.Geteuid() != 0 && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) {
-			return nil, fmt.Errorf("%w: in hierarchies of version 1 a cgroup is made by root, or in a directory that this user may write to: --cgroup", err)
+			return nil, cause.Because(cause.CgroupDelegation, fmt.Errorf("%w: in hierarchies of version 1 a cgroup is made by root, or in a directory that this user may write to: --cgroup", err))
 		}
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func (r *request) fillV1(g *group, list []*hierarchy, parentIn func(*hierarchy) 
 		switch {
 		case hierarchyOf(list, nameV1(c)) != nil:
 		case v2 == nil:
-			return fmt.Errorf("%s: the kernel has no controller %s", r.flag[c], c)
+			return cause.Because(cause.CgroupController, fmt.Errorf("%s: the kernel has no controller %s", r.flag[c], c))
 		default:
 			inV2 = append(inV2, c)
 		}

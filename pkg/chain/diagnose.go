@@ -24,12 +24,16 @@ func diagnose(err error, continues bool) {
 	}
 	f, lacks := host.Cause(e.Op, e.Errno)
 	if !lacks {
-		if text := host.Blocker(e.Stage, e.Op, e.Errno, continues); text != "" {
-			e.Hint = text
+		if text, name := host.Blocker(e.Stage, e.Op, e.Errno, continues); text != "" {
+			e.Hint, e.Because = text, name
 		}
+		e.Hint = host.Elaborate(e.Because, e.Hint)
 		return
 	}
 	e.Unsupported = true
+	if e.Because == "" {
+		e.Because = f.Cause()
+	}
 	switch {
 	case e.Hint != "":
 	case e.Errno == unix.ENOSYS:

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"time"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/run"
 
@@ -80,6 +81,9 @@ func (e *StartError) Hint() string {
 	}
 	return ""
 }
+
+// Cause is the stable name of that cause, as in hk-chain(7), CAUSES, or "".
+func (e *StartError) Cause() cause.Name { return cause.In(e.Err) }
 
 func startError(err error) error {
 	diagnose(err, true)

@@ -7,17 +7,18 @@ import (
 	"strings"
 	"syscall"
 
+	"hk/pkg/cause"
 	"hk/pkg/ids"
 
 	"golang.org/x/sys/unix"
 )
 
 // Blocker returns what prevents this process from doing something, if that is why a call,
-// as printed by strace, has failed; otherwise "". stage is the stage that made the call. It
-// is found out by reading and by trying, in processes that end at once, and not guessed
-// from the error. continues is set for a program that continues to run: nothing is tried
-// then if it has privileges.
-func Blocker(stage, call string, errno unix.Errno, continues bool) string {
+// as printed by strace, has failed, and its name; otherwise "". stage is the stage that made
+// the call. It is found out by reading and by trying, in processes that end at once, and not
+// guessed from the error: a sentence about what cannot be seen says so. continues is set for
+// a program that continues to run: nothing is tried then if it has privileges.
+func Blocker(stage, call string, errno unix.Errno, continues bool) (string, cause.Name) {
 	tries := !continues || ordinary()
 	name, args, _ := strings.Cut(call, "(")
 	creates := name == "clone3" || name == "unshare"
@@ -26,23 +27,34 @@ func Blocker(stage, call string, errno unix.Errno, continues bool) string {
 	case creates && errno == unix.ENOSPC:
 		return spentLimit(args)
 	case creates && errno == unix.EPERM && filtered(name):
-		return "a seccomp filter around this process denies " + name + "(2): that of a container, or RestrictNamespaces= of a systemd unit"
+		return "a seccomp filter around this process denies " + name + "(2): that of a container, or RestrictNamespaces= of a systemd unit", cause.UsernsSeccomp
 	case creates && user && (errno == unix.EPERM || errno == unix.EACCES):
 		return noUserNS()
 	case errno != unix.EPERM && errno != unix.EACCES || creates:
-		return ""
+		return "", ""
 	case name == "write" && stage == "hk-idmap" && lacksSetfcap():
-		return "this process is user 0 without CAP_SETFCAP, which is needed since Linux 5.12 to map ID 0 of its user namespace: map other IDs, with hk-idmap --uid and --gid, or as another user"
+		return "this process is user 0 without CAP_SETFCAP, which is needed since Linux 5.12 to map ID 0 of its user namespace: map other IDs, with hk-idmap --uid and --gid, or as another user", cause.Capability
 	case !tries:
 	case name == "write" && stage == "hk-idmap", name == "sethostname", name == "setdomainname":
 		return noCapabilities()
 	case mounting(name):
-		if text := noCapabilities(); text != "" {
-			return text
+		if text, why := noCapabilities(); text != "" {
+			return text, why
 		}
 		return noMounts()
 	}
-	return ""
+	return "", ""
+}
+
+// Elaborate adds to the hint of a cause what can be seen of it on this machine, or is the
+// hint.
+func Elaborate(name cause.Name, hint string) string {
+	if name == cause.ProcCovered {
+		if text := uncovered(); text != "" {
+			return hint + " (" + text + ")"
+		}
+	}
+	return hint
 }
 
 // mounting reports whether a call is one of those that need CAP_SYS_ADMIN over a mount
@@ -74,35 +86,44 @@ func filtered(name string) bool {
 }
 
 // noUserNS is why this process cannot create a user namespace, or "".
-func noUserNS() string {
+func noUserNS() (string, cause.Name) {
 	switch {
 	case unmapped():
-		return "the user or group ID of this process is not mapped in its user namespace: hk-idmap must come first"
-	case chrooted():
-		return "this process is in a chroot(2), in which no user namespace can be created: its root must be that of its mount namespace, as hk-mount makes it"
+		return "the user or group ID of this process is not mapped in its user namespace: hk-idmap must come first", cause.Unmapped
+	case Chrooted():
+		return "this process is in a chroot(2), in which no user namespace can be created: its root must be that of its mount namespace, as hk-mount makes it", cause.Chroot
 	case sysctl("kernel/unprivileged_userns_clone") == "0":
-		return "the sysctl kernel.unprivileged_userns_clone is 0: only root may create user namespaces"
+		return "the sysctl kernel.unprivileged_userns_clone is 0: only root may create user namespaces", cause.UsernsSysctl
 	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
-		return appArmor
+		return appArmor, cause.UsernsAppArmor
+	case strings.TrimSpace(readFile("/sys/fs/selinux/enforce")) == "1":
+		return "SELinux is enforcing, and nothing else was found that denies user namespaces: the log of audit names the rule, user_namespace create", cause.UsernsSELinux
 	}
-	return ""
+	return "", ""
 }
 
 const appArmor = "AppArmor restricts user namespaces: the sysctl kernel.apparmor_restrict_unprivileged_userns is 1, and no profile permits them to this program; hk-unshare(1), ERRORS, has one"
 
-// spentLimit names the limit on namespaces of the types in a text that is 0, or the one on
-// user namespaces.
-func spentLimit(types string) string {
+// spentLimit names the limit on namespaces of the types in a text that is 0, or else what
+// else may be the reason: the kernel does not tell these apart.
+func spentLimit(types string) (string, cause.Name) {
 	for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"} {
 		flag := "CLONE_NEW" + strings.ToUpper(ns)
 		if ns == "mnt" {
 			flag = "CLONE_NEWNS"
 		}
 		if strings.Contains(types, flag) && sysctl("user/max_"+ns+"_namespaces") == "0" {
-			return fmt.Sprintf("the sysctl user.max_%s_namespaces is 0 here", ns)
+			return fmt.Sprintf("the sysctl user.max_%s_namespaces is 0 here", ns), cause.NamespaceLimit
 		}
 	}
-	return ""
+	var st unix.Stat_t
+	outermost := unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino == InitialInode(unix.CLONE_NEWUSER)
+	switch nests := strings.Contains(types, "CLONE_NEWUSER") || strings.Contains(types, "CLONE_NEWPID"); {
+	case outermost || !nests:
+		return "a limit in /proc/sys/user/max_*_namespaces is reached, here or in a user namespace around this one", cause.NamespaceLimit
+	default:
+		return "either user or PID namespaces are nested 32 deep, or a limit in /proc/sys/user/max_*_namespaces is reached, here or in a user namespace around this one: the kernel does not tell which", cause.NamespaceLimit
+	}
 }
 
 // sysctl is the value of a sysctl, or "".
@@ -112,6 +133,15 @@ func sysctl(name string) string {
 		return ""
 	}
 	return strings.TrimSpace(text)
+}
+
+// readFile is the content of a file of the kernel, or "".
+func readFile(path string) string {
+	text, err := ReadProc(path)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // unmapped reports whether an ID of this process has no number in its user namespace.
@@ -135,9 +165,9 @@ func unmapped() bool {
 	return false
 }
 
-// chrooted reports whether the root is certain not to be that of the mount namespace: it is
+// Chrooted reports whether the root is certain not to be that of the mount namespace: it is
 // no mount, or another one than that of PID 1 in the same namespace.
-func chrooted() bool {
+func Chrooted() bool {
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, "/", 0, 0, &st); err == nil &&
 		st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
@@ -159,35 +189,35 @@ func lacksSetfcap() bool {
 }
 
 // noCapabilities is why a process has no capabilities in a new user namespace, or "".
-func noCapabilities() string {
+func noCapabilities() (string, cause.Name) {
 	if filtered("chroot") || tryUserNS() != nil {
-		return ""
+		return "", ""
 	}
 	err := tryInUserNS(&syscall.SysProcAttr{Chroot: "/"})
 	switch {
 	case err == nil:
-		return ""
+		return "", ""
 	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
-		return appArmor
+		return appArmor, cause.UsernsAppArmor
 	}
-	return "a security module denies capabilities in new user namespaces"
+	return "a security module denies capabilities in new user namespaces", cause.SecurityModule
 }
 
 // noMounts is why nothing can be mounted in a new mount namespace, or "".
-func noMounts() string {
+func noMounts() (string, cause.Name) {
 	if filtered("unshare") || tryUserNS() != nil {
-		return ""
+		return "", ""
 	}
 	err := tryInUserNS(&syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}) // and mount(2) of MS_PRIVATE
 	switch {
 	case err == nil:
-		return ""
+		return "", ""
 	case filtered("mount"):
-		return "a seccomp filter around this process denies mount(2)"
+		return "a seccomp filter around this process denies mount(2)", cause.MountSeccomp
 	case Landlock(1).Check() == nil:
-		return "a Landlock domain around this process, or another security module, forbids mounts"
+		return "a Landlock domain around this process, or another security module, forbids mounts", cause.MountLandlock
 	}
-	return "a security module forbids mounts"
+	return "a security module forbids mounts", cause.SecurityModule
 }
 
 // tryInUserNS is tryUserNS with more to do in the new user namespace. It returns an error

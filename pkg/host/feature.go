@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -204,6 +206,27 @@ type unsupported struct {
 
 func (e *unsupported) Error() string { return fmt.Sprintf("%v: not supported: %s", e.f, e.f.Advice()) }
 func (e *unsupported) Unwrap() error { return e.err }
+
+// Cause implements what [cause.In] looks for.
+func (e *unsupported) Cause() cause.Name { return e.f.Cause() }
+
+// Cause is why the feature is missing, if it is.
+func (f Feature) Cause() cause.Name {
+	v, _, ok := Kernel()
+	switch advice := table[f].advice; {
+	case ok && !v.AtLeast(f.Since()):
+		return cause.KernelVersion
+	case advice == noLSM:
+		return cause.LandlockBoot
+	case strings.HasPrefix(advice, notBuilt):
+		return cause.KernelConfig
+	case f == Clone3:
+		return cause.UsernsSeccomp
+	case advice == Hidden:
+		return cause.CallHidden
+	}
+	return cause.KernelVersion
+}
 
 // namespaceFlags are the flags of clone(2) for which the kernel returns EINVAL if it
 // lacks that type of namespace.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -36,13 +38,13 @@ func gainsPrivileges(path string) error {
 	capable := err == nil && n > 0
 	switch {
 	case setuid && st.Uid != 0 && !capable:
-		return errors.New("it does not belong to root, or root has no ID in this user namespace")
+		return cause.Because(cause.NewuidmapPrivilege, errors.New("it does not belong to root, or root has no ID in this user namespace"))
 	case !setuid && !capable && err != unix.EPERM && err != unix.EACCES:
-		return errors.New("it has neither the set-user-ID bit nor file capabilities: reinstall its package, or, as root, chmod u+s it")
+		return cause.Because(cause.NewuidmapPrivilege, errors.New("it has neither the set-user-ID bit nor file capabilities: reinstall its package, or, as root, chmod u+s it"))
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err == nil && fs.Flags&unix.ST_NOSUID != 0 {
-		return errors.New("it is on a file system that is mounted with nosuid")
+		return cause.Because(cause.NewuidmapNosuid, errors.New("it is on a file system that is mounted with nosuid"))
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -28,10 +30,10 @@ func ReadProc(path string) (string, error) {
 func procfs() error {
 	var st unix.Statfs_t
 	if err := unix.Statfs("/proc", &st); err != nil {
-		return fmt.Errorf("/proc: %w", err)
+		return cause.Because(cause.NoProcfs, fmt.Errorf("/proc: %w", err))
 	}
 	if st.Type != unix.PROC_SUPER_MAGIC {
-		return errors.New("/proc is not a procfs")
+		return cause.Because(cause.NoProcfs, errors.New("/proc is not a procfs"))
 	}
 	return nil
 }

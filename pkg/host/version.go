@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -66,7 +68,7 @@ func Kernel() (v Version, release string, ok bool) {
 // kernel whose version cannot be determined passes: what it lacks will show.
 func CheckFloor() error {
 	if v, release, ok := Kernel(); ok && !v.AtLeast(Floor) {
-		return NotSupported(fmt.Errorf("needs Linux %v; this is %s", Floor, release))
+		return cause.Because(cause.KernelVersion, NotSupported(fmt.Errorf("needs Linux %v; this is %s", Floor, release)))
 	}
 	return nil
 }

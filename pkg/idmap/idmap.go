@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/ids"
 	"hk/pkg/stage"
@@ -111,7 +112,7 @@ func auto(self uint32, h *host.Host, kind string) (ids.Map, error) {
 		if h.UID == 0 {
 			err = fmt.Errorf("%w root, or map any IDs without it: --uid 0:100000:65536 --gid 0:100000:65536; --root maps only its own", err)
 		}
-		return nil, err
+		return nil, cause.Because(cause.SubidMissing, err)
 	}
 	m := ids.Map{{Inside: 0, Outside: self, Count: 1}}
 	next := uint64(1)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 
@@ -40,8 +41,8 @@ func direct(name string, uid, gid direction, setgroups string) plan.Step {
 // the process is checked before and after the call.
 func helper(name, path string, d direction, pid int) (plan.Step, error) {
 	if path == "" {
-		return plan.Step{}, fmt.Errorf("an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
-			d.helper, strings.Join(host.HelperDirs, ", "))
+		return plan.Step{}, cause.Because(cause.NewuidmapMissing, fmt.Errorf("an ordinary user needs %s for this map, which is in none of %s: install the package uidmap or shadow-utils",
+			d.helper, strings.Join(host.HelperDirs, ", ")))
 	}
 	args := strings.Fields(d.ids.String())
 	who := "$child"

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unsafe"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -123,9 +124,9 @@ func write(s *stage.State, dir *plan.Result, prefix, hint string, uid, gid direc
 func gains(s *stage.State, path string) error {
 	switch {
 	case s.CallerNoNewPrivs != "":
-		return fmt.Errorf("%s gets no privileges, because %s has set no_new_privs before: it must come after hk-idmap", path, s.CallerNoNewPrivs)
+		return cause.Because(cause.NoNewPrivs, fmt.Errorf("%s gets no privileges, because %s has set no_new_privs before: it must come after hk-idmap", path, s.CallerNoNewPrivs))
 	case s.Host.NoNewPrivs:
-		return fmt.Errorf("%s gets no privileges, because no_new_privs is set: by an earlier hk-setuser or hk-landlock, by systemd's NoNewPrivileges=, or by a surrounding container", path)
+		return cause.Because(cause.NoNewPrivs, fmt.Errorf("%s gets no privileges, because no_new_privs is set: by an earlier hk-setuser or hk-landlock, by systemd's NoNewPrivileges=, or by a surrounding container", path))
 	}
 	if err := s.Host.GainsPrivileges(path); err != nil {
 		return fmt.Errorf("%s gets no privileges: %w", path, err)

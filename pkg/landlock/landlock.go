@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -212,7 +213,7 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		return r.noNewPrivs(s)
 	}
 	set := s.Open("ruleset", rights.CreateRuleset(d.fs, d.net, d.scope).
-		Hint(unix.EOPNOTSUPP, "Landlock is disabled at boot: see lsm= on the kernel command line"))
+		Because(unix.EOPNOTSUPP, cause.LandlockBoot, "Landlock is disabled at boot: see lsm= on the kernel command line"))
 	if err := r.allowPaths(s, set, Access(d.fs)); err != nil {
 		return err
 	}
@@ -232,8 +233,8 @@ func (r *Ruleset) Plan(s *stage.State) error {
 		return err
 	}
 	s.Add(rights.RestrictSelf(set, d.log).
-		Hint(unix.EPERM, "entering a domain without no_new_privs needs CAP_SYS_ADMIN").
-		Hint(unix.E2BIG, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
+		Because(unix.EPERM, cause.Capability, "entering a domain without no_new_privs needs CAP_SYS_ADMIN").
+		Because(unix.E2BIG, cause.LandlockDepth, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
 	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
 	return nil
 }

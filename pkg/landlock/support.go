@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/stage"
 )
@@ -47,11 +48,11 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 		s.Skip("everything: " + noLandlock())
 		return domain{}, nil
 	case abi == 0:
-		return domain{}, host.NotSupported(errors.New(noLandlock()))
+		return domain{}, cause.Because(cause.LandlockBoot, host.NotSupported(errors.New(noLandlock())))
 	case r.ABI > abi:
 		err := fmt.Sprintf("--abi %d: not supported (needs Linux %v; this kernel has ABI %d)", r.ABI, host.Landlock(r.ABI).Since(), abi)
 		if !r.BestEffort {
-			return domain{}, host.NotSupported(errors.New(err))
+			return domain{}, cause.Because(cause.LandlockABI, host.NotSupported(errors.New(err)))
 		}
 		s.Skip(err)
 	}
@@ -66,7 +67,7 @@ func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 				if r.ABI == 0 && p.set == &d.fs && right.bit&r.namedFS() == 0 {
 					err += fmt.Sprintf("; --abi %d restricts what this kernel supports", abi)
 				}
-				return domain{}, host.NotSupported(errors.New(err))
+				return domain{}, cause.Because(cause.LandlockABI, host.NotSupported(errors.New(err)))
 			}
 			if right.bit == refer && p.set == &d.fs {
 				err += ", and always denies it"

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -74,7 +75,7 @@ func (g *guard) planCgroup(s *stage.State) error {
 func findKeeper(s *stage.State) (string, error) {
 	path, err := s.Host.Beside(keeperName, "libexec/hk", 0o111)
 	if err != nil {
-		return "", fmt.Errorf("a control group needs %w: install it", err)
+		return "", cause.Because(cause.CgroupKeeper, fmt.Errorf("a control group needs %w: install it", err))
 	}
 	return path, nil
 }
@@ -127,7 +128,7 @@ func (k *keeper) ready(at plan.Context) error {
 	version, place, _ := strings.Cut(rest, " ")
 	switch {
 	case what == "error":
-		return errors.New(rest)
+		return cause.Because(cause.Name(version), errors.New(place))
 	case what != "ready" || k.v2 && (version != "v2" || len(fds) != 1):
 		return fmt.Errorf("%s: unexpected message %q with %d descriptors", keeperName, text, len(fds))
 	}

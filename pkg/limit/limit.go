@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -154,7 +155,7 @@ func (lim Limit) plan(s *stage.State) error {
 			return fmt.Errorf("the next stage of this chain is executed as a program and could not start below %s: make hk-limit the last stage, or unset HK_FUSE", format(Floor(r.name)))
 		}
 		s.SetRlimit(r.id, soft, hard, plan.Setrlimit("RLIMIT_"+upper(r.name), r.id, soft, hard).
-			Hint(unix.EPERM, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"))
+			Because(unix.EPERM, cause.Capability, "a hard limit can be raised only with CAP_SYS_RESOURCE in the initial user namespace"))
 		return nil
 	}
 	return fmt.Errorf("unknown resource")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -195,7 +196,7 @@ func (b *builder) configure(name, fstype string, attrs uint64, params [][2]strin
 	create, mount := plan.FsconfigCreate(fs), plan.Fsmount(fs, attrs)
 	if fstype == "proc" {
 		const masked = "a procfs can be mounted in a user namespace only while an existing one is fully visible; in a container whose /proc is partly covered, bind mount that one: --ro /proc; inside a chain started by root, --proc=DST:rw-sys of that chain keeps it visible"
-		create, mount = create.Hint(unix.EPERM, masked), mount.Hint(unix.EPERM, masked)
+		create, mount = create.Because(unix.EPERM, cause.ProcCovered, masked), mount.Because(unix.EPERM, cause.ProcCovered, masked)
 	}
 	if fstype == "overlay" && b.inLayer != "" {
 		create = create.Hint(unix.EINVAL, b.inLayer)

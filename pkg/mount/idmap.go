@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/getopt"
 	"hk/pkg/host"
 	"hk/pkg/ids"
@@ -177,6 +178,7 @@ func idmapError(e *plan.Error, tree int) error {
 	var fs unix.Statfs_t
 	switch e.Errno {
 	case unix.EPERM:
+		e.Because = cause.Capability
 		e.Hint = "it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and a mount cannot be ID-mapped twice"
 	case unix.EINVAL:
 		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {

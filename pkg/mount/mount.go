@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -349,7 +350,7 @@ func (m *Mounts) enter(b *builder) error {
 		}
 		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, last),
 			plan.Fchdir(b.root),
-			plan.PivotRoot(".", ".").Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot or an initramfs"))
+			plan.PivotRoot(".", ".").Because(unix.EINVAL, cause.Chroot, "the root directory is not a mount point, as in a chroot or an initramfs"))
 		if b.rootReceives { // what the root was on
 			b.Add(plan.UmountDetach("."))
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 
+	"hk/pkg/cause"
 	"hk/pkg/getopt"
 	"hk/pkg/ids"
 	"hk/pkg/plan"
@@ -63,8 +64,8 @@ func (b *builder) mode(p string) (uint32, error) {
 func (b *builder) set(f *plan.Result, p permission) {
 	if p.owned {
 		b.Add(plan.Fchown(f, p.uid, p.gid).
-			Hint(unix.EINVAL, "the ID is not mapped in the user namespace").
-			Hint(unix.EPERM, "the owner can be changed only with CAP_CHOWN"))
+			Because(unix.EINVAL, cause.Unmapped, "the ID is not mapped in the user namespace").
+			Because(unix.EPERM, cause.Capability, "the owner can be changed only with CAP_CHOWN"))
 	}
 	b.Add(plan.Fchmod(f, p.mode))
 }

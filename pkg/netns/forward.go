@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/getopt"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -139,7 +140,7 @@ func (n *Network) planForward(s *stage.State) error {
 		s.Add(plan.BindInet(sock, to.Address).
 			Hint(unix.EADDRINUSE, "something in the network namespace listens on that port").
 			Hint(unix.EADDRNOTAVAIL, "no interface of the network namespace has that address").
-			Hint(unix.EACCES, "a port below 1024 needs CAP_NET_BIND_SERVICE in the user namespace that owns the network namespace"),
+			Because(unix.EACCES, cause.Capability, "a port below 1024 needs CAP_NET_BIND_SERVICE in the user namespace that owns the network namespace"),
 			plan.Listen(sock, backlog))
 		f.listeners = append(f.listeners, sock)
 	}

@@ -6,6 +6,7 @@ package netns
 import (
 	"errors"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -57,7 +58,7 @@ func (n *Network) Plan(s *stage.State) error {
 		s.For("--loopback")
 		socket := s.Open("socket", plan.Socket())
 		s.Add(plan.SetInterfaceFlags(socket, "lo", unix.IFF_UP).
-			Hint(unix.EPERM, "the network namespace belongs to a user namespace in which the process has no capabilities"),
+			Because(unix.EPERM, cause.Capability, "the network namespace belongs to a user namespace in which the process has no capabilities"),
 			plan.Close(socket))
 	}
 	if err := n.planHelpers(s); err != nil || len(n.Forward) == 0 {

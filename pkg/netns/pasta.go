@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -42,7 +43,7 @@ func (n *Network) newPasta(s *stage.State) (*pasta, error) {
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {
-		return nil, fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(host.HelperDirs, ", "))
+		return nil, cause.Because(cause.PastaMissing, fmt.Errorf("--pasta: there is no pasta in %s: install the package passt", strings.Join(host.HelperDirs, ", ")))
 	}
 	p := pasta{path: path, args: options(n.PastaArgs)}
 	if s.Host.UID == 0 {

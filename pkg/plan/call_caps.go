@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"github.com/moby/sys/capability"
 	"golang.org/x/sys/unix"
 )
@@ -45,13 +47,13 @@ func Capset(effective, permitted, inheritable uint64) *Op {
 				CapSetText(effective), CapSetText(permitted), CapSetText(inheritable))
 		})
 	return call("capset", unix.SYS_CAPSET, Ptr(head), Ptr(data)).
-		Hint(unix.EPERM, "a capability cannot be gained: the caller does not have it")
+		Because(unix.EPERM, cause.Capability, "a capability cannot be gained: the caller does not have it")
 }
 
 // DropBounding removes a capability from the bounding set, permanently.
 func DropBounding(c int) *Op {
 	return Prctl("PR_CAPBSET_DROP", unix.PR_CAPBSET_DROP, Value(uint64(c), capText)).
-		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP")
+		Because(unix.EPERM, cause.Capability, "changing the bounding set needs CAP_SETPCAP")
 }
 
 // RaiseAmbient makes a capability ambient, which must be permitted and inheritable.

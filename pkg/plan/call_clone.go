@@ -1,6 +1,10 @@
 package plan
 
-import "golang.org/x/sys/unix"
+import (
+	"hk/pkg/cause"
+
+	"golang.org/x/sys/unix"
+)
 
 // stackSize is the stack size of a process created by clone3(2), until it executes a
 // program.
@@ -32,15 +36,15 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	} else {
 		s.u64(0)
 	}
-	forbidden := "creating namespaces is forbidden here; for an ordinary user, check kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of a surrounding container"
+	forbidden, name := "creating namespaces is forbidden here; for an ordinary user, check kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and the seccomp filter of a surrounding container", cause.Name("")
 	if flags&unix.CLONE_NEWUSER == 0 {
-		forbidden = "this needs CAP_SYS_ADMIN"
+		forbidden, name = "this needs CAP_SYS_ADMIN", cause.Capability
 	}
 	args := s.is(func() string { return "{flags=" + flagText(flags, cloneFlags) + ", exit_signal=SIGCHLD" + into + "}" })
 	op := call("clone3", unix.SYS_CLONE3, Ptr(args), Int(int64(len(args.bytes)))).
-		Hint(unix.EPERM, forbidden).
-		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
-		Hint(unix.EAGAIN, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup")
+		Because(unix.EPERM, name, forbidden).
+		Because(unix.ENOSPC, cause.NamespaceLimit, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached, or namespaces are nested too deep").
+		Because(unix.EAGAIN, cause.ProcessLimit, "a limit on processes is reached: RLIMIT_NPROC (ulimit -u) of the user, or pids.max of a cgroup")
 	op.Roles |= Clones
 	return op
 }

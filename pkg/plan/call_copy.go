@@ -1,6 +1,10 @@
 package plan
 
-import "golang.org/x/sys/unix"
+import (
+	"hk/pkg/cause"
+
+	"golang.org/x/sys/unix"
+)
 
 const mfdExec = 0x10
 
@@ -14,7 +18,7 @@ func MemfdCreate(name string, exec bool) *Op {
 	}
 	return call("memfd_create", unix.SYS_MEMFD_CREATE, Str(name), flagArg(flags, []bit{
 		{unix.MFD_CLOEXEC, "MFD_CLOEXEC"}, {unix.MFD_ALLOW_SEALING, "MFD_ALLOW_SEALING"}, {mfdExec, "MFD_EXEC"}})).
-		Hint(unix.EACCES, "the sysctl vm.memfd_noexec forbids it")
+		Because(unix.EACCES, cause.MemfdNoexec, "the sysctl vm.memfd_noexec forbids it")
 }
 
 // Sendfile is sendfile(2) of n bytes, which must be all of them.

@@ -6,19 +6,21 @@ import (
 	"strings"
 	"unsafe"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
 // Setresuid is setresuid(2) with the same ID three times.
 func Setresuid(uid Arg) *Op {
 	return call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).
-		Hint(unix.EPERM, "changing IDs needs CAP_SETUID")
+		Because(unix.EPERM, cause.Capability, "changing IDs needs CAP_SETUID")
 }
 
 // Setresgid is setresgid(2) with the same ID three times.
 func Setresgid(gid Arg) *Op {
 	return call("setresgid", unix.SYS_SETRESGID, gid, gid, gid).
-		Hint(unix.EPERM, "changing IDs needs CAP_SETGID")
+		Because(unix.EPERM, cause.Capability, "changing IDs needs CAP_SETGID")
 }
 
 // Setgroups is setgroups(2) of a known list.
@@ -40,7 +42,7 @@ func Setgroups(gids []uint32) *Op {
 // SetgroupsFrom is setgroups(2) of a list that a supervisor step puts into m.
 func SetgroupsFrom(n Arg, m *Buffer) *Op {
 	return call("setgroups", unix.SYS_SETGROUPS, n, Ptr(m)).
-		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID")
+		Because(unix.EPERM, cause.Capability, "setgroups(2) needs CAP_SETGID")
 }
 
 // A SockFilter is one instruction of classic BPF.
@@ -60,7 +62,7 @@ func SeccompByPrctl(prog []SockFilter) *Op {
 
 func (o *Op) filters() *Op {
 	o.Roles |= Filters
-	return o.Hint(unix.EACCES, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
+	return o.Because(unix.EACCES, cause.Capability, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").
 		Hint(unix.EINVAL, "the kernel rejects the filter")
 }
 

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 
+	"hk/pkg/cause"
+
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
@@ -62,5 +64,5 @@ func addRule(ruleset *Result, kind Arg, rule *Buffer) *Op {
 // than 0 need ABI 7 (Linux 6.15).
 func (l LandlockRights) RestrictSelf(ruleset *Result, flags uint64) *Op {
 	return call("landlock_restrict_self", unix.SYS_LANDLOCK_RESTRICT_SELF, Ref(ruleset), Value(flags, l.Restrict)).
-		Hint(unix.E2BIG, "the process is already in 16 nested Landlock domains, including those of the caller")
+		Because(unix.E2BIG, cause.LandlockDepth, "the process is already in 16 nested Landlock domains, including those of the caller")
 }

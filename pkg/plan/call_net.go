@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -38,5 +40,5 @@ func SocketNetwork(fd int) *Op {
 	return call("ioctl", unix.SYS_IOCTL, Int(int64(fd)), Const("SIOCGSKNS", unix.SIOCGSKNS)).
 		Hint(unix.ENOTTY, "it is not a socket").
 		Hint(unix.EINVAL, "it is not a socket").
-		Hint(unix.EPERM, "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace")
+		Because(unix.EPERM, cause.Capability, "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace")
 }

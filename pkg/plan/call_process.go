@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -49,8 +51,8 @@ func Dumpable(on bool) *Op {
 // Unshare is unshare(2). In a Go process CLONE_NEWUSER fails: it has threads.
 func Unshare(flags uint64) *Op {
 	return call("unshare", unix.SYS_UNSHARE, flagArg(flags, cloneFlags)).
-		Hint(unix.EPERM, "this needs CAP_SYS_ADMIN").
-		Hint(unix.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached")
+		Because(unix.EPERM, cause.Capability, "this needs CAP_SYS_ADMIN").
+		Because(unix.ENOSPC, cause.NamespaceLimit, "a limit in /proc/sys/user/max_*_namespaces is 0 or reached")
 }
 
 // Setns is setns(2).
@@ -72,7 +74,7 @@ func Setsid() *Op { return call("setsid", unix.SYS_SETSID) }
 func JoinSessionKeyring() *Op {
 	return call("keyctl", unix.SYS_KEYCTL, Const("KEYCTL_JOIN_SESSION_KEYRING", unix.KEYCTL_JOIN_SESSION_KEYRING), Null()).
 		Hint(unix.EPERM, "the seccomp filter of a surrounding container may forbid keyctl(2)").
-		Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each session keyring")
+		Because(unix.EDQUOT, cause.KeyLimit, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each session keyring")
 }
 
 // Sethostname is sethostname(2).

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -23,6 +25,8 @@ type Error struct {
 	Log string
 	// Hint is a sentence for the user, or "".
 	Hint string
+	// Because is the name of the cause that the hint states, or "".
+	Because cause.Name
 	// Unsupported is set if the kernel lacks what the op needs: the error then matches
 	// errors.ErrUnsupported, as for ENOSYS, although Errno can also mean other things.
 	Unsupported bool
@@ -44,6 +48,9 @@ func (e *Error) Error() string {
 	}
 	return text
 }
+
+// Cause is [Error.Because], for [cause.In].
+func (e *Error) Cause() cause.Name { return e.Because }
 
 // Is reports whether the error is errors.ErrUnsupported.
 func (e *Error) Is(target error) bool { return e.Unsupported && target == errors.ErrUnsupported }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -135,7 +137,12 @@ func (o *Op) For(cause string) *Op {
 // Hint returns the op with a sentence for the user, for the case that it fails with
 // errno and that this has one likely cause. 0 is for an unexpected result.
 func (o *Op) Hint(errno unix.Errno, text string) *Op {
-	o.hints = append(o.hints, hint{errno, text})
+	return o.Because(errno, "", text)
+}
+
+// Because is Hint with the name of the cause.
+func (o *Op) Because(errno unix.Errno, name cause.Name, text string) *Op {
+	o.hints = append(o.hints, hint{errno, text, name})
 	return o
 }
 
@@ -144,15 +151,16 @@ func (o *Op) Hint(errno unix.Errno, text string) *Op {
 type hint struct {
 	errno unix.Errno
 	text  string
+	cause cause.Name
 }
 
-// HintFor is the hint for a failure with errno, or "".
-func (o *Op) HintFor(errno unix.Errno) string {
-	text := ""
+// HintFor is the hint for a failure with errno, and the name of the cause that it states;
+// each is "" if there is none.
+func (o *Op) HintFor(errno unix.Errno) (text string, name cause.Name) {
 	for _, h := range o.hints {
 		if h.errno == errno {
-			text = h.text
+			text, name = h.text, h.cause
 		}
 	}
-	return text
+	return text, name
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"hk/pkg/cause"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -50,6 +52,7 @@ type WrittenItem struct {
 type WrittenHint struct {
 	Errno unix.Errno
 	Text  string
+	Cause cause.Name
 }
 
 // Write returns the plan as values. A plan with steps cannot be written: they are
@@ -89,7 +92,7 @@ func (it Item) write() WrittenItem {
 		w.Closes = o.Closes.number
 	}
 	for _, h := range o.hints {
-		w.Hints = append(w.Hints, WrittenHint{h.errno, h.text})
+		w.Hints = append(w.Hints, WrittenHint{h.errno, h.text, h.cause})
 	}
 	return w
 }
@@ -156,7 +159,7 @@ func (w WrittenItem) op(at func(int) (*Result, error)) (*Op, error) {
 		o.Closes, err = at(w.Closes)
 	}
 	for _, h := range w.Hints {
-		o.hints = append(o.hints, hint{h.Errno, h.Text})
+		o.hints = append(o.hints, hint{h.Errno, h.Text, h.Cause})
 	}
 	return o, err
 }

@@ -16,7 +16,7 @@ func (l *layout) failure(k int) error {
 	got := int64(l.record(k).result)
 	e := &plan.Error{Stage: op.Stage, Op: l.text(k), Got: got, For: op.Cause}
 	if got >= 0 || got < -4095 {
-		e.Hint = op.HintFor(0)
+		e.Hint, e.Because = op.HintFor(0)
 		return e
 	}
 	e.Errno = unix.Errno(-got)
@@ -34,7 +34,7 @@ func (l *layout) failure(k int) error {
 			}
 		}
 	}
-	e.Hint = op.HintFor(e.Errno)
+	e.Hint, e.Because = op.HintFor(e.Errno)
 	return e
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"unsafe"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ import (
 
 // form identifies the contents of a file written by this version of the program: the
 // layout of records differs between versions.
-var form = fmt.Sprintf("hk program 3 %s %d %d %d\n", runtime.GOARCH,
+var form = fmt.Sprintf("hk program 4 %s %d %d %d\n", runtime.GOARCH,
 	unsafe.Sizeof(header{}), unsafe.Sizeof(record{}), unsafe.Sizeof(store{}))
 
 // ErrForm is the error of [Program.UnmarshalBinary] if the bytes are not a program, or
@@ -85,7 +86,7 @@ func (e *encoder) plan(w *plan.Written) {
 		}
 		for _, h := range it.Hints {
 			e.number(int(h.Errno))
-			e.text(h.Text)
+			e.text(h.Text, string(h.Cause))
 		}
 	}
 	e.number(w.Results, w.Buffers, int(w.Between), w.Supervisor, w.Own, w.Rest, w.PidFD)
@@ -109,7 +110,7 @@ func (d *decoder) plan() *plan.Written {
 			it.Tolerated[j] = unix.Errno(d.small(4095))
 		}
 		for j := range it.Hints {
-			it.Hints[j] = plan.WrittenHint{Errno: unix.Errno(d.small(4095)), Text: d.text()}
+			it.Hints[j] = plan.WrittenHint{Errno: unix.Errno(d.small(4095)), Text: d.text(), Cause: cause.Name(d.text())}
 		}
 	}
 	w.Results, w.Buffers, w.Between = d.number(), d.number(), plan.Actor(d.small(255))

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"hk/pkg/cause"
 	"hk/pkg/host"
 	"hk/pkg/plan"
 
@@ -149,7 +150,7 @@ func (s *State) Capset(effective, permitted, inheritable uint64) {
 // DropBounding appends ops that remove a capability from the bounding set.
 func (s *State) DropBounding(capability int) {
 	s.Add(plan.DropBounding(capability).
-		Hint(unix.EPERM, "changing the bounding set needs CAP_SETPCAP, which root has, and in a new user namespace its creator: hk-unshare --user"))
+		Because(unix.EPERM, cause.Capability, "changing the bounding set needs CAP_SETPCAP, which root has, and in a new user namespace its creator: hk-unshare --user"))
 	s.Cred = s.Cred.DropBounding(capability)
 }
 

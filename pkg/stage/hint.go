@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +10,7 @@ import (
 // Mapped returns an op that sets an ID, with a hint for the case that the user
 // namespace has no such ID.
 func Mapped(kind string, op *plan.Op) *plan.Op {
-	return op.Hint(unix.EINVAL, kind+" is not mapped in this user namespace: see hk-idmap(1)")
+	return op.Because(unix.EINVAL, cause.Unmapped, kind+" is not mapped in this user namespace: see hk-idmap(1)")
 }
 
 // Privileged returns an op that creates namespaces, with a hint for a caller who lacks
@@ -18,5 +19,5 @@ func Privileged(flags uint64, op *plan.Op) *plan.Op {
 	if flags&unix.CLONE_NEWUSER != 0 {
 		return op
 	}
-	return op.Hint(unix.EPERM, "an ordinary user needs a user namespace for this: hk-unshare --user")
+	return op.Because(unix.EPERM, cause.Capability, "an ordinary user needs a user namespace for this: hk-unshare --user")
 }

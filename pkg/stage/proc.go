@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,6 @@ func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 	open := plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
 		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
 	const covered = "something is mounted over a part of /proc, as a container does"
-	f := s.Open("file", open.Hint(unix.EXDEV, covered).Hint(unix.EROFS, covered))
+	f := s.Open("file", open.Because(unix.EXDEV, cause.ProcCovered, covered).Because(unix.EROFS, cause.ProcCovered, covered))
 	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
 }

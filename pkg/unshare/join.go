@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/getopt"
 	"hk/pkg/ids"
 	"hk/pkg/plan"
@@ -346,7 +347,7 @@ func (all *joining) enter(s *stage.State) error {
 	for _, m := range ordered {
 		s.For(m.by)
 		op := plan.Setns(m.fd, m.flag).
-			Hint(unix.EPERM, "joining it needs CAP_SYS_ADMIN in the user namespace that owns it: an ordinary user must join that one too")
+			Because(unix.EPERM, cause.Capability, "joining it needs CAP_SYS_ADMIN in the user namespace that owns it: an ordinary user must join that one too")
 		if m.flag == unix.CLONE_NEWPID {
 			op = op.Hint(unix.EINVAL, "a PID namespace can be joined only from an ancestor of it")
 		}

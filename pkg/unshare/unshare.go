@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -244,7 +245,7 @@ func (n *Namespaces) planWithin(s *stage.State) {
 	if n.keyring() {
 		op := plan.JoinSessionKeyring().
 			Hint(unix.EPERM, "the seccomp filter of a surrounding container may forbid keyctl(2): --share keyring leaves the caller's session keyring in place").
-			Hint(unix.EDQUOT, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each running sandbox; --share keyring creates none")
+			Because(unix.EDQUOT, cause.KeyLimit, "the user has as many keys as the sysctl kernel.keys.maxkeys allows: one for each running sandbox; --share keyring creates none")
 		if n.Keyring {
 			s.For("--keyring")
 		} else {
@@ -327,7 +328,7 @@ func (n *Namespaces) planPropagation(s *stage.State) {
 		s.For("--propagation " + n.Propagation)
 	}
 	s.Add(plan.MountSetattr(plan.AtCwd(), "/", unix.AT_RECURSIVE, plan.MountAttr{Propagation: types[n.Propagation]}).
-		Hint(unix.EINVAL, "the root directory is not a mount point, as in a chroot; --propagation unchanged avoids the call"))
+		Because(unix.EINVAL, cause.Chroot, "the root directory is not a mount point, as in a chroot; --propagation unchanged avoids the call"))
 }
 
 // planTime creates the time namespace, sets its clocks while it has no members, and

@@ -1,0 +1,164 @@
+// Package cause has the names of what prevents a chain from working on a machine. Programs
+// match on the names, which do not change; the sentences that people read may.
+package cause
+
+import "errors"
+
+// A Name is the stable name of a cause, as in hk-chain(7), CAUSES. "" is a failure that has
+// none.
+type Name string
+
+// The causes, in the order of [All].
+const (
+	UsernsSysctl       Name = "userns-sysctl"
+	UsernsAppArmor     Name = "userns-apparmor"
+	UsernsSELinux      Name = "userns-selinux"
+	UsernsSeccomp      Name = "userns-seccomp"
+	Chroot             Name = "chroot"
+	Unmapped           Name = "unmapped"
+	NamespaceLimit     Name = "namespace-limit"
+	NewuidmapMissing   Name = "newuidmap-missing"
+	NewuidmapPrivilege Name = "newuidmap-privilege"
+	NewuidmapNosuid    Name = "newuidmap-nosuid"
+	NoNewPrivs         Name = "no-new-privs"
+	SubidMissing       Name = "subid-missing"
+	ProcCovered        Name = "proc-covered"
+	MountLandlock      Name = "mount-landlock"
+	MountSeccomp       Name = "mount-seccomp"
+	SecurityModule     Name = "security-module"
+	Capability         Name = "capability"
+	CgroupDelegation   Name = "cgroup-delegation"
+	CgroupController   Name = "cgroup-controller"
+	CgroupKeeper       Name = "cgroup-keeper"
+	LandlockABI        Name = "landlock-abi"
+	LandlockBoot       Name = "landlock-boot"
+	LandlockDepth      Name = "landlock-depth"
+	PastaMissing       Name = "pasta-missing"
+	KernelVersion      Name = "kernel-version"
+	KernelConfig       Name = "kernel-config"
+	CallHidden         Name = "call-hidden"
+	MemfdNoexec        Name = "memfd-noexec"
+	ProcessLimit       Name = "process-limit"
+	FileLimit          Name = "file-limit"
+	KeyLimit           Name = "key-limit"
+	NoProcfs           Name = "no-procfs"
+)
+
+// A Cause is a name with what it means and what a user can do about it, each one sentence
+// without a full stop.
+type Cause struct {
+	Name         Name
+	What, Remedy string
+}
+
+var table = [...]Cause{
+	{UsernsSysctl, "the sysctl kernel.unprivileged_userns_clone is 0, so that only root may create user namespaces",
+		"as root, sysctl -w kernel.unprivileged_userns_clone=1"},
+	{UsernsAppArmor, "AppArmor denies user namespaces, or capabilities in them, to programs without a profile that permits them",
+		"as root, install a profile that permits them, as in hk-unshare(1), ERRORS, and load it with apparmor_parser -r"},
+	{UsernsSELinux, "SELinux is enforcing and nothing else was found that denies user namespaces",
+		"ask audit2why(8) which rule denies user_namespace create, and allow it in the policy"},
+	{UsernsSeccomp, "a seccomp filter around this process denies the call that creates namespaces",
+		"start the container or unit with a filter that allows it: --security-opt seccomp=FILE, or RestrictNamespaces=no"},
+	{Chroot, "the root directory is not that of the mount namespace, as in a chroot or an initramfs",
+		"start the chain outside the chroot, or make the new root with hk-mount, which uses pivot_root(2)"},
+	{Unmapped, "the IDs of this process have no number in its user namespace",
+		"map them first: hk-idmap, or newuidmap(1) from outside"},
+	{NamespaceLimit, "a limit on namespaces is 0 or reached, or 32 of them are nested",
+		"as root, raise the sysctl user.max_*_namespaces, or start the chain in fewer nested sandboxes"},
+	{NewuidmapMissing, "newuidmap(1) or newgidmap(1) is not installed",
+		"install the package uidmap or shadow-utils"},
+	{NewuidmapPrivilege, "newuidmap(1) or newgidmap(1) has neither the set-user-ID bit of root nor file capabilities",
+		"reinstall the package uidmap or shadow-utils, or, as root, chmod u+s the program"},
+	{NewuidmapNosuid, "newuidmap(1) or newgidmap(1) is on a file system that is mounted with nosuid",
+		"mount that file system without nosuid, or map only your own IDs with hk-idmap --self or --root"},
+	{NoNewPrivs, "no_new_privs is set, so that programs such as newuidmap(1) gain no privileges",
+		"start the chain without it: NoNewPrivileges=no in a unit, or the stage that sets it after hk-idmap"},
+	{SubidMissing, "subuid(5) or subgid(5) gives this user no IDs",
+		"as root, usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"},
+	{ProcCovered, "a part of /proc is covered by another mount, so that no new procfs can be mounted in a user namespace",
+		"bind mount the existing one with hk-mount --ro /proc, or start the container with an uncovered /proc"},
+	{MountLandlock, "a Landlock domain around this process forbids mounts",
+		"start the chain outside that domain, or leave out hk-mount"},
+	{MountSeccomp, "a seccomp filter around this process denies mounts",
+		"start the container or unit with a filter that allows them: SystemCallFilter=@mount in a unit"},
+	{SecurityModule, "a security module, or something else that cannot be seen, denies it",
+		"look for the denial in the kernel's log and in that of audit"},
+	{Capability, "the process lacks a capability that the call needs",
+		"start the chain with hk-unshare --user, or as root with that capability"},
+	{CgroupDelegation, "no cgroup has been delegated to this user, and systemd grants none",
+		"put systemd-run --user --scope -p Delegate=yes before the command, or Delegate=yes into the unit, or name a directory with hk-limit --cgroup"},
+	{CgroupController, "a controller is not available in the cgroup",
+		"as root, enable it in cgroup.subtree_control of each cgroup above, or boot without cgroup_disable="},
+	{CgroupKeeper, "hk-cgroup-keeper(8) is not installed with hk-limit",
+		"install it in the directory libexec/hk beside that of hk-limit"},
+	{LandlockABI, "the Landlock of this kernel lacks what was asked for",
+		"use a newer kernel, or ask for less with hk-landlock --abi or --best-effort"},
+	{LandlockBoot, "Landlock is not built into the kernel, or not among the lsm= of its command line",
+		"boot with landlock in lsm=, or use a kernel with CONFIG_SECURITY_LANDLOCK"},
+	{LandlockDepth, "the process is already in 16 nested Landlock domains",
+		"combine the rules in one hk-landlock, or start the chain in fewer nested sandboxes"},
+	{PastaMissing, "pasta(1) is not installed",
+		"install the package passt"},
+	{KernelVersion, "the kernel is too old",
+		"use the version of Linux that the message names"},
+	{KernelConfig, "the kernel was built or booted without it",
+		"use a kernel that is built with the option that the message names"},
+	{CallHidden, "a seccomp filter hides a call that the kernel has",
+		"start the container or unit with a filter that allows it: without RestrictSUIDSGID= and DynamicUser= in a unit"},
+	{MemfdNoexec, "the sysctl vm.memfd_noexec forbids to execute files in memory",
+		"as root, sysctl -w vm.memfd_noexec=0, or execute hk from a read-only mount"},
+	{ProcessLimit, "a limit on processes is reached",
+		"raise RLIMIT_NPROC (ulimit -u) of the user, or pids.max of the cgroup"},
+	{FileLimit, "RLIMIT_NOFILE is too low for the files that a stage opens",
+		"raise it with ulimit -n; hk-limit --nofile sets it for the payload alone"},
+	{KeyLimit, "the user has as many keys as the sysctl kernel.keys.maxkeys allows",
+		"as root, raise kernel.keys.maxkeys, or leave the keyring with hk-unshare --share keyring"},
+	{NoProcfs, "/proc is not a procfs that shows this process",
+		"mount one: mount -t proc proc /proc"},
+}
+
+// All lists the causes.
+func All() []Cause { return table[:] }
+
+// Of is the cause of that name. It is empty for a name that does not exist.
+func (n Name) Of() Cause {
+	for _, c := range table {
+		if c.Name == n {
+			return c
+		}
+	}
+	return Cause{}
+}
+
+// Because is err with its cause, for [In].
+func Because(n Name, err error) error { return &named{n, err} }
+
+type named struct {
+	name Name
+	err  error
+}
+
+func (e *named) Error() string { return e.err.Error() }
+func (e *named) Unwrap() error { return e.err }
+
+// Cause implements what [In] looks for.
+func (e *named) Cause() Name { return e.name }
+
+// In is the cause of an error: that of the first error in its tree that has one, or "".
+func In(err error) Name {
+	for err != nil {
+		var c interface {
+			error
+			Cause() Name
+		}
+		if !errors.As(err, &c) {
+			return ""
+		}
+		if n := c.Cause(); n != "" {
+			return n
+		}
+		err = errors.Unwrap(c)
+	}
+	return ""
+}
