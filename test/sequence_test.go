@@ -80,6 +80,9 @@ var keptSequences = [][]string{
 	{"", "--create", "--rw @src:/x", "--ro @src:/y", "--dir /x/new", "--try-read-only /y/new", "--try-mask /x/new"},
 	{"", "--create", "--rw @src:/x", "--try-mask /x/d/new", "--rw @src/d:/y", "--file /y/new=xxx", "--try-mask /x/d/new"},
 	{"--root-rw @src", "--create", "--rw @src/d:/b", "--symlink e:/d/new", "--tmpfs /b/new", "--dir /b/e/x"},
+	{"--in-place @src", "--create", "--overlay /a:lower=@low:@low2,upper=@up,work=@work", "--try-rw @src:/none:ro"},
+	{"--ephemeral @low", "--tmp-overlay /new/b:lower=@low:@low2", "--protect /new:ro", "--read-only /new:norec"},
+	{"", "--create", "--rw @src:/x", "--file /x/new/f=secret", "--protect /x/new", "--read-only /x/new:norec"},
 	{"--ephemeral @low", "--protect /none/new", "--ro-overlay /none/b/lf:lower=@low2:@low"},
 }
 

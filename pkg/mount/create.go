@@ -11,6 +11,13 @@ import (
 // creates reports whether names may be created in a foreign node.
 func (n *node) creates() bool { return n.writable || n.host }
 
+// creates reports whether a name is to be created at a place in a foreign mount. If it may
+// exist, and a symbolic link leads there by way of which nothing is created, it is not: then
+// it must exist.
+func (at place) creates() bool {
+	return at.inside.creates() && !at.exists() && (at.there == absent || at.refuseLinks("created") == nil)
+}
+
 // cloneRoot makes a directory of the host the root. If names may be created in it, the
 // mount of that directory itself is writable until the root is entered, unless it is
 // read-only on the host.

@@ -23,7 +23,7 @@ func (b *builder) directory(e Entry) error {
 		return err
 	case !at.known && at.there == fileThere:
 		return unix.ENOTDIR
-	case !at.known && at.inside.creates() && !at.isRoot() && !at.exists():
+	case !at.known && !at.isRoot() && at.creates():
 		parent, name, err := b.makeParents(at)
 		if err != nil {
 			return err

@@ -70,18 +70,35 @@ func (b *builder) holdAll(dir *plan.Result, names []*spot) {
 		}})
 }
 
-// checkReadOnly adds the step that makes sure that names cannot come into being in a
-// directory.
-func (b *builder) checkReadOnly(dir *plan.Result, never []*spot) {
+// checkNever adds the step that makes sure that names do not exist in a directory, and
+// cannot come into being there because it is read-only. The root may become that only at
+// the end.
+func (b *builder) checkNever(dir *plan.Result, never []*spot) {
 	b.For(never[0].flag)
-	b.Plan.AddStep(plan.Step{Stage: b.Name, Takes: []*plan.Result{dir},
-		Text: fmt.Sprintf("check that %s is read-only", dir),
+	text := fmt.Sprintf("check that %s is read-only, and has no", dir)
+	if dir == b.root {
+		text = fmt.Sprintf("check that %s has no", dir)
+	}
+	for i, s := range never {
+		if i > 0 {
+			text += ","
+		}
+		text += fmt.Sprintf(" %q", s.name)
+	}
+	b.Plan.AddStep(plan.Step{Stage: b.Name, Takes: []*plan.Result{dir}, Text: text,
 		Do: func(at plan.Context) error {
-			var st unix.Statfs_t
-			if err := unix.Fstatfs(at.FD(dir), &st); err != nil {
-				return fmt.Errorf("/%s: fstatfs: %w", never[0].parent.abs(), err)
+			var file unix.Stat_t
+			for _, s := range never {
+				// Nobody may search a mask.
+				if unix.Fstatat(at.FD(dir), s.name, &file, unix.AT_SYMLINK_NOFOLLOW) == nil {
+					return fmt.Errorf("/%s: %w", s.abs(), errAppeared)
+				}
 			}
-			if st.Flags&unix.ST_RDONLY == 0 {
+			var st unix.Statfs_t
+			switch err := unix.Fstatfs(at.FD(dir), &st); {
+			case err != nil:
+				return fmt.Errorf("/%s: fstatfs: %w", never[0].parent.abs(), err)
+			case st.Flags&unix.ST_RDONLY == 0 && dir != b.root:
 				return fmt.Errorf("/%s is writable, against expectation", never[0].parent.abs())
 			}
 			return nil

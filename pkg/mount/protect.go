@@ -276,8 +276,8 @@ func (b *builder) guardMissing(dir *spot, missing []*spot) {
 			possible = append(possible, s)
 		}
 	}
-	if len(never) > 0 && dir.dir != b.root { // which may become read-only at the end
-		b.checkReadOnly(dir.dir, never)
+	if len(never) > 0 {
+		b.checkNever(dir.dir, never)
 	}
 	switch {
 	case len(possible) == 0:

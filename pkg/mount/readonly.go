@@ -63,7 +63,7 @@ func (b *builder) sealed(at place, what string) {
 	}
 	top := newForeign(what)
 	top.masked, top.source, top.whole = n.masked, n.source, n.whole || n.kind == dir
-	top.single = n.top().single
+	top.single, top.created = n.top().single, n.created
 	for name, child := range n.children {
 		top.set(name, child.seal(top))
 	}

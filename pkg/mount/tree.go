@@ -207,7 +207,7 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	switch {
 	case at.isRoot():
 		return at, errors.New("the root itself: see --root and --rootfs")
-	case !at.known && at.inside.creates() && !at.exists():
+	case !at.known && at.creates():
 		return at, b.makeMountPoint(at, isDir)
 	case !at.known:
 		return at, nil
