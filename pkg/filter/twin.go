@@ -34,6 +34,52 @@ var otherArguments = [...]moved{
 	{"uname", "olduname", "a"}, {"wait4", "waitpid", "abc0"},
 }
 
+// A second is another number that a call has in 32-bit programs for what an argument
+// asks for: there, of the calls that lock a part of a file, some have offsets of 32 bits and
+// some of 64, and the number of an ioctl(2) has the size of what it reads or writes.
+type second struct {
+	name, twin   string
+	arg          int
+	value, other uint64
+}
+
+// seconds are those of include/uapi/asm-generic/fcntl.h, fs/ioctl.c and block/ioctl.c of
+// Linux.
+var seconds = [...]second{
+	{"fcntl", "fcntl64", 1, 5, 12},                // F_GETLK, F_GETLK64
+	{"fcntl", "fcntl64", 1, 6, 13},                // F_SETLK, F_SETLK64
+	{"fcntl", "fcntl64", 1, 7, 14},                // F_SETLKW, F_SETLKW64
+	{"ioctl", "ioctl", 1, fsGetFlags, 0x80046601}, // FS_IOC32_GETFLAGS
+	{"ioctl", "ioctl", 1, fsSetFlags, 0x40046602}, // FS_IOC32_SETFLAGS
+	{"ioctl", "ioctl", 1, 0x80087601, 0x80047601}, // FS_IOC_GETVERSION, FS_IOC32_GETVERSION
+	{"ioctl", "ioctl", 1, 0x40087602, 0x40047602}, // FS_IOC_SETVERSION, FS_IOC32_SETVERSION
+	{"ioctl", "ioctl", 1, 0x80081270, 0x80041270}, // BLKBSZGET, BLKBSZGET_32
+	{"ioctl", "ioctl", 1, 0x40081271, 0x40041271}, // BLKBSZSET, BLKBSZSET_32
+	{"ioctl", "ioctl", 1, 0x80081272, 0x80041272}, // BLKGETSIZE64, BLKGETSIZE64_32
+}
+
+// second extends a rule to the other number, unless it applies to that already. It does
+// so on all architectures that have the call: no 64-bit program needs these numbers.
+func (p *Policy) second(r Rule, w second) []Rule {
+	narrow := func(a *Arch) bool { return a.bits == 32 || a == X32 }
+	conds := []Cond{{Arg: w.arg, Op: EQ, Value: w.other}}
+	compared, other := false, true
+	for _, c := range r.Conds {
+		if c.Arg != w.arg {
+			conds = append(conds, c)
+			continue
+		}
+		if !c.holds(w.value, 4) {
+			return nil
+		}
+		compared, other = true, other && c.holds(w.other, 4)
+	}
+	if !compared || other || !slices.ContainsFunc(p.Arches, narrow) || p.possible(w.twin, conds) != nil {
+		return nil
+	}
+	return []Rule{{Names: []string{w.twin}, Action: r.Action, Conds: conds, Origin: r.Origin}}
+}
+
 // conds are the conditions on the twin for those on the first name. If the twin does
 // not have an argument they are taken to be true: more is denied then, not less. ok is
 // false if they are never true for a call of the twin.
@@ -68,6 +114,11 @@ func (p *Policy) withTwins(rules []Rule, meant map[string]bool) []Rule {
 			for _, t := range slices.Concat(twins[:], sameArguments[:]) {
 				if t.name == name && !meant[t.twin] {
 					all = append(all, p.twin(r, t.twin)...)
+				}
+			}
+			for _, w := range seconds {
+				if (name == w.name || name == w.twin) && !meant[w.twin] {
+					all = append(all, p.second(r, w)...)
 				}
 			}
 			for _, m := range otherArguments {
