@@ -74,3 +74,28 @@ func argsOf(links []Link) (fds []int) {
 	slices.Sort(fds)
 	return slices.Compact(fds)
 }
+
+// checkLeft rejects a descriptor that is to be left to the payload and is for the stages.
+func (c *Chain) checkLeft() error {
+	status := c.Settings().StatusFD
+	for _, l := range c.Links {
+		for _, fd := range l.Stage.Needs().Leaves {
+			by := ""
+			if fd == status && fd > 2 {
+				by = fmt.Sprintf("--status-fd %d", fd)
+			}
+			for _, m := range c.Links {
+				switch {
+				case slices.Contains(m.Common.Args, fd):
+					by = fmt.Sprintf("%s --args %d", m.Kind.Name, fd)
+				case slices.Contains(m.Stage.Needs().FDs, fd):
+					by = m.Kind.Name
+				}
+			}
+			if by != "" {
+				return &UsageError{l.Kind.Name, fmt.Errorf("--close-fds=%d: this descriptor is for %s, and is not left to the payload", fd, by)}
+			}
+		}
+	}
+	return nil
+}

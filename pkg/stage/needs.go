@@ -43,6 +43,8 @@ type Needs struct {
 
 	// FDs are descriptors of the caller that the stage uses: they are not left to the payload.
 	FDs []int
+	// Leaves are descriptors of the caller that the payload is to get.
+	Leaves []int
 	// Alone is set if the child must have its own memory: unshare(2) of a user namespace is
 	// for a process that shares it with no other.
 	Alone bool

@@ -32,6 +32,29 @@ func (n *Namespaces) hold(s *stage.State) error {
 	return nil
 }
 
+// checkKept rejects a descriptor that is to be left to the next program and is used up
+// before.
+func (n *Namespaces) checkKept() error {
+	used := map[int]string{}
+	for _, j := range n.Join {
+		for _, word := range [...]string{pidfdWord, socketWord} {
+			if text, ok := strings.CutPrefix(j.Target, word); ok {
+				fd, _ := strconv.Atoi(text)
+				used[fd] = "--join " + j.String()
+			}
+		}
+	}
+	if n.Block > 0 {
+		used[n.Block] = fmt.Sprintf("--block-fd %d", n.Block)
+	}
+	for _, fd := range n.KeepFDs {
+		if by := used[fd]; by != "" {
+			return fmt.Errorf("--close-fds=%d: %s closes this descriptor, so that the next program cannot get it", fd, by)
+		}
+	}
+	return nil
+}
+
 // closeFDs marks every descriptor above 2, except those in keep, to be closed by
 // execve(2). keep is sorted.
 func closeFDs(keep []int) []*plan.Op {

@@ -64,11 +64,14 @@ func parseJoin(v string) (Join, error) {
 	return j, checkProcess(target)
 }
 
-const socketWord = "socket:"
+const (
+	pidfdWord  = "pidfd:"
+	socketWord = "socket:"
+)
 
 // checkProcess checks the target of a Join that is a process.
 func checkProcess(target string) error {
-	if text, ok := strings.CutPrefix(target, "pidfd:"); ok {
+	if text, ok := strings.CutPrefix(target, pidfdWord); ok {
 		_, err := getopt.ParseFD(text)
 		return err
 	}
@@ -266,7 +269,7 @@ func (all *joining) ofProcess(s *stage.State, proc *plan.Result, j Join) error {
 // process returns the PID of the target, and the caller's descriptor that identifies
 // it, or -1.
 func (j Join) process(s *stage.State) (pid, fd int, err error) {
-	text, ok := strings.CutPrefix(j.Target, "pidfd:")
+	text, ok := strings.CutPrefix(j.Target, pidfdWord)
 	if !ok {
 		pid, err = strconv.Atoi(j.Target)
 		return pid, -1, err

@@ -24,6 +24,9 @@ func (n *Namespaces) checkLast(s *stage.State) error {
 	if (n.AssertNoNested || n.reports()) && s.Plan.Isolated() {
 		return errors.New("--block-fd, --namespace-ids and --assert-userns-disabled are for a program that does nothing else: this one starts the payload when it is to run, and Cmd.PID is its process")
 	}
+	if err := n.checkKept(); err != nil {
+		return err
+	}
 	if n.Block == 0 {
 		return nil
 	}

@@ -91,6 +91,7 @@ func (n *Namespaces) Needs() stage.Needs {
 		Alone:   n.AssertNoNested,
 		Hides:   joined&unix.CLONE_NEWNS != 0,
 		Exposes: joined&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0,
+		Leaves:  n.KeepFDs,
 	}
 }
 
