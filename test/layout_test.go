@@ -162,8 +162,9 @@ var house = map[string]string{
 	"internal/completion": "pkg/getopt",
 	"internal/bwrap":      "internal/cli pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
 	"cmd/hk-bwrap":        "internal/bwrap",
+	"internal/systemd":    "internal/cli internal/vis pkg/chain pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
 	// It prints the completions of all programs.
-	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/systemd internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
 	"cmd/hk-run":        "internal/hakoniwa",
 	// It shares with hk-run what it prints.
 	"internal/template":   "internal/profile internal/vis",

@@ -21,6 +21,8 @@ type line struct {
 	Common   chain.Common
 	// Config is a configuration file, or "".
 	Config string
+	// Unit is a unit of systemd whose chain is printed, or "".
+	Unit string
 	// Print prints the chain; Quiet prints no warnings.
 	Print, Quiet bool
 }
@@ -130,6 +132,7 @@ func (l *line) flags(f *flags) {
 	f.Bool("setsid", "", &s.Process.Setsid)
 	f.text("report", "", &s.Limits.Report)
 	f.text("config", "c", &l.Config)
+	f.text("from-systemd", "", &l.Unit)
 	f.Bool("print", "", &l.Print)
 	f.Bool("quiet", "q", &l.Quiet)
 	f.Bool("verbose", "v", &l.Common.Verbose)

@@ -39,6 +39,9 @@ func run(f *cli.Front) int {
 	f.Quiet, f.Reword = line.Quiet, reword
 	status := line.Common.StatusFD
 	fail := func(err error) int { return f.Fail(exitSettings, status, err) }
+	if line.Unit != "" {
+		return fromSystemd(f, line)
+	}
 	if line.Config != "" {
 		settings, err := readConfig(line.Config, f.Host)
 		if err != nil {

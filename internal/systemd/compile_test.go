@@ -1,0 +1,198 @@
+package systemd
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"hk/pkg/host"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// machine are the files of a machine that the units name.
+func machine() fstest.MapFS {
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"etc/passwd":                     "root:x:0:0:root:/root:/bin/bash\nredis:x:114:120::/var/lib/redis:/usr/sbin/nologin\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\npostgres:x:105:110::/var/lib/postgresql:/bin/bash\nsystemd-resolve:x:992:992::/:/usr/sbin/nologin\n",
+		"etc/group":                      "root:x:0:\nredis:x:120:\nssl-cert:x:111:postgres,redis\nadm:x:4:\nwww-data:x:33:\n",
+		"etc/default/daemon":             "# options\nOPTIONS=\"-v --level 3\"\nEMPTY=\n",
+		"etc/machine-id":                 "0123456789abcdef0123456789abcdef\n",
+		"proc/sys/kernel/hostname":       "box.example.org\n",
+		"etc/os-release":                 "ID=debian\nVERSION_ID=\"12\"\n",
+		"home/u/.profile":                "",
+		"root/.profile":                  "",
+		"usr/bin/daemon":                 "",
+		"dev/mqueue/q":                   "",
+		"srv/root/etc/passwd":            "",
+		"var/lib/daemon/x":               "",
+		"run/lock/x":                     "",
+		"sys/fs/cgroup/cgroup.procs":     "",
+		"proc/sys/kernel/random/boot_id": "01234567-89ab-cdef-0123-456789abcdef\n",
+		"proc/sys/kernel/osrelease":      "6.18.0\n",
+	} {
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return files
+}
+
+// shellOf is what is printed for a unit on a machine with amd64 and 16 GiB, or the error.
+func shellOf(u *Unit, files fstest.MapFS) string {
+	c := &compiler{unit: u, files: files, host: &host.Host{LastCap: 40}, goarch: "amd64", memory: 16 << 30}
+	out, err := c.compile()
+	if err == nil {
+		var text string
+		if text, err = out.shell(u, nil); err == nil {
+			return text
+		}
+	}
+	return "error: " + err.Error() + "\n"
+}
+
+// unitOf is a unit with lines in [Service].
+func unitOf(t *testing.T, lines []string) *Unit {
+	u := &Unit{Name: "daemon@two.service", File: "/etc/systemd/system/daemon@.service"}
+	list, err := Parse("daemon.service", "[Service]\n"+strings.Join(lines, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Lines = list
+	return u
+}
+
+const plainCommand = "ExecStart=/usr/bin/daemon"
+
+// TestDirectives compares what single directives come to with a golden file: lines after >
+// are those of a unit, and then come those of the output that the plain unit does not
+// have.
+func TestDirectives(t *testing.T) {
+	const file = "testdata/directives.txt"
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := strings.SplitAfter(shellOf(unitOf(t, []string{plainCommand}), machine()), "\n")
+	var got strings.Builder
+	var lines []string
+	flush := func() {
+		if lines == nil {
+			return
+		}
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "ExecStart=") }) {
+			lines = append(lines, plainCommand)
+		}
+		text := strings.SplitAfter(shellOf(unitOf(t, lines), machine()), "\n")
+		for _, l := range text {
+			if !slices.Contains(plain, l) {
+				got.WriteString(l)
+			}
+		}
+		got.WriteString("\n")
+		lines = nil
+	}
+	for _, line := range strings.Split(string(want), "\n") {
+		if l, ok := strings.CutPrefix(line, "> "); ok {
+			lines = append(lines, l)
+			got.WriteString(line + "\n")
+			continue
+		}
+		flush()
+		if strings.HasPrefix(line, "; ") {
+			got.WriteString(line + "\n")
+		}
+	}
+	golden(t, file, string(want), got.String())
+	decided(t, got.String())
+}
+
+func golden(t *testing.T, file, want, got string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s differs; got\n%s", file, got)
+}
+
+// decided checks that every directive of systemd is in a block of the golden file that
+// says something about it, and that it has a meaning.
+func decided(t *testing.T, text string) {
+	names, err := os.ReadFile("testdata/systemd-262.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, block := range strings.Split(text, "\n\n") {
+		result := ""
+		var used []string
+		for _, l := range strings.Split(block, "\n") {
+			if u, ok := strings.CutPrefix(l, "> "); ok {
+				used = append(used, u)
+			} else if !strings.HasPrefix(l, ";") {
+				result += l
+			}
+		}
+		for _, u := range used {
+			name, value, _ := strings.Cut(u, "=")
+			is, why := meaningOf(current(name))
+			if (is == lost || is == unsaid) && value != "no" && !strings.Contains(result, why) {
+				t.Errorf("%s= is not said, and there is no comment with the reason", name)
+			}
+			shown[name] = shown[name] || result != ""
+		}
+	}
+	n := 0
+	for _, name := range strings.Split(string(names), "\n") {
+		if name == "" || name[0] == '#' || name[0] == '[' {
+			continue
+		}
+		n++
+		is, _ := meaningOf(name)
+		switch {
+		case is == unknown:
+			t.Errorf("nobody has decided what becomes of %s=", name)
+		case is == said && !shown[name]:
+			t.Errorf("%s= is said, and testdata/directives.txt does not show how", name)
+		}
+	}
+	if n < 270 {
+		t.Errorf("only %d directives", n)
+	}
+}
+
+// TestUnits compares the chains of whole units with golden ones.
+func TestUnits(t *testing.T) {
+	units, err := filepath.Glob("testdata/units/*.service")
+	if err != nil || len(units) == 0 {
+		t.Fatal("no units", err)
+	}
+	for _, unit := range units {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := machine()
+		name := filepath.Base(unit)
+		files["usr/lib/systemd/system/"+name] = &fstest.MapFile{Data: text, Mode: 0o644}
+		if strings.Contains(name, "@") {
+			name = strings.Replace(name, "@", "@10.0.0.1-22", 1)
+		}
+		u, err := Load(files, name, "/")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		file := strings.TrimSuffix(unit, ".service") + ".txt"
+		want, _ := os.ReadFile(file)
+		golden(t, file, string(want), shellOf(u, files))
+	}
+}
