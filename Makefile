@@ -6,7 +6,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel
 
 export CGO_ENABLED = 0
 
-STAGES  = unshare idmap mount net setuser limit landlock seccomp
+STAGES  = unshare idmap mount net setuser limit landlock seccomp inspect
 # The entry preserves what the Go runtime changes when it starts: hk-chain(7), BUGS.
 # A heap of huge pages would be 2 MiB and more for each supervisor. -X replaces what the
 # go:debug lines of the programs say, so it repeats them.

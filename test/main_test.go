@@ -43,7 +43,7 @@ var buildIn = flag.String("build", "", "build the programs of the tests in this 
 // scripts is where the scripts are.
 var scripts = "testdata/script"
 
-var stages = []string{"unshare", "idmap", "mount", "net", "setuser", "limit", "landlock", "seccomp"}
+var stages = []string{"unshare", "idmap", "mount", "net", "setuser", "limit", "landlock", "seccomp", "inspect"}
 
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)

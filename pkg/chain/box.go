@@ -172,6 +172,8 @@ func (c *Chain) fits() error {
 			refuse = "--die-with-parent: a sandbox always dies with the program that started it"
 		case n.Attach != nil:
 			refuse = "tracing the payload needs a separate program: use --learn on a command line"
+		case n.First:
+			refuse = "it shows what holds for a process between the stages: use a command line"
 		case n.Before != nil || n.AtChild != nil:
 			refuse = "limits of the time, of the output and of a control group, and reports, need a separate program: use a context for the time"
 		case n.Joins:

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"hk/pkg/idmap"
+	"hk/pkg/inspect"
 	"hk/pkg/landlock"
 	"hk/pkg/limit"
 	"hk/pkg/mount"
@@ -22,6 +23,7 @@ var Kinds = []*stage.Kind{
 	&limit.Kind,
 	&landlock.Kind,
 	&seccomp.Kind,
+	&inspect.Kind,
 }
 
 // ByName returns the stage of that name, or nil.

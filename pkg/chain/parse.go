@@ -27,6 +27,8 @@ type Chain struct {
 	// ahead are the stages of the payload, if it is a chain, as far as they can be
 	// parsed.
 	ahead []Link
+	// aheadEnds is set if there is no program after them.
+	aheadEnds bool
 }
 
 // A Link is a stage at its place in a chain.
@@ -102,7 +104,7 @@ func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			fused := *find
 			fused.Fuse = true
 			if next, err := Read(next, rest, &fused); err == nil {
-				c.ahead = next.Links
+				c.ahead, c.aheadEnds = next.Links, len(next.Payload) == 0
 			}
 			return c, nil
 		}

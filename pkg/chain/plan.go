@@ -38,8 +38,11 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	}
 	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
 	later := append(slices.Clip(c.Links[len(links):]), c.ahead...)
+	t.links = links
 	t.argsDone, t.argsNext = argsOf(links), argsOf(later)
 	s.Next.Clones, t.plain = clones(later), plainNames(later)
+	s.Next.Ends = c.endsAfter(later)
+	_, t.looks = first(later, func(n stage.Needs) bool { return n.First })
 	if c.takes {
 		t.isolate(links)
 	}
@@ -253,7 +256,7 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 	changed, root, end := false, 0, len(c.Links)
 	for i, l := range c.Links {
 		n := l.Stage.Needs()
-		if n.Clone && changed {
+		if n.Clone && changed || n.First && i > 0 {
 			end = i
 			break
 		}
@@ -276,6 +279,17 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 	}
 	next := c.Links[end]
 	return c.Links[:end], next.words, true, next.path
+}
+
+// endsAfter reports whether the chain ends with the only one of the links after a plan.
+func (c *Chain) endsAfter(later []Link) bool {
+	if len(later) != 1 {
+		return false
+	}
+	if len(c.ahead) > 0 {
+		return c.aheadEnds
+	}
+	return len(c.Payload) == 0
 }
 
 // plainNames are the words of stages that follow one another, and of their payload, with

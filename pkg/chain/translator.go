@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"hk/pkg/execdeps"
+	"hk/pkg/getopt"
 	"hk/pkg/host"
+	"hk/pkg/landlock"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -22,6 +24,10 @@ type translator struct {
 	// takes is set if the payload is given when the plan is performed.
 	takes bool
 	path  string // of the stage that the payload is, or ""
+	// links are the stages of the plan.
+	links []Link
+	// looks is set if a stage after the plan shows what holds for it.
+	looks bool
 	// restored is set once the thread has the caller's state again; it is that of the
 	// child if child is set.
 	restored, child bool
@@ -77,7 +83,7 @@ func (t *translator) begin(links []Link) error {
 	if err := t.openNext(links); err != nil {
 		return err
 	}
-	if t.Host.Handover.Ambient && !t.Next.Stage {
+	if t.Host.Handover.Ambient && (!t.Next.Stage || t.Next.Ends) {
 		t.Capset(t.Cred.Permitted, t.Cred.Permitted, 0)
 	}
 	return nil
@@ -151,6 +157,7 @@ func (t *translator) writeHandover() {
 		Joined: t.NS.Joined&unix.CLONE_NEWNS != 0, Propagation: t.NS.Propagation, Search: t.search(),
 		Quiet: t.Host.Handover.Quiet, NoUser: t.NS.NoUser || t.Host.Handover.NoUser, Argv0: t.Next.Argv0}
 	switch {
+	case t.Next.Ends:
 	case t.SetCaps:
 	case made && !t.Cred.RootGains() && !t.ChangedIDs:
 		cred := t.Cred
@@ -160,11 +167,31 @@ func (t *translator) writeHandover() {
 	case t.Host.Handover.Ambient:
 		h.Ambient = true
 	}
+	t.handOverShown(&h)
 	if h.Supervisor = t.supervisor; h.Supervisor > 0 {
 		t.keepOpen = plan.KeepOpen(plan.Int(int64(h.Supervisor)))
 		t.Add(t.keepOpen)
 	}
 	t.handover = h
+}
+
+// handOverShown adds what is only shown.
+func (t *translator) handOverShown(h *host.Handover) {
+	if !t.looks {
+		return
+	}
+	h.Origins, h.Landlock = t.Host.Handover.Origins, t.Host.Handover.Landlock
+	if h.Origins == "" && t.Host.Origins != nil {
+		h.Origins = t.Host.Origins()
+	}
+	for _, l := range t.links {
+		if l.Kind == &landlock.Kind {
+			if h.Landlock != "" {
+				h.Landlock += ","
+			}
+			h.Landlock += getopt.JoinList(l.Stage.Args())
+		}
+	}
 }
 
 // search is how the next stage finds the stages after it, if the environment that it

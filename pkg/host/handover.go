@@ -48,6 +48,10 @@ type Handover struct {
 	Unheard bool
 	// Quiet means that no warnings are written to standard error.
 	Quiet bool
+	// Origins are the namespaces in which the chain was started, for [ParseOrigins], and
+	// Landlock is a list of the flags of each hk-landlock so far. Both are "" unless a stage
+	// that shows them follows.
+	Origins, Landlock string
 	// Search is how the stages after the next one are found, or nil if the environment
 	// says it.
 	Search *Search
@@ -83,6 +87,12 @@ func (h Handover) String() string {
 	}
 	if h.Argv0 != "" {
 		words = append(words, "argv0="+string(getopt.Escape(h.Argv0, ",=")))
+	}
+	if h.Origins != "" {
+		words = append(words, "origins="+string(getopt.Escape(h.Origins, ",=")))
+	}
+	if h.Landlock != "" {
+		words = append(words, "landlock="+string(getopt.Escape(h.Landlock, ",=")))
 	}
 	if h.Unheard {
 		words = append(words, "unheard")
@@ -212,6 +222,10 @@ func takeHandover(env []string) ([]string, Handover) {
 				h.NoUser = true
 			case strings.HasPrefix(w, "argv0="):
 				h.Argv0 = w[len("argv0="):]
+			case strings.HasPrefix(w, "origins="):
+				h.Origins = w[len("origins="):]
+			case strings.HasPrefix(w, "landlock="):
+				h.Landlock = w[len("landlock="):]
 			case w == "unheard":
 				h.Unheard = true
 			case w == "quiet":

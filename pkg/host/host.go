@@ -138,6 +138,9 @@ type Host struct {
 	// SharesNamespace reports whether a process is in the caller's namespace of a type, given
 	// by its name in /proc/PID/ns, or the kernel has no such type.
 	SharesNamespace func(pid int, name string) (bool, error)
+	// Origins are the caller's namespaces and those of the machine, for [ParseOrigins]. It may
+	// be nil.
+	Origins func() string
 	// NoSetgroups reports whether setgroups(2) is denied in the caller's user
 	// namespace.
 	NoSetgroups func() bool

@@ -103,7 +103,7 @@ func (h *Host) namespaces() {
 		return err == nil && strings.TrimSpace(b) == "deny"
 	}
 	h.HostRoot = sync.OnceValues(hostRoot)
-	h.OwnNet = ownNet
+	h.OwnNet, h.Origins = ownNet, origins
 	h.Procfs = procfs
 	h.FDInfo = func(fd int) (string, error) { return ReadProc(fmt.Sprintf("/proc/self/fdinfo/%d", fd)) }
 	h.UIDMap = func(pid int) (string, error) { return ReadProc(fmt.Sprintf("/proc/%d/uid_map", pid)) }

@@ -13,10 +13,13 @@ type Needs struct {
 	Supervisor bool
 	// Before adds what this process does before anything else, while it is still the
 	// caller, and AtChild what comes right after the clone, as long as nothing has
-	// changed; or they are nil. Preconditions: Supervisor.
+	// changed; or they are nil. Preconditions: Supervisor or, for Before alone, First.
 	Before, AtChild func(*State) error
 	// Attach adds the step that makes the supervisor the child's tracer, or is nil.
 	Attach func(*State) error
+	// First is set if nothing may come before the stage in its plan: it is executed as a
+	// separate chain, with everything after it, and sees what those before it have done.
+	First bool
 	// Last is set if nothing may follow the stage in its plan: the rest is executed as
 	// a separate chain.
 	Last bool

@@ -55,6 +55,8 @@ type Next struct {
 	// Stage is set if it is a stage: a chain that is not fused. Clones is set if that
 	// stage will clone.
 	Stage, Clones bool
+	// Ends is set if that stage is the end of the chain: it has what a payload would have.
+	Ends bool
 	// Program is the file of the hk-* program that is executed for the rest of the
 	// chain, opened before the first change; nil if there is none or if it is executed
 	// by its name.

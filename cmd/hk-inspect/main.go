@@ -1,0 +1,12 @@
+//go:debug updatemaxprocs=0
+
+// Hk-inspect is one stage of an isolation chain. See hk-inspect(1).
+package main
+
+import "hk/internal/cli"
+
+// The program runs in init, which is on the process's first thread: see
+// [cli.Main].
+func init() { cli.Main("hk-inspect") }
+
+func main() {}

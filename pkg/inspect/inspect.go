@@ -1,0 +1,200 @@
+// Package inspect shows what holds for a process: hk-inspect(1).
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hk/pkg/getopt"
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind is hk-inspect.
+var Kind = stage.Kind{
+	Name: "hk-inspect",
+	New:  func() stage.Stage { return &Inspection{} },
+	Usage: `hk-inspect [flags] [[--] NEXT [args...]]: show what holds at this place in a chain
+
+ --json                   for programs: the keys are those of the manual page
+ --only SECTION,...       ids caps namespaces mounts root limits cgroups seccomp
+                          landlock fds signals session keyrings env
+ --values                 show the values of environment variables
+ --probe                  try to read and to write, which shows a Landlock domain
+ --pid PID                another process
+ --output FILE|-|fd:N     default: standard output, or standard error before NEXT
+`,
+}
+
+// An Inspection says what is shown, and how.
+type Inspection struct {
+	// What is read.
+	What
+	// JSON is for programs.
+	JSON bool
+	// Output is a file that is created or truncated, "-" for standard output, fd:N for a
+	// descriptor, or "": standard output if the chain ends here, otherwise standard error,
+	// because standard output is the payload's.
+	Output string
+
+	ends bool // set by Finishes
+}
+
+// Flags binds i to the flags of hk-inspect(1).
+func (i *Inspection) Flags(fs *getopt.Flags) {
+	fs.Bool("json", "", &i.JSON)
+	fs.String("only", "", func(v string) error {
+		for _, w := range getopt.List(v) {
+			if !slices.Contains(sections[:], w) {
+				return fmt.Errorf("%q is not a section: %s", w, strings.Join(sections[:], ", "))
+			}
+			i.Sections = append(i.Sections, w)
+		}
+		return nil
+	})
+	fs.Bool("values", "", &i.Values)
+	fs.Bool("probe", "", &i.Probe)
+	fs.String("pid", "", func(v string) (err error) {
+		i.PID, err = getopt.ParsePID(v)
+		return err
+	})
+	fs.String("output", "", func(v string) error {
+		i.Output = v
+		_, _, err := i.outputFD()
+		return err
+	})
+}
+
+// Args prints i as flags.
+func (i *Inspection) Args() []string {
+	var a getopt.Args
+	a.Bool("json", i.JSON)
+	if len(i.Sections) > 0 {
+		a.Set("only", getopt.JoinList(i.Sections))
+	}
+	a.Bool("values", i.Values)
+	a.Bool("probe", i.Probe)
+	if i.PID != 0 {
+		a.Set("pid", fmt.Sprint(i.PID))
+	}
+	a.Set("output", i.Output)
+	return a
+}
+
+// outputFD is the descriptor of Output; named is set if it is a file instead.
+func (i *Inspection) outputFD() (fd int, named bool, err error) {
+	switch text, ok := strings.CutPrefix(i.Output, "fd:"); {
+	case ok:
+		fd, err = getopt.ParseFD(text)
+		return fd, false, err
+	case i.Output == "-", i.Output == "" && i.ends:
+		return 1, false, nil
+	case i.Output == "":
+		return 2, false, nil
+	case strings.ContainsRune(i.Output, 0):
+		return 0, false, errors.New("a null byte in a path")
+	}
+	return 0, true, nil
+}
+
+// Finishes implements stage.Finisher: without a next program, the chain ends.
+func (i *Inspection) Finishes() bool { i.ends = true; return true }
+
+// Needs implements stage.Stage.
+func (i *Inspection) Needs() stage.Needs {
+	n := stage.Needs{First: true, Before: i.show}
+	if fd, named, _ := i.outputFD(); !named && fd > 2 {
+		n.FDs = []int{fd}
+	}
+	return n
+}
+
+// Plan implements stage.Stage. Everything is done before anything else: [stage.Needs].
+func (i *Inspection) Plan(s *stage.State) error {
+	if i.PID != 0 && i.Probe {
+		return errors.New("--probe tries what this process may do: it cannot be combined with --pid")
+	}
+	return nil
+}
+
+// show adds the step that looks and prints.
+func (i *Inspection) show(s *stage.State) error {
+	text := "show what holds here"
+	if i.PID != 0 {
+		text = fmt.Sprintf("show what holds for process %d", i.PID)
+	}
+	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: text, Do: func(plan.Context) error {
+		r, err := Read(s.Host, i.What)
+		if err != nil {
+			return err
+		}
+		return i.write(r, s.Host.Env)
+	}})
+	return nil
+}
+
+// write prints a report.
+func (i *Inspection) write(r *Report, env []string) error {
+	fd, named, err := i.outputFD()
+	what := "standard output"
+	switch {
+	case err != nil:
+		return err
+	case named:
+		what = "--output " + i.Output
+		fd, err = unix.Open(i.Output, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NOCTTY, 0o666)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		defer unix.Close(fd)
+	case i.Output != "":
+		what = "--output " + i.Output
+	}
+	w := file{fd}
+	if i.JSON {
+		err = r.writeJSON(w)
+	} else {
+		err = r.Text(w, colors(fd, env))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// A file writes to a descriptor. Package os would start its poller for it.
+type file struct{ fd int }
+
+func (f file) Write(b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		n, err := unix.Write(f.fd, b[done:])
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLOUT}}, -1)
+		case err != nil:
+			return done, err
+		default:
+			done += n
+		}
+	}
+	return done, nil
+}
+
+// colors reports whether a descriptor is a terminal that shows colors: no-color.org.
+func colors(fd int, env []string) bool {
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		return false
+	}
+	for _, v := range env {
+		if name, value, _ := strings.Cut(v, "="); name == "NO_COLOR" && value != "" || v == "TERM=dumb" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,157 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"hk/pkg/host"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is the process that is looked at, in the procfs on /proc.
+type process struct {
+	// dir is its directory in procfs, or -1, and missing is why there is none.
+	dir     int
+	missing error
+	pid     int
+	// own is set for this process, of which much can be asked without procfs. Its state
+	// is that of the caller: what this program's start has changed is taken back.
+	own  bool
+	host *host.Host
+}
+
+var errNoProcfs = errors.New("no procfs of this PID namespace is mounted on /proc")
+
+// openProcess opens the directory of a process; pid 0 is this one. Everything is read by
+// that descriptor: once the process has ended, the kernel returns ESRCH, even if its
+// number is used again.
+func openProcess(h *host.Host, pid int) (*process, error) {
+	p := &process{dir: -1, pid: pid, own: pid == 0 || pid == h.PID, host: h}
+	name := strconv.Itoa(pid)
+	if p.own {
+		p.pid, name = h.PID, "self"
+	}
+	proc, err := openProcfs()
+	if err != nil {
+		p.missing = errNoProcfs
+		if !p.own {
+			return nil, errNoProcfs
+		}
+		return p, nil
+	}
+	defer unix.Close(proc)
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
+	p.dir, err = unix.Openat2(proc, name, &how)
+	switch {
+	case err == nil:
+		return p, nil
+	case p.own:
+		p.dir, p.missing = -1, errNoProcfs
+		return p, nil
+	case err == unix.ENOENT:
+		return nil, fmt.Errorf("there is no process %d", pid)
+	}
+	return nil, fmt.Errorf("/proc/%d: %w", pid, err)
+}
+
+func openProcfs() (int, error) {
+	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
+		unix.Close(fd)
+		return -1, errNoProcfs
+	}
+	return fd, nil
+}
+
+func (p *process) close() {
+	if p.dir >= 0 {
+		unix.Close(p.dir)
+	}
+}
+
+// open opens a file of the process. EXDEV means that something is mounted over it.
+func (p *process) open(name string, flags int) (int, error) {
+	if p.dir < 0 {
+		return -1, p.missing
+	}
+	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
+	return unix.Openat2(p.dir, name, &how)
+}
+
+// read reads a file of the process.
+func (p *process) read(name string) (string, error) {
+	fd, err := p.open(name, unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	return readAll(fd)
+}
+
+// readAll reads to the end of a file. Package os would start its poller for it.
+func readAll(fd int) (string, error) {
+	var text []byte
+	b := make([]byte, 16<<10)
+	for {
+		n, err := unix.Read(fd, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n <= 0 {
+			return string(text), err
+		}
+		text = append(text, b[:n]...)
+	}
+}
+
+// link reads a symbolic link of the process.
+func (p *process) link(name string) (string, error) {
+	fd, err := p.open(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	b := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", b)
+	if err != nil {
+		return "", err
+	}
+	return string(b[:n]), nil
+}
+
+// list lists a directory of the process, without the descriptor that is opened for it.
+func (p *process) list(name string) ([]string, error) {
+	fd, err := p.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var names []string
+	b := make([]byte, 16<<10)
+	for {
+		n, err := unix.ReadDirent(fd, b)
+		if err != nil || n <= 0 {
+			if p.own {
+				names = without(names, strconv.Itoa(fd))
+			}
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(b[:n], -1, names)
+	}
+}
+
+func without(names []string, name string) []string {
+	var left []string
+	for _, n := range names {
+		if n != name {
+			left = append(left, n)
+		}
+	}
+	return left
+}
