@@ -69,7 +69,7 @@ func (o *origin) mark(text string) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", errNotText
 	}
-	return strings.Map(func(r rune) rune {
+	return marks(text, func(r rune) rune {
 		switch {
 		case r >= utf8.RuneSelf:
 		case o.foreign[r] && (r == '"' && o.written.quote || r == '\\' && o.written.backslash):
@@ -80,17 +80,93 @@ func (o *origin) mark(text string) (string, error) {
 			return trustedPlane + r
 		}
 		return r
-	}, text), nil
+	}), nil
 }
 
 // trusted marks a text that the author has written, or that no value has a part in.
 func trusted(text string) string {
-	return strings.Map(func(r rune) rune {
+	return marks(text, func(r rune) rune {
 		if isStructural(r) {
 			return trustedPlane + r
 		}
 		return r
-	}, text)
+	})
+}
+
+// marks marks the characters of a text, and after a trusted backslash the rest of the
+// escape, if that is in the text too: what is put after the text is not part of it.
+func marks(text string, mark func(rune) rune) string {
+	var out strings.Builder
+	out.Grow(len(text))
+	rest := 0 // characters of an escape
+	for i, r := range text {
+		m := mark(r)
+		switch {
+		case rest > 0:
+			if rest--; m == r && r > ' ' && r < utf8.RuneSelf {
+				m = trustedPlane + r
+			}
+		case m == trustedPlane+'\\':
+			rest = escapeLength(text[i:]) - 1
+		}
+		out.WriteRune(m)
+	}
+	return out.String()
+}
+
+// escapeLength is the length of an escape of TOML at the beginning of a text, as far as it
+// is there.
+func escapeLength(text string) int {
+	if len(text) < 2 || text[1] <= ' ' || text[1] >= utf8.RuneSelf {
+		return 1
+	}
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[text[1]]
+	n := 2
+	for n < len(text) && n < 2+digits && isHex(rune(text[n])) {
+		n++
+	}
+	return n
+}
+
+func isHex(r rune) bool {
+	return r < utf8.RuneSelf && strings.ContainsRune("0123456789abcdefABCDEF", r)
+}
+
+// joinMark is put where an escape ends in what another text has.
+const joinMark = 0xF3000
+
+// joins puts a mark where a trusted backslash, or the beginning of an escape, would become
+// one with characters that were not written, or not printed, with it.
+func joins(text string) string {
+	var out strings.Builder
+	out.Grow(len(text))
+	escape, digits := false, 0
+	for _, r := range text {
+		author := r >= trustedPlane && r < unclearPlane
+		plain := r & 0xFFF
+		switch {
+		case r >= linePlane:
+		case escape:
+			escape, digits = false, 0
+			switch {
+			case author:
+				digits = map[rune]int{'x': 2, 'u': 4, 'U': 8}[plain]
+			case r > ' ':
+				out.WriteRune(joinMark)
+			}
+		case digits > 0 && author && isHex(plain):
+			digits--
+		case digits > 0:
+			if digits = 0; !author && isHex(r) {
+				out.WriteRune(joinMark)
+			}
+			escape = author && plain == '\\'
+		default:
+			escape = author && plain == '\\'
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
 // plain is a text without marks, as a function is given it.

@@ -43,6 +43,7 @@ func squeeze(text string) string {
 func TestRender(t *testing.T) {
 	t.Setenv("HK_TEST_PLAIN", "/run/user/1000")
 	t.Setenv("HK_TEST_ODD", "a\"b\\c'd\n[x]")
+	t.Setenv("HK_TEST_HEX", "0041")
 	t.Setenv("HK_TEST_LIST", "http://proxy:8080")
 	t.Setenv("HK_TEST_EMPTY", "")
 	t.Setenv("HK_TEST_KEY", ", c = 1")
@@ -91,6 +92,13 @@ func TestRender(t *testing.T) {
 		{`a = {% for x in (1, 2) %}{{ x }}{% endfor %}`, `a = 12`},
 		{`a = '{{ os_env("HK_TEST_LINK") }}'`, `a = 'a"b\]'`},
 		{`{%- set x %}"{% endset %}a = {{ x }}b{{- x -}}`, `a = "b"`},
+		// A backslash is text in single quotes; an escape is one in what was written at once.
+		{`a = '\{{ os_env("HK_TEST_PLAIN") }}' # \{{ os_env("HK_TEST_PLAIN") }}`, `a = '\/run/user/1000' # \/run/user/1000`},
+		{`a = "\\{{ os_env("HK_TEST_PLAIN") }}\n\u0041"`, `a = "\\/run/user/1000\n\u0041"`},
+		{`a = "\u0041{{ os_env("HK_TEST_HEX") }}"`, `a = "\u00410041"`},
+		{"a = \"\"\"\\\n  {{ os_env(\"HK_TEST_PLAIN\") }}\"\"\"", "a = \"\"\"\\\n/run/user/1000\"\"\""},
+		{`{% macro m(v) %}\t{{ v }}{% endmacro %}a = "{{ m("n") }}"`, `a = "\tn"`},
+		{`a = {{ "x\ty" | tojson }}`, `a = "x\u0009y"`},
 	} {
 		path := write(t, map[string]string{"main.toml": test.text, "t/one.toml": "one = 1\n", "t/uses.toml": `name = "{{ name }}"`,
 			"t/sets.toml": `{% set y = "leak" %}`, "t/extends.toml": `{% extends "t/middle2.toml" %}{% set z = "child" %}{% block main %}m = 1{% set w = "block" %}{% endblock %}`,
@@ -117,6 +125,9 @@ func TestRenderErrors(t *testing.T) {
 	t.Setenv("HK_TEST_APOSTROPHE", "a'b")
 	t.Setenv("HK_TEST_KEY", ", c = 1")
 	t.Setenv("HK_TEST_BYTES", "\xff")
+	t.Setenv("HK_TEST_LETTER", "nx")
+	t.Setenv("HK_TEST_HEX", "22")
+	joined := `main.toml:2: a backslash would make an escape with what is printed after it: write "\\" for a backslash`
 	outside := filepath.Join(t.TempDir(), "secret.toml")
 	if err := os.WriteFile(outside, []byte("secret = 1\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -124,6 +135,13 @@ func TestRenderErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"\na = '{{ os_env(\"HK_TEST_APOSTROPHE\") }}'", `main.toml:2: a value from outside with '\'' in '...': put it in "..."`},
 		{"\na = [\"{{ [\"x\", os_env(\"HK_TEST_ODD\")] | join('\", \"') }}\"]", `main.toml:2: '"' is in a value from outside and in a string of the templates: which of them is printed here is not known`},
+		{"\na = \"\\{{ os_env(\"HK_TEST_LETTER\") }}\"", joined},
+		{"\na = \"\"\"\\ {{- os_env(\"HK_TEST_LETTER\") }}\"\"\"", `main.toml:2: `},
+		{"\na = \"\\\\\\{{ os_env(\"HK_TEST_LETTER\") }}\"", joined},
+		{"\na = \"\\u00{{ os_env(\"HK_TEST_HEX\") }}\"", joined},
+		{"\na = \"\\{% if true %}{{ os_env(\"HK_TEST_LETTER\") }}{% endif %}\"", joined},
+		{"{% macro m(v) %}\\{{ v }}{% endmacro %}\na = \"{{ m(os_env(\"HK_TEST_LETTER\")) }}\"", joined},
+		{"{% set b = \"\\\\\" %}\na = \"{{ b }}{{ os_env(\"HK_TEST_LETTER\") }}\"", joined},
 		{"\na = { b = false{{ os_env(\"HK_TEST_KEY\") }} }", `main.toml:2: a value from outside with '=' outside of a string: put it in "..."`},
 		{"\na = {{ range(10000000) }}", "main.toml:2: a range of more than 100000 numbers"},
 		{"\n\na = {{ os_env(\"HK_TEST_ODD\") }}", `main.toml:3: a value from outside with '"' outside of a string: put it in "..."`},

@@ -50,7 +50,7 @@ func (o *origin) scan(name, text string, lines *[]line) (string, bool) {
 			s.copy(n)
 		default:
 			begin = s.text[0] == '\n'
-			s.data(width(s.text))
+			s.data(s.piece())
 		}
 	}
 	return s.out.String(), true
@@ -85,6 +85,21 @@ func (s *scanner) copy(n int) {
 func (s *scanner) skip(n int) {
 	s.row += strings.Count(s.text[:n], "\n")
 	s.text = s.text[n:]
+}
+
+// piece is the length of the first character outside of templates, or of the escape that
+// it begins.
+func (s *scanner) piece() int {
+	if s.text[0] != '\\' || opens(s.text[1:]) {
+		return width(s.text)
+	}
+	n := escapeLength(s.text)
+	for i := 2; i < n; i++ {
+		if opens(s.text[i:]) {
+			return i
+		}
+	}
+	return n
 }
 
 // data copies text that is outside of templates.

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,7 +29,7 @@ func finish(name, text string, lines []line) (*profile.Source, error) {
 			return r - trustedPlane
 		}
 		return r
-	}, text)
+	}, joins(text))
 	f := finisher{last: line{name, 1}, lines: lines}
 	s := &profile.Source{Name: name}
 	for text != "" {
@@ -66,6 +67,12 @@ func (f *finisher) next(text string) (int, error) {
 		if r >= linePlane {
 			if i := int(r - linePlane); !f.marked && i < len(f.lines) {
 				f.last, f.marked = f.lines[i], true
+			}
+			return n, nil
+		}
+		if r == joinMark {
+			if f.in == basic || f.in == basicLines {
+				return n, errors.New(`a backslash would make an escape with what is printed after it: write "\\" for a backslash`)
 			}
 			return n, nil
 		}
