@@ -38,11 +38,11 @@ build/hk-run: $(SOURCES)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-run
 
-# It executes nothing, so it needs no entry. Profiles are found beside hk-run.
 build/hk-bwrap: $(SOURCES)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-bwrap
 
+# It executes nothing, so it needs no entry. Profiles are found beside hk-run.
 build/hk-run-template: $(SOURCES)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o $@ ./cmd/hk-run-template
