@@ -99,7 +99,7 @@ func dieWithParent(t *testing.T, line string) {
 	for _, c := range []struct {
 		flag string
 		dies bool
-	}{{"--die-with-parent", true}, {"--die-with-parent=$$", true}, {"--keyring", false}} {
+	}{{"--die-with-parent", true}, {"--die-with-parent=$$", true}, {"--die-with-parent-process", true}, {"--keyring", false}} {
 		chain := dependent(line, c.flag)
 		word := aSleep()
 		parent := exec.Command("sh", "-c", "env "+chain+` sh -c 'echo up; exec sleep "$0"' `+word+" & wait")

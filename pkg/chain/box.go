@@ -175,7 +175,7 @@ func (c *Chain) fits() error {
 		case n.First:
 			refuse = "it shows what holds for a process between the stages: use a command line"
 		case n.Before != nil || n.AtChild != nil:
-			refuse = "limits of the time, of the output and of a control group, and reports, need a separate program: use a context for the time"
+			refuse = "what is watched from outside needs a separate program: the parent process, limits of the output and of a control group, reports, and the time, for which a context can be used"
 		case n.Joins:
 			refuse = "--join: existing namespaces can be joined only by a command line"
 		}

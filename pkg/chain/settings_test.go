@@ -35,7 +35,7 @@ func TestSettings(t *testing.T) {
 		{&unshare.Namespaces{New: user, Block: -7}, "hk-unshare: InitWaits needs Init"},
 		{&unshare.Namespaces{New: user | unix.CLONE_NEWPID, Init: true, InitWaits: true, Outlive: true}, "hk-unshare: --init=wait with --outlive is for a program that ends with the payload"},
 		{&unshare.Namespaces{New: user, Block: 1}, "hk-unshare: --block-fd=1: it must be above 2"},
-		{&unshare.Namespaces{New: user, Block: 7}, "hk-unshare: --block-fd, --namespace-ids and --assert-userns-disabled are for a program that does nothing else"},
+		{&unshare.Namespaces{New: user, Block: 7}, "hk-unshare: --block-fd, --userns-block-fd, --namespace-ids and --assert-userns-disabled are for a program that does nothing else"},
 		{&unshare.Namespaces{New: user, Try: unix.CLONE_NEWNET}, "hk-unshare: InitWaits needs Init"},
 		{&idmap.Maps{Setgroups: "no"}, "hk-idmap: --setgroups=no: not allow or deny"},
 		{&idmap.Maps{UID: []idmap.Range{{Extent: ids.Extent{Inside: ids.None}}}}, `hk-idmap: --uid=4294967295: "4294967295" is not an ID from 0 to 4294967294`},

@@ -60,6 +60,16 @@ func Setns(fd *Result, nstype uint64) *Op {
 	return call("setns", unix.SYS_SETNS, Ref(fd), flagArg(nstype, cloneFlags))
 }
 
+// SetnsFD is setns(2) of a descriptor of the caller.
+func SetnsFD(fd int, nstype uint64) *Op {
+	return call("setns", unix.SYS_SETNS, Int(int64(fd)), flagArg(nstype, cloneFlags))
+}
+
+// Duplicate is fcntl(2) F_DUPFD_CLOEXEC of a descriptor of the caller.
+func Duplicate(fd int) *Op {
+	return call("fcntl", unix.SYS_FCNTL, Int(int64(fd)), Const("F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC), Int(3))
+}
+
 // PidfdOpen is pidfd_open(2) (Linux 5.3).
 func PidfdOpen(pid int) *Op {
 	return call("pidfd_open", unix.SYS_PIDFD_OPEN, Int(int64(pid)), Int(0)).

@@ -74,6 +74,8 @@ type Plan struct {
 	between Actor
 	pid1    bool
 	copies  bool
+	// forks is how often the joiner forks.
+	forks   int
 	sockets Sockets
 	// sock is the socket to the supervisor, for the ops of the child.
 	sock *Result
@@ -278,30 +280,7 @@ func (p *Plan) CloneInit(stage string, flags uint64, first func()) *Op {
 	if first != nil {
 		first()
 	}
-	// Init must not keep the old root in use: pivot_root(2) moves only processes whose
-	// root or working directory is the old root itself.
-	cwd := p.Open(stage, "cwd", Openat(AtCwd(), ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
-	p.Add(stage, Chdir("/"))
-	p.fork(stage, p.cloneOp(0))
-	p.Add(stage, Fchdir(cwd), Close(cwd))
-	p.send(stage, nil)
-	return op
-}
-
-// CloneJoiner appends the clone of a process that enters existing namespaces: it
-// performs what is added next, up to [Plan.CloneChild].
-func (p *Plan) CloneJoiner(stage string) { p.clone(stage, 0, true, Joiner) }
-
-// CloneChild appends the joiner's clone of the child, in which the plan continues.
-// flags are as for Clone.
-func (p *Plan) CloneChild(stage string, flags uint64) *Op {
-	if p.who != Joiner {
-		panic("plan: CloneChild is for a joiner")
-	}
-	p.pid1 = flags&unix.CLONE_NEWPID != 0
-	op := p.cloneOp(flags).
-		Hint(unix.ENOMEM, "the joined PID namespace has ended: its PID 1 no longer exists")
-	p.fork(stage, op)
+	p.beside(stage, func() { p.fork(stage, p.cloneOp(0)) })
 	p.send(stage, nil)
 	return op
 }
@@ -335,13 +314,6 @@ func (p *Plan) clone(stage string, flags uint64, copies bool, who Actor) *Op {
 		p.Add(stage, Close(p.sockets.Own))
 	}
 	return op
-}
-
-// fork appends the second clone, after which the process in between only waits. It
-// keeps nothing that it does not need for that.
-func (p *Plan) fork(stage string, clone *Op) {
-	p.Add(stage, clone, CloseRange(0, ^uint32(0), 0), Capset(0, 0, 0), NoNewPrivs())
-	p.who = Child
 }
 
 // CheckSupervisor makes sure that the supervisor has not ended before the last op, which

@@ -66,6 +66,9 @@ func (p *Plan) Text(w io.Writer) error {
 		if i+1 < len(p.items) && (it.Actor == Init || it.Actor == Joiner) && p.items[i+1].Actor == Child {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(reap with wait4(-1, ...) until "+p.untilEnd()+")")
 		}
+		if i >= Leaving && it.Actor == Joiner && p.items[i-Leaving].Actor == Joiner && p.items[i-Leaving].Op.Is(Clones) && p.items[i+1].Actor == Joiner {
+			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(wait4 for the process that was forked, which continues)")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

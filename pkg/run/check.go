@@ -111,7 +111,7 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 	actors := header{}
 	child := t.child
 	t.actors(&actors)
-	if child != t.child || actors.child != head.child || actors.between != head.between || actors.fork != head.fork || actors.lingers != head.lingers {
+	if child != t.child || actors.child != head.child || actors.between != head.between || actors.forks != head.forks || actors.nforks != head.nforks || actors.lingers != head.lingers {
 		return errors.New("it begins at a different place than the plan")
 	}
 	for k := range t.index {

@@ -23,6 +23,7 @@ child:
 	XORPS X15, X15
 	SUBQ $32, SP
 	MOVQ R12, 16(SP)
+	MOVQ R13, 24(SP)
 	MOVQ R12, AX
 	MOVQ R13, BX
 	MOVQ ·childPC(SB), CX
@@ -32,15 +33,17 @@ child:
 	MOVQ AX, DI
 	MOVQ BX, SI
 	MOVQ 16(SP), R12
-	MOVL $1, R13
+	MOVQ 24(SP), R13
+	INCQ R13
 	MOVL $435, AX
 	SYSCALL
 	TESTQ AX, AX
 	JZ   child
 	MOVQ AX, BX
 	MOVQ R12, AX
-	MOVQ ·clonedPC(SB), CX
-	CALL CX
+	MOVQ R13, CX
+	MOVQ ·clonedPC(SB), DX
+	CALL DX
 	INT  $3
 
 // func fault()

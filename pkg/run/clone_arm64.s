@@ -19,6 +19,7 @@ child:
 	MOVD ZR, R29
 	SUB  $48, RSP
 	MOVD R10, 32(RSP)
+	MOVD R11, 40(RSP)
 	MOVD R10, R0
 	MOVD R11, R1
 	MOVD ·childPC(SB), R9
@@ -26,12 +27,14 @@ child:
 
 	// It has returned, so there is another clone.
 	MOVD 32(RSP), R10
-	MOVD $1, R11
+	MOVD 40(RSP), R11
+	ADD  $1, R11
 	MOVD $435, R8
 	SVC
 	CBZ  R0, child
 	MOVD R0, R1
 	MOVD R10, R0
+	MOVD R11, R2
 	MOVD ·clonedPC(SB), R9
 	BL   (R9)
 	BRK

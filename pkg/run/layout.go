@@ -54,7 +54,10 @@ type header struct {
 	records unsafe.Pointer
 	child   uintptr // index of the first op of the child
 	between uintptr // index of the first op of init or of the joiner
-	fork    uintptr // index of its clone, or 0
+	// forks are the indexes of the clones of init or of the joiner and of those that take
+	// its place, of which there are nforks.
+	forks   [maxForks]uintptr
+	nforks  uintptr
 	count   uintptr
 	lingers uintptr        // 1: init waits for all processes of its PID namespace
 	failed  uintptr        // index of the op that failed, plus one
@@ -64,6 +67,10 @@ type header struct {
 	logged  uintptr        // how many of them the kernel's messages take up
 	scratch [8]byte
 }
+
+// maxForks is the most that a joiner needs: a member of the PID namespace that it has joined,
+// PID 1 of one inside that, and the child.
+const maxForks = 3
 
 // A layout is one run of a plan, in memory outside the Go heap that the child shares
 // with the caller: the child touches nothing else.

@@ -192,6 +192,20 @@ func parentOf(pidfd int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return parentIn(b)
+}
+
+// parentOfPID is parentOf by a number.
+func parentOfPID(pid int) (int, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parentIn(b)
+}
+
+// parentIn parses /proc/PID/stat.
+func parentIn(b []byte) (int, error) {
 	// The program's name is in parentheses, and may hold some.
 	words := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(words) < 2 {

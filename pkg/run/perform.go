@@ -119,41 +119,58 @@ var (
 )
 
 // childMain runs in a clone. stage 0 is the caller's clone, stage 1 that of init or of
-// the joiner. If that is another clone it returns the arguments of clone3(2), otherwise
-// it does not return.
+// the joiner, and so on. If that is another clone it returns the arguments of clone3(2),
+// otherwise it does not return.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
 func childMain(h *header, stage uintptr) (args, size uintptr) {
-	if stage == 0 && h.fork != 0 {
-		if !perform(h, h.between, h.fork) {
-			end()
-		}
-		r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
-		return r.args[0], r.args[1]
+	if stage >= h.nforks {
+		perform(h, h.child, h.count)
+		end()
 	}
-	perform(h, h.child, h.count)
-	end()
-	return 0, 0
+	from, to := h.between, forkOf(h, stage)
+	if stage > 0 {
+		from = forkOf(h, stage-1) + 1 + plan.Leaving
+	}
+	if !perform(h, from, to) {
+		end()
+	}
+	r := (*record)(unsafe.Add(h.records, to*unsafe.Sizeof(record{})))
+	return r.args[0], r.args[1]
 }
 
-// cloned is init or the joiner after its clone, which has returned pid: it reaps until
-// the child has ended, or all processes of the namespace have. As PID 1 of a namespace it
-// ends the namespace with itself.
+// forkOf is the index of a clone, without a check that could panic.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func cloned(h *header, pid uintptr) {
-	r := (*record)(unsafe.Add(h.records, h.fork*unsafe.Sizeof(record{})))
+func forkOf(h *header, stage uintptr) uintptr {
+	return *(*uintptr)(unsafe.Add(unsafe.Pointer(&h.forks), stage*unsafe.Sizeof(h.nforks)))
+}
+
+// cloned is init or the joiner after its clone, the process of that stage, which has
+// returned pid: it reaps until the child has ended, or all processes of the namespace have.
+// As PID 1 of a namespace it ends the namespace with itself. A process whose place has
+// been taken only waits.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func cloned(h *header, pid, stage uintptr) {
+	at := forkOf(h, stage-1)
+	r := (*record)(unsafe.Add(h.records, at*unsafe.Sizeof(record{})))
 	r.result, r.done = pid, 1
 	if int(pid) < 0 {
-		h.failed = h.fork + 1
+		h.failed = at + 1
 		end()
 	}
-	h.payload = pid
-	if !perform(h, h.fork+1, h.child) {
+	last := stage == h.nforks
+	if last {
+		h.payload = pid
+	}
+	if !perform(h, at+1, at+1+plan.Leaving) {
 		end()
 	}
 	for {
@@ -163,6 +180,9 @@ func cloned(h *header, pid uintptr) {
 			end()
 		}
 		if e == 0 && got == pid {
+			if !last {
+				end()
+			}
 			h.status = uintptr(status) + 1
 			if h.lingers == 0 {
 				end()

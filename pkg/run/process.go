@@ -28,6 +28,8 @@ type Process struct {
 	sock   int
 	// payload is a pidfd of the payload, or -1: see openPayload.
 	payload int
+	// between are the processes that a joiner has forked, above the payload.
+	between []int
 	// rest is the supervisor's end of the socket that the rest of the chain keeps, or
 	// -1.
 	rest int
@@ -148,6 +150,10 @@ func (c *Process) openPayload() {
 	}
 	parent, err := parentOf(fd)
 	above, err2 := procPID(c.PidFD)
+	for n := c.layout.plan.Forks(); n > 0 && err == nil && parent != above; n-- {
+		c.between = append(c.between, parent)
+		parent, err = parentOfPID(parent)
+	}
 	_, ended := c.PayloadStatus()
 	if ended || isReadable(c.PidFD) || err == unix.ESRCH || err == nil && err2 == nil && parent != above {
 		unix.Close(fd)
@@ -208,7 +214,7 @@ var errKilledAtBirth = errors.New("the kernel killed the process when it created
 // its first op.
 func (c *Process) killedAtBirth(status unix.WaitStatus) bool {
 	first := int(c.layout.head.child)
-	if c.layout.head.fork != 0 {
+	if c.layout.head.nforks != 0 {
 		first = int(c.layout.head.between)
 	}
 	return c.layout.plan.Into != nil && status.Signal() == unix.SIGKILL && c.layout.record(first).done == 0

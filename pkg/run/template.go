@@ -175,14 +175,12 @@ func (t *template) planEnv(b *plan.Buffer, needs offset) {
 
 // actors records in the header which process performs which records.
 func (t *template) actors(head *header) {
-	forks := 0
+	head.nforks = 0
 	for k, i := range t.index {
 		it := t.items[i]
-		if it.Op.Is(plan.Clones) {
-			forks++
-			if forks == 2 {
-				head.fork = uintptr(k)
-			}
+		if it.Op.Is(plan.Clones) && it.Actor != plan.Caller {
+			head.forks[head.nforks] = uintptr(k)
+			head.nforks++
 		}
 		switch {
 		case head.between == 0 && (it.Actor == plan.Init || it.Actor == plan.Joiner):

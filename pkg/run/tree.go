@@ -216,7 +216,7 @@ func (s *Supervisor) tree() (list []numbered) {
 			continue
 		}
 		seen[p.pid] = true
-		if !p.over && (p.pid != s.PID || s.Direct()) {
+		if !p.over && (p.pid != s.PID || s.Direct()) && !slices.Contains(s.between, p.pid) {
 			list = append(list, p)
 		}
 		for _, c := range all {

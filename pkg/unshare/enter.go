@@ -18,7 +18,7 @@ func (n *Namespaces) enter(s *stage.State, all *joining) error {
 		first &^= unix.CLONE_NEWCGROUP
 	}
 	switch {
-	case n.Init, s.Child.Init && f&unix.CLONE_NEWPID != 0 && joined == 0:
+	case joined == 0 && (n.Init || s.Child.Init && f&unix.CLONE_NEWPID != 0):
 		return n.enterWithInit(s, first, now&^first)
 	case joined != 0 && ((f|joined)&unix.CLONE_NEWPID != 0 || f&unix.CLONE_NEWUSER != 0):
 		return n.enterBelowJoiner(s, all, now)
@@ -74,7 +74,8 @@ func (n *Namespaces) enterWithInit(s *stage.State, first, late uint64) error {
 }
 
 // enterBelowJoiner clones a joiner, which enters the existing namespaces and then clones
-// the child with the new ones.
+// the child with the new ones, or an init above it. A PID namespace inside a joined one is
+// created by a member of that one.
 func (n *Namespaces) enterBelowJoiner(s *stage.State, all *joining, now uint64) error {
 	s.Child.Outlive = n.Outlive
 	s.Plan.CloneJoiner(s.Name)
@@ -85,10 +86,20 @@ func (n *Namespaces) enterBelowJoiner(s *stage.State, all *joining, now uint64) 
 	if n.joined()&unix.CLONE_NEWUSER != 0 {
 		s.DieWithSupervisor()
 	}
+	if n.joined()&unix.CLONE_NEWPID != 0 && now&unix.CLONE_NEWPID != 0 {
+		s.Plan.Fork(s.Name)
+		s.DieWithSupervisor()
+	}
 	if err := s.Child.Begin(); err != nil {
 		return err
 	}
-	stage.Privileged(now, s.Plan.CloneChild(s.Name, now))
+	if n.Init {
+		s.NS.Init = true
+		s.Plan.Lingers, s.Plan.Leaves = n.InitWaits, n.InitWaits && n.Outlive
+		stage.Privileged(now, s.Plan.CloneInitChild(s.Name, now, s.DieWithSupervisor))
+	} else {
+		stage.Privileged(now, s.Plan.CloneChild(s.Name, now))
+	}
 	s.DieWithSupervisor()
 	return nil
 }

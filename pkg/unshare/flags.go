@@ -25,18 +25,18 @@ var Kind = stage.Kind{
  -C, --cgroup      cgroup namespace     -T, --time     time namespace
  -a, --all         all except time      --share NS,... exclude from --all
  --user-try, --cgroup-try               if possible
- --join NS=PATH, --join NS,...|all=PID|pidfd:FD, --join net=socket:FD
+ --join NS=PATH|fd:FD, --join NS,...|all=PID|pidfd:FD, --join net=socket:FD
  --hostname NAME, --domainname NAME     names in the new UTS namespace
- --monotonic SECS, --boottime SECS      clock offsets in the new time namespace
- --propagation private|slave|shared|unchanged   of the mounts; default private
+ --monotonic SECS, --boottime SECS, --propagation private|slave|shared|unchanged
  --no-nested-userns, --assert-userns-disabled   no user namespaces inside
  --init[=wait]     PID 1 is a reaper, NEXT is PID 2; wait for all processes
  --setsid          start a session without a terminal
- --keyring         join a new, empty session keyring; included in --all
+ --keyring         a new, empty session keyring; included in --all
  --outlive         do not kill NEXT when the supervisor dies
- --die-with-parent[=PID]  die with the parent process
+ --die-with-parent[=PID], --die-with-parent-process   die with the parent
  --argv0 WORD      argv[0] of the payload
  --block-fd N      the payload starts when there is a byte or the end to read
+ --userns-block-fd N   another program maps the IDs, and then writes or closes it
  --namespace-ids   event started has the namespaces, and comes before the payload
  --keep-fd N       keep descriptor N open in the supervisor
  --keep-caps       keep the capabilities when a program is executed
@@ -138,6 +138,7 @@ func (n *Namespaces) processFlags(fs *getopt.Flags) {
 		}
 		return err
 	})
+	fs.Bool("die-with-parent-process", "", &n.DieWithProcess)
 	fs.String("keep-fd", "", func(v string) error {
 		fd, err := getopt.ParseFD(v)
 		if err == nil && !slices.Contains(n.Held, fd) {
@@ -149,12 +150,8 @@ func (n *Namespaces) processFlags(fs *getopt.Flags) {
 	fs.Bool("no-nested-userns", "", &n.NoNested)
 	fs.Bool("assert-userns-disabled", "", &n.AssertNoNested)
 	fs.Bool("namespace-ids", "", &n.NamespaceIDs)
-	fs.String("block-fd", "", func(v string) (err error) {
-		if n.Block, err = getopt.ParseFD(v); err == nil && n.Block < 3 {
-			err = errors.New("it must be above 2")
-		}
-		return err
-	})
+	fs.String("block-fd", "", waitFor(&n.Block))
+	fs.String("userns-block-fd", "", waitFor(&n.UserBlock))
 	fs.String("argv0", "", func(v string) error {
 		if n.Argv0 = v; v == "" {
 			return errors.New("it is empty")
@@ -162,6 +159,16 @@ func (n *Namespaces) processFlags(fs *getopt.Flags) {
 		return nil
 	})
 	fs.Optional("close-fds", "", n.closeFDs)
+}
+
+// waitFor parses a descriptor that is waited for.
+func waitFor(at *int) func(string) error {
+	return func(v string) (err error) {
+		if *at, err = getopt.ParseFD(v); err == nil && *at < 3 {
+			err = errors.New("it must be above 2")
+		}
+		return err
+	}
 }
 
 // setInit parses the value of --init.
@@ -242,6 +249,7 @@ func (n *Namespaces) processArgs(a *getopt.Args) {
 	} else {
 		a.Bool("die-with-parent", n.DieWithParent)
 	}
+	a.Bool("die-with-parent-process", n.DieWithProcess)
 	for _, fd := range n.Held {
 		a.Set("keep-fd", strconv.Itoa(fd))
 	}
@@ -251,6 +259,9 @@ func (n *Namespaces) processArgs(a *getopt.Args) {
 	a.Bool("namespace-ids", n.NamespaceIDs)
 	if n.Block > 0 {
 		a.Set("block-fd", strconv.Itoa(n.Block))
+	}
+	if n.UserBlock > 0 {
+		a.Set("userns-block-fd", strconv.Itoa(n.UserBlock))
 	}
 	a.Set("argv0", n.Argv0)
 	if n.CloseFDs {

@@ -23,7 +23,8 @@ type Join struct {
 	// and those that are created or that another Join names. Namespaces is then 0.
 	All bool
 	// Target is a path with a slash, of a file in /proc/PID/ns or one that is bind
-	// mounted from there; or a PID; or "pidfd:N", where N is a descriptor of the caller
+	// mounted from there; or "fd:N", where N is a descriptor of the caller of such a file;
+	// or a PID; or "pidfd:N", where N is a descriptor of the caller
 	// from pidfd_open(2); or "socket:N", a socket, for its network namespace.
 	Target string
 }
@@ -33,7 +34,7 @@ func parseJoin(v string) (Join, error) {
 	target := string(rest)
 	j := Join{Target: target}
 	if !ok {
-		return j, errors.New("a join is NS=PATH, NS,...=PID, NS,...=pidfd:FD or net=socket:FD")
+		return j, errors.New("a join is NS=PATH, NS=fd:FD, NS,...=PID, NS,...=pidfd:FD or net=socket:FD")
 	}
 	if j.All = list == "all"; j.All {
 		return j, checkProcess(target)
@@ -49,9 +50,13 @@ func parseJoin(v string) (Join, error) {
 		j.Namespaces |= flag
 	}
 	switch {
-	case strings.Contains(target, "/"):
+	case j.isFile():
 		if j.Namespaces&(j.Namespaces-1) != 0 {
 			return j, fmt.Errorf("%s: a file is one namespace", target)
+		}
+		if number, ok := strings.CutPrefix(target, fileWord); ok {
+			_, err := getopt.ParseFD(number)
+			return j, err
 		}
 		return j, nil
 	case strings.HasPrefix(target, socketWord):
@@ -76,7 +81,7 @@ func checkProcess(target string) error {
 		return err
 	}
 	if _, err := getopt.ParsePID(target); err != nil {
-		return fmt.Errorf("%q is not a path with a slash, a PID, pidfd:FD or socket:FD", target)
+		return fmt.Errorf("%q is not a path with a slash, a PID, fd:FD, pidfd:FD or socket:FD", target)
 	}
 	return nil
 }
@@ -133,6 +138,7 @@ func (n *Namespaces) checkJoins() error {
 				return fmt.Errorf("--join %s: more than once", ns.name)
 			case f&ns.flag != 0 && n.New&ns.flag == 0:
 				return fmt.Errorf("--join %s: --all creates a new one: add --share %s", ns.name, ns.name)
+			case f&ns.flag != 0 && ns.flag == unix.CLONE_NEWPID: // one inside the other
 			case f&ns.flag != 0:
 				return fmt.Errorf("--join %s cannot be combined with --%s, which creates a new one", ns.name, ns.name)
 			}
@@ -142,8 +148,6 @@ func (n *Namespaces) checkJoins() error {
 	switch {
 	case targets > 1:
 		return errors.New("--join all: more than once")
-	case len(n.Join) > 0 && n.Init:
-		return errors.New("--init cannot be combined with --join: use a second hk-unshare")
 	case seen&exposing != 0 && f&(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME) != 0:
 		return errors.New("--join user or pid cannot be combined with --user or --time: use a second hk-unshare")
 	}
@@ -186,8 +190,8 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 	for _, j := range n.Join {
 		s.For("--join " + j.String())
 		switch {
-		case strings.Contains(j.Target, "/"):
-			err = all.ofPath(s, proc, j)
+		case j.isFile():
+			err = all.ofFile(s, proc, j)
 		case strings.HasPrefix(j.Target, socketWord):
 			err = all.ofSocket(s, proc, j)
 		default:
@@ -203,20 +207,6 @@ func (n *Namespaces) open(s *stage.State) (*joining, error) {
 // openOwn opens the namespace of the same type of the process that joins.
 func (m *member) openOwn(s *stage.State, proc *plan.Result) {
 	m.own = s.Open("own", plan.Openat(plan.Ref(proc), "self/ns/"+m.name, unix.O_CLOEXEC, 0))
-}
-
-// ofPath adds the namespace that a path names.
-func (all *joining) ofPath(s *stage.State, proc *plan.Result, j Join) error {
-	m := member{name: fileName(j.Namespaces), flag: j.Namespaces, by: "--join " + j.String()}
-	open, err := s.OpenPath(j.Target, unix.O_NONBLOCK|unix.O_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	m.fd = s.Open(m.name, open)
-	m.openOwn(s, proc)
-	s.Plan.AddStep(look(s.Name, 0, nil, -1, []member{m}))
-	all.members = append(all.members, m)
-	return nil
 }
 
 // ofSocket adds the network namespace of a socket.
@@ -375,7 +365,7 @@ func (n *Namespaces) note(s *stage.State) error {
 	s.NS.Mapped, s.NS.MapsUser = true, nil
 	s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	for _, j := range n.Join {
-		if j.Namespaces&unix.CLONE_NEWUSER == 0 || !j.All && strings.Contains(j.Target, "/") {
+		if j.Namespaces&unix.CLONE_NEWUSER == 0 || !j.All && j.isFile() {
 			continue
 		}
 		pid, _, err := j.process(s)

@@ -14,7 +14,7 @@ import (
 )
 
 // reports reports whether the namespaces are reported before the payload is executed.
-func (n *Namespaces) reports() bool { return n.NamespaceIDs || n.Block > 0 }
+func (n *Namespaces) reports() bool { return n.NamespaceIDs || n.Block > 0 || n.UserBlock > 0 }
 
 // checkLast checks what the plan is to end with, before anything changes.
 func (n *Namespaces) checkLast(s *stage.State) error {
@@ -22,18 +22,23 @@ func (n *Namespaces) checkLast(s *stage.State) error {
 		return errors.New("--init=wait with --outlive is for a program that ends with the payload, which this one does not")
 	}
 	if (n.AssertNoNested || n.reports()) && s.Plan.Isolated() {
-		return errors.New("--block-fd, --namespace-ids and --assert-userns-disabled are for a program that does nothing else: this one starts the payload when it is to run, and Cmd.PID is its process")
+		return errors.New("--block-fd, --userns-block-fd, --namespace-ids and --assert-userns-disabled are for a program that does nothing else: this one starts the payload when it is to run, and Cmd.PID is its process")
 	}
 	if err := n.checkKept(); err != nil {
 		return err
 	}
-	if n.Block == 0 {
-		return nil
+	for _, b := range []struct {
+		flag string
+		fd   int
+	}{{"--block-fd", n.Block}, {"--userns-block-fd", n.UserBlock}} {
+		if b.fd == 0 {
+			continue
+		}
+		if err := readable(s, b.fd); err != nil {
+			return fmt.Errorf("%s %d: %w", b.flag, b.fd, err)
+		}
+		s.Plan.Keep = append(s.Plan.Keep, b.fd)
 	}
-	if err := readable(s, n.Block); err != nil {
-		return fmt.Errorf("--block-fd %d: %w", n.Block, err)
-	}
-	s.Plan.Keep = append(s.Plan.Keep, n.Block)
 	return nil
 }
 
@@ -44,20 +49,23 @@ func (n *Namespaces) atLast(s *stage.State) error {
 		s.Next.Argv0 = n.Argv0
 	}
 	var list []found
-	if n.reports() {
+	// The wait for the maps has reported them.
+	reports := n.reports() && n.UserBlock == 0
+	if reports {
 		var err error
+		s.For(n.reporter())
 		if list, err = n.planFind(s); err != nil {
 			return err
 		}
 	}
-	if n.AssertNoNested || n.reports() {
+	if n.AssertNoNested || reports || n.Block > 0 {
 		name := s.Name
 		s.Child.Last = append(s.Child.Last, func() {
 			s.Name = name
 			if n.AssertNoNested {
 				planAssert(s)
 			}
-			if n.reports() {
+			if reports || n.Block > 0 {
 				n.planReport(s, list)
 			}
 		})
@@ -109,7 +117,6 @@ type found struct {
 // planFind adds the step that finds the namespaces. The files of another process's
 // namespaces can be opened only by a process that may trace it: so the child sends its own.
 func (n *Namespaces) planFind(s *stage.State) ([]found, error) {
-	s.For(n.reporter())
 	proc, err := s.Proc()
 	if err != nil {
 		return nil, err
@@ -146,37 +153,61 @@ func (n *Namespaces) planFind(s *stage.State) ([]found, error) {
 	return list, nil
 }
 
-// planReport adds the step that reports the namespaces, and waits for the caller.
-//
-// A process that is to do something in the namespaces meanwhile, such as give them a
-// network, opens them in procfs. For an ordinary user that needs a child that is dumpable.
-// It then can be traced by processes of that user, as the caller can, if the caller has no
-// capabilities that they may lack, and no process of an existing namespace sees it.
+// planReport adds the step that reports the namespaces, unless the wait for the maps has
+// done it, and waits for the caller.
 func (n *Namespaces) planReport(s *stage.State, list []found) {
 	s.For(n.reporter())
-	text := "report the process"
-	for i, ns := range list {
-		text += []string{" and ", ", "}[min(i, 1)] + ns.id.String()
+	what := []string{}
+	if n.UserBlock == 0 {
+		what = append(what, reportText(list))
 	}
 	if n.Block > 0 {
-		text += fmt.Sprintf(", and wait until descriptor %d has a byte or its end to read", n.Block)
+		what = append(what, waitText(n.Block))
 	}
-	step := plan.Step{Stage: s.Name, Text: text, Do: func(at plan.Context) error {
-		all := make([]plan.Namespace, len(list))
-		for i, ns := range list {
-			all[i] = plan.Namespace{Name: ns.name, ID: uint64(at.Result(ns.id))}
+	step := plan.Step{Stage: s.Name, Text: strings.Join(what, ", and "), Do: func(at plan.Context) error {
+		if n.UserBlock == 0 {
+			report(at, list)
 		}
-		at.Ready(all)
 		if n.Block == 0 {
 			return nil
 		}
 		return await(at, n.Block)
 	}}
-	open := s.Host.UID != 0 && s.Host.Permitted == 0 && len(n.Join) == 0 && s.NS.Joined == 0
-	s.WhileDumpable(n.Block > 0 && open, func() { s.Plan.AddStep(step) })
+	s.WhileDumpable(n.Block > 0 && opens(s, n), func() { s.Plan.AddStep(step) })
 	if n.Block > 0 {
 		s.Add(plan.CloseFD(n.Block))
 	}
+}
+
+// opens reports whether another process of the caller's may open the files of the child
+// while it waits.
+//
+// A process that is to do something in the namespaces meanwhile, such as give them a
+// network, opens them in procfs. For an ordinary user that needs a child that is dumpable.
+// It then can be traced by processes of that user, as the caller can, if the caller has no
+// capabilities that they may lack, and no process of an existing namespace sees it.
+func opens(s *stage.State, n *Namespaces) bool {
+	return s.Host.UID != 0 && s.Host.Permitted == 0 && len(n.Join) == 0 && s.NS.Joined == 0
+}
+
+func reportText(list []found) string {
+	text := "report the process"
+	for i, ns := range list {
+		text += []string{" and ", ", "}[min(i, 1)] + ns.id.String()
+	}
+	return text
+}
+
+func waitText(fd int) string {
+	return fmt.Sprintf("wait until descriptor %d has a byte or its end to read", fd)
+}
+
+func report(at plan.Context, list []found) {
+	all := make([]plan.Namespace, len(list))
+	for i, ns := range list {
+		all[i] = plan.Namespace{Name: ns.name, ID: uint64(at.Result(ns.id))}
+	}
+	at.Ready(all)
 }
 
 // reporter is the flag that asks for the report.

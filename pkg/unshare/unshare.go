@@ -54,6 +54,10 @@ type Namespaces struct {
 	// the expected parent, unless it is 0.
 	DieWithParent bool
 	Parent        int
+	// DieWithProcess has the supervisor kill itself, and the payload die with it, when the
+	// parent process ends: not when only the thread of it ends that has started this
+	// process, and not while the supervisor is stopped.
+	DieWithProcess bool
 	// Held are descriptors that the supervisor keeps open.
 	Held []int
 	// KeepCaps makes the capabilities in the new user namespace ambient, so that
@@ -68,6 +72,10 @@ type Namespaces struct {
 	// something to read, or the end of the file. 0 means none.
 	NamespaceIDs bool
 	Block        int
+	// UserBlock is a descriptor like Block that another program writes to, or closes, when
+	// it has mapped the IDs of the new user namespace: nothing more is done before that.
+	// The namespaces are then reported before it. 0 means none.
+	UserBlock int
 	// Argv0 is the first argument of the payload in place of its name, or "".
 	Argv0 string
 	// CloseFDs closes all descriptors above 2 except those in KeepFDs when the next
@@ -85,7 +93,12 @@ func (n *Namespaces) clones() bool {
 // Needs implements stage.Stage.
 func (n *Namespaces) Needs() stage.Needs {
 	joined := n.joined()
+	var watch func(*stage.State) error
+	if n.DieWithProcess {
+		watch = watchParent
+	}
 	return stage.Needs{
+		Supervisor: n.DieWithProcess, AtChild: watch,
 		Clone: n.clones(), DieWithParent: n.DieWithParent, Parent: n.Parent,
 		OtherUser: (n.flags()|n.named())&unix.CLONE_NEWUSER != 0, Joins: len(n.Join) > 0,
 		Alone:   n.AssertNoNested,
@@ -138,14 +151,16 @@ func (n *Namespaces) check() error {
 		return errors.New("--keep-caps needs --user or --join user")
 	case f&unix.CLONE_NEWUSER == 0 && n.NoNested:
 		return errors.New("--no-nested-userns needs --user: the limit belongs to the new user namespace")
+	case f&unix.CLONE_NEWUSER == 0 && n.UserBlock != 0:
+		return errors.New("--userns-block-fd needs --user: another program maps the IDs of the new user namespace")
 	case !n.clones() && n.Outlive:
 		return errors.New("--outlive: there is no supervisor without a user, PID or time namespace or --setsid")
-	case n.DieWithParent && n.Outlive:
+	case (n.DieWithParent || n.DieWithProcess) && n.Outlive:
 		return errors.New("--outlive cannot be combined with --die-with-parent: the payload would continue to run")
 	case n.Share&^allFlags != 0 || (n.Share != 0 || n.ShareKeyring) && !n.All:
 		return errors.New("--share excludes a namespace from --all")
-	case n.InitWaits && !n.Init, n.Block < 0, n.Try&^(unix.CLONE_NEWUSER|unix.CLONE_NEWCGROUP) != 0:
-		return errors.New("InitWaits needs Init, Block is a descriptor, and Try has no other namespaces than user and cgroup")
+	case n.InitWaits && !n.Init, n.Block < 0, n.UserBlock < 0, n.Try&^(unix.CLONE_NEWUSER|unix.CLONE_NEWCGROUP) != 0:
+		return errors.New("InitWaits needs Init, Block and UserBlock are descriptors, and Try has no other namespaces than user and cgroup")
 	case n.Try&n.joined() != 0:
 		return errors.New("--user-try and --cgroup-try cannot be combined with --join of such a namespace")
 	}
@@ -154,7 +169,7 @@ func (n *Namespaces) check() error {
 
 // process reports whether something is asked for besides namespaces and a keyring.
 func (n *Namespaces) process() bool {
-	return n.Setsid || n.CloseFDs || n.DieWithParent || n.AssertNoNested || n.reports() || n.Argv0 != ""
+	return n.Setsid || n.CloseFDs || n.DieWithParent || n.DieWithProcess || n.AssertNoNested || n.reports() || n.Argv0 != ""
 }
 
 // Plan adds the clone or unshare(2), and the settings of the namespaces.
@@ -231,7 +246,7 @@ func (n *Namespaces) planEnter(s *stage.State) error {
 		s.NS.Mapped = false
 		s.Cred = s.Cred.EnterUserNS(s.Host.AllCaps())
 	}
-	return nil
+	return n.planMapped(s)
 }
 
 // planWithin adds what is done first in the new namespaces.
@@ -373,36 +388,4 @@ func planNoNested(s *stage.State) error {
 	left := s.Cred.Permitted &^ (1 << unix.CAP_SYS_RESOURCE)
 	s.Capset(left, left, 0)
 	return nil
-}
-
-// names are the namespaces with their names in /proc/PID/ns.
-var names = []struct {
-	name  string
-	short string
-	flag  uint64
-}{
-	{"user", "U", unix.CLONE_NEWUSER},
-	{"mount", "m", unix.CLONE_NEWNS},
-	{"pid", "p", unix.CLONE_NEWPID},
-	{"net", "n", unix.CLONE_NEWNET},
-	{"ipc", "i", unix.CLONE_NEWIPC},
-	{"uts", "u", unix.CLONE_NEWUTS},
-	{"cgroup", "C", unix.CLONE_NEWCGROUP},
-	{"time", "T", unix.CLONE_NEWTIME},
-}
-
-func parseNamespace(name string) (uint64, error) {
-	if name == "mnt" {
-		name = "mount"
-	}
-	for _, n := range names {
-		if n.name == name {
-			return n.flag, nil
-		}
-	}
-	var all []string
-	for _, n := range names {
-		all = append(all, n.name)
-	}
-	return 0, fmt.Errorf("unknown namespace %q: not one of %s", name, strings.Join(all, ", "))
 }
