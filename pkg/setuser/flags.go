@@ -1,6 +1,7 @@
 package setuser
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -14,6 +15,7 @@ var Kind = stage.Kind{
 	New:  func() stage.Stage { return &Credentials{} },
 	Usage: `hk-setuser [flags] [--] NEXT [args...]: change user, groups, capabilities, environment
 
+ --userns-fd N                    enter the user namespace of descriptor N first
  --user USER[:GROUP[:G1,G2...]]   names in the current root, or decimal IDs
  --groups LIST|none|keep          supplementary groups
  --caps none|all|keep|docker|+CAP,-CAP...   what NEXT may have, in all five sets
@@ -33,6 +35,12 @@ var Kind = stage.Kind{
 
 // Flags binds c to the flags of hk-setuser(1).
 func (c *Credentials) Flags(fs *getopt.Flags) {
+	fs.String("userns-fd", "", func(v string) (err error) {
+		if c.UserNS, err = getopt.ParseFD(v); err == nil && c.UserNS < 3 {
+			err = errors.New("it must be above 2")
+		}
+		return err
+	})
 	fs.String("user", "", func(v string) (err error) {
 		c.User, err = ParseUser(v)
 		return err
@@ -67,6 +75,9 @@ func notEmpty(at *string, v string) error {
 // Args prints c as flags.
 func (c *Credentials) Args() []string {
 	var a getopt.Args
+	if c.UserNS > 0 {
+		a.Set("userns-fd", strconv.Itoa(c.UserNS))
+	}
 	if c.User != nil {
 		a.String("user", c.User.String())
 	}

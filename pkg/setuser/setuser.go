@@ -15,7 +15,10 @@ import (
 // Credentials says which user the payload runs as, which capabilities it may have, and how
 // its environment differs from the caller's.
 type Credentials struct {
-	// User is USER[:GROUP[:G1,G2...]] or "". Names are looked up in the passwd and
+	// UserNS is a descriptor of the caller, of an existing user namespace that is entered
+	// first; 0 means none. It must be a descendant of the current one.
+	UserNS int
+	// User is USER[:GROUP[:G1,G2...]] or nil. Names are looked up in the passwd and
 	// group files of the current root directory.
 	User *User
 	// Groups is a list of supplementary groups, or "none", or "keep"; "" means those
@@ -47,11 +50,18 @@ const keep = "keep"
 
 // Needs implements stage.Stage.
 func (c *Credentials) Needs() stage.Needs {
-	return stage.Needs{Credentials: c.changes(), UserID: c.User != nil}
+	n := stage.Needs{Credentials: c.changes(), UserID: c.User != nil}
+	if c.UserNS > 0 {
+		n.Supervisor, n.OtherUser, n.Joins, n.Alone = true, true, true, true
+		n.FDs = []int{c.UserNS}
+	}
+	return n
 }
 
 // changes reports whether IDs or capabilities change.
-func (c *Credentials) changes() bool { return c.User != nil || c.Groups != "" || c.capsFlag() != "" }
+func (c *Credentials) changes() bool {
+	return c.UserNS > 0 || c.User != nil || c.Groups != "" || c.capsFlag() != ""
+}
 
 // capsFlag is the first flag that asks for capabilities, or "".
 func (c *Credentials) capsFlag() string {
@@ -65,12 +75,20 @@ func (c *Credentials) capsFlag() string {
 	return ""
 }
 
-// Plan adds the changes in the only order in which each is still permitted: bounding
-// set, groups, IDs, capability sets, ambient set, and then anything that these have
-// undone.
-func (c *Credentials) Plan(s *stage.State) error {
+// begin enters the user namespace, and refuses settings that ask for nothing.
+func (c *Credentials) begin(s *stage.State) error {
 	if !c.changes() && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil && len(c.Environment) == 0 {
 		return errors.New("nothing was asked for: see hk-setuser(1)")
+	}
+	return c.enter(s)
+}
+
+// Plan adds the changes in the only order in which each is still permitted: user
+// namespace, bounding set, groups, IDs, capability sets, ambient set, and then anything
+// that these have undone.
+func (c *Credentials) Plan(s *stage.State) error {
+	if err := c.begin(s); err != nil {
+		return err
 	}
 	bits, err := parseSecurebits(c.Securebits)
 	if err != nil {
@@ -225,7 +243,12 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		s.KeepCaps()
 	}
 	s.Add(setgroups...)
-	s.Add(stage.Mapped("the group ID", plan.Setresgid(gid)))
+	if c.User.Group != keep {
+		s.Add(stage.Mapped("the group ID", plan.Setresgid(gid)))
+	}
+	if c.User.Name == keep {
+		return true, nil
+	}
 	s.Setresuid(uid, c.User.isRoot())
 	if s.Host.SuidDumpable() == 1 {
 		if !s.Plan.Cloned() {

@@ -12,7 +12,8 @@ import (
 	"hk/pkg/stage"
 )
 
-// A User is USER[:GROUP[:G1,G2...]], each a name or a decimal ID.
+// A User is USER[:GROUP[:G1,G2...]], each a name or a decimal ID. One of the first two may
+// be "keep", the ID of which does not change; the others are then decimal IDs.
 type User struct {
 	Name, Group string
 	Groups      []string
@@ -39,8 +40,14 @@ func ParseUser(s string) (*User, error) {
 			return nil, err
 		}
 	}
+	if u.keeps() && (u.Group == "" || !isID(u.Name) && !isID(u.Group) || !allIDs(u.Groups)) {
+		return nil, errors.New("keep is keep:GROUP or USER:keep, with decimal IDs")
+	}
 	return u, nil
 }
+
+// keeps reports whether one of the IDs does not change.
+func (u *User) keeps() bool { return u.Name == keep || u.Group == keep }
 
 func (u *User) String() string {
 	s := getopt.Escape(u.Name, ":")
@@ -53,6 +60,7 @@ func (u *User) String() string {
 	return string(s)
 }
 
+// isRoot reports whether the user ID becomes 0.
 func (u *User) isRoot() bool { return u.Name == "root" || u.Name == "0" }
 
 // checkName rejects a word that is neither a decimal ID nor a name: a word that starts
@@ -74,29 +82,35 @@ func checkName(w string) error {
 
 func isID(w string) bool { return w != "" && w[0] >= '0' && w[0] <= '9' }
 
+// known reports whether a word of a User needs no lookup.
+func known(w string) bool { return isID(w) || w == keep }
+
 // identify returns the arguments of setresuid(2) and setresgid(2) and the ops that set
 // the supplementary groups, including a lookup in passwd and group if one of them is a
 // name.
 func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*plan.Op, err error) {
 	u := c.User
-	known, names, err := c.groupList()
+	list, names, err := c.groupList()
 	if err != nil {
 		return uid, gid, nil, err
 	}
-	if isID(u.Name) && isID(u.Group) && names == nil && (c.Groups != "" || allIDs(u.Groups)) {
+	if known(u.Name) && known(u.Group) && names == nil && (c.Groups != "" || allIDs(u.Groups)) {
 		n, _ := ids.Parse(u.Name)
 		g, _ := ids.Parse(u.Group)
 		uid, gid = plan.Int(int64(n)), plan.Int(int64(g))
 		if c.Groups == "" {
-			known = numbers(u.Groups)
+			list = numbers(u.Groups)
 		}
-		if c.Groups != "keep" {
-			groups = append(groups, mayKeepGroups(plan.Setgroups(known)))
+		if c.Groups != keep {
+			groups = append(groups, mayKeepGroups(plan.Setgroups(list)))
 		}
 		return uid, gid, groups, nil
 	}
+	if u.keeps() {
+		return uid, gid, nil, errors.New("--user with keep: --groups must be decimal IDs")
+	}
 	if c.Groups != "" && names == nil {
-		names = decimal(known)
+		names = decimal(list)
 	} else if c.Groups == "" {
 		names = u.Groups
 	}
@@ -104,7 +118,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 	// If no group is given, the user is in all groups that list it.
 	l.member = u.Group == "" && c.Groups == ""
 	l.plan(s)
-	if c.Groups != "keep" {
+	if c.Groups != keep {
 		groups = append(groups, l.setgroups())
 	}
 	return plan.Ref(l.uid), plan.Ref(l.gid), groups, nil
@@ -112,7 +126,7 @@ func (c *Credentials) identify(s *stage.State) (uid, gid plan.Arg, groups []*pla
 
 // groupList parses Groups: numbers if all of them are numbers, otherwise names.
 func (c *Credentials) groupList() (list []uint32, names []string, err error) {
-	if c.Groups == "" || c.Groups == "none" || c.Groups == "keep" {
+	if c.Groups == "" || c.Groups == "none" || c.Groups == keep {
 		return nil, nil, nil
 	}
 	words := getopt.List(c.Groups)
