@@ -37,12 +37,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		s.Child.Init = s.Child.Init || n.Init
 	}
 	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
-	later := append(slices.Clip(c.Links[len(links):]), c.ahead...)
-	t.links = links
-	t.argsDone, t.argsNext = argsOf(links), argsOf(later)
-	s.Next.Clones, t.plain = clones(later), plainNames(later)
-	s.Next.Ends = c.endsAfter(later)
-	_, t.looks = first(later, func(n stage.Needs) bool { return n.First })
+	t.between(c, links)
 	if c.takes {
 		t.isolate(links)
 	}
@@ -279,6 +274,16 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 	}
 	next := c.Links[end]
 	return c.Links[:end], next.words, true, next.path
+}
+
+// between notes which stages are in the plan, and what is known about those after it.
+func (t *translator) between(c *Chain, links []Link) {
+	later := append(slices.Clip(c.Links[len(links):]), c.ahead...)
+	t.links = links
+	t.argsDone, t.argsNext = argsOf(links), argsOf(later)
+	t.Next.Clones, t.plain = clones(later), plainNames(later)
+	t.Next.Ends = c.endsAfter(later)
+	_, t.looks = first(later, func(n stage.Needs) bool { return n.First })
 }
 
 // endsAfter reports whether the chain ends with the only one of the links after a plan.

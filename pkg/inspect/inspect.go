@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -26,6 +27,8 @@ var Kind = stage.Kind{
  --values                 show the values of environment variables
  --probe                  try to read and to write, which shows a Landlock domain
  --pid PID                another process
+ --assert EXPR            fail unless it holds: no-new-privs, caps=none, ns.net!=host,
+                          mount:/usr=ro, fd<=2; prints nothing if nothing is asked for
  --output FILE|-|fd:N     default: standard output, or standard error before NEXT
 `,
 }
@@ -41,7 +44,11 @@ type Inspection struct {
 	// because standard output is the payload's.
 	Output string
 
-	ends bool // set by Finishes
+	// Assert are expressions that must hold.
+	Assert []string
+
+	asserts []assertion
+	ends    bool // set by Finishes
 }
 
 // Flags binds i to the flags of hk-inspect(1).
@@ -62,6 +69,7 @@ func (i *Inspection) Flags(fs *getopt.Flags) {
 		i.PID, err = getopt.ParsePID(v)
 		return err
 	})
+	fs.String("assert", "", i.assertFlag)
 	fs.String("output", "", func(v string) error {
 		i.Output = v
 		_, _, err := i.outputFD()
@@ -80,6 +88,9 @@ func (i *Inspection) Args() []string {
 	a.Bool("probe", i.Probe)
 	if i.PID != 0 {
 		a.Set("pid", fmt.Sprint(i.PID))
+	}
+	for _, text := range i.Assert {
+		a.String("assert", text)
 	}
 	a.Set("output", i.Output)
 	return a
@@ -123,18 +134,52 @@ func (i *Inspection) Plan(s *stage.State) error {
 
 // show adds the step that looks and prints.
 func (i *Inspection) show(s *stage.State) error {
-	text := "show what holds here"
+	text := "show what holds "
+	if i.quiet() {
+		text = "check what holds "
+	}
 	if i.PID != 0 {
-		text = fmt.Sprintf("show what holds for process %d", i.PID)
+		text += fmt.Sprintf("for process %d", i.PID)
+	} else {
+		text += "here"
 	}
 	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: text, Do: func(plan.Context) error {
-		r, err := Read(s.Host, i.What)
-		if err != nil {
+		r, err := i.look(s.Host)
+		if err != nil || i.quiet() {
 			return err
 		}
 		return i.write(r, s.Host.Env)
 	}})
 	return nil
+}
+
+// look reads what is shown and what is asserted, and checks that.
+func (i *Inspection) look(h *host.Host) (*Report, error) {
+	w := i.What
+	switch {
+	case i.quiet():
+		w.Sections = i.asserted()
+	case len(w.Sections) > 0:
+		w.Sections = append(i.asserted(), w.Sections...)
+	}
+	r, err := Read(h, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range i.asserts {
+		if err := a.check(r); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.Equal(w.Sections, i.Sections) {
+		r.keep(i.Sections)
+	}
+	return r, nil
+}
+
+// quiet reports whether only assertions are checked.
+func (i *Inspection) quiet() bool {
+	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == ""
 }
 
 // write prints a report.

@@ -37,7 +37,7 @@ func (r *Report) readNamespaces(p *process) {
 		case origin.Caller == 0 && p.host.Handover.Origins == "":
 			origin.Caller = id // the caller of this program is in the same
 		}
-		r.Namespaces[t.Name] = Namespace{ID: id, Host: compare(id, origin.Machine), Caller: compare(id, origin.Caller)}
+		r.Namespaces[t.Name] = Namespace{ID: id, Host: compare(id, origin.Machine), Caller: compare(id, origin.Caller), inChain: self == nil && len(origins) > 0}
 	}
 }
 

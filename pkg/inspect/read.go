@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"slices"
+	"strings"
 
 	"hk/pkg/host"
 )
@@ -61,6 +62,61 @@ func Read(h *host.Host, w What) (*Report, error) {
 		}
 	}
 	return r, nil
+}
+
+// keep drops the sections that are not in the list; an empty one keeps all.
+func (r *Report) keep(list []string) {
+	r.only = list
+	all := *r
+	*r = Report{Version: all.Version, only: list}
+	for name, keep := range map[string]func(){
+		"ids": func() { r.IDs = all.IDs }, "caps": func() { r.Caps = all.Caps }, "namespaces": func() { r.Namespaces = all.Namespaces },
+		"mounts": func() { r.Mounts = all.Mounts }, "root": func() { r.Root = all.Root }, "limits": func() { r.Limits = all.Limits },
+		"cgroups": func() { r.Cgroups = all.Cgroups }, "seccomp": func() { r.Seccomp = all.Seccomp },
+		"landlock": func() { r.Landlock = all.Landlock }, "fds": func() { r.FDs = all.FDs }, "signals": func() { r.Signals = all.Signals },
+		"session": func() { r.Session = all.Session }, "keyrings": func() { r.Keyrings = all.Keyrings }, "env": func() { r.Env = all.Env },
+	} {
+		if r.wants(name) {
+			keep()
+		}
+	}
+	for what, why := range all.Unreadable {
+		if section, _, _ := strings.Cut(what, "."); r.wants(section) {
+			if r.Unreadable == nil {
+				r.Unreadable = map[string]string{}
+			}
+			r.Unreadable[what] = why
+		}
+	}
+}
+
+// has reports whether a section was read.
+func (r *Report) has(section string) bool {
+	switch section {
+	case "ids":
+		return r.IDs != nil
+	case "caps":
+		return r.Caps != nil
+	case "namespaces":
+		return r.Namespaces != nil
+	case "mounts":
+		return r.Mounts != nil
+	case "root":
+		return r.Root != nil
+	case "limits":
+		return r.Limits != nil
+	case "seccomp":
+		return r.Seccomp != nil
+	case "fds":
+		return r.FDs != nil
+	case "signals":
+		return r.Signals != nil
+	case "session":
+		return r.Session != nil
+	case "env":
+		return r.Env != nil
+	}
+	return false
 }
 
 // wants reports whether a section was asked for.

@@ -95,6 +95,9 @@ type Namespace struct {
 	ID     uint64 `json:"id"`
 	Host   string `json:"host"`
 	Caller string `json:"caller"`
+
+	// inChain is set if an earlier stage has told the caller's.
+	inChain bool
 }
 
 // A Mount is a mount that can be reached from the root directory of the process.
