@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -97,6 +98,7 @@ func TestCreateRace(t *testing.T) {
 		{"--root", tree, "--rw", other + ":/b", "--file", "/d/%=x", "--symlink", "x:/e/%"},
 		{"--rw", tree + ":/a", "--rw", other + ":/b", "--dir", "/a/d/%/x", "--file", "/a/e/%/f=x"},
 		{"--rw", tree + ":/a", "--rw", other + ":/b", "--ro", "/etc/passwd:/a/e/%/x"},
+		{"--tmp-overlay", tree + ":/a", "--rw", other + ":/b", "--dir", "/a/d/%", "--file", "/a/e/%/f=x"},
 	}
 	worked, failed := 0, 0
 	start := time.Now()
@@ -126,6 +128,15 @@ func TestCreateRace(t *testing.T) {
 	if list, err := os.ReadDir(tree + "/b"); err != nil || len(list) > 0 {
 		t.Errorf("%v was made below a mount, %v", list, err)
 	}
+	// Of d and out, and of e and in, either name is that of the directory now. Where the tree
+	// was the root, the link led to a directory in it.
+	asked := regexp.MustCompile(`^/?$|^/(usr|b|d|out|e|in)$|^(/d|/out|/e|/in|` + victim + `)/new\d+(/[tfx])?$`)
+	filepath.WalkDir(tree, func(p string, _ os.DirEntry, err error) error {
+		if rest := strings.TrimPrefix(p, tree); err != nil || !asked.MatchString(rest) && !strings.HasPrefix(victim, rest) {
+			t.Errorf("%s was made, %v", rest, err)
+		}
+		return nil
+	})
 }
 
 // racing reports whether a race should continue after n attempts: until there were 250
