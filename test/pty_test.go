@@ -87,6 +87,10 @@ func TestInjection(t *testing.T) {
 		{"setsid", "hk-unshare --setsid " + drop, "stdin EPERM, tty ENXIO; 0 bytes to read"},
 		{"setsid in a user namespace", "hk-unshare --user --setsid hk-idmap --root", "stdin EPERM, tty ENXIO; 0 bytes to read"},
 		{"setsid with an init", "hk-unshare --all --init --setsid hk-idmap --root", "stdin EPERM, tty ENXIO; 0 bytes to read"},
+		{"hk-bwrap, control", "hk-bwrap --dev-bind / / --cap-drop ALL", "stdin ok, tty ok; 2 bytes to read"},
+		{"hk-bwrap", "hk-bwrap --dev-bind / / --cap-drop ALL --unshare-pid --deny-tiocsti", "stdin EPERM, tty EPERM; 0 bytes to read"},
+		{"hk-bwrap, not fused", "HK_FUSE=0 hk-bwrap --dev-bind / / --cap-drop ALL --deny-tiocsti", "stdin EPERM, tty EPERM; 0 bytes to read"},
+		{"hk-bwrap in a new session", "hk-bwrap --dev-bind / / --cap-drop ALL --new-session", "stdin EPERM, tty ENXIO; 0 bytes to read"},
 		{"setsid, not fused", "HK_FUSE=0 hk-unshare --all --setsid hk-idmap --root hk-limit --core 0", "stdin EPERM, tty ENXIO; 0 bytes to read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +124,7 @@ func TestInjectionConsole(t *testing.T) {
 		{"hk-setuser --caps none", "ok"},
 		{"hk-unshare --setsid hk-setuser --caps none", "EPERM"},
 		{"hk-unshare --user --setsid hk-idmap --root", "EPERM"},
+		{"hk-bwrap --dev-bind / / --cap-drop ALL --deny-tiocsti", "EPERM"},
 	} {
 		// The hangup at the end of a session makes the descriptor useless.
 		tty, err := os.OpenFile(console, os.O_RDWR|unix.O_NOCTTY, 0)

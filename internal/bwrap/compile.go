@@ -2,6 +2,8 @@ package bwrap
 
 import (
 	"fmt"
+	"runtime"
+	"strconv"
 
 	"hk/pkg/host"
 	"hk/pkg/idmap"
@@ -35,9 +37,6 @@ type compiler struct {
 // nothing. consumed are descriptors that the stages read and the payload does not get.
 func Compile(s *Settings, h *host.Host) (stages []stage.Stage, consumed []int, err error) {
 	c := &compiler{Settings: s, Host: h}
-	if err := c.missing(); err != nil {
-		return nil, nil, err
-	}
 	if err := c.unshare(); err != nil {
 		return nil, nil, err
 	}
@@ -48,7 +47,10 @@ func Compile(s *Settings, h *host.Host) (stages []stage.Stage, consumed []int, e
 		return nil, nil, err
 	}
 	stages = append(stages, &c.namespaces)
-	if c.newUser {
+	switch {
+	case c.othersMap() && (c.UID >= 0 || c.GID >= 0):
+		stages = append(stages, c.become())
+	case c.newUser && !c.othersMap():
 		stages = append(stages, c.idmap())
 	}
 	stages = append(stages, &c.mounts)
@@ -56,6 +58,9 @@ func Compile(s *Settings, h *host.Host) (stages []stage.Stage, consumed []int, e
 		stages = append(stages, &netns.Network{Loopback: true})
 	}
 	stages = append(stages, &c.user)
+	if c.DenyTIOCSTI {
+		stages = append(stages, seccomp.Terminal(runtime.GOARCH))
+	}
 	for _, fd := range c.Filters {
 		if err := c.consume(fd); err != nil {
 			return nil, nil, fmt.Errorf("Can't read seccomp data: %s", reason(err))
@@ -65,24 +70,8 @@ func Compile(s *Settings, h *host.Host) (stages []stage.Stage, consumed []int, e
 	return stages, c.consumed, nil
 }
 
-// missing refuses what cannot be done.
-func (c *compiler) missing() error {
-	n := &c.Namespaces
-	for _, o := range []struct {
-		what  string
-		given bool
-	}{
-		{"--userns-block-fd", c.UsernsBlockFD >= 0}, {"--userns2", n.JoinUser2 >= 0},
-		{"--uid and --gid with --userns", n.JoinUser >= 0 && (c.UID >= 0 || c.GID >= 0)},
-		{"--userns with --unshare-pid, but for --as-pid-1", n.JoinUser >= 0 && n.PID && !c.AsPID1},
-		{"--pidns with --unshare-pid", n.JoinPID >= 0 && n.PID},
-	} {
-		if o.given {
-			return fmt.Errorf("%s: hk-bwrap does not have this", o.what)
-		}
-	}
-	return nil
-}
+// othersMap reports whether the IDs of the user namespace are mapped by another program.
+func (c *compiler) othersMap() bool { return c.Namespaces.JoinUser >= 0 || c.UsernsBlockFD >= 0 }
 
 // descriptor is the name of a descriptor for a stage.
 func descriptor(fd int) string { return fmt.Sprintf("fd:%d", fd) }
@@ -124,7 +113,7 @@ func (c *compiler) unshare() error {
 	n.Init = from.PID && !c.AsPID1
 	n.InitWaits = n.Init
 	n.Setsid = c.NewSession
-	n.DieWithParent = c.DieWithParent
+	n.DieWithProcess = c.DieWithParent
 	n.AssertNoNested = from.AssertDisabled
 	n.Argv0 = c.Argv0
 	n.NamespaceIDs = c.InfoFD >= 0 || c.StatusFD >= 0 || c.SyncFD >= 0 || len(c.Locks) > 0 // it needs a supervisor
@@ -141,11 +130,21 @@ func (c *compiler) unshare() error {
 // descriptors sets what is waited for, kept open and joined.
 func (c *compiler) descriptors() error {
 	n := &c.namespaces
-	if fd := c.BlockFD; fd >= 0 {
-		if err := c.consume(fd); err != nil || fd == 0 {
-			return fmt.Errorf("--block-fd %d: %s", fd, reason(unix.EBADF))
+	for _, b := range []struct {
+		name string
+		fd   int
+		at   *int
+	}{{"block-fd", c.BlockFD, &n.Block}, {"userns-block-fd", c.UsernsBlockFD, &n.UserBlock}} {
+		if b.fd < 0 {
+			continue
 		}
-		n.Block = fd
+		if b.fd <= 2 {
+			return fmt.Errorf("--%s %d: a descriptor above 2 is needed here", b.name, b.fd)
+		}
+		if err := c.consume(b.fd); err != nil {
+			return fmt.Errorf("--%s %d: %s", b.name, b.fd, reason(err))
+		}
+		*b.at = b.fd
 	}
 	if fd := c.SyncFD; fd >= 0 {
 		if err := c.consume(fd); err != nil {
@@ -167,9 +166,31 @@ func (c *compiler) descriptors() error {
 		if err := c.consume(j.fd); err != nil {
 			return fmt.Errorf("%s: %s", j.text, reason(err))
 		}
-		n.Join = append(n.Join, unshare.Join{Namespaces: j.flag, Target: fmt.Sprintf("/proc/self/fd/%d", j.fd)})
+		n.Join = append(n.Join, unshare.Join{Namespaces: j.flag, Target: descriptor(j.fd)})
+	}
+	if fd := c.Namespaces.JoinUser2; fd >= 0 {
+		if fd <= 2 {
+			return fmt.Errorf("--userns2 %d: a descriptor above 2 is needed here", fd)
+		}
+		if err := c.consume(fd); err != nil {
+			return fmt.Errorf("Setting userns2 failed: %s", reason(err))
+		}
+		c.user.UserNS = fd
 	}
 	return nil
+}
+
+// become changes the IDs to those that are asked for, and keeps the capabilities for what
+// follows.
+func (c *compiler) become() *setuser.Credentials {
+	u := &setuser.User{Name: "keep", Group: "keep"}
+	if c.UID >= 0 {
+		u.Name = strconv.FormatInt(c.UID, 10)
+	}
+	if c.GID >= 0 {
+		u.Group = strconv.FormatInt(c.GID, 10)
+	}
+	return &setuser.Credentials{User: u, Groups: "keep", Caps: "all"}
 }
 
 // idmap maps one user and one group: the caller's.

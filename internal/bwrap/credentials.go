@@ -39,7 +39,7 @@ func (c *compiler) credentials() error {
 		}
 	}
 	switch {
-	case c.Host.UID != 0:
+	case c.Host.UID != 0, c.othersMap() && c.UID > 0:
 		if len(words) == 0 || words[0][0] == '-' {
 			words = append([]string{"none"}, words...)
 		}

@@ -79,7 +79,7 @@ func (l *line) message(err error) string {
 	}
 	var op *plan.Error
 	if !errors.As(err, &op) || op.Errno == 0 {
-		return err.Error()
+		return inItsWords(err.Error())
 	}
 	why := reason(op.Errno)
 	call, _, _ := strings.Cut(op.Op, "(")
@@ -88,23 +88,86 @@ func (l *line) message(err error) string {
 		return fmt.Sprintf("execvp %s: %s", l.Settings.Command[0], why)
 	case call == "clone3" || call == "unshare":
 		return namespaceMessage(op)
+	case call == "setns" || strings.HasPrefix(op.For, "--join "):
+		return joinMessage(op)
+	case call == "setresuid":
+		return fmt.Sprintf("unable to switch to uid %d: %s", l.Settings.UID, why)
+	case call == "setresgid":
+		return fmt.Sprintf("unable to switch to gid %d: %s", l.Settings.GID, why)
 	case op.Stage == "hk-idmap":
 		return "setting up uid map: " + why + " (" + err.Error() + ")"
 	case op.Stage == "hk-net":
 		return "loopback: Failed RTM_NEWADDR: " + why
-	case strings.HasPrefix(op.For, "--proc "):
-		target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
-		return fmt.Sprintf("Can't mount proc on /newroot%s: %s", target, why)
 	case strings.HasPrefix(op.For, "--chdir "):
 		return fmt.Sprintf("Can't chdir to %s: %s", l.Settings.Dir, why)
+	case strings.HasPrefix(op.For, "--lock ") && call == "fcntl":
+		return fmt.Sprintf("Unable to lock file %s: %s", argument(op), why)
+	case strings.HasPrefix(op.For, "--lock "):
+		return fmt.Sprintf("Unable to open lock file %s: %s", argument(op), why)
 	case op.Errno == unix.ENOENT && strings.HasPrefix(op.Op, "openat2($root,"):
 		// Nothing is created there: it is not writable.
-		_, target, _ := strings.Cut(op.For, " ")
-		return fmt.Sprintf("Can't mkdir %s: %s", target, reason(unix.EROFS))
+		return fmt.Sprintf("Can't mkdir %s: %s", argument(op), reason(unix.EROFS))
+	case call == "move_mount" && op.Errno == unix.EINVAL:
+		return mismatch(op)
+	case strings.HasPrefix(op.For, "--proc "):
+		return procMessage(op)
 	case call == "symlinkat" || call == "mkdirat" || call == "mknodat":
 		return fmt.Sprintf("Can't create %s: %s (%s)", op.For, why, op.Op)
 	}
-	return err.Error()
+	return inItsWords(err.Error())
+}
+
+// argument is what a flag is given.
+func argument(op *plan.Error) string {
+	_, text, _ := strings.Cut(op.For, " ")
+	return text
+}
+
+// mismatch is about a file that is to be mounted on a directory, or the other way round.
+func mismatch(op *plan.Error) string {
+	flag, _, _ := strings.Cut(inItsWords(op.For), " ")
+	source, target, ok := strings.Cut(argument(op), ":")
+	if strings.HasSuffix(flag, "bind") && ok {
+		return fmt.Sprintf("Can't bind mount %s on %s: one of them is a directory and the other is not", source, target)
+	}
+	return fmt.Sprintf("Can't mkdir %s: %s", source, reason(unix.ENOTDIR))
+}
+
+// inItsWords is a text of hk's that starts with a flag, with the option that was given.
+func inItsWords(text string) string {
+	for _, w := range [...][2]string{{"--rw ", "--bind "}, {"--ro ", "--ro-bind "}, {"--try-rw ", "--bind-try "}, {"--try-ro ", "--ro-bind-try "},
+		{"--file-from ", "--file "}, {"--data-rw ", "--bind-data "}, {"--data ", "--ro-bind-data "}, {"--read-only ", "--remount-ro "}} {
+		if rest, ok := strings.CutPrefix(text, w[0]); ok {
+			return w[1] + rest
+		}
+	}
+	return text
+}
+
+// procMessage is about a procfs. Programs look for the text that bubblewrap has before
+// 0.12, and for that of 0.12, which goes without /newroot.
+func procMessage(op *plan.Error) string {
+	target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
+	why := reason(op.Errno)
+	text := fmt.Sprintf("Can't mount proc on /newroot%s: %s (Can't mount proc on %s: %s)", target, why, target, why)
+	if op.Hint != "" {
+		text += ": " + op.Hint
+	}
+	return text
+}
+
+// joinMessage is about existing namespaces that cannot be joined.
+func joinMessage(op *plan.Error) string {
+	switch why := reason(op.Errno); {
+	case strings.HasPrefix(op.For, "--userns-fd "):
+		return "Setting userns2 failed: " + why
+	case strings.HasPrefix(op.For, "--join pid="):
+		return "Setting pidns failed: " + why
+	case op.Errno == unix.EINVAL:
+		return "Joining the specified user namespace failed, it might not be a descendant of the current user namespace."
+	default:
+		return "Joining specified user namespace failed: " + why
+	}
 }
 
 // namespaceMessage is about namespaces that cannot be created.

@@ -150,6 +150,8 @@ func general() []option {
 			return notEmpty("argv0", args[0])
 		}},
 		alone("level-prefix", func(l *line) { l.LevelPrefix = true }),
+		// The mounts that bubblewrap then goes without are made in one call here.
+		alone("not-a-security-boundary", func(*line) {}),
 	}
 }
 
@@ -303,6 +305,7 @@ func own() []option {
 	explain := func(name, how string) option { return alone(name, func(l *line) { l.Common.Explain = how }) }
 	return []option{
 		alone("print", func(l *line) { l.Print = true }),
+		alone("deny-tiocsti", func(l *line) { l.Settings.DenyTIOCSTI = true }),
 		explain("explain", "text"), explain("explain=text", "text"), explain("explain=json", "json"),
 		alone("verbose", func(l *line) { l.Common.Verbose = true }),
 	}

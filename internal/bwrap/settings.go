@@ -1,4 +1,4 @@
-// Package bwrap compiles the command line of bubblewrap 0.11 to a chain: settings in its
+// Package bwrap compiles the command line of bubblewrap 0.12 to a chain: settings in its
 // words, stages out. It is hk-bwrap(1).
 package bwrap
 
@@ -24,6 +24,8 @@ type Settings struct {
 	Argv0Set bool
 	// NewSession, DieWithParent and AsPID1 are about the process.
 	NewSession, DieWithParent, AsPID1 bool
+	// DenyTIOCSTI denies what types into a terminal. It is not bubblewrap's.
+	DenyTIOCSTI bool
 	// Locks are files of the root that are locked as long as the sandbox exists.
 	Locks []string
 	// SyncFD, BlockFD, UsernsBlockFD, InfoFD and StatusFD are descriptors.

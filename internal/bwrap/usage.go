@@ -20,7 +20,7 @@ const Usage = ` [OPTIONS...] [--] COMMAND [ARGS...]
  --new-session  --die-with-parent  --as-pid-1  --lock-file DEST  --sync-fd FD
  --block-fd FD  --userns-block-fd FD  --info-fd FD  --json-status-fd FD
  --seccomp FD  --add-seccomp-fd FD  --exec-label LABEL  --file-label LABEL
- --args FD  --level-prefix  --help  --version
+ --args FD  --level-prefix  --not-a-security-boundary  --help  --version
 The root, in this order
  --bind SRC DEST  --bind-try SRC DEST  --bind-fd FD DEST
  --dev-bind SRC DEST  --dev-bind-try SRC DEST
@@ -31,8 +31,8 @@ The root, in this order
  --overlay-src SRC  --overlay SRC WORK DEST  --tmp-overlay DEST  --ro-overlay DEST
  --perms OCTAL  --size BYTES  of what comes next
 Besides
- --print  --explain[=text|json]  --verbose
-These are the options of bubblewrap 0.11. See hk-bwrap(1).
+ --print  --explain[=text|json]  --verbose  --deny-tiocsti
+These are the options of bubblewrap 0.12. See hk-bwrap(1).
 `
 
 // Flags adds the options to fs, for completions. Of several arguments it has the first.

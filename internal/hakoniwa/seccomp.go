@@ -8,13 +8,7 @@ import (
 
 	"hk/pkg/filter"
 	"hk/pkg/seccomp"
-
-	"golang.org/x/sys/unix"
 )
-
-// terminal are the requests of ioctl(2) that put input into a terminal, TIOCSTI and
-// TIOCLINUX: what the payload types there would be read by the caller's shell.
-const terminal = "ioctl(arg1==0x5412),ioctl(arg1==0x541c)"
 
 // seccomp returns the stages for the filters. The rules for the terminal are a filter of
 // their own: together with them a profile would have to be compiled, but alone it has
@@ -37,17 +31,7 @@ func (c *compiler) seccomp() ([]*seccomp.Filter, error) {
 			f.Profile = "./" + p
 		}
 	}
-	rule, err := filter.ParseOverride(filter.Errno(unix.EPERM), terminal)
-	return []*seccomp.Filter{{Profile: "none", Rules: []filter.Override{rule}, Arches: arches(runtime.GOARCH), AllowNewPrivs: f.AllowNewPrivs}, f}, err
-}
-
-// arches are the architectures whose programs run on one.
-func arches(goarch string) (list []*filter.Arch) {
-	native := filter.Native(goarch)
-	for _, a := range []*filter.Arch{filter.X86_64, filter.X86, filter.X32, filter.AArch64, filter.ARM} {
-		if native.Runs(a) {
-			list = append(list, a)
-		}
-	}
-	return list
+	terminal := seccomp.Terminal(runtime.GOARCH)
+	terminal.AllowNewPrivs = f.AllowNewPrivs
+	return []*seccomp.Filter{terminal, f}, nil
 }

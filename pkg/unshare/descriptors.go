@@ -37,7 +37,7 @@ func (n *Namespaces) hold(s *stage.State) error {
 func (n *Namespaces) checkKept() error {
 	used := map[int]string{}
 	for _, j := range n.Join {
-		for _, word := range [...]string{pidfdWord, socketWord} {
+		for _, word := range [...]string{pidfdWord, socketWord, fileWord} {
 			if text, ok := strings.CutPrefix(j.Target, word); ok {
 				fd, _ := strconv.Atoi(text)
 				used[fd] = "--join " + j.String()
@@ -46,6 +46,9 @@ func (n *Namespaces) checkKept() error {
 	}
 	if n.Block > 0 {
 		used[n.Block] = fmt.Sprintf("--block-fd %d", n.Block)
+	}
+	if n.UserBlock > 0 {
+		used[n.UserBlock] = fmt.Sprintf("--userns-block-fd %d", n.UserBlock)
 	}
 	for _, fd := range n.KeepFDs {
 		if by := used[fd]; by != "" {
