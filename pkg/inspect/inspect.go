@@ -27,6 +27,7 @@ var Kind = stage.Kind{
  --values                 show the values of environment variables
  --probe                  try to read and to write, which shows a Landlock domain
  --pid PID                another process
+ --diff FILE|-|fd:N       show what differs from an earlier --json
  --assert EXPR            fail unless it holds: no-new-privs, caps=none, ns.net!=host,
                           mount:/usr=ro, fd<=2; prints nothing if nothing is asked for
  --output FILE|-|fd:N     default: standard output, or standard error before NEXT
@@ -44,6 +45,9 @@ type Inspection struct {
 	// because standard output is the payload's.
 	Output string
 
+	// Diff is a file that an earlier inspection with JSON has written, "-" for standard input,
+	// or fd:N: only what differs is shown. "" is none.
+	Diff string
 	// Assert are expressions that must hold.
 	Assert []string
 
@@ -69,6 +73,14 @@ func (i *Inspection) Flags(fs *getopt.Flags) {
 		i.PID, err = getopt.ParsePID(v)
 		return err
 	})
+	fs.String("diff", "", func(v string) error {
+		if v == "" {
+			return errors.New("an empty path")
+		}
+		i.Diff = v
+		_, err := i.diffFD()
+		return err
+	})
 	fs.String("assert", "", i.assertFlag)
 	fs.String("output", "", func(v string) error {
 		i.Output = v
@@ -89,6 +101,7 @@ func (i *Inspection) Args() []string {
 	if i.PID != 0 {
 		a.Set("pid", fmt.Sprint(i.PID))
 	}
+	a.Set("diff", i.Diff)
 	for _, text := range i.Assert {
 		a.String("assert", text)
 	}
@@ -112,6 +125,14 @@ func (i *Inspection) outputFD() (fd int, named bool, err error) {
 	return 0, true, nil
 }
 
+// diffFD is the descriptor of Diff, or -1.
+func (i *Inspection) diffFD() (int, error) {
+	if text, ok := strings.CutPrefix(i.Diff, "fd:"); ok {
+		return getopt.ParseFD(text)
+	}
+	return -1, nil
+}
+
 // Finishes implements stage.Finisher: without a next program, the chain ends.
 func (i *Inspection) Finishes() bool { i.ends = true; return true }
 
@@ -120,6 +141,9 @@ func (i *Inspection) Needs() stage.Needs {
 	n := stage.Needs{First: true, Before: i.show}
 	if fd, named, _ := i.outputFD(); !named && fd > 2 {
 		n.FDs = []int{fd}
+	}
+	if fd, _ := i.diffFD(); fd > 2 && !slices.Contains(n.FDs, fd) {
+		n.FDs = append(n.FDs, fd)
 	}
 	return n
 }
@@ -179,11 +203,15 @@ func (i *Inspection) look(h *host.Host) (*Report, error) {
 
 // quiet reports whether only assertions are checked.
 func (i *Inspection) quiet() bool {
-	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == ""
+	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == ""
 }
 
 // write prints a report.
 func (i *Inspection) write(r *Report, env []string) error {
+	changes, err := i.changes(r)
+	if err != nil {
+		return err
+	}
 	fd, named, err := i.outputFD()
 	what := "standard output"
 	switch {
@@ -199,16 +227,34 @@ func (i *Inspection) write(r *Report, env []string) error {
 	case i.Output != "":
 		what = "--output " + i.Output
 	}
-	w := file{fd}
-	if i.JSON {
+	switch w := (file{fd}); {
+	case i.Diff != "":
+		err = i.writeDiff(w, changes)
+	case i.JSON:
 		err = r.writeJSON(w)
-	} else {
+	default:
 		err = r.Text(w, colors(fd, env))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// changes are the differences that --diff asks for.
+func (i *Inspection) changes(r *Report) ([]Change, error) {
+	if i.Diff == "" {
+		return nil, nil
+	}
+	before, err := readReport(i.Diff)
+	if err != nil {
+		return nil, fmt.Errorf("--diff %s: %w", i.Diff, err)
+	}
+	after, err := r.asMap()
+	if err != nil {
+		return nil, err
+	}
+	return diff(before, after), nil
 }
 
 // A file writes to a descriptor. Package os would start its poller for it.

@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"hk/pkg/host"
@@ -95,10 +96,13 @@ func (p *process) read(name string) (string, error) {
 }
 
 // readAll reads to the end of a file. Package os would start its poller for it.
-func readAll(fd int) (string, error) {
+func readAll(fd int) (string, error) { return readUpTo(fd, math.MaxInt) }
+
+// readUpTo reads little more than a number of bytes.
+func readUpTo(fd, most int) (string, error) {
 	var text []byte
 	b := make([]byte, 16<<10)
-	for {
+	for len(text) <= most {
 		n, err := unix.Read(fd, b)
 		if err == unix.EINTR {
 			continue
@@ -108,6 +112,7 @@ func readAll(fd int) (string, error) {
 		}
 		text = append(text, b[:n]...)
 	}
+	return string(text), nil
 }
 
 // link reads a symbolic link of the process.
