@@ -14,6 +14,7 @@ import (
 
 	"hk/internal/bwrap"
 	"hk/internal/hakoniwa"
+	"hk/internal/why"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
 	"hk/pkg/stage"
@@ -59,9 +60,9 @@ func TestLayout(t *testing.T) {
 		}
 	}
 	dirs, _ := filepath.Glob("../cmd/*")
-	// Hk-run, what renders its templates, hk-bwrap, the keeper of a cgroup, and what forwards
+	// Hk-run, what renders its templates, hk-bwrap, hk-why, the keeper of a cgroup, and what forwards
 	// connections are not stages.
-	if len(dirs) != len(chain.Kinds)+5 {
+	if len(dirs) != len(chain.Kinds)+6 {
 		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
 	}
 	for _, f := range sources(t) {
@@ -88,6 +89,9 @@ func TestFlags(t *testing.T) {
 	fs.Reset()
 	bwrap.Flags(&fs)
 	checkFlags(t, "hk-bwrap", fs.Names(), bwrap.Usage)
+	fs.Reset()
+	why.Flags(&fs)
+	checkFlags(t, "hk-why", fs.Names(), why.Usage)
 }
 
 var (
@@ -163,8 +167,10 @@ var house = map[string]string{
 	"internal/bwrap":      "internal/cli pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
 	"cmd/hk-bwrap":        "internal/bwrap",
 	"internal/systemd":    "internal/cli internal/vis pkg/chain pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
+	"internal/why":        "internal/cli internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
+	"cmd/hk-why":          "internal/why",
 	// It prints the completions of all programs.
-	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/systemd internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
 	"cmd/hk-run":        "internal/hakoniwa",
 	// It shares with hk-run what it prints.
 	"internal/template":   "internal/profile internal/vis",

@@ -87,6 +87,14 @@ func (f *Front) Check(fd int) error {
 // Fused reports whether [Front.Run] performs the chain itself.
 func (f *Front) Fused() bool { return f.Host.Search().Fuse }
 
+// Finder says which words are stages. Those that follow one another are fused if fuse is
+// set.
+func (f *Front) Finder(fuse bool) *chain.Finder {
+	find := finder(f.Host)
+	find.Fuse = fuse
+	return find
+}
+
 // Run explains or performs the chain, as the program of its first stage would. With
 // HK_FUSE=0 that program does, which is beside this one.
 func (f *Front) Run(c *chain.Chain) int {

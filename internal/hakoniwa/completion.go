@@ -8,6 +8,7 @@ import (
 	"hk/internal/bwrap"
 	"hk/internal/cli"
 	"hk/internal/completion"
+	"hk/internal/why"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
 )
@@ -36,7 +37,10 @@ func programs() []completion.Program {
 	list = append(list, completion.Program{Name: "hk-run", Usage: Usage + commonUsage, Flags: &fs, Dashes: true, Completion: true})
 	var options getopt.Flags
 	bwrap.Flags(&options)
-	return append(list, completion.Program{Name: "hk-bwrap", Usage: bwrap.Usage + commonUsage, Flags: &options})
+	list = append(list, completion.Program{Name: "hk-bwrap", Usage: bwrap.Usage + commonUsage, Flags: &options})
+	var asks getopt.Flags
+	why.Flags(&asks)
+	return append(list, completion.Program{Name: "hk-why", Usage: why.Usage, Flags: &asks})
 }
 
 // complete prints the completions for a shell.

@@ -117,8 +117,8 @@ func text(set uint64, rights []right, prefix string) string {
 
 func (a Access) String() string { return text(uint64(a), fsRights, "LANDLOCK_ACCESS_FS_") }
 
-// names lists the set in the form that --allow accepts.
-func (a Access) names() string {
+// Names lists the set in the form that [ParseAccess] accepts.
+func (a Access) Names() string {
 	var names []string
 	for _, r := range fsRights {
 		if uint64(a)&r.bit != 0 {

@@ -153,7 +153,7 @@ func (r *Ruleset) Args() []string {
 	var a getopt.Args
 	for _, rule := range r.Rules {
 		if rule.Flag == "allow" {
-			a.String("allow", string(getopt.Escape(rule.Path, ",:"))+":"+rule.Access.names())
+			a.String("allow", string(getopt.Escape(rule.Path, ",:"))+":"+rule.Access.Names())
 		} else {
 			a.String(rule.Flag, string(getopt.Escape(rule.Path, ",")))
 		}

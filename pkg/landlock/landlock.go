@@ -332,7 +332,7 @@ func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.R
 	switch {
 	case file == 0:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(absent...).Hint(unix.EBADFD, pseudo).
-			Hint(unix.EINVAL, g.access.names()+" can be granted only for a directory"))
+			Hint(unix.EINVAL, g.access.Names()+" can be granted only for a directory"))
 	case g.access != file:
 		s.Add(rights.AllowPath(set, at, uint64(g.access)).Tolerate(append(absent, unix.EINVAL)...))
 	}

@@ -88,8 +88,8 @@ func TestParseAccess(t *testing.T) {
 		if got != c.want || (err == nil) != c.ok {
 			t.Errorf("ParseAccess(%q) = %v, %v; want %v, an error %v", c.text, got, err, c.want, !c.ok)
 		}
-		if again, err := ParseAccess(got.names()); c.ok && (again != got || err != nil) {
-			t.Errorf("ParseAccess(%q) prints as %q, which is %v, %v", c.text, got.names(), again, err)
+		if again, err := ParseAccess(got.Names()); c.ok && (again != got || err != nil) {
+			t.Errorf("ParseAccess(%q) prints as %q, which is %v, %v", c.text, got.Names(), again, err)
 		}
 	}
 }

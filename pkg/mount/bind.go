@@ -66,7 +66,7 @@ func (b *builder) bind(e Entry) error {
 	if err != nil {
 		return err
 	}
-	as := &node{kind: file}
+	as := &node{kind: file, source: b.inside(src)}
 	if src.isDir {
 		as = newBound(src.path)
 		as.source, as.single = b.inside(src), flags == 0

@@ -155,6 +155,8 @@ type builder struct {
 	// receives is set if what the host mounts later may appear in a mount, and
 	// rootReceives if that is the root.
 	receives, rootReceives bool
+	// rootAttrs are the MOUNT_ATTR_* of the root.
+	rootAttrs uint64
 }
 
 const nosuidNodev = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -194,6 +196,8 @@ func (m *Mounts) Plan(s *stage.State) error {
 	if err := m.protectAll(b); err != nil {
 		return err
 	}
+	b.rootAttrs = b.attrs[b.root].Set
+	b.Root.See = func(p string) (stage.Seen, error) { return m.see(b, p) }
 	s.Add(plan.Umask(plan.Ref(b.umask)))
 	if !m.InPlace {
 		b.noteManaged()

@@ -250,7 +250,7 @@ func (b *builder) unshare(m *plan.Result) {
 
 // attached records what move has attached, and closes what is no longer needed.
 func (b *builder) attached(m *plan.Result, at place, as *node) {
-	b.mounts = append(b.mounts, mounted{at: at.abs, on: as})
+	b.mounts = append(b.mounts, mounted{at: at.abs, on: as, attrs: b.attrs[m].Set})
 	at.parent.set(at.name, as)
 	if as.kind == dir && (at.parent.kind == foreign || b.keeps(m)) {
 		as.fd = m

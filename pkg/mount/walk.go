@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var errIsFile = errors.New("is a file")
+
 // A walker follows a path through the tree.
 type walker struct {
 	*builder
@@ -83,7 +85,7 @@ func (w *walker) step() error {
 	case next.kind == link:
 		return w.follow(next)
 	case next.kind == file:
-		return fmt.Errorf("/%s is a file", join(append(w.abs, name)))
+		return fmt.Errorf("/%s %w", join(append(w.abs, name)), errIsFile)
 	}
 	w.enter(name, next)
 	return nil

@@ -107,6 +107,9 @@ func (f *Filter) Plan(s *stage.State) error {
 	s.For(f.flag())
 	s.Add(load)
 	s.Filters = append(s.Filters, fl.code)
+	s.Culprits = append(s.Culprits, func(c plan.Call, pc int) string {
+		return f.culprit(fl, filter.Call(c), filter.Answer{PC: pc})
+	})
 	s.Unheard = s.Unheard || s.Next.Stage && slices.ContainsFunc(toBeHeard[:], func(name string) bool {
 		_, some, _ := denied(fl.code, name)
 		return some

@@ -12,6 +12,9 @@ type Root struct {
 	// Landlocked is set once a domain handles file system rights: from then on mounts
 	// are forbidden.
 	Landlocked bool
+	// See tells what a path in the root leads to, once the plan is complete. It is nil if
+	// the plan mounts nothing. An error is that of a path which leads nowhere.
+	See func(path string) (Seen, error)
 }
 
 // Child is what is known about the child that the plan clones.

@@ -42,6 +42,9 @@ type State struct {
 
 	// Filters are the seccomp filters loaded so far.
 	Filters [][]unix.SockFilter
+	// Culprits name, for each of them, the stage's flag by which it denies a call, at an
+	// instruction of it.
+	Culprits []func(c plan.Call, pc int) string
 	// Unheard is set once a filter may deny the calls with which a stage executed after
 	// it reports to its supervisor.
 	Unheard bool

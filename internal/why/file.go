@@ -1,0 +1,255 @@
+package why
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"hk/pkg/execdeps"
+	"hk/pkg/getopt"
+	"hk/pkg/host"
+	"hk/pkg/landlock"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	execute   = landlock.Access(unix.LANDLOCK_ACCESS_FS_EXECUTE)
+	readFile  = landlock.Access(unix.LANDLOCK_ACCESS_FS_READ_FILE)
+	readDir   = landlock.Access(unix.LANDLOCK_ACCESS_FS_READ_DIR)
+	writeFile = landlock.Access(unix.LANDLOCK_ACCESS_FS_WRITE_FILE)
+	makeReg   = landlock.Access(unix.LANDLOCK_ACCESS_FS_MAKE_REG)
+	rmFile    = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_FILE)
+	rmDir     = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_DIR)
+)
+
+// errNowhere is the error for a path that leads nowhere.
+var errNowhere = errors.New("it does not exist")
+
+// see is what the payload finds at a path.
+func (s *subject) see(p string) (stage.Seen, error) {
+	if see := s.state.Root.See; see != nil {
+		return see(p)
+	}
+	seen := stage.Seen{Path: path.Clean(p)}
+	found, err := s.host.Look(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR):
+		dir, err := s.host.Look(path.Dir(seen.Path))
+		if err != nil || !dir.IsDir || seen.Path == "/" {
+			return seen, errNowhere
+		}
+		if seen.Unsure = throughProcfs(dir); seen.Unsure == "" {
+			seen.Path = path.Join(dir.Straight, path.Base(seen.Path))
+		}
+		return seen, nil
+	case err != nil:
+		seen.Unsure = "it cannot be looked at: " + unwrapped(err).Error()
+		return seen, nil
+	}
+	if seen.Unsure = throughProcfs(found); seen.Unsure != "" {
+		return seen, nil
+	}
+	seen.Path, seen.There, seen.Dir, seen.Source = found.Straight, true, found.IsDir, found.Straight
+	if s.host.InProcfs(path.Dir(seen.Path)) || found.IsDir && s.host.InProcfs(seen.Path) {
+		seen.Unsure, seen.Source = inProcfs, ""
+	}
+	return seen, nil
+}
+
+const inProcfs = "it is in a procfs, which has other files for each process"
+
+// throughProcfs says why it is not known what the payload finds at a path.
+func throughProcfs(f host.Found) string {
+	if f.Straight == "" {
+		return "a symbolic link of procfs, or a .. after one, leads elsewhere for each process"
+	}
+	return ""
+}
+
+func unwrapped(err error) error {
+	for u := err; u != nil; u = errors.Unwrap(u) {
+		err = u
+	}
+	return err
+}
+
+// file answers a question about a file.
+func (s *subject) file(q question) []reason {
+	list := s.calls(map[string]string{"read": "openat", "write": "openat", "create": "openat", "remove": "unlinkat", "exec": "execve"}[q.kind])
+	seen, err := s.see(q.path)
+	switch {
+	case err != nil:
+		return append(list, s.absent(q, seen))
+	case seen.Masked:
+		list = append(list, reason{class: byHidden, verdict: denied, what: seen.Path + " is covered by hk-mount --mask or --protect"})
+	case seen.Unsure != "":
+		list = append(list, reason{class: unseen, verdict: unknown, what: q.path + ": " + seen.Unsure})
+	case !seen.There && q.kind != "write" && q.kind != "create":
+		return append(list, s.absent(q, seen))
+	}
+	at := seen // where the mount and the permissions count
+	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !seen.There && seen.Unsure == "" {
+		if at, err = s.see(path.Dir(seen.Path)); err != nil || at.Unsure == "" && !at.There {
+			return append(list, s.absent(question{text: q.text, kind: "read", path: path.Dir(q.path)}, at))
+		}
+	}
+	list = append(list, s.mounts(q, seen, at)...)
+	list = append(list, s.rights(q, seen, at)...)
+	return append(list, s.permission(q, seen, at)...)
+}
+
+// absent is the reason for a path that leads nowhere.
+func (s *subject) absent(q question, seen stage.Seen) reason {
+	if _, err := s.host.Lstat(q.path); err != nil || s.state.Root.See == nil {
+		return reason{class: notSandbox, verdict: denied, what: q.path + " does not exist"}
+	}
+	r := reason{class: byHidden, verdict: denied, what: q.path + " is on the host, and not in the new root", stage: "hk-mount"}
+	r.flags = []string{"--ro", string(getopt.Escape(q.path, ":,"))}
+	if q.kind == "write" || q.kind == "create" || q.kind == "remove" {
+		r.flags[0] = "--rw"
+	}
+	return r
+}
+
+// mounts is what the attributes of a mount refuse.
+func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
+	writes := q.kind == "write" || q.kind == "create" || q.kind == "remove"
+	switch {
+	case writes && at.Attrs&unix.MOUNT_ATTR_RDONLY != 0 && !s.isDevice(seen):
+		r := reason{class: byReadOnly, verdict: denied, what: at.Path + " is on a mount that is read-only", stage: "hk-mount"}
+		if at.Source != "" {
+			word := getopt.Escape(at.Source, ":,")
+			if at.Path != at.Source {
+				word += ":" + getopt.Escape(at.Path, ":,")
+			}
+			r.flags = []string{"--rw", string(word)}
+		} else {
+			r.flags = []string{"--writable-root"}
+			r.elsewhere = [][]string{{"--tmpfs", string(getopt.Escape(at.Path, ":,"))}}
+		}
+		list = append(list, r)
+	case writes && at.Source != "" && s.host.ReadOnly(at.Source) && !s.isDevice(seen):
+		list = append(list, reason{class: notSandbox, verdict: denied, what: at.Source + " is read-only on the host"})
+	}
+	if q.kind == "exec" && seen.Attrs&unix.MOUNT_ATTR_NOEXEC != 0 {
+		list = append(list, reason{class: byNoexec, verdict: denied, what: seen.Path + " is on a mount from which nothing is executed"})
+	}
+	return list
+}
+
+// isDevice reports whether a file is a device, a FIFO or a socket, to which a read-only
+// mount does not matter.
+func (s *subject) isDevice(seen stage.Seen) bool {
+	if seen.Source == "" {
+		return false
+	}
+	mode, err := s.host.Stat(seen.Source)
+	return err == nil && mode&(fs.ModeDevice|fs.ModeNamedPipe|fs.ModeSocket) != 0
+}
+
+// rights is what Landlock refuses.
+func (s *subject) rights(q question, seen, at stage.Seen) (list []reason) {
+	switch q.kind {
+	case "read":
+		need := readFile
+		if seen.Dir {
+			need = readDir
+		}
+		return s.need(seen.Path, need, seen.Unsure != "")
+	case "write":
+		if seen.There || seen.Unsure != "" {
+			return s.need(seen.Path, writeFile, seen.Unsure != "")
+		}
+		return s.need(at.Path, makeReg|writeFile, at.Unsure != "")
+	case "create":
+		return s.need(at.Path, makeReg, at.Unsure != "")
+	case "remove":
+		need := rmFile
+		if seen.Dir {
+			need = rmDir
+		}
+		return s.need(at.Path, need, at.Unsure != "")
+	}
+	return s.execution(seen)
+}
+
+// need is what Landlock refuses of the rights on one path.
+func (s *subject) need(p string, rights landlock.Access, unsure bool) (list []reason) {
+	for _, d := range s.domains {
+		missing := s.missing(d, p, rights)
+		if missing == 0 {
+			continue
+		}
+		r := reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows %s on %s", missing.Names(), p), stage: "hk-landlock"}
+		path := string(getopt.Escape(p, ","))
+		allow := []string{"--allow", string(getopt.Escape(p, ",:")) + ":" + missing.Names()}
+		switch {
+		case missing&^(readFile|readDir) == 0:
+			r.flags = []string{"--ro", path}
+		case missing&^(readFile|readDir|execute) == 0:
+			r.flags = []string{"--rx", path}
+		case missing&execute == 0:
+			r.flags = []string{"--rw", path}
+		default:
+			r.flags = []string{"--rwx", path}
+		}
+		r.elsewhere = [][]string{allow}
+		switch {
+		case unsure:
+			r.verdict = unknown
+			r.what += ", if no symbolic link leads elsewhere"
+		case d.later:
+			r.verdict = unknown
+			r.what += ", unless one is added while the chain runs, as by --exec-closure"
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// execution is what Landlock refuses of what the execution of a file takes: the file, its
+// interpreter and its loader, which are executed too, and libraries, which are read.
+func (s *subject) execution(seen stage.Seen) (list []reason) {
+	list = s.need(seen.Path, execute|readFile, seen.Unsure != "")
+	if seen.Unsure != "" || seen.Dir || len(s.domains) == 0 && s.state.Root.See == nil {
+		return list
+	}
+	guess := func(err error) []reason {
+		return append(list, reason{class: unseen, verdict: unknown, what: fmt.Sprintf("what executing %s takes was not found: %v", seen.Path, err)})
+	}
+	// The files have the same names in a root that is a directory of the host.
+	base := "/"
+	if top, err := s.see("/"); err == nil && top.Source != "" {
+		base = top.Source
+	}
+	fd, err := unix.Open(base, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return guess(err)
+	}
+	defer unix.Close(fd)
+	find := execdeps.Finder{Root: execdeps.NewRoot(fd), Env: execdeps.EnvironmentOf(s.state.Env.List())}
+	if err := find.Program(seen.Path); err != nil {
+		return guess(err)
+	}
+	for _, f := range find.Files() {
+		if f.Path == seen.Path {
+			continue
+		}
+		at, err := s.see(f.Path)
+		if err != nil || at.Unsure == "" && !at.There {
+			r := s.absent(question{kind: "read", path: f.Path}, at)
+			r.what = seen.Path + " needs " + r.what
+			list = append(list, r)
+			continue
+		}
+		need := readFile
+		if f.Execute {
+			need |= execute
+		}
+		list = append(list, s.need(at.Path, need, at.Unsure != "")...)
+	}
+	return list
+}

@@ -1,0 +1,128 @@
+// Package why is hk-why: it says what a chain refuses to its payload, and which flag of
+// which stage would allow it.
+//
+// The answers come from the plan of the chain, which is made and not performed: the
+// compiled filters, the rules of the Landlock domains, and the mounts. Where the plan
+// cannot tell, the answer is unknown.
+package why
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"hk/internal/cli"
+	"hk/pkg/chain"
+	"hk/pkg/getopt"
+	"hk/pkg/host"
+)
+
+// Exit statuses besides 0: everything that was asked is allowed.
+const (
+	exitDenied  = 1
+	exitUnknown = 2
+	exitFailed  = 125
+)
+
+// Usage is the text of --help.
+const Usage = `hk-why --ask LIST [--json] [--] CHAIN: what a chain refuses to its payload
+
+ --ask LIST               read:PATH, write:PATH, exec:PATH, create:PATH,
+                          remove:PATH, connect:PORT, bind:PORT, call:NAME,
+                          call:NAME(arg0==1,arg1==2), cap:NAME
+ --json                   print the answers as JSON
+ -h, --help               print the flags and exit
+ --version                print the version and exit
+The chain is planned, and not performed. The answers are allowed, denied and unknown, and
+say which flag would allow what is denied. The exit status is 0 if all is allowed, 1 if
+something is denied, 2 if something is unknown, and 125 for an error.
+See hk-why(1).
+`
+
+const usageLine = "hk-why --ask LIST [--json] [--] CHAIN"
+
+// A line is a command line.
+type line struct {
+	questions     []question
+	json          bool
+	help, version bool
+}
+
+// Flags adds the flags to fs.
+func Flags(fs *getopt.Flags) { (&line{}).flags(fs) }
+
+func (l *line) flags(fs *getopt.Flags) {
+	fs.String("ask", "", func(v string) error {
+		list, err := parseQuestions(v)
+		l.questions = append(l.questions, list...)
+		return err
+	})
+	fs.Bool("json", "", &l.json)
+	fs.Bool("help", "h", &l.help)
+	fs.Bool("version", "", &l.version)
+}
+
+// Main runs hk-why. It does not return. Preconditions: those of [cli.Main].
+func Main() { cli.MainFront("hk-why", run) }
+
+func run(f *cli.Front) int {
+	var l line
+	var fs getopt.Flags
+	l.flags(&fs)
+	words, err := fs.Parse(os.Args[1:])
+	switch {
+	case err != nil:
+		return f.Usage(exitFailed, err, usageLine)
+	case l.help:
+		return f.Print(func(w io.Writer) error {
+			_, err := io.WriteString(w, Usage)
+			return err
+		})
+	case l.version:
+		return f.Version()
+	case len(l.questions) == 0:
+		return f.Usage(exitFailed, errors.New("nothing is asked: --ask is needed"), usageLine)
+	case len(words) == 0:
+		return f.Usage(exitFailed, errors.New("no chain"), usageLine)
+	}
+	c, err := read(f.Finder(true), words)
+	if err == nil {
+		err = host.CheckFloor()
+	}
+	var s *subject
+	if err == nil {
+		s, err = newSubject(c, f.Host)
+	}
+	if err != nil {
+		return f.Fail(exitFailed, -1, err)
+	}
+	answers := s.answer(l.questions)
+	code := status(answers)
+	if f.Print(func(w io.Writer) error { return print(w, answers, l.json) }) != 0 {
+		return exitFailed
+	}
+	return code
+}
+
+// read parses the words of a chain.
+func read(find *chain.Finder, words []string) (*chain.Chain, error) {
+	kind, _ := find.Find(words[0])
+	switch {
+	case kind != nil:
+	case find.Beside(words[0]):
+		return nil, fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", words[0], find.Dir)
+	default:
+		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (hk-run --print and hk-bwrap --print write theirs)", words[0])
+	}
+	c, err := chain.Read(kind, words, find)
+	if err != nil {
+		return nil, err
+	}
+	last := &c.Links[len(c.Links)-1]
+	if last.Common.Help || last.Common.Version || c.Printer() != nil {
+		return nil, fmt.Errorf("%s is to print something and executes nothing", last.Kind.Name)
+	}
+	last.Common.Explain = "text" // a plan that is not to be performed
+	return c, nil
+}
