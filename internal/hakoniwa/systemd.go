@@ -7,6 +7,7 @@ import (
 
 	"hk/internal/cli"
 	"hk/internal/systemd"
+	"hk/internal/vis"
 	"hk/pkg/chain"
 )
 
@@ -24,7 +25,7 @@ func fromSystemd(f *cli.Front, l *line) int {
 	}
 	if !l.Quiet {
 		for _, n := range notEnforced {
-			f.Say(f.Name, "warning: not enforced: "+n)
+			f.Say(f.Name, "warning: not enforced: "+vis.Text(n))
 		}
 	}
 	return f.Print(func(w io.Writer) error {

@@ -169,6 +169,56 @@ func decided(t *testing.T, text string) {
 	}
 }
 
+// FuzzUnit compiles any lines of a unit. Each line of the output is a comment or belongs to
+// a command: no value ends a comment or a quote.
+func FuzzUnit(f *testing.F) {
+	text, err := os.ReadFile("testdata/directives.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, block := range strings.Split(string(text), "\n\n") {
+		var lines []string
+		for _, l := range strings.Split(block, "\n") {
+			if l, ok := strings.CutPrefix(l, "> "); ok {
+				lines = append(lines, l)
+			}
+		}
+		f.Add(strings.Join(lines, "\n"))
+	}
+	f.Add("Foo=a\rtouch x\nExecStart=/x \\n;touch\\n'\"'\"\nStandardInput=journal\u2028touch\n")
+	files := machine()
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := Parse("x.service", "[Service]\nExecStart=/usr/bin/daemon\n"+text)
+		if err != nil {
+			return
+		}
+		out := shellOf(&Unit{Name: "x@y.service", File: "/x@.service", Lines: list}, files)
+		if strings.HasPrefix(out, "error: ") {
+			return
+		}
+		quoted := false
+		for _, l := range strings.SplitAfter(out, "\n") {
+			comment := !quoted && strings.HasPrefix(l, "#")
+			if comment && strings.ContainsAny(strings.TrimSuffix(l, "\n"), "\n\r\x00\x1b\u2028") {
+				t.Fatalf("a comment goes on: %q", l)
+			}
+			for i := 0; i < len(l) && !comment; i++ {
+				switch {
+				case l[i] == '\'':
+					quoted = !quoted
+				case !quoted && l[i] == '\\':
+					i++
+				case !quoted && strings.IndexByte(";`$()*?[\"", l[i]) >= 0 && !strings.HasPrefix(l[i:], ":; }") && !strings.HasPrefix(l[i:], "; }"):
+					t.Fatalf("%q is not quoted in %q", l[i], l)
+				}
+			}
+		}
+		if quoted {
+			t.Fatalf("a quote does not end in %q", out)
+		}
+	})
+}
+
 // TestUnits compares the chains of whole units with golden ones.
 func TestUnits(t *testing.T) {
 	units, err := filepath.Glob("testdata/units/*.service")

@@ -203,9 +203,9 @@ func (c *compiler) capSet(name string, initial uint64) (set uint64, given bool) 
 	return set, len(c.given[name]) > 0
 }
 
-// capabilities sets what the payload may have. Of a user who is not root these are the
-// ambient ones: all others could be gained only by executing a program that has them.
-func (c *compiler) capabilities(to *setuser.Credentials, asRoot bool, cmd command) {
+// capabilities sets what the payload may have. Root has what is in the bounding set, and any
+// other user the ambient capabilities.
+func (c *compiler) capabilities(to *setuser.Credentials, asRoot bool) {
 	all := uint64(1)<<(c.host.LastCap+1) - 1
 	bounding, _ := c.capSet("CapabilityBoundingSet", all)
 	bounding &^= c.dropped
@@ -213,13 +213,16 @@ func (c *compiler) capabilities(to *setuser.Credentials, asRoot bool, cmd comman
 	if bounding == all && !raised {
 		return
 	}
-	set := ambient & bounding
-	if asRoot {
-		set = bounding
+	if asRoot && bounding == 0 {
+		to.Caps = "none"
+		return
 	}
-	to.Caps = capText(set, all, c.host.LastCap)
-	if !asRoot && set != bounding && !to.NoNewPrivs {
-		c.note(unsaid, cmd.Assignment, "set-user-ID programs gain no other capabilities than --caps has")
+	text := func(set uint64) string { return capText(set, all, c.host.LastCap) }
+	to.Inheritable, to.Ambient = text(ambient&bounding), text(ambient&bounding)
+	if asRoot {
+		to.Caps = text(bounding)
+	} else if bounding != all {
+		to.Bounding = text(bounding)
 	}
 }
 
@@ -286,7 +289,7 @@ func (c *compiler) credentials(cmd command) *setuser.Credentials {
 	} else {
 		c.setUser(to)
 	}
-	c.capabilities(to, asRoot, cmd)
+	c.capabilities(to, asRoot)
 	return to
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hk/internal/cli"
+	"hk/internal/vis"
 	"hk/pkg/chain"
 	"hk/pkg/host"
 )
@@ -34,7 +35,7 @@ func (c *Compiled) shell(u *Unit, words []string) (string, error) {
 	var b strings.Builder
 	comment := func(what string, list []string) {
 		for _, l := range list {
-			fmt.Fprintf(&b, "# %s%s\n", what, l)
+			fmt.Fprintf(&b, "# %s%s\n", what, vis.Text(l))
 		}
 	}
 	var sources []string

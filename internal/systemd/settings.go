@@ -5,8 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"hk/internal/vis"
 )
 
 // settings are the assignments of [Service] that count, by the name of the directive.
@@ -92,7 +90,7 @@ func (c *compiler) note(is meaning, a Assignment, why string) {
 	if r := []rune(value); len(r) > 60 {
 		value = string(r[:60]) + "..."
 	}
-	text := vis.Text(fmt.Sprintf("%s:%d: %s=%s: %s", path.Base(a.File), a.Line, a.Name, value, why))
+	text := fmt.Sprintf("%s:%d: %s=%s: %s", path.Base(a.File), a.Line, a.Name, value, why)
 	if n := (note{is, text}); !slices.Contains(c.notes, n) {
 		c.notes = append(c.notes, n)
 	}

@@ -89,11 +89,11 @@ var rules = [...]rule{
 	{"ExecStartPre ExecCondition", unsaid, "a command of its own, which runs before this one"},
 	{"ExecStartPost ExecReload ExecReloadPost ExecStop ExecStopPost", unsaid, "a command of its own, which runs later"},
 	{"Type NotifyAccess WatchdogSec", said, ""},
-	{"ExitType RemainAfterExit GuessMainPID PIDFile BusName RestartSec RestartSteps RestartMaxDelaySec RestartRandomizedDelaySec Restart RestartMode RestartPreventExitStatus RestartForceExitStatus SuccessExitStatus TimeoutStartSec TimeoutAbortSec TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec RootDirectoryStartOnly FileDescriptorStoreMax FileDescriptorStorePreserve LUOSession ReloadSignal RefreshOnReload OOMPolicy StartLimitInterval StartLimitBurst StartLimitAction FailureAction RebootArgument", managed, ""},
+	{"ExitType RemainAfterExit GuessMainPID PIDFile BusName RestartSec RestartSteps RestartMaxDelaySec RestartRandomizedDelaySec Restart RestartMode RestartPreventExitStatus RestartForceExitStatus SuccessExitStatus TimeoutStartSec TimeoutAbortSec TimeoutStartFailureMode TimeoutStopFailureMode RuntimeRandomizedExtraSec RootDirectoryStartOnly PermissionsStartOnly SysVStartPriority FileDescriptorStoreMax FileDescriptorStorePreserve LUOSession ReloadSignal RefreshOnReload OOMPolicy StartLimitInterval StartLimitBurst StartLimitAction FailureAction RebootArgument", managed, ""},
 	{"KillMode RestartKillSignal SendSIGHUP SendSIGKILL FinalKillSignal WatchdogSignal", managed, ""},
 	{"Sockets NonBlocking USBFunctionDescriptors USBFunctionStrings OpenFile", unsaid, "the chain closes all descriptors above 2: hk-unshare --close-fds=N keeps one"},
 	// Of older versions.
-	{"Capabilities CPUShares StartupCPUShares MemoryLimit NetClass BlockIOAccounting BlockIOWeight StartupBlockIOWeight BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth PermissionsStartOnly FsckPassNo SysVStartPriority", lost, "systemd 262 ignores this"},
+	{"Capabilities CPUShares StartupCPUShares MemoryLimit NetClass BlockIOAccounting BlockIOWeight StartupBlockIOWeight BlockIODeviceWeight BlockIOReadBandwidth BlockIOWriteBandwidth", lost, "systemd 262 ignores this"},
 }
 
 // lists are the directives that may be given more than once. An empty value forgets all
