@@ -45,20 +45,27 @@ var bwrapRows = []bwrapRow{
 	{name: "capabilities_of_root", script: `for o in '' '--cap-add CAP_NET_ADMIN' '--cap-drop ALL --cap-add cap_kill' '--cap-drop CAP_KILL' '--cap-drop ALL' '--cap-add CAP_KILL --cap-drop all'; do
 			$B --ro-bind / / $o grep -E 'Cap(Prm|Eff)' /proc/self/status; done`, as: "root"},
 
-	// The command lines that programs build, with other directories.
-	{name: "gnome_thumbnailer", script: `$B --ro-bind /usr /usr --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache --ro-bind-try /etc/alternatives /etc/alternatives ` + merged + ` --proc /proc --dev /dev --chdir / --setenv GIO_USE_VFS local --unshare-all --die-with-parent --bind home /tmp --ro-bind src/file /tmp/file-to-thumbnail.png "$@"`, differs: capsOfRoot + "|" + nested},
-	{name: "webkit", script: `printf '%s\0' --die-with-parent --unshare-pid --unshare-uts --unshare-ipc --unsetenv TMPDIR --dir $PWD/run --ro-bind-data 5 /.flatpak-info --ro-bind-try /none /none >args
-		$B --args 4 --ro-bind /usr /usr ` + merged + ` --ro-bind-try /etc/hosts /etc/hosts --ro-bind /sys/block /sys/block --ro-bind /sys/bus /sys/bus --dev /dev --proc /proc --tmpfs /tmp --bind-try src $PWD/data "$@" 4<args 5<src/file`,
+	// The options that programs give, in their order, with other directories: gnome-desktop's
+	// gnome-desktop-thumbnail-script.c, WebKit's BubblewrapLauncher.cpp, flatpak-run.c,
+	// pressure-vessel, nixpkgs' build-fhsenv-bubblewrap, sandbox-runtime's
+	// linux-sandbox-utils.ts, codex-rs/linux-sandbox, gemini-cli's bwrapArgsBuilder.ts.
+	{name: "gnome_thumbnailer", script: makeFilter + `; $B --ro-bind /usr /usr --ro-bind-try /etc/ld.so.cache /etc/ld.so.cache ` + merged + ` --ro-bind-try /var/cache/fontconfig /var/cache/fontconfig --setenv GST_REGISTRY_1_0 $PWD/home/gst.bin --bind $PWD/home $PWD/home --ro-bind-try /etc/alternatives /etc/alternatives --proc /proc --dev /dev --chdir / --setenv GIO_USE_VFS local --unshare-all --die-with-parent --bind home /tmp --ro-bind src/file /tmp/gnome-desktop-file-to-thumbnail.png ` + noFilter + ` "$@" 9<filter`, differs: capsOfRoot + "|" + nested},
+	{name: "webkit", script: `printf '%s\0' --die-with-parent --unshare-pid --unshare-uts --unshare-net --ro-bind /etc /etc --dev /dev --proc /proc --tmpfs /tmp --unsetenv TMPDIR --dir /run --symlink ../run /var/run --symlink ../tmp /var/tmp --ro-bind /sys/block /sys/block --ro-bind /sys/bus /sys/bus --ro-bind /sys/class /sys/class --ro-bind /sys/dev /sys/dev --ro-bind /sys/devices /sys/devices \
+			--ro-bind-try /usr/share /usr/share --ro-bind-try /usr/local/share /usr/local/share --ro-bind-try /lib /lib --ro-bind-try /usr/lib /usr/lib --ro-bind-try /usr/local/lib /usr/local/lib --ro-bind-try /lib64 /lib64 --ro-bind-try /usr/lib64 /usr/lib64 --ro-bind /usr/bin /usr/bin --symlink usr/bin /bin \
+			--setenv LD_LIBRARY_PATH /x --ro-bind-data 5 /.flatpak-info --unshare-ipc --ro-bind-try /none /none --bind-try $PWD/src $PWD/src --dev-bind-try /dev/dri /dev/dri --dev-bind-try /none /none --seccomp 9 >args; ` + makeFilter + `
+		$B --args 4 -- "$@" 4<args 5<src/file 9<filter`,
 		differs: nested + "| /.flatpak-info "},
-	{name: "flatpak", script: `printf '%s\0' --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin --proc /proc --unshare-pid --dir /tmp --dir /var/tmp --dir /run/host --perms 0700 --dir /run/user/1000 --setenv XDG_RUNTIME_DIR /run/user/1000 --symlink ../run /var/run --ro-bind /sys/block /sys/block --ro-bind /sys/class /sys/class --dev /dev --perms 01777 --tmpfs /dev/shm --ro-bind src /app --bind home $HOME --symlink $HOME /home-link --remount-ro / --chdir $HOME --new-session --die-with-parent >args
-		$B --args 4 "$@" 4<args`, differs: nested},
-	{name: "pressure_vessel", script: `$B --ro-bind / / --tmpfs /tmp --bind src /tmp/overrides --dev-bind /dev /dev --proc /proc --tmpfs /run --ro-bind-try /run/systemd /run/systemd --symlink ../tmp /run/tmp --bind home $HOME --setenv LD_LIBRARY_PATH /x --unsetenv LD_PRELOAD --chdir $HOME --cap-drop ALL "$@"`,
-		differs: "^CapBnd"},
-	{name: "nix", script: `$B --dev-bind /dev /dev --proc /proc --chdir / --die-with-parent --ro-bind /usr /usr ` + merged + ` --ro-bind-try /nix /nix --tmpfs /etc --symlink /x/profile /etc/profile --ro-bind-try /etc/resolv.conf /etc/resolv.conf --bind home /home --tmpfs /tmp "$@"`},
-	{name: "sandbox_runtime", script: `mkdir -p $PWD/.git/hooks; $B --new-session --die-with-parent --ro-bind / / --bind $PWD $PWD --ro-bind $PWD/.git/hooks $PWD/.git/hooks --ro-bind /dev/null $PWD/src/file --tmpfs $PWD/home --unshare-net --dev /dev --unshare-pid --proc /proc -- "$@"`, differs: nested},
-	{name: "codex", script: `mkdir -p .git .codex; $B --new-session --die-with-parent --ro-bind / / --dev /dev --bind $PWD $PWD --ro-bind $PWD/.git $PWD/.git --ro-bind $PWD/.codex $PWD/.codex --perms 000 --tmpfs $PWD/home --remount-ro $PWD/home --unshare-user --unshare-pid --unshare-net --proc /proc -- "$@"`,
-		differs: nested + "|" + capsOfRoot + "|/home "},
-	{name: "gemini_cli", script: `mkdir -p work; $B --unshare-all --share-net --new-session --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --bind $PWD/work $PWD/work --ro-bind-try $PWD/none $PWD/none --chdir $PWD/work -- "$@"`, differs: nested + "|" + capsOfRoot},
+	{name: "flatpak", script: `printf '%s\0' --ro-bind-fd 6 /usr --lock-file /usr/bin/env --ro-bind-fd 7 /app --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/bin /bin --unshare-ipc --unshare-net --dev /dev --dev-bind-try /dev/ntsync /dev/ntsync --tmpfs /dev/shm --unshare-user --disable-userns --proc /proc --unshare-pid --dir /tmp --dir /var/tmp --dir /run/host --perms 0700 --dir /run/user/1000 --setenv XDG_RUNTIME_DIR /run/user/1000 --symlink ../run /var/run --ro-bind-try /proc/self/ns/user /run/.userns --symlink /etc/timezone /var/db/zoneinfo \
+			--ro-bind /sys/block /sys/block --ro-bind /sys/bus /sys/bus --ro-bind /sys/class /sys/class --ro-bind /sys/dev /sys/dev --ro-bind /sys/devices /sys/devices --die-with-parent --ro-bind-data 5 /etc/passwd --ro-bind-try /etc/resolv.conf /etc/resolv.conf --tmpfs /run/host/fonts-cache --remount-ro /run/host/fonts-cache --perms 0600 --file 10 /.flatpak-info --setenv container flatpak --symlink /app/lib/debug/source /run/build --bind home $HOME --chdir $HOME --seccomp 9 --clearenv --setenv PATH /usr/bin >args; ` + makeFilter + `
+		$B --args 4 -- "$@" 4<args 5<src/file 6</usr 7<src 9<filter 10<src/file 11>info; grep -c child-pid info`,
+		since: "0.10.0", differs: nested + "|" + capsOfRoot + "| /etc/passwd | /run/.userns |^descriptor (5|6|7|9|10|11)$"},
+	{name: "pressure_vessel", script: `printf '%s\0' --ro-bind / / --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys --tmpfs /run --bind-try /run/systemd /run/systemd --tmpfs /tmp --bind src /tmp/overrides --symlink ../tmp /run/tmp --tmpfs /tmp/.X11-unix --dir /run/host --bind home $HOME --ro-bind-data 5 /run/host/container-manager --setenv LD_LIBRARY_PATH /x --unsetenv LD_PRELOAD --chdir $HOME >args
+		$B --bind / / true; $B --args 4 "$@" 4<args 5<src/file`, differs: "^CapBnd| /run/host/container-manager |^mount /[^ ]* /sys "},
+	{name: "nix", script: `$B --dev-bind /dev /dev --proc /proc --chdir "$PWD" --die-with-parent --bind src /nix --tmpfs /usr/lib/x --tmpfs /etc --symlink /etc/ld.so.conf /usr/lib/x/ld.so.conf --ro-bind /etc/hosts /usr/lib/x/rpc --remount-ro /usr/lib/x --symlink /x/init /init --ro-bind /usr /usr --ro-bind /etc/hostname /etc/hostname --ro-bind /etc /.host-etc ` + merged + ` --symlink /.host-etc/passwd /etc/passwd --symlink /.host-etc/resolv.conf /etc/resolv.conf --bind "$PWD" "$PWD" --tmpfs /tmp/.X11-unix --ro-bind-try /tmp/.X11-unix/X0 /tmp/.X11-unix/X0 "$@"`},
+	{name: "sandbox_runtime", script: `mkdir -p $PWD/.git/hooks; $B --new-session --die-with-parent --unshare-net --bind src/file $PWD/src/file --setenv HTTP_PROXY http://localhost:3128 --setenv no_proxy localhost,127.0.0.1 --ro-bind / / --bind $PWD $PWD --ro-bind $PWD/.git/hooks $PWD/.git/hooks --tmpfs $PWD/home --ro-bind /dev/null $PWD/src/file --dev /dev --unshare-pid --proc /proc -- sh -c 'exec "$@"' sh "$@"`, differs: nested},
+	{name: "codex", script: `mkdir -p .git .codex; $B --new-session --die-with-parent --ro-bind / / --dev /dev --bind $PWD $PWD --ro-bind $PWD/.codex $PWD/.codex --ro-bind $PWD/.git $PWD/.git --ro-bind /dev/null $PWD/.agents --unshare-pid --unshare-net --proc /proc -- "$@"; $B --new-session --die-with-parent --bind / / --unshare-pid --unshare-net --proc /proc -- "$@"`,
+		differs: nested},
+	{name: "gemini_cli", script: `mkdir -p work/.git; $B --unshare-all --new-session --die-with-parent --share-net --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --bind-try $PWD/work $PWD/work --ro-bind-try $PWD/none $PWD/none --ro-bind $PWD/work/.git $PWD/work/.git --tmpfs $PWD/home --remount-ro $PWD/home --ro-bind /dev/null $PWD/src/file -- "$@"`, differs: nested + "|" + capsOfRoot},
 
 	// Errors.
 	{name: "unknown", script: `$B --bogus; echo $?; $B -x; echo $?; $B - ; echo $?; $B --bind; echo $?; $B --overlay a 2>/dev/null; $B --setenv A; $B --uid; $B --chdir; $B --uid a; $B --uid -1; $B --gid ''`},
@@ -73,6 +80,13 @@ var bwrapRows = []bwrapRow{
 
 // merged are the links of a merged /usr.
 const merged = `--symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64`
+
+// makeFilter makes a file with a filter that allows everything: one instruction, which
+// returns SECCOMP_RET_ALLOW; and noFilter loads it.
+const (
+	makeFilter = `printf '\006\000\000\000\000\000\377\177' >filter`
+	noFilter   = `--seccomp 9`
+)
 
 // nested is what differs because bubblewrap uses a second user namespace with --dev.
 const nested = `^map |^/dev/pts `

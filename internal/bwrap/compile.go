@@ -25,8 +25,9 @@ type compiler struct {
 	namespaces unshare.Namespaces
 	mounts     mount.Mounts
 	user       setuser.Credentials
-	// newUser is set if a user namespace is created.
-	newUser bool
+	// newUser is set if a user namespace is created, and apart if the program is another
+	// process than this one.
+	newUser, apart bool
 	// parents is the mode of directories on the way to what is added next.
 	parents uint32
 	// consumed are descriptors that stages read.
@@ -120,9 +121,9 @@ func (c *compiler) unshare() error {
 	if err := c.descriptors(); err != nil {
 		return err
 	}
-	apart := (n.New|n.Try)&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID) != 0 || len(n.Join) > 0 || n.NamespaceIDs || n.Setsid || n.Block > 0 || n.AssertNoNested
+	c.apart = c.DieWithParent || (n.New|n.Try)&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID) != 0 || len(n.Join) > 0 || n.NamespaceIDs || n.Setsid || n.Block > 0 || n.AssertNoNested
 	// What is held is held as long as there is a process of the sandbox.
-	n.Outlive = apart && !c.DieWithParent && c.SyncFD < 0 && len(c.Locks) == 0
+	n.Outlive = c.apart && !c.DieWithParent && c.SyncFD < 0 && len(c.Locks) == 0
 	n.NoNested = from.Disable
 	return nil
 }

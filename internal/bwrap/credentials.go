@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"hk/pkg/setuser"
-
-	"golang.org/x/sys/unix"
 )
 
 // checkCap returns an error if a capability is unknown.
@@ -49,7 +47,7 @@ func (c *compiler) credentials() error {
 			words = append([]string{"all"}, words...)
 		}
 		u.Caps = strings.Join(words, ",")
-	case !c.newUser && c.namespaces.New&unix.CLONE_NEWPID != 0:
+	case !c.newUser && c.apart:
 		u.Caps = "keep"
 	}
 	c.environment()
