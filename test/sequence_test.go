@@ -473,7 +473,10 @@ func (s *sequences) shrink(flags []string) []string {
 // random returns a kind of root and flags. Most of what cannot be done is left out, or
 // little would be done.
 func (s *sequences) random(r *rand.Rand) []string {
-	d := drawer{r, ""}
+	d := drawer{Rand: r}
+	if r.IntN(2) == 0 { // flags that meet
+		d.few = []string{d.where(), d.where()}
+	}
 	flags := d.root()
 	d.kind = flags[0]
 	for range 3 + r.IntN(10) {
@@ -492,12 +495,20 @@ func (s *sequences) random(r *rand.Rand) []string {
 type drawer struct {
 	*rand.Rand
 	kind string
+	// few are what most paths begin with, if any.
+	few []string
 }
 
 func (d drawer) pick(list ...string) string { return list[d.IntN(len(list))] }
 
 // where is a path, perhaps by a link, and with is a flag with one of the options, or without.
 func (d drawer) where() (p string) {
+	if d.few != nil && d.IntN(4) > 0 {
+		if p = d.pick(d.few...); d.IntN(2) == 0 {
+			return p
+		}
+		return p + "/" + d.pick("a", "b", "d", "new", "f", "l", "..")
+	}
 	for range 1 + d.IntN(3) {
 		p += "/" + d.pick("a", "b", "d", "e", "l", "abs", "up", "none", "new", "a", "d", "f", "lf", "..")
 	}

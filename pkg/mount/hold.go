@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// perStep is how many descriptors a step takes at most.
-const perStep = 32
+// perStep is how many placeholders a step makes at most, and perCheck how many descriptors
+// another takes: the supervisor, which has one for each placeholder, may open few files.
+const perStep, perCheck = 32, 8
 
 // holdAll adds the steps by which the supervisor creates and locks the placeholders of
 // missing names in a directory, and opens them. It checks that what the child has opened
@@ -33,12 +34,15 @@ func (b *builder) holdAll(dir *plan.Result, names []*spot) {
 	b.Plan.AddStep(plan.Step{Stage: stage, Takes: []*plan.Result{dir}, Gives: numbers,
 		Text: fmt.Sprintf("in %s create empty directories %s, if there are none, and hold a shared flock(2) on each; remove each when the payload has ended, if nobody else holds one", dir, strings.Join(quoted, ", ")),
 		Do: func(at plan.Context) error {
-			h := &holder{stage: stage, context: at}
+			h := &holder{stage: stage, context: at, dir: -1}
 			if err := h.begin(pid1); err != nil {
 				return err
 			}
+			if err := h.open(at.FD(dir)); err != nil {
+				return err
+			}
 			for i, s := range names {
-				p, err := hold(at.FD(dir), s.name)
+				p, err := hold(h.dir, s.name)
 				if err != nil {
 					return fmt.Errorf("/%s: %w", s.abs(), err)
 				}
@@ -54,8 +58,16 @@ func (b *builder) holdAll(dir *plan.Result, names []*spot) {
 		s.dir = opened[i]
 	}
 	b.For("")
-	b.Plan.AddStep(plan.Step{Stage: stage, Takes: opened,
-		Text: "check that these are the directories that are locked: " + strings.Join(quoted, ", "),
+	for i := 0; i < len(names); i += perCheck {
+		end := min(i+perCheck, len(names))
+		b.checkHeld(names[i:end], opened[i:end], numbers[i:end], strings.Join(quoted[i:end], ", "))
+	}
+}
+
+// checkHeld adds the step that compares what the child has opened with what is locked.
+func (b *builder) checkHeld(names []*spot, opened, numbers []*plan.Result, quoted string) {
+	b.Plan.AddStep(plan.Step{Stage: b.Name, Takes: opened,
+		Text: "check that these are the directories that are locked: " + quoted,
 		Do: func(at plan.Context) error {
 			for i, s := range names {
 				var st unix.Stat_t
@@ -110,6 +122,7 @@ type holder struct {
 	stage   string
 	context plan.Context
 	list    []*placeholder
+	dir     int // that of the directory of these, or -1
 	child   int // pidfd of the process that becomes the payload
 }
 
@@ -127,7 +140,16 @@ func (h *holder) begin(pid1 bool) (err error) {
 	h.context.AtEnd(func() {
 		h.release(hasEnded(h.child) && (!pid1 || killOthers()))
 		unix.Close(h.child)
+		unix.Close(h.dir)
 	})
+	return nil
+}
+
+// open keeps the directory of the placeholders open.
+func (h *holder) open(dir int) (err error) {
+	if h.dir, err = unix.FcntlInt(uintptr(dir), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		return fmt.Errorf("fcntl: %w", err)
+	}
 	return nil
 }
 

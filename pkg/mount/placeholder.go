@@ -16,6 +16,7 @@ import (
 // exclusively at its end is the last one, and removes it. The kernel drops the locks of
 // a run that is killed, so another run removes what that has left.
 type placeholder struct {
+	// dir is the descriptor of the directory that it is in, which is not the placeholder's.
 	dir, fd int
 	name    string
 	stat    unix.Stat_t
@@ -43,13 +44,9 @@ var (
 )
 
 // hold creates a placeholder, or finds that of another run, and locks it. dir is a
-// descriptor of the directory, of which it keeps a copy.
+// descriptor of the directory, which must be open until the release.
 func hold(dir int, name string) (*placeholder, error) {
-	own, err := unix.FcntlInt(uintptr(dir), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, fmt.Errorf("fcntl: %w", err)
-	}
-	p := &placeholder{dir: own, fd: -1, name: name}
+	p := &placeholder{dir: dir, fd: -1, name: name}
 	for end := time.Now().Add(lockPatience); ; time.Sleep(time.Millisecond) {
 		err := unix.Mkdirat(dir, name, placeholderMode)
 		made := err == nil
@@ -60,9 +57,8 @@ func hold(dir int, name string) (*placeholder, error) {
 		} else {
 			err = fmt.Errorf("mkdirat: %w", err)
 		}
-		p.closeFile()
+		p.close()
 		if err != errRemoved && err != unix.EWOULDBLOCK || time.Now().After(end) {
-			unix.Close(p.dir)
 			if err == unix.EWOULDBLOCK || err == errRemoved {
 				err = errLocked
 			}
@@ -181,11 +177,6 @@ func (p *placeholder) release() error {
 
 // close drops the lock and leaves the placeholder.
 func (p *placeholder) close() {
-	p.closeFile()
-	unix.Close(p.dir)
-}
-
-func (p *placeholder) closeFile() {
 	if p.fd >= 0 {
 		unix.Close(p.fd)
 		p.fd = -1

@@ -297,16 +297,19 @@ func (c *Process) perform(step *plan.Step, at *stepContext, m message) error {
 }
 
 // A message is what the child has sent: its PID, and descriptors. open is false at end
-// of file.
+// of file; full means that this process could not open all of the descriptors.
 type message struct {
-	pid  int
-	fds  []int
-	open bool
+	pid        int
+	fds        []int
+	open, full bool
 }
 
 // give passes the step the descriptors that it takes.
 func (m *message) give(at *stepContext, step *plan.Step) error {
-	if len(m.fds) != len(step.Takes) {
+	switch {
+	case len(m.fds) < len(step.Takes) && m.full:
+		return fmt.Errorf("recvmsg: %w", unix.EMFILE)
+	case len(m.fds) != len(step.Takes):
 		return fmt.Errorf("the child sent %d descriptors, the step takes %d", len(m.fds), len(step.Takes))
 	}
 	at.fds = map[*plan.Result]int{}
@@ -335,7 +338,7 @@ func receive(sock int) (message, error) {
 		case e != 0:
 			return message{}, fmt.Errorf("wait for the child: %w", e)
 		}
-		m := message{open: true}
+		m := message{open: true, full: msg.Flags&unix.MSG_CTRUNC != 0}
 		if msgs, err := unix.ParseSocketControlMessage(control[:msg.Controllen]); err == nil {
 			for _, c := range msgs {
 				if cred, err := unix.ParseUnixCredentials(&c); err == nil {
