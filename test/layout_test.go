@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hk/internal/bwrap"
+	"hk/internal/doctor"
 	"hk/internal/hakoniwa"
 	"hk/internal/why"
 	"hk/pkg/chain"
@@ -60,9 +61,9 @@ func TestLayout(t *testing.T) {
 		}
 	}
 	dirs, _ := filepath.Glob("../cmd/*")
-	// Hk-run, what renders its templates, hk-bwrap, hk-why, the keeper of a cgroup, and what forwards
-	// connections are not stages.
-	if len(dirs) != len(chain.Kinds)+6 {
+	// Hk-run, what renders its templates, hk-bwrap, hk-why, hk-doctor, the keeper of a cgroup,
+	// and what forwards connections are not stages.
+	if len(dirs) != len(chain.Kinds)+7 {
 		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
 	}
 	for _, f := range sources(t) {
@@ -92,6 +93,9 @@ func TestFlags(t *testing.T) {
 	fs.Reset()
 	why.Flags(&fs)
 	checkFlags(t, "hk-why", fs.Names(), why.Usage)
+	fs.Reset()
+	doctor.Flags(&fs)
+	checkFlags(t, "hk-doctor", fs.Names(), doctor.Usage)
 }
 
 var (
@@ -169,8 +173,10 @@ var house = map[string]string{
 	"internal/systemd":    "internal/cli internal/vis pkg/chain pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
 	"internal/why":        "internal/cli internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
 	"cmd/hk-why":          "internal/why",
+	"internal/doctor":     "internal/cli internal/vis pkg/cause pkg/chain pkg/getopt pkg/host pkg/ids pkg/stage",
+	"cmd/hk-doctor":       "internal/doctor",
 	// It prints the completions of all programs.
-	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/doctor internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
 	"cmd/hk-run":        "internal/hakoniwa",
 	// It shares with hk-run what it prints.
 	"internal/template":   "internal/profile internal/vis",

@@ -53,6 +53,16 @@ func MainFront(name string, run func(*Front) int) {
 	exit.Exit(run(&Front{Name: name, Host: host.This()}))
 }
 
+// MainApart is [MainFront] for a program that performs no chain itself: the host is not
+// described, which would read files that may not answer.
+func MainApart(name string, run func(*Front) int) {
+	entry.Started()
+	if host.Secure() {
+		exit.Exit(complain(name, "refuses to run set-user-ID or with file capabilities", ""))
+	}
+	exit.Exit(run(&Front{Name: name}))
+}
+
 // Print prints to standard output, and returns the exit status.
 func (f *Front) Print(print func(io.Writer) error) int { return printed(f.Name, print) }
 

@@ -8,6 +8,7 @@ import (
 	"hk/internal/bwrap"
 	"hk/internal/cli"
 	"hk/internal/completion"
+	"hk/internal/doctor"
 	"hk/internal/why"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
@@ -38,9 +39,11 @@ func programs() []completion.Program {
 	var options getopt.Flags
 	bwrap.Flags(&options)
 	list = append(list, completion.Program{Name: "hk-bwrap", Usage: bwrap.Usage + commonUsage, Flags: &options})
-	var asks getopt.Flags
+	var asks, asked getopt.Flags
 	why.Flags(&asks)
-	return append(list, completion.Program{Name: "hk-why", Usage: why.Usage, Flags: &asks})
+	list = append(list, completion.Program{Name: "hk-why", Usage: why.Usage, Flags: &asks})
+	doctor.Flags(&asked)
+	return append(list, completion.Program{Name: "hk-doctor", Usage: doctor.Usage, Flags: &asked, Dashes: true})
 }
 
 // complete prints the completions for a shell.

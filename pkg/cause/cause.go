@@ -34,6 +34,7 @@ const (
 	LandlockBoot       Name = "landlock-boot"
 	LandlockDepth      Name = "landlock-depth"
 	PastaMissing       Name = "pasta-missing"
+	PastaTun           Name = "pasta-tun"
 	KernelVersion      Name = "kernel-version"
 	KernelConfig       Name = "kernel-config"
 	CallHidden         Name = "call-hidden"
@@ -41,6 +42,7 @@ const (
 	ProcessLimit       Name = "process-limit"
 	FileLimit          Name = "file-limit"
 	KeyLimit           Name = "key-limit"
+	NoAnswer           Name = "no-answer"
 	NoProcfs           Name = "no-procfs"
 )
 
@@ -100,6 +102,8 @@ var table = [...]Cause{
 		"combine the rules in one hk-landlock, or start the chain in fewer nested sandboxes"},
 	{PastaMissing, "pasta(1) is not installed",
 		"install the package passt"},
+	{PastaTun, "/dev/net/tun is missing or may not be opened",
+		"as root, modprobe tun and chmod 666 /dev/net/tun, or give the container that device"},
 	{KernelVersion, "the kernel is too old",
 		"use the version of Linux that the message names"},
 	{KernelConfig, "the kernel was built or booted without it",
@@ -114,6 +118,8 @@ var table = [...]Cause{
 		"raise it with ulimit -n; hk-limit --nofile sets it for the payload alone"},
 	{KeyLimit, "the user has as many keys as the sysctl kernel.keys.maxkeys allows",
 		"as root, raise kernel.keys.maxkeys, or leave the keyring with hk-unshare --share keyring"},
+	{NoAnswer, "a file system or a program does not answer",
+		"unmount what does not answer with umount -l, or keep it out of PATH and of the chain"},
 	{NoProcfs, "/proc is not a procfs that shows this process",
 		"mount one: mount -t proc proc /proc"},
 }

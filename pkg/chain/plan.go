@@ -297,6 +297,18 @@ func (c *Chain) endsAfter(later []Link) bool {
 	return len(c.Payload) == 0
 }
 
+// Later is the first stage that is planned only when it is executed, after the first plan,
+// or "".
+func (c *Chain) Later() string {
+	if links, _, _, _ := c.firstPlan(); len(links) < len(c.Links) {
+		return c.Links[len(links)].Kind.Name
+	}
+	if len(c.ahead) > 0 {
+		return c.ahead[0].Kind.Name
+	}
+	return ""
+}
+
 // plainNames are the words of stages that follow one another, and of their payload, with
 // the name of each stage in place of its path.
 func plainNames(links []Link) []string {

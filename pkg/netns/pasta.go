@@ -125,8 +125,15 @@ func (p *pasta) start(at plan.Context) error {
 	if words != "" {
 		err = fmt.Errorf("%w: %s", err, words)
 	}
-	return fmt.Errorf("%s: %w", p.path, err)
+	err = fmt.Errorf("%s: %w", p.path, err)
+	if strings.Contains(words, "tun") && unix.Access(tun, unix.R_OK|unix.W_OK) != nil {
+		err = cause.Because(cause.PastaTun, fmt.Errorf("%w: it needs %s, which is missing or may not be opened", err, tun))
+	}
+	return err
 }
+
+// tun is what pasta makes its interface with.
+const tun = "/dev/net/tun"
 
 // pipe is a pipe to read from by [plan.Context.Read].
 func pipe() (from int, to *os.File, err error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/ids"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
@@ -61,7 +62,7 @@ func (l *lookup) setgroups() *plan.Op {
 // mayKeepGroups adds hints to setgroups(2).
 func mayKeepGroups(op *plan.Op) *plan.Op {
 	return stage.Mapped("a supplementary group", op).
-		Hint(unix.EPERM, "setgroups(2) needs CAP_SETGID; --groups keep keeps the groups")
+		Because(unix.EPERM, cause.Capability, "setgroups(2) needs CAP_SETGID; --groups keep keeps the groups")
 }
 
 func (l *lookup) do(at plan.Context) error {

@@ -32,6 +32,8 @@ func main() {
 		say(socketcall(args))
 	case "uring": // probe uring PATH: opens it without openat(2)
 		say(uringOpen(args[0]))
+	case "stuck": // probe stuck DIR COMMAND: with a file system there that never answers
+		sayErr(stuck(args[0], args[1:], os.Environ()))
 	case "exists":
 		_, err := os.Stat(args[0])
 		sayErr(err)
