@@ -104,6 +104,9 @@ type Host struct {
 	// fixed. It is 0 on a kernel that cannot report this (before 6.15, except where it
 	// was backported).
 	LandlockErrata func() int
+	// Audit says where audit records are, or why none is written, as far as the kernel tells
+	// this process.
+	Audit func() string
 	// SubIDs lists the IDs that subuid(5) or subgid(5) gives to the caller; kind is
 	// "uid" or "gid".
 	SubIDs func(kind string) ([]ids.Range, error)

@@ -209,6 +209,9 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	})
 	s.Note(notes(s.Host, d)...)
 	s.Note(r.open(s.Host, d)...)
+	if d.log&logNewExecOn != 0 {
+		s.Note("--log " + r.Log + ": " + s.Host.Audit())
+	}
 	if d.empty() {
 		return r.noNewPrivs(s)
 	}
