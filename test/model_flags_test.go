@@ -145,22 +145,29 @@ func skipped(kind string, err error) error {
 	return err
 }
 
-// source is a file of the host, as it was when the plan was made. What follows a link is
-// in the same directory.
+// source is a file of the host, as it was when the plan was made.
 func (m *treeModel) source(name string) *treeNode {
-	names := strings.Split(name, "/")
-	n := m.host[names[0]]
-	for names = names[1:]; len(names) > 0 && n != nil; {
-		n, names = n.names[names[0]], names[1:]
-		if n != nil && n.kind == 'l' {
-			names = append(strings.Split(n.text, "/"), names...)
-			n = m.host[name[:strings.Index(name, "/")]]
+	todo := strings.Split(name, "/")
+	way := []*treeNode{m.host[todo[0]]}
+	for todo = todo[1:]; len(todo) > 0; {
+		name := todo[0]
+		todo = todo[1:]
+		last := way[len(way)-1]
+		switch next := last.names[name]; {
+		case last.kind != 'd' || name == ".." && len(way) == 1:
+			return nil
+		case name == "" || name == ".":
+		case name == "..":
+			way = way[:len(way)-1]
+		case next == nil || next.made || next.kind == 'l' && strings.HasPrefix(next.text, "/"):
+			return nil
+		case next.kind == 'l':
+			todo = append(strings.Split(next.text, "/"), todo...)
+		default:
+			way = append(way, next)
 		}
 	}
-	if n != nil && n.made {
-		return nil
-	}
-	return n
+	return way[len(way)-1]
 }
 
 func (m *treeModel) bind(kind, source, target, options string) error {

@@ -83,6 +83,7 @@ var keptSequences = [][]string{
 	{"--in-place @src", "--create", "--overlay /a:lower=@low:@low2,upper=@up,work=@work", "--try-rw @src:/none:ro"},
 	{"--ephemeral @low", "--tmp-overlay /new/b:lower=@low:@low2", "--protect /new:ro", "--read-only /new:norec"},
 	{"", "--create", "--rw @src:/x", "--file /x/new/f=secret", "--protect /x/new", "--read-only /x/new:norec"},
+	{"", "--ro @src/d/l/../d:/x", "--try-mask /x/g", "--try-read-only /x/e", "--protect /x/e/new"},
 	{"--ephemeral @low", "--protect /none/new", "--ro-overlay /none/b/lf:lower=@low2:@low"},
 }
 
@@ -572,7 +573,7 @@ func (d drawer) flag(n int) string {
 }
 
 func (d drawer) bind() string {
-	from := d.pick("@src", "@src", "@src/d", "@src/d/e", "@src/f", "@src/l", "@src/lf", "@low")
+	from := d.pick("@src", "@src", "@src/d", "@src/d/e", "@src/f", "@src/l", "@src/lf", "@src/d/l", "@src/d/l/../d", "@src/l/..", "@low")
 	kind := d.pick("ro", "rw", "rw", "dev-bind", "try-ro", "try-rw")
 	if from == "@low" { // a layer must not change
 		kind = "ro"
