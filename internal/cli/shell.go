@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 
+	"hk/internal/vis"
 	"hk/pkg/chain"
 )
 
@@ -28,12 +29,4 @@ func Shell(c *chain.Chain) string {
 }
 
 // Quote returns a word as sh(1) reads it.
-func Quote(w string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_@%+=:,./-", r)
-	}
-	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-}
+func Quote(w string) string { return vis.Word(w) }

@@ -27,6 +27,7 @@ var Kind = stage.Kind{
  --values                 show the values of environment variables
  --probe                  try to read and to write, which shows a Landlock domain
  --pid PID                another process
+ --chain                  with --pid: print a chain that would make such a process
  --diff FILE|-|fd:N       show what differs from an earlier --json
  --assert EXPR            fail unless it holds: no-new-privs, caps=none, ns.net!=host,
                           mount:/usr=ro, fd<=2; prints nothing if nothing is asked for
@@ -48,6 +49,8 @@ type Inspection struct {
 	// Diff is a file that an earlier inspection with JSON has written, "-" for standard input,
 	// or fd:N: only what differs is shown. "" is none.
 	Diff string
+	// Chain prints a chain that would make what the kernel tells of another process.
+	Chain bool
 	// Assert are expressions that must hold.
 	Assert []string
 
@@ -73,6 +76,7 @@ func (i *Inspection) Flags(fs *getopt.Flags) {
 		i.PID, err = getopt.ParsePID(v)
 		return err
 	})
+	fs.Bool("chain", "", &i.Chain)
 	fs.String("diff", "", func(v string) error {
 		if v == "" {
 			return errors.New("an empty path")
@@ -101,6 +105,7 @@ func (i *Inspection) Args() []string {
 	if i.PID != 0 {
 		a.Set("pid", fmt.Sprint(i.PID))
 	}
+	a.Bool("chain", i.Chain)
 	a.Set("diff", i.Diff)
 	for _, text := range i.Assert {
 		a.String("assert", text)
@@ -153,6 +158,12 @@ func (i *Inspection) Plan(s *stage.State) error {
 	if i.PID != 0 && i.Probe {
 		return errors.New("--probe tries what this process may do: it cannot be combined with --pid")
 	}
+	switch {
+	case i.Chain && i.PID == 0:
+		return errors.New("--chain is about another process: it needs --pid")
+	case i.Chain && (i.JSON || i.Diff != "" || len(i.Sections) > 0 || i.Values):
+		return errors.New("--chain prints a shell command: it cannot be combined with --json, --only, --values or --diff")
+	}
 	return nil
 }
 
@@ -171,6 +182,15 @@ func (i *Inspection) show(s *stage.State) error {
 		r, err := i.look(s.Host)
 		if err != nil || i.quiet() {
 			return err
+		}
+		if i.Chain {
+			return i.writeTo(func(fd int) error {
+				own, other, err := readForChain(s.Host, i.PID)
+				if err != nil {
+					return err
+				}
+				return writeChain(file{fd}, own, other)
+			})
 		}
 		return i.write(r, s.Host.Env)
 	}})
@@ -203,7 +223,7 @@ func (i *Inspection) look(h *host.Host) (*Report, error) {
 
 // quiet reports whether only assertions are checked.
 func (i *Inspection) quiet() bool {
-	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == ""
+	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == "" && !i.Chain
 }
 
 // write prints a report.
@@ -212,6 +232,20 @@ func (i *Inspection) write(r *Report, env []string) error {
 	if err != nil {
 		return err
 	}
+	return i.writeTo(func(fd int) error {
+		switch w := (file{fd}); {
+		case i.Diff != "":
+			return i.writeDiff(w, changes)
+		case i.JSON:
+			return r.writeJSON(w)
+		default:
+			return r.Text(w, colors(fd, env))
+		}
+	})
+}
+
+// writeTo lets print write to the output.
+func (i *Inspection) writeTo(print func(fd int) error) error {
 	fd, named, err := i.outputFD()
 	what := "standard output"
 	switch {
@@ -227,15 +261,7 @@ func (i *Inspection) write(r *Report, env []string) error {
 	case i.Output != "":
 		what = "--output " + i.Output
 	}
-	switch w := (file{fd}); {
-	case i.Diff != "":
-		err = i.writeDiff(w, changes)
-	case i.JSON:
-		err = r.writeJSON(w)
-	default:
-		err = r.Text(w, colors(fd, env))
-	}
-	if err != nil {
+	if err := print(fd); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

@@ -137,14 +137,19 @@ func (p *process) list(name string) ([]string, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	var names []string
+	names, err := listDir(fd)
+	if p.own {
+		names = without(names, strconv.Itoa(fd))
+	}
+	return names, err
+}
+
+// listDir lists a directory.
+func listDir(fd int) (names []string, err error) {
 	b := make([]byte, 16<<10)
 	for {
 		n, err := unix.ReadDirent(fd, b)
 		if err != nil || n <= 0 {
-			if p.own {
-				names = without(names, strconv.Itoa(fd))
-			}
 			return names, err
 		}
 		_, _, names = unix.ParseDirent(b[:n], -1, names)

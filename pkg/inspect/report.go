@@ -41,6 +41,11 @@ type Report struct {
 
 	// only are the sections that were asked for.
 	only []string
+	// links and dirs are the symbolic links and the directories at the top of the root
+	// directory, and command is what is executed, for [compose].
+	links   map[string]string
+	dirs    []string
+	command []string
 }
 
 // sections are the words of --only, in the order in which they are printed.
