@@ -3,6 +3,7 @@ package systemd
 import (
 	"fmt"
 	"hash/fnv"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,24 +75,32 @@ func hash(name string) uint32 {
 	return h.Sum32()
 }
 
-// login sets the variables of a user, if there is one.
+// login sets the variables of a user, if there is one. A home directory and a shell that
+// are only placeholders are left out.
 func (c *compiler) login() {
 	u := &c.account
+	if u.name == "" {
+		c.set("USER", "root")
+	}
 	if !c.truth("SetLoginEnvironment", u.name != "") {
 		return
 	}
-	known, p := u.known, u.User
-	if u.name == "" {
-		known, p = true, user.User{Name: "root", Home: "/root", Shell: "/bin/sh"}
+	p := u.User
+	switch {
+	case u.name == "":
+		p = user.User{Name: "root", Home: "/root", Shell: "/bin/sh"}
+	case !u.known:
+		p = user.User{Name: u.name}
 	}
-	if !known {
-		c.set("USER", u.name)
-		c.set("LOGNAME", u.name)
-		return
+	if p.Home != "" && p.Home != "/" && p.Name != "nobody" {
+		c.set("HOME", p.Home)
 	}
-	c.set("HOME", p.Home)
 	c.set("LOGNAME", p.Name)
-	c.set("SHELL", p.Shell)
+	switch path.Base(p.Shell) {
+	case ".", "nologin", "false", "true":
+	default:
+		c.set("SHELL", p.Shell)
+	}
 	c.set("USER", p.Name)
 }
 

@@ -16,14 +16,18 @@ type variable struct {
 	kept        bool
 }
 
-// searchPath is the PATH of the system manager. Debian's has sbin and bin too.
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// searchPath is the PATH of the system manager. Where /bin is not a link, it is followed by
+// splitPath.
+const searchPath, splitPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", ":/sbin:/bin"
 
 // environment sets the payload's environment, and what $NAME is in the command: variables
 // of the manager, of Environment=, of the files of EnvironmentFile=, without those of
 // UnsetEnvironment=.
 func (c *compiler) environment() {
 	c.set("PATH", searchPath)
+	if fi, err := fs.Lstat(c.files, "bin"); err == nil && fi.IsDir() {
+		c.set("PATH", searchPath+splitPath)
+	}
 	if list := c.words("ExecSearchPath"); len(list) > 0 {
 		var dirs []string
 		for _, i := range list {
