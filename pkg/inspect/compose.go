@@ -40,6 +40,9 @@ func readForChain(h *host.Host, pid int) (own, other *Report, err error) {
 	}
 	defer p.close()
 	other.command = commandOf(p)
+	if root := mountAt(other.Mounts, "/"); root == nil || root.Type != "tmpfs" {
+		return own, other, nil
+	}
 	if other.links, other.dirs, err = p.linksIn(); err != nil {
 		other.unreadable("root.names", err)
 	}
@@ -317,7 +320,8 @@ func commandOf(p *process) []string {
 }
 
 // linksIn are the symbolic links and the directories at the top of the root of the process,
-// if that is a tmpfs: no mount tells them. It follows nothing there.
+// which no mount tells, if that is a tmpfs: another file system may not answer. It follows
+// nothing there.
 func (p *process) linksIn() (links map[string]string, dirs []string, err error) {
 	root, err := unix.Openat(p.dir, "root", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -332,10 +336,9 @@ func (p *process) linksIn() (links map[string]string, dirs []string, err error) 
 	links = map[string]string{}
 	for _, name := range names[:min(len(names), 256)] {
 		b := make([]byte, unix.PathMax)
-		var st unix.Stat_t
 		if n, err := unix.Readlinkat(root, name, b); err == nil {
 			links[name] = string(b[:n])
-		} else if unix.Fstatat(root, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		} else if mode, err := typeOf(root, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && mode&unix.S_IFMT == unix.S_IFDIR {
 			dirs = append(dirs, name)
 		}
 	}

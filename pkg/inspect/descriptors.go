@@ -73,11 +73,17 @@ func (p *process) descriptor(n int) (FD, error) {
 	}
 	fd.Access, fd.CloseOnExec = access(flags), flags&unix.O_CLOEXEC != 0
 	fd.Kind = kindOf(target, func() (uint32, error) {
-		var st unix.Stat_t
-		err := unix.Fstatat(p.dir, fmt.Sprintf("fd/%d", n), &st, 0)
-		return st.Mode, err
+		return typeOf(p.dir, fmt.Sprintf("fd/%d", n), 0)
 	})
 	return fd, nil
+}
+
+// typeOf is the type of a file, without asking a server or a daemon, which may not answer,
+// or not to this process.
+func typeOf(dir int, name string, flags int) (uint32, error) {
+	var st unix.Statx_t
+	err := unix.Statx(dir, name, flags|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
+	return uint32(st.Mode), err
 }
 
 // ofOwn asks the kernel about a descriptor of this process.
@@ -92,9 +98,7 @@ func (fd FD) ofOwn() (FD, error) {
 	}
 	fd.Access, fd.CloseOnExec = access(uint64(flags)), onExec&unix.FD_CLOEXEC != 0
 	fd.Kind = kindOf(fd.Target, func() (uint32, error) {
-		var st unix.Stat_t
-		err := unix.Fstat(fd.FD, &st)
-		return st.Mode, err
+		return typeOf(fd.FD, "", unix.AT_EMPTY_PATH)
 	})
 	return fd, nil
 }
