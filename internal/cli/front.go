@@ -23,6 +23,8 @@ type Front struct {
 	Reword func(stage, text string) string
 	// Dialect is how the program reports; nil is as the stages do.
 	Dialect *Dialect
+	// AlwaysFused performs the chain in this program, whatever HK_FUSE says.
+	AlwaysFused bool
 }
 
 // A Dialect is how a program reports that takes the place of another one.
@@ -109,6 +111,7 @@ func (f *Front) Finder(fuse bool) *chain.Finder {
 // HK_FUSE=0 that program does, which is beside this one.
 func (f *Front) Run(c *chain.Chain) int {
 	find := finder(f.Host)
+	find.Fuse = find.Fuse || f.AlwaysFused
 	if !find.Fuse {
 		s, err := c.Apart(f.Host, find, f.Quiet)
 		if err != nil {

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ const (
 	readFile  = landlock.Access(unix.LANDLOCK_ACCESS_FS_READ_FILE)
 	readDir   = landlock.Access(unix.LANDLOCK_ACCESS_FS_READ_DIR)
 	writeFile = landlock.Access(unix.LANDLOCK_ACCESS_FS_WRITE_FILE)
+	truncate  = landlock.Access(unix.LANDLOCK_ACCESS_FS_TRUNCATE)
 	makeReg   = landlock.Access(unix.LANDLOCK_ACCESS_FS_MAKE_REG)
 	rmFile    = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_FILE)
 	rmDir     = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_DIR)
@@ -76,9 +78,17 @@ func unwrapped(err error) error {
 	return err
 }
 
+// callOf is the call that a question about a file is about.
+var callOf = map[string][]string{"read": {"openat"}, "write": {"openat"}, "create": {"openat"}, "remove": {"unlinkat"}, "exec": {"execve"}}
+
 // file answers a question about a file.
 func (s *subject) file(q question) []reason {
-	list := s.calls(map[string]string{"read": "openat", "write": "openat", "create": "openat", "remove": "unlinkat", "exec": "execve"}[q.kind])
+	list := s.calls(callOf[q.kind]...)
+	return append(list, s.place(q)...)
+}
+
+// place is what is refused at the place of the file, and not by a filter.
+func (s *subject) place(q question) (list []reason) {
 	seen, err := s.see(q.path)
 	switch {
 	case err != nil:
@@ -89,6 +99,9 @@ func (s *subject) file(q question) []reason {
 		list = append(list, reason{class: unseen, verdict: unknown, what: q.path + ": " + seen.Unsure})
 	case !seen.There && q.kind != "write" && q.kind != "create":
 		return append(list, s.absent(q, seen))
+	}
+	if q.kind == "find" {
+		return list
 	}
 	at := seen // where the mount and the permissions count
 	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !seen.There && seen.Unsure == "" {
@@ -116,7 +129,7 @@ func (s *subject) absent(q question, seen stage.Seen) reason {
 
 // mounts is what the attributes of a mount refuse.
 func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
-	writes := q.kind == "write" || q.kind == "create" || q.kind == "remove"
+	writes := q.kind == "write" || q.kind == "truncate" || q.kind == "create" || q.kind == "remove"
 	switch {
 	case writes && at.Attrs&unix.MOUNT_ATTR_RDONLY != 0 && !s.isDevice(seen):
 		r := reason{class: byReadOnly, verdict: denied, what: at.Path + " is on a mount that is read-only", stage: "hk-mount"}
@@ -164,8 +177,10 @@ func (s *subject) rights(q question, seen, at stage.Seen) (list []reason) {
 			return s.need(seen.Path, writeFile, seen.Unsure != "")
 		}
 		return s.need(at.Path, makeReg|writeFile, at.Unsure != "")
+	case "truncate":
+		return s.need(seen.Path, truncate, seen.Unsure != "")
 	case "create":
-		return s.need(at.Path, makeReg, at.Unsure != "")
+		return s.need(at.Path, cmp.Or(q.node, makeReg), at.Unsure != "")
 	case "remove":
 		need := rmFile
 		if seen.Dir {

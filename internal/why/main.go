@@ -23,10 +23,13 @@ const (
 	exitDenied  = 1
 	exitUnknown = 2
 	exitFailed  = 125
+	// Of a chain whose payload could not be executed.
+	exitNotExecutable = 126
+	exitNotFound      = 127
 )
 
 // Usage is the text of --help.
-const Usage = `hk-why --ask LIST [--json] [--] CHAIN: what a chain refuses to its payload
+const Usage = `hk-why [--ask LIST [--json]] [--] CHAIN: what a chain refuses to its payload
 
  --ask LIST               read:PATH, write:PATH, exec:PATH, create:PATH,
                           remove:PATH, connect:PORT, bind:PORT, call:NAME,
@@ -34,13 +37,15 @@ const Usage = `hk-why --ask LIST [--json] [--] CHAIN: what a chain refuses to it
  --json                   print the answers as JSON
  -h, --help               print the flags and exit
  --version                print the version and exit
-The chain is planned, and not performed. The answers are allowed, denied and unknown, and
-say which flag would allow what is denied. The exit status is 0 if all is allowed, 1 if
-something is denied, 2 if something is unknown, and 125 for an error.
+With --ask the chain is planned, and not performed. The answers are allowed, denied and
+unknown, and say which flag would allow what is denied. The exit status is 0 if all is
+allowed, 1 if something is denied, 2 if something is unknown, and 125 for an error.
+Without it the chain is performed, and its payload followed with ptrace(2): what it is
+refused is written to standard error, as it happens and at the end.
 See hk-why(1).
 `
 
-const usageLine = "hk-why --ask LIST [--json] [--] CHAIN"
+const usageLine = "hk-why [--ask LIST [--json]] [--] CHAIN"
 
 // A line is a command line.
 type line struct {
@@ -81,17 +86,26 @@ func run(f *cli.Front) int {
 		})
 	case l.version:
 		return f.Version()
-	case len(l.questions) == 0:
-		return f.Usage(exitFailed, errors.New("nothing is asked: --ask is needed"), usageLine)
 	case len(words) == 0:
 		return f.Usage(exitFailed, errors.New("no chain"), usageLine)
+	case len(l.questions) == 0 && l.json:
+		return f.Usage(exitFailed, errors.New("--json is for the answers to --ask"), usageLine)
 	}
 	c, err := read(f.Finder(true), words)
+	if err == nil && len(l.questions) == 0 {
+		return followChain(f, c)
+	}
+	return l.ask(f, c, err)
+}
+
+// ask answers the questions about a chain, unless it could not be read.
+func (l *line) ask(f *cli.Front, c *chain.Chain, err error) int {
 	if err == nil {
 		err = host.CheckFloor()
 	}
 	var s *subject
 	if err == nil {
+		c.Links[len(c.Links)-1].Common.Explain = "text" // it is not to be performed
 		s, err = newSubject(c, f.Host)
 	}
 	if err != nil {
@@ -119,10 +133,9 @@ func read(find *chain.Finder, words []string) (*chain.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := &c.Links[len(c.Links)-1]
+	last := c.Links[len(c.Links)-1]
 	if last.Common.Help || last.Common.Version || c.Printer() != nil {
 		return nil, fmt.Errorf("%s is to print something and executes nothing", last.Kind.Name)
 	}
-	last.Common.Explain = "text" // a plan that is not to be performed
 	return c, nil
 }

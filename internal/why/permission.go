@@ -25,7 +25,7 @@ func (s *subject) permission(q question, seen, at stage.Seen) []reason {
 	switch q.kind {
 	case "exec":
 		bits, access = 1, unix.X_OK
-	case "write", "create", "remove":
+	case "write", "truncate", "create", "remove":
 		bits, access = 2, unix.W_OK
 	}
 	if at.Path != seen.Path || seen.Dir && q.kind != "write" {
@@ -96,7 +96,11 @@ func (s *subject) capability(bit int) []reason {
 
 // port answers a question about a TCP port.
 func (s *subject) port(q question) []reason {
-	list := append(s.socket(), s.calls(q.kind)...)
+	return append(append(s.socket(), s.calls(q.kind)...), s.ports(q)...)
+}
+
+// ports is what is refused of a port, and not by a filter.
+func (s *subject) ports(q question) (list []reason) {
 	right, flag := uint64(unix.LANDLOCK_ACCESS_NET_CONNECT_TCP), "--tcp-connect"
 	if q.kind == "bind" {
 		right, flag = unix.LANDLOCK_ACCESS_NET_BIND_TCP, "--tcp-bind"

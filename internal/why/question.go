@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hk/pkg/filter"
+	"hk/pkg/landlock"
 	"hk/pkg/plan"
 )
 
@@ -21,6 +22,8 @@ type question struct {
 	kind string
 	// path is for a file, port for a port, and bit for a capability.
 	path string
+	// node is the right that the creation of something else than a regular file takes.
+	node landlock.Access
 	port uint16
 	bit  int
 	// name and call are for a system call.

@@ -31,6 +31,18 @@ func (r reason) flag() string {
 	return strings.Join(words, " ")
 }
 
+// text says what refuses it, and what would allow it.
+func (r reason) text() string {
+	text := r.what
+	if r.also != "" {
+		text += "; " + r.also
+	}
+	if f := r.flag(); f != "" {
+		text += ": " + f + " would allow it"
+	}
+	return text
+}
+
 // print writes the answers: a line for each, or for each of its reasons.
 func print(w io.Writer, answers []answer, asJSON bool) error {
 	if asJSON {
@@ -42,10 +54,7 @@ func print(w io.Writer, answers []answer, asJSON bool) error {
 			b.WriteString(vis.Text(a.question.text+": allowed") + "\n")
 		}
 		for _, r := range a.reasons {
-			line := a.question.text + ": " + r.verdict.String() + ": " + string(r.class) + ": " + r.what
-			if f := r.flag(); f != "" {
-				line += ": " + f + " would allow it"
-			}
+			line := a.question.text + ": " + r.verdict.String() + ": " + string(r.class) + ": " + r.text()
 			b.WriteString(vis.Text(line) + "\n")
 		}
 	}

@@ -67,6 +67,9 @@ type reason struct {
 	flags []string
 	// elsewhere are other flags to try if these do not suffice.
 	elsewhere [][]string
+	// question is what was asked, and also what else may refuse it.
+	question question
+	also     string
 }
 
 // An answer is what was found out about a question.

@@ -193,7 +193,7 @@ func (t *translator) addHooks(links []Link) error {
 		}
 		if n.Attach != nil {
 			if t.attacher != "" {
-				return &UsageError{l.Kind.Name, fmt.Errorf("%s traces the payload, and a process has only one tracer: hk-seccomp --learn and hk-limit --report-proc cannot be combined", t.attacher)}
+				return &UsageError{l.Kind.Name, fmt.Errorf("%s traces the payload, and a process has only one tracer: hk-why, hk-seccomp --learn and hk-limit --report-proc cannot be combined", t.attacher)}
 			}
 			t.attaches = append(t.attaches, hook{l.Kind.Name, n.Attach})
 			t.attacher, t.Child.OwnMemory = l.Kind.Name, true
@@ -307,6 +307,12 @@ func (c *Chain) Later() string {
 		return c.ahead[0].Kind.Name
 	}
 	return ""
+}
+
+// OnePlan reports whether all stages fit in one plan.
+func (c *Chain) OnePlan() bool {
+	links, _, rest, _ := c.firstPlan()
+	return len(links) == len(c.Links) && !rest
 }
 
 // plainNames are the words of stages that follow one another, and of their payload, with

@@ -122,7 +122,8 @@ func (l *learner) attach(at plan.Context) error {
 	}
 	tmp.Close()
 	l.dir.Remove(l.tmp)
-	if err := l.seize(at.PID()); err != nil {
+	l.tracer.Entered = l.call
+	if err := l.tracer.Seize(at.PID()); err != nil {
 		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
 		if err == unix.EPERM {
 			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
@@ -133,9 +134,9 @@ func (l *learner) attach(at plan.Context) error {
 		return fmt.Errorf("--learn: %w", err) // its PID has been reused
 	}
 	if l.joiner {
-		l.between = at.PID()
+		l.tracer.Between = at.PID()
 	}
-	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.stopped,
+	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.tracer.Stopped,
 		Lingering: "--learn: the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
 		Ended:     func(*plan.End, plan.Payload) ([]string, error) { return l.write() }})
 	return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hk/pkg/filter"
+	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,9 +27,10 @@ type learner struct {
 	base string
 	// tmp is the temporary name of the file. A PID would not do: another run may have
 	// the same one in another PID namespace.
-	tmp string
-	tracer
-	also []string
+	tmp       string
+	recording *filter.Recording
+	tracer    ptrace.Tracer
+	also      []string
 	// joiner is set if the plan attaches to the joiner.
 	joiner bool
 }

@@ -1,0 +1,309 @@
+package why
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hk/internal/cli"
+	"hk/pkg/chain"
+	"hk/pkg/execdeps"
+	"hk/pkg/filter"
+	"hk/pkg/plan"
+	"hk/pkg/ptrace"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// A follower tells what the payload of a chain and its descendants are refused, as it
+// happens and at the end.
+type follower struct {
+	subject
+	tracer ptrace.Tracer
+	say    func(text string)
+	// told counts what was refused, by what it is, in that order.
+	told  map[string]*refusal
+	order []*refusal
+	// more is the number of failures after maxTold different ones.
+	more int
+	// kills is set if a filter may end a process or a thread.
+	kills bool
+	// root is the mount namespace of the payload, or "" if it cannot be looked at.
+	root string
+	// blind are what has been used that cannot be followed.
+	blind []string
+}
+
+// A refusal is what was refused once or more.
+type refusal struct {
+	line  string
+	times int
+}
+
+// maxTold is the number of different failures that are told apart.
+const maxTold = 10000
+
+// followed is the first stage of a chain, with a tracer.
+type followed struct {
+	stage.Stage
+	f *follower
+}
+
+func (w followed) Needs() stage.Needs {
+	n := w.Stage.Needs()
+	n.Supervisor, n.Attach = true, w.f.attach
+	return n
+}
+
+// followChain performs a chain, and follows its payload.
+func followChain(f *cli.Front, c *chain.Chain) int {
+	fl := &follower{say: func(text string) { f.Say("hk-why", text) }}
+	if err := fl.prepare(c); err != nil {
+		return f.Fail(exitFailed, -1, err)
+	}
+	common := c.Settings()
+	var stages []stage.Stage
+	for _, l := range c.Links {
+		stages = append(stages, l.Stage)
+		common.Args = append(common.Args, l.Common.Args...)
+	}
+	f.AlwaysFused = true
+	followed := chain.Compiled(append([]string{f.Name}, os.Args[1:]...), common, stages, c.Payload)
+	fl.on(&followed.Links[0])
+	code := f.Run(followed)
+	if (code == exitNotExecutable || code == exitNotFound) && fl.state != nil && len(c.Payload) > 0 {
+		fl.notExecuted(c.Payload[0])
+	}
+	return code
+}
+
+// notExecuted tells why the payload could not be executed, as far as the plan tells.
+func (f *follower) notExecuted(word string) {
+	f.domains = f.findDomains()
+	for _, p := range execdeps.Candidates(word, execdeps.EnvironmentOf(f.state.Env.List()).Path) {
+		if _, err := f.host.Lstat(p); err != nil || !path.IsAbs(p) {
+			continue
+		}
+		q := question{kind: "exec", path: p}
+		for _, r := range f.reasons(q) {
+			if r.verdict != denied {
+				continue
+			}
+			f.confirm(q, &r)
+			f.say(fmt.Sprintf("%s: execve(%q): %s", r.class, p, r.text()))
+		}
+		return
+	}
+}
+
+// on has the stage attach the tracer.
+func (f *follower) on(first *chain.Link) { first.Stage = followed{first.Stage, f} }
+
+// prepare notes the chain that is followed.
+func (f *follower) prepare(c *chain.Chain) error {
+	for _, l := range c.Links {
+		if l.Stage.Needs().Attach != nil {
+			return fmt.Errorf("%s traces the payload, and a process has only one tracer: take hk-seccomp --learn or hk-limit --report-proc away", l.Kind.Name)
+		}
+	}
+	if !c.OnePlan() {
+		return errors.New("the chain needs a second plan, from one of its stages on: only one can be followed")
+	}
+	plain := *c
+	plain.Links = slices.Clone(c.Links)
+	plain.Links[len(plain.Links)-1].Common.Explain = "text" // it is not to be performed
+	f.chain, f.told = &plain, map[string]*refusal{}
+	return nil
+}
+
+// attach adds the step that attaches to the child.
+func (f *follower) attach(s *stage.State) error {
+	f.state, f.host = s, s.Host
+	to := "the child"
+	joiner := s.Plan.InJoiner()
+	if joiner {
+		to = "the joiner, and so to the child that it makes"
+	}
+	s.WhileDumpable(s.Host.Effective>>unix.CAP_SYS_PTRACE&1 == 0, func() {
+		s.Plan.AddStep(plan.Step{Stage: "hk-why",
+			Text: "attach to " + to + " (PTRACE_SEIZE); from its execve(2) on follow every call of it and its descendants (PTRACE_SYSCALL)",
+			Do:   func(at plan.Context) error { return f.begin(at, joiner) }})
+	})
+	return nil
+}
+
+// begin is the supervisor step.
+func (f *follower) begin(at plan.Context, joiner bool) error {
+	f.domains = f.findDomains()
+	for _, code := range f.state.Filters {
+		f.kills = f.kills || slices.ContainsFunc(code, func(i unix.SockFilter) bool {
+			return i.Code == unix.BPF_RET|unix.BPF_A || i.Code == unix.BPF_RET|unix.BPF_K && filter.Action(i.K).Kills()
+		})
+	}
+	f.tracer.Entered, f.tracer.Left = f.entered, f.left
+	f.tracer.Executed = func(tid int) { f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid)) }
+	if err := f.tracer.Seize(at.PID()); err != nil {
+		text := fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
+		if err == unix.EPERM {
+			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
+		}
+		return text
+	}
+	if err := at.CheckAlive(); err != nil {
+		return err // its PID has been reused
+	}
+	if joiner {
+		f.tracer.Between = at.PID()
+	}
+	at.Watch(&plan.Watcher{Stage: "hk-why", Stopped: f.tracer.Stopped,
+		Lingering: "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that",
+		Ended: func(*plan.End, plan.Payload) ([]string, error) {
+			f.report()
+			return nil, nil
+		}})
+	return nil
+}
+
+// entered looks at a call before the filters do.
+func (f *follower) entered(tid int, c ptrace.Call) {
+	name := nameOf(c)
+	switch {
+	case name == "io_uring_enter":
+		f.notSeen("io_uring is used: what it does is not seen")
+	case name == "clone" && c.Args[0]&unix.CLONE_UNTRACED != 0, name == "clone3" && f.flags(tid, c.Args[0])&unix.CLONE_UNTRACED != 0:
+		f.notSeen("a process was created with CLONE_UNTRACED: it is not seen")
+	}
+	if !f.kills {
+		return
+	}
+	if answer, i, ok := f.decided(c); ok && answer.Action.Kills() {
+		f.tell(tid, c, f.filtered(c, name, answer, i), answer.Action.String())
+	}
+}
+
+// flags is the first field of the structure that a call is given.
+func (f *follower) flags(tid int, addr uint64) uint64 {
+	var b [8]byte
+	ptrace.Peek(tid, addr, b[:])
+	return word(b[:], 0)
+}
+
+func (f *follower) notSeen(what string) {
+	if !slices.Contains(f.blind, what) {
+		f.blind = append(f.blind, what)
+		f.say(string(unseen) + ": " + what)
+	}
+}
+
+// decided is what the filters answer to a call, and which of them decides: of the
+// strictest answers that of the newest filter. ok is false if it depends on where the call
+// is made from.
+func (f *follower) decided(c ptrace.Call) (answer filter.Answer, which int, ok bool) {
+	answer.Action, which = filter.Allow, -1
+	for i := len(f.state.Filters) - 1; i >= 0; i-- {
+		list, all := filter.Answers(f.state.Filters[i], c.Arch, filter.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1})
+		if !all || len(list) != 1 {
+			return answer, which, false
+		}
+		if strictness(list[0].Action) < strictness(answer.Action) {
+			answer, which = list[0], i
+		}
+	}
+	return answer, which, true
+}
+
+// strictness is less for an action that takes precedence.
+func strictness(a filter.Action) int32 { return int32(uint32(a) &^ unix.SECCOMP_RET_DATA) }
+
+// filtered is the reason for a call that a filter denies.
+func (f *follower) filtered(c ptrace.Call, name string, a filter.Answer, which int) reason {
+	r := reason{class: bySeccomp, verdict: denied}
+	r.what = f.state.Culprits[which](plan.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1}, a.PC) + " denies it"
+	if arch := archOf(c); arch != nil && arch == native() {
+		r.stage, r.flags = "hk-seccomp", []string{"--allow", name}
+	}
+	return r
+}
+
+// left looks at a call that has failed.
+func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
+	if name := nameOf(c); name == "rt_sigreturn" || name == "sigreturn" {
+		return // its result is that of the call that a signal has interrupted
+	}
+	answer, which, ok := f.decided(c)
+	if e, fails := answer.Action.Errno(); ok && fails && e == errno {
+		f.tell(tid, c, f.filtered(c, nameOf(c), answer, which), unix.ErrnoName(errno))
+		return
+	}
+	switch errno {
+	case unix.EACCES, unix.EPERM, unix.EROFS, unix.EXDEV:
+	case unix.ENOENT, unix.ENOSYS:
+		if errno == unix.ENOSYS && ok {
+			return // the kernel's own: of a filter it would have been decided
+		}
+	default:
+		return
+	}
+	if r, known := f.judge(tid, c, errno); known {
+		f.tell(tid, c, r, unix.ErrnoName(errno))
+	}
+}
+
+// tell tells what was refused, the first time as it happens.
+func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
+	call := f.text(tid, c) + " = " + result
+	key := string(r.class) + ": " + call
+	if seen := f.told[key]; seen != nil {
+		seen.times++
+		return
+	}
+	if len(f.told) == maxTold {
+		f.more++
+		return
+	}
+	q := question{kind: "call", name: nameOf(c), call: filter.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1}}
+	if r.question.kind != "" {
+		q = r.question
+	}
+	f.confirm(q, &r)
+	line := key + ": " + r.text()
+	f.told[key] = &refusal{line: line, times: 1}
+	f.order = append(f.order, f.told[key])
+	f.say(line + " (" + comm(tid) + ")")
+}
+
+// comm is a process, for a message.
+func comm(tid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/comm")
+	if err != nil {
+		return "PID " + strconv.Itoa(tid)
+	}
+	return "PID " + strconv.Itoa(tid) + ", " + strings.TrimSuffix(string(b), "\n")
+}
+
+// report says at the end what was refused, and what could not be seen.
+func (f *follower) report() {
+	if len(f.order) == 0 && len(f.blind) == 0 && f.more == 0 {
+		f.say("at the end: of the calls that were followed, none was refused")
+		return
+	}
+	f.say(fmt.Sprintf("at the end: %d refused", len(f.order)))
+	for _, r := range f.order {
+		if r.times > 1 {
+			f.say(fmt.Sprintf("%s (%d times)", r.line, r.times))
+			continue
+		}
+		f.say(r.line)
+	}
+	if f.more > 0 {
+		f.say(fmt.Sprintf("unseen: %d more failures, of which no account was kept", f.more))
+	}
+	for _, what := range f.blind {
+		f.say(string(unseen) + ": " + what)
+	}
+}

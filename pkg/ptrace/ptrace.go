@@ -1,0 +1,170 @@
+// Package ptrace follows a process and its descendants with ptrace(2), and shows the
+// system calls that they make.
+//
+// It attaches with PTRACE_SEIZE and continues with PTRACE_SYSCALL, which does not affect
+// job control or other filters, sees a call before any filter does, and leaves no traces.
+// Its price: programs that use ptrace(2) themselves fail, set-user-ID programs gain no
+// privileges from the kernel, and an ignored signal still interrupts a call.
+package ptrace
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Tracer follows processes from the first execve(2) on that succeeds. Its methods are
+// for one thread, which has attached.
+type Tracer struct {
+	// Between is a process that is traced only so that its child inherits the tracer; it
+	// is left once that exists. 0 means none.
+	Between int
+	// Entered is called for each call, and Left when one has failed, with its errno. The
+	// thread is stopped. Either may be nil.
+	Entered func(tid int, c Call)
+	Left    func(tid int, c Call, errno unix.Errno)
+	// Executed is called for the first execve(2) that succeeds; or it is nil.
+	Executed func(tid int)
+
+	// started is set once the payload has been executed.
+	started bool
+	// calls are those in which threads are, if Left needs them.
+	calls map[int]Call
+}
+
+// A Call is a system call: the AUDIT_ARCH value of its architecture, its number and its
+// arguments.
+type Call struct {
+	Arch, Nr uint32
+	Args     [6]uint64
+}
+
+// options: descendants are traced too. PTRACE_O_EXITKILL is not set: the payload
+// dies with the supervisor by other means, and processes that it leaves running
+// continue, as they would without a tracer.
+const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
+	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
+
+// syscallInfo is struct ptrace_syscall_info for the entry of a call. At its exit nr is the
+// result, and the first byte of args is set if that is an error.
+type syscallInfo struct {
+	op       uint8
+	_        [3]uint8
+	arch     uint32
+	ip, sp   uint64
+	nr       uint64
+	args     [6]uint64
+	_        [3]uint32 // PTRACE_SYSCALL_INFO_SECCOMP has more
+	reserved uint32
+}
+
+func request(request, tid int, addr, data uintptr) error {
+	_, _, e := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
+// Seize attaches to a process without stopping it.
+func (t *Tracer) Seize(pid int) error {
+	return request(unix.PTRACE_SEIZE, pid, 0, options)
+}
+
+// Stopped is for a thread that wait4(2) has reported to have stopped, and continues it. In
+// a group-stop it leaves it stopped and returns true. A thread that has been killed by now
+// cannot be continued; its end will be reported.
+func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
+	sig := status.StopSignal()
+	if t.Between != 0 && t.leave(tid, int(status)>>16) {
+		return false
+	}
+	deliver := uintptr(0)
+	switch event := int(status) >> 16; {
+	case event == unix.PTRACE_EVENT_STOP && isStop(sig):
+		_ = request(unix.PTRACE_LISTEN, tid, 0, 0)
+		return true
+	case event == unix.PTRACE_EVENT_EXEC:
+		if !t.started && t.Executed != nil {
+			t.Executed(tid)
+		}
+		t.started = true
+		delete(t.calls, tid) // perhaps another thread's, which has the PID now
+	case event != 0:
+		// A new process, or one that continues after a group-stop.
+	case sig == unix.SIGTRAP|0x80:
+		t.call(tid)
+	default:
+		deliver = uintptr(sig)
+	}
+	// Before the payload is executed, the process that stops is the child during the
+	// set-up, whose calls are not shown.
+	next := unix.PTRACE_SYSCALL
+	if !t.started {
+		next = unix.PTRACE_CONT
+	}
+	_ = request(next, tid, 0, deliver)
+	return false
+}
+
+// leave detaches from the process between once it has created the child, which is traced
+// from its start. It reports whether that was the stop of tid.
+func (t *Tracer) leave(tid, event int) bool {
+	between := t.Between
+	switch {
+	case tid != between: // the child: the other will stop too
+		_ = unix.Waitid(unix.P_PID, between, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
+	case event != unix.PTRACE_EVENT_FORK && event != unix.PTRACE_EVENT_CLONE:
+		return false
+	}
+	t.Between = 0
+	_ = request(unix.PTRACE_DETACH, between, 0, 0)
+	return tid == between
+}
+
+func isStop(sig unix.Signal) bool {
+	return sig == unix.SIGSTOP || sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU
+}
+
+// call shows the call that a thread enters or leaves. Every stop says by itself which of
+// both it is.
+func (t *Tracer) call(tid int) {
+	var info syscallInfo
+	if request(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))) != nil {
+		return
+	}
+	switch info.op {
+	case unix.PTRACE_SYSCALL_INFO_ENTRY:
+		c := Call{info.arch, uint32(info.nr), info.args}
+		if t.Entered != nil {
+			t.Entered(tid, c)
+		}
+		if t.Left != nil {
+			if t.calls == nil {
+				t.calls = map[int]Call{}
+			}
+			t.calls[tid] = c
+		}
+	case unix.PTRACE_SYSCALL_INFO_EXIT:
+		c, ok := t.calls[tid]
+		delete(t.calls, tid)
+		if failed := *(*uint8)(unsafe.Pointer(&info.args[0])) != 0; ok && failed {
+			t.Left(tid, c, unix.Errno(-int64(info.nr)))
+		}
+	}
+}
+
+// Peek reads memory of a stopped thread, up to the first page that cannot be read, and
+// returns the number of bytes.
+func Peek(tid int, addr uint64, b []byte) (n int) {
+	for n < len(b) {
+		var word [8]byte
+		at := addr + uint64(n)
+		skip := at % 8 // a word that is aligned is in one page
+		if request(unix.PTRACE_PEEKDATA, tid, uintptr(at-skip), uintptr(unsafe.Pointer(&word))) != nil {
+			break
+		}
+		n += copy(b[n:], word[skip:])
+	}
+	return n
+}
