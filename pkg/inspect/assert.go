@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -106,4 +107,31 @@ func (i *Inspection) asserted() (list []string) {
 		list = append(list, a.section)
 	}
 	return list
+}
+
+// equalLists compares none, or words with commas between, with a list, in any order.
+func equalLists(value string, have []string) bool {
+	want := []string{}
+	if value != "none" {
+		want = strings.Split(value, ",")
+	}
+	slices.Sort(want)
+	have = slices.Compact(slices.Sorted(slices.Values(have)))
+	return slices.Equal(slices.Compact(want), have)
+}
+
+func isSecurebits(a *assertion) error {
+	for _, w := range strings.Split(a.value, ",") {
+		if !slices.Contains(securebits(^uint32(0)), w) && a.value != "none" {
+			return fmt.Errorf("unknown securebit %q", w)
+		}
+	}
+	return nil
+}
+
+func isDirectory(a *assertion) error {
+	if !strings.HasPrefix(a.value, "/") || path.Clean(a.value) != a.value {
+		return fmt.Errorf("%q is not an absolute path without .., . and needless slashes", a.value)
+	}
+	return nil
 }

@@ -31,7 +31,7 @@ func sample() *Report {
 func TestAssert(t *testing.T) {
 	for expr, want := range map[string]string{ // "" holds, otherwise a part of the error
 		"uid=7": "", "uid!=0": "", "uid=0": "uid is 7", "gid=8": "gid is real 8, effective 8, saved 9, fs 8", "gid>=8": "", "gid<9": "gid is",
-		"groups=4,5": "", "groups=none": "groups: 5 4", "groups!=none": "",
+		"groups=4,5": "", "groups=none": "groups: 5 4", "groups!=none": "", "groups!=04,005": "groups: 5 4",
 		"caps=none": "one of the sets has CAP_CHOWN", "caps=chown": "", "caps<=CAP_CHOWN,kill": "", "caps<=kill": "has CAP_CHOWN", "caps!=all": "",
 		"caps.ambient=none": "", "caps.bounding=none": "bounding is CAP_CHOWN", "caps.bounding>=chown": "", "caps.bounding=all": "bounding is CAP_CHOWN",
 		"securebits=noroot": "", "securebits=none": "securebits: noroot", "no-new-privs": "", "!no-new-privs": "no_new_privs: yes",
@@ -40,7 +40,7 @@ func TestAssert(t *testing.T) {
 		"ns.mnt!=host": "", "ns.mnt=host": "it cannot be told: the number of the machine's is not known here",
 		"ns.pid!=host": "it cannot be told: the number of the machine's is not known here", "ns.pid!=caller": "it cannot be told",
 		"ns.user!=host": "", "ns.user=caller": "", "ns.net=1": "", "ns.net=2": "net is 1", "ns.net!=2": "", "ns.time!=host": "it cannot be told: EACCES",
-		"mount:/usr=ro": "", "mount:/usr/=ro": "", "mount:/usr/bin=ro": "", "mount:/usr/local/x=ro": "is in the mount on /usr/local, ext4 rw, which is not ro",
+		"mount:/usr=ro": "", "mount:/usr/=ro": "", "mount:/usr/bin=ro": "", "mount:/usr//local=ro": "which is not ro", "mount:/usr/./local=ro": "which is not ro", "!mount://usr//": "it is a mount point", "mount:/usr/local/x=ro": "is in the mount on /usr/local, ext4 rw, which is not ro",
 		"mount:/srv/x=ro,nosuid,nodev,ext4": "", "mount:/srv/x=ro,noexec": "which is not noexec", "mount:/=rw": "", "mount:/dev=tmpfs": "which is not tmpfs",
 		"mounts:/usr=ro": "the mount on /usr/local, ext4 rw, is not ro", "mounts:/srv=rw": "the mount on /srv/x", "mounts:/srv/x=ro": "",
 		"mount:/usr": "", "!mount:/usr": "it is a mount point", "mount:/etc": "it is not a mount point", "!mount:/etc": "",
@@ -87,7 +87,8 @@ func TestParseAssertion(t *testing.T) {
 		"": "nothing that can be asserted", "landlock": "nothing that can be asserted", "uid": "uid needs one of", "uid=x": "not a number", "!uid=0": "! is not for a comparison",
 		"caps=foo": "unknown capability", "caps.foo=none": "not permitted, effective", "caps<none": `cannot be compared by "<"`, "ns=host": "nothing that", "ns.foo=host": "not cgroup",
 		"ns.net=foo": "not host, caller", "mount:usr=ro": "not an absolute path", "mount:/a/../b=ro": "not an absolute path", "mount:/a=": "an empty option", "mounts:/a": "needs one of",
-		"limit.foo=1": "not a limit of", "limit.core=1X": "not a limit", "limit.core=": "not a limit", "ignored.FOO": "not a signal", "no-new-privs=1": "cannot be compared", "umask=9": "not a file mode", "fd=": "not a number", "env.": "nothing that",
+		"limit.foo=1": "not a limit of", "limit.core=1X": "not a limit", "limit.core=": "not a limit", "ignored.FOO": "not a signal", "no-new-privs=1": "cannot be compared", "umask=9": "not a file mode", "securebits!=norot": "unknown securebit", "securebits!=": "unknown securebit",
+		"cwd!=/a/": "needless slashes", "root!=//": "needless slashes", "cwd!=a": "not an absolute path", "root!=": "not an absolute path", "fd=": "not a number", "env.": "nothing that",
 	} {
 		if _, err := parseAssertion(expr); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("parseAssertion(%q): %v; want %q", expr, err, want)

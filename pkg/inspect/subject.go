@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,14 +41,14 @@ func subjects() []subject {
 		{"groups", "ids", 0, equality, isNumbers, groupsHold},
 		{"caps", "caps", 0, []string{"=", "!=", "<=", ">="}, isCaps, capsHold},
 		{"caps", "caps", '.', []string{"=", "!=", "<=", ">="}, isCapSet, capsHold},
-		{"securebits", "caps", 0, equality, nil, securebitsHold},
+		{"securebits", "caps", 0, equality, isSecurebits, securebitsHold},
 		{"no-new-privs", "caps", 0, []string{""}, nil, noNewPrivsHolds},
 		{"seccomp", "seccomp", 0, append([]string{""}, ordering...), isNumber, seccompHolds},
 		{"ns", "namespaces", '.', equality, isNamespace, namespaceHolds},
 		{"mount", "mounts", ':', []string{"", "="}, isPath, mountHolds},
 		{"mounts", "mounts", ':', []string{"="}, isPath, mountsHold},
-		{"root", "root", 0, equality, nil, textHolds},
-		{"cwd", "root", 0, equality, nil, textHolds},
+		{"root", "root", 0, equality, isDirectory, textHolds},
+		{"cwd", "root", 0, equality, isDirectory, textHolds},
 		{"umask", "root", 0, equality, isUmask, textHolds},
 		{"limit", "limits", '.', ordering, isLimit, limitHolds},
 		{"fd", "fds", 0, ordering, isNumber, fdsHold},
@@ -113,11 +114,15 @@ func isNumbers(a *assertion) error {
 	if a.value == "none" {
 		return nil
 	}
-	for _, w := range strings.Split(a.value, ",") {
-		if _, err := strconv.ParseUint(w, 10, 32); err != nil {
+	words := strings.Split(a.value, ",")
+	for i, w := range words {
+		n, err := strconv.ParseUint(w, 10, 32)
+		if err != nil {
 			return fmt.Errorf("%q is not none or a list of group IDs", a.value)
 		}
+		words[i] = fmt.Sprint(n) // without leading zeros
 	}
+	a.value = strings.Join(words, ",")
 	return nil
 }
 
@@ -128,17 +133,6 @@ func groupsHold(a *assertion, r *Report) (bool, string, error) {
 	}
 	ok := equalLists(a.value, have) == (a.operator == "=")
 	return ok, "groups: " + listed(have), nil
-}
-
-// equalLists compares none, or words with commas between, with a list, in any order.
-func equalLists(value string, have []string) bool {
-	want := []string{}
-	if value != "none" {
-		want = strings.Split(value, ",")
-	}
-	slices.Sort(want)
-	have = slices.Compact(slices.Sorted(slices.Values(have)))
-	return slices.Equal(slices.Compact(want), have)
 }
 
 func isCaps(a *assertion) error {
@@ -267,7 +261,7 @@ func isPath(a *assertion) error {
 	if a.operator != "" && slices.Contains(strings.Split(a.value, ","), "") {
 		return errors.New("an empty option")
 	}
-	a.name = "/" + strings.Trim(a.name, "/")
+	a.name = path.Clean(a.name)
 	return nil
 }
 
