@@ -157,7 +157,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N; --args FD\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N; --args FD; --force-order\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:

@@ -24,6 +24,7 @@ const commonUsage = `
  -v, --verbose            print each call and its result
  --status-fd N            write events to descriptor N
  --args FD                read more flags from a descriptor
+ --force-order            try an order of stages that cannot work
 `
 
 // programs are the programs whose words are completed.

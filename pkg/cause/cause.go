@@ -43,6 +43,7 @@ const (
 	FileLimit          Name = "file-limit"
 	KeyLimit           Name = "key-limit"
 	NoAnswer           Name = "no-answer"
+	Order              Name = "order"
 	NoProcfs           Name = "no-procfs"
 )
 
@@ -120,6 +121,8 @@ var table = [...]Cause{
 		"as root, raise kernel.keys.maxkeys, or leave the keyring with hk-unshare --share keyring"},
 	{NoAnswer, "a file system or a program does not answer",
 		"unmount what does not answer with umount -l, or keep it out of PATH and of the chain"},
+	{Order, "the stages are in an order in which one of them cannot work",
+		"move the stage that the message names, or give --force-order to try it all the same"},
 	{NoProcfs, "/proc is not a procfs that shows this process",
 		"mount one: mount -t proc proc /proc"},
 }

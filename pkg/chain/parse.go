@@ -53,6 +53,9 @@ type Common struct {
 	StatusFD int
 	// Args are descriptors from which flags were read.
 	Args []int
+	// ForceOrder performs the chain even if its stages are in an order in which it cannot
+	// work.
+	ForceOrder bool
 	// Own are descriptors that a program with a command line of its own has taken over: a
 	// sealed copy of it, which is executed, gets them too.
 	Own []int
@@ -137,6 +140,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	fs.Bool("version", "", &l.Common.Version)
 	fs.Bool("verbose", "v", &l.Common.Verbose)
 	fs.Optional("explain", "text", getopt.OneOf(&l.Common.Explain, "text", "json"))
+	fs.Bool("force-order", "", &l.Common.ForceOrder)
 	l.argsFlag(fs)
 	fs.String("status-fd", "", func(v string) error {
 		fd, err := getopt.ParseFD(v)
@@ -182,6 +186,7 @@ func (c Common) args() []string {
 	a.Bool("version", c.Version)
 	a.Bool("verbose", c.Verbose)
 	a.Set("explain", c.Explain)
+	a.Bool("force-order", c.ForceOrder)
 	if c.StatusFD >= 0 {
 		a.Set("status-fd", strconv.Itoa(c.StatusFD))
 	}

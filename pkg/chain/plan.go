@@ -20,7 +20,7 @@ import (
 // another clone, and everything after it, is executed as a separate chain. A clone for
 // a stage that only needs a supervisor comes first of all.
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
-	if err := c.checkLeft(); err != nil {
+	if err := c.checkPlaces(h); err != nil {
 		return nil, err
 	}
 	links, payload, rest, path := c.firstPlan()

@@ -223,6 +223,9 @@ func (t *translator) exec() error {
 		return &UsageError{t.Name, fmt.Errorf("execve(2) would give the payload, which has user ID 0, capabilities that the chain does not have (%s), and it would no longer die with its supervisor: use hk-setuser --caps none or --no-new-privs, or hk-unshare --init or --outlive",
 			plan.CapSetText(gains))}
 	}
+	if !t.Next.Stage {
+		t.noteUnmeant()
+	}
 	t.restoreCaller()
 	t.Plan.AskSupervisor(t.Name)
 	t.Plan.CloseOpen(t.Name, t.Next.Program) // of stages after a filter

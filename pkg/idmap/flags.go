@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/stage"
 )
 
@@ -23,6 +24,10 @@ var Kind = stage.Kind{
  --pid PID         map the user namespace of process PID, from outside;
                    NEXT may be omitted
 `,
+	Rules: []stage.Rule{
+		{When: "without --pid", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Maps).PID == 0 },
+			Needs: stage.OwnUserNS, Gives: stage.IDs},
+	},
 }
 
 // Flags binds m to the flags of hk-idmap(1).

@@ -35,6 +35,10 @@ What is restricted is denied unless a rule allows it
  --support                print which rights this kernel supports
 In a path a comma is written \, and, with --allow, a colon \:
 `,
+	Rules: []stage.Rule{
+		{When: "with rights on files", Is: func(s stage.Stage, h *host.Host) bool { return s.(*Ruleset).forbidsMounts(h) },
+			Takes: stage.Mounting},
+	},
 }
 
 // Flags binds r to the flags of hk-landlock(1).

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"hk/pkg/cause"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -184,6 +185,12 @@ func (r *Ruleset) asked() domain {
 	return d
 }
 
+// forbidsMounts reports whether the domain that the kernel enforces has rights on files.
+func (r *Ruleset) forbidsMounts(h *host.Host) bool {
+	abi := h.LandlockABI()
+	return abi > 0 && r.askedOf(abi).fs&upTo(fsRights, abi) != 0
+}
+
 // Needs implements stage.Stage. A domain may deny the next program what it handles.
 func (r *Ruleset) Needs() stage.Needs {
 	return stage.Needs{Hides: true, Confines: r.askedOf(1).fs&(execute|readFile) != 0}
@@ -238,7 +245,6 @@ func (r *Ruleset) Plan(s *stage.State) error {
 	s.Add(rights.RestrictSelf(set, d.log).
 		Because(unix.EPERM, cause.Capability, "entering a domain without no_new_privs needs CAP_SYS_ADMIN").
 		Because(unix.E2BIG, cause.LandlockDepth, "the process is already in 16 nested Landlock domains, including those of the caller: combine rules in one hk-landlock"), plan.Close(set))
-	s.Root.Landlocked = s.Root.Landlocked || d.fs != 0
 	return nil
 }
 

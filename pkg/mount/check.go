@@ -15,10 +15,6 @@ func (m *Mounts) check(s *stage.State) error {
 		return errors.New("--in-place: in a new user namespace it also needs hk-unshare --mount: the mounts of the caller belong to another one")
 	case s.NS.Joined&unix.CLONE_NEWNS != 0:
 		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and its mounts would appear in the existing namespace")
-	case s.Root.Landlocked:
-		return errors.New("hk-mount cannot follow hk-landlock: a Landlock domain for files forbids every mount")
-	case len(s.Filters) > 0:
-		return errors.New("hk-mount cannot follow hk-seccomp: the filter could deny its system calls")
 	case s.Unmapped():
 		return errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount")
 	case m.InPlace && (m.Root != "" || m.Writable):

@@ -45,6 +45,9 @@ func (b *builder) takeRWSys(options []string) (rest []string, covered bool) {
 // control files are to be read-only. A kernel does not have all of them, and those it
 // lacks need no cover.
 func (b *builder) attachNew(fstype string, attrs uint64, params [][2]string, at place, as *node, covered bool) {
+	if fstype == "proc" {
+		b.Root.Procfs, b.Root.Controls = true, b.Root.Controls || !covered && attrs&unix.MOUNT_ATTR_RDONLY == 0 && !slices.Contains(params, [2]string{"subset", "pid"})
+	}
 	if !covered || attrs&unix.MOUNT_ATTR_RDONLY != 0 {
 		b.attach(b.newMount(fstype, attrs, params...), at, as)
 		return

@@ -40,6 +40,9 @@ Files, in this order (--create[=writable]: on the host too, if something is miss
  --chdir DIR, --else-chdir DIR   default: the same directory, else /    --lock FILE
 A colon in a path is written \:, and an equals sign in a DST=... \=
 `,
+	Rules: []stage.Rule{
+		{Needs: stage.Mounting | stage.SysAdmin | stage.IDs | stage.Calls},
+	},
 }
 
 // foreignFlag translates flags of bwrap(1).

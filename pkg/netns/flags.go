@@ -24,6 +24,9 @@ var Kind = stage.Kind{
                    create the UNIX socket PATH on the host, and forward its
                    connections to that TCP port in the namespace
 `,
+	Rules: []stage.Rule{
+		{Needs: stage.OwnNetNS | stage.NetAdmin},
+	},
 }
 
 // Flags binds n to the flags of hk-net(1).

@@ -38,6 +38,9 @@ Rules before those of the profile; the first that fits counts
  --learn FILE             filter nothing; write the profile that NEXT needs
  --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
 `,
+	Rules: []stage.Rule{
+		{When: "without --learn", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Filter).Learn == "" }, Takes: stage.Calls},
+	},
 }
 
 // Filter has the settings of hk-seccomp.

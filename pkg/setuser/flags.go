@@ -6,7 +6,10 @@ import (
 	"strconv"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kind is hk-setuser.
@@ -31,6 +34,24 @@ var Kind = stage.Kind{
  --unsetenv NAME                  remove one
  --set-pwd                        PWD is the current working directory
 `,
+	Rules: []stage.Rule{
+		{When: "--userns-fd", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Credentials).UserNS > 0 },
+			Gives: stage.OwnUserNS | stage.SysAdmin | stage.NetAdmin},
+		{When: "--caps without sys_admin", Is: func(s stage.Stage, h *host.Host) bool { return s.(*Credentials).drops(h, unix.CAP_SYS_ADMIN) },
+			Takes: stage.SysAdmin},
+		{When: "--caps without net_admin", Is: func(s stage.Stage, h *host.Host) bool { return s.(*Credentials).drops(h, unix.CAP_NET_ADMIN) },
+			Takes: stage.NetAdmin},
+	},
+}
+
+// drops reports whether --caps is certain to remove a capability from all sets.
+func (c *Credentials) drops(h *host.Host, capability int) bool {
+	if c.Caps == "" || c.Bounding != "" || c.Inheritable != "" || c.Ambient != "" {
+		return false
+	}
+	all := h.AllCaps()
+	set, err := capList{all: all, last: h.LastCap, keep: &all}.parse(c.Caps)
+	return err == nil && set>>capability&1 == 0
 }
 
 // Flags binds c to the flags of hk-setuser(1).

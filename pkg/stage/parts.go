@@ -9,12 +9,12 @@ type Root struct {
 	// Mounts is set once an op mounts: from then on a path need not lead to what it
 	// leads to on the host.
 	Mounts bool
-	// Landlocked is set once a domain handles file system rights: from then on mounts
-	// are forbidden.
-	Landlocked bool
 	// See tells what a path in the root leads to, once the plan is complete. It is nil if
 	// the plan mounts nothing. An error is that of a path which leads nowhere.
 	See func(path string) (Seen, error)
+	// Procfs is set once a procfs for the processes of the plan is mounted, and Controls if
+	// what controls the kernel is writable in it.
+	Procfs, Controls bool
 }
 
 // Child is what is known about the child that the plan clones.

@@ -31,6 +31,8 @@ type Kind struct {
 	// Usage is the text of --help.
 	Usage string
 	New   func() Stage
+	// Rules say where it can be in a chain.
+	Rules []Rule
 }
 
 // A Finisher is a stage that may be useful without a next program.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,25 @@ var Kind = stage.Kind{
  --keep-caps       keep the capabilities when a program is executed
  --close-fds[=KEEP,...]   close all descriptors above 2 except KEEP
 `,
+	Rules: []stage.Rule{
+		{When: "--user", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Namespaces).flags()&unix.CLONE_NEWUSER != 0 },
+			Gives: stage.OwnUserNS | stage.SysAdmin | stage.NetAdmin, Takes: stage.IDs},
+		{When: "--user-try, --join user", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Namespaces).perhapsUser() },
+			Gives: stage.OwnUserNS | stage.SysAdmin | stage.NetAdmin},
+		{When: "--net, --join net", Is: func(s stage.Stage, _ *host.Host) bool {
+			n := s.(*Namespaces)
+			return (n.flags()|n.joined())&unix.CLONE_NEWNET != 0
+		}, Gives: stage.OwnNetNS},
+		{When: "other namespaces without --user", Is: func(s stage.Stage, _ *host.Host) bool {
+			n := s.(*Namespaces)
+			return n.flags() != 0 && n.flags()&unix.CLONE_NEWUSER == 0 && !n.perhapsUser()
+		}, Needs: stage.SysAdmin},
+	},
+}
+
+// perhapsUser reports whether a user namespace is created if possible, or is joined.
+func (n *Namespaces) perhapsUser() bool {
+	return (n.tried()|n.joined())&unix.CLONE_NEWUSER != 0 && n.flags()&unix.CLONE_NEWUSER == 0
 }
 
 // foreignFlag translates flags of bwrap(1) and unshare(1).
