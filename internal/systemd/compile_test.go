@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,6 +218,59 @@ func FuzzUnit(f *testing.F) {
 			t.Fatalf("a quote does not end in %q", out)
 		}
 	})
+}
+
+// TestSections checks that nothing in a section where the manager ignores it is dropped in
+// silence.
+func TestSections(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Servce]\nPrivateNetwork=yes":   "x.service:4: PrivateNetwork=yes: a service has no section [Servce]",
+		"[Unit]\nProtectSystem=strict":   "x.service:4: ProtectSystem=strict: it is in [Unit], and counts only in [Service]",
+		"[Install]\nIPAddressDeny=any":   "x.service:4: IPAddressDeny=any: it is in [Install], and counts only in [Service]",
+		"[Unit]\nDescription=x\nAfter=y": "", "[X-Foo]\nUser=x": "", "[Unit]\nX-User=x": "",
+	} {
+		list, err := Parse("x.service", "[Service]\n"+plainCommand+"\n"+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := shellOf(&Unit{Name: "x.service", File: "/x.service", Lines: list}, machine())
+		_, got, _ := strings.Cut(out, "# not enforced: ")
+		if got, _, _ = strings.Cut(got, "\n"); got != want {
+			t.Errorf("%q: %q; want %q", text, got, want)
+		}
+	}
+}
+
+// TestAliases checks that drop-ins of a unit and of its alias count.
+func TestAliases(t *testing.T) {
+	const dir = "etc/systemd/system/"
+	files := fstest.MapFS{
+		dir + "main.service":            {Data: []byte("[Service]\n")},
+		dir + "main.service.d/a.conf":   {Data: []byte("[Service]\nPrivateNetwork=yes\n")},
+		dir + "alias.service.d/b.conf":  {Data: []byte("[Service]\nPrivateTmp=yes\n")},
+		dir + "alias.service":           {Data: []byte("main.service"), Mode: fs.ModeSymlink | 0o777},
+		dir + "t@.service":              {Data: []byte("[Service]\n")},
+		dir + "t@one.service.d/c.conf":  {Data: []byte("[Service]\nPrivateIPC=yes\n")},
+		dir + "u@.service":              {Data: []byte("t@.service"), Mode: fs.ModeSymlink | 0o777},
+		dir + "linked.service":          {Data: []byte("../../../opt/main.service"), Mode: fs.ModeSymlink | 0o777},
+		"opt/main.service":              {Data: []byte("[Service]\n")},
+		dir + "linked.service.d/d.conf": {Data: []byte("[Service]\nUMask=077\n")},
+	}
+	for name, want := range map[string]string{"main": "main.service PrivateNetwork", "alias": "main.service PrivateNetwork PrivateTmp",
+		"u@one.service": "t@one.service PrivateIPC", "linked": "linked.service UMask"} {
+		u, err := Load(files, name, "/")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got := u.Name
+		for _, a := range u.Lines {
+			got += " " + a.Name
+		}
+		if got != want {
+			t.Errorf("%s: %s; want %s", name, got, want)
+		}
+	}
 }
 
 // TestUnits compares the chains of whole units with golden ones.

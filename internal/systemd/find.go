@@ -22,6 +22,8 @@ type Unit struct {
 	Name string
 	// File is the path of the unit file.
 	File string
+	// aliases are other names of the unit, which are links to its file.
+	aliases []string
 	// Lines are the assignments of all files, in the order in which they count.
 	Lines []Assignment
 }
@@ -78,10 +80,37 @@ func (u *Unit) find(files fs.FS, dirs []string) error {
 				return fmt.Errorf("%s: the unit is masked, or not a file", file)
 			}
 			u.File = file
+			u.follow(files, dirs)
 			return nil
 		}
 	}
 	return fmt.Errorf("%s: there is no such unit in %s", u.Name, strings.Join(dirs, ", "))
+}
+
+// follow gives the unit the name of the file that its file is a link to, as the manager
+// does if that is in a directory of units, too: drop-ins of both names count.
+func (u *Unit) follow(files fs.FS, dirs []string) {
+	for file, n := u.File, 0; n < 40; n++ {
+		target, err := fs.ReadLink(files, file[1:])
+		if err != nil {
+			return
+		}
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(file), target)
+		}
+		file = path.Clean(target)
+		name := path.Base(file)
+		if !slices.Contains(dirs, path.Dir(file)) || path.Ext(name) != ".service" {
+			return
+		}
+		if base, ok := strings.CutSuffix(name, "@.service"); ok && template(u.Name) != "" {
+			_, instance, _ := strings.Cut(u.Name, "@")
+			name = base + "@" + instance
+		}
+		if name != u.Name {
+			u.aliases, u.Name = append(u.aliases, u.Name), name
+		}
+	}
 }
 
 // template is the name of the template of an instance, or "".
@@ -97,14 +126,17 @@ func template(name string) string {
 // Of those with the same name the one that is closest to the unit counts, and then the one
 // in the first directory.
 func (u *Unit) dropIns(files fs.FS, dirs []string) (list []string) {
-	names := []string{u.Name}
-	if t := template(u.Name); t != "" && t != u.Name {
-		names = append(names, t)
-	}
-	stem := strings.TrimSuffix(u.Name, ".service")
-	for i := len(stem) - 2; i > 0; i-- { // a-b-c.service has a-b-.service.d too
-		if stem[i] == '-' {
-			names = append(names, stem[:i+1]+".service")
+	var names []string
+	for _, name := range append([]string{u.Name}, u.aliases...) {
+		names = append(names, name)
+		if t := template(name); t != "" && t != name {
+			names = append(names, t)
+		}
+		stem := strings.TrimSuffix(name, ".service")
+		for i := len(stem) - 2; i > 0; i-- { // a-b-c.service has a-b-.service.d too
+			if stem[i] == '-' {
+				names = append(names, stem[:i+1]+".service")
+			}
 		}
 	}
 	names = append(names, "service")

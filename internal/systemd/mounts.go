@@ -281,10 +281,10 @@ func (c *compiler) binds(r *root) {
 				kind = mount.TryBind
 			}
 			s := r.mount(kind, path.Clean(target), source, options)
-			s.write = allowed
 			if name == "BindReadOnlyPaths" {
 				s.write = denied
 			}
+			s.write = max(s.write, allowed) // ReadOnlyPaths= of the same path counts, too
 			c.creates = c.creates || !optional && !c.exists(s.target)
 		}
 	}

@@ -19,6 +19,9 @@ func (c *compiler) collect() {
 		if a.Section == "Unit" && a.Name == "JoinsNamespaceOf" && a.Value != "" {
 			c.note(unsaid, a, "a namespace of another service can be joined with hk-unshare --join")
 		}
+		if a.Section != "Service" && a.Value != "" {
+			c.noteSection(a)
+		}
 		if a.Section != "Service" || strings.HasPrefix(a.Name, "X-") {
 			continue
 		}
@@ -46,6 +49,20 @@ func (c *compiler) collect() {
 		}
 	}
 	c.noteUnsaid(order)
+}
+
+// noteSection notes what would restrict the service, and is in a section where the manager
+// ignores it.
+func (c *compiler) noteSection(a Assignment) {
+	is, _ := meaningOf(current(a.Name))
+	known := a.Section == "Unit" || a.Section == "Install"
+	switch {
+	case strings.HasPrefix(a.Section, "X-"), strings.HasPrefix(a.Name, "X-"):
+	case !known:
+		c.note(lost, a, "a service has no section ["+a.Section+"]")
+	case is == said, is == lost:
+		c.note(lost, a, "it is in ["+a.Section+"], and counts only in [Service]")
+	}
 }
 
 // noteUnsaid notes what no stage can express.
