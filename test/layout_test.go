@@ -159,7 +159,7 @@ var house = map[string]string{
 	"pkg/filter":          "",
 	"pkg/execdeps":        "",
 	"pkg/plan":            "internal/vis pkg/cause",
-	"pkg/run":             "internal/vis internal/exit internal/nofile pkg/cause pkg/plan",
+	"pkg/run":             "internal/vis internal/exit internal/nofile pkg/cause pkg/execdeps pkg/plan",
 	"pkg/host":            "internal/entry internal/nofile pkg/cause pkg/getopt pkg/ids",
 	"pkg/stage":           "internal/vis pkg/cause pkg/getopt pkg/host pkg/ids pkg/plan",
 	"stages":              "internal/vis pkg/cause pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/ptrace pkg/run pkg/stage",

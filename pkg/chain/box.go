@@ -261,7 +261,7 @@ func (t *translator) execGiven() {
 			op = op.Tolerate(tryNext[:]...)
 		}
 		t.Add(op.Hint(unix.ENOENT, t.notFound("", "", 0)).
-			Hint(unix.EACCES, "it is not executable, or a directory in its path or a Landlock domain forbids it").
+			Hint(unix.EACCES, "it, or its interpreter or loader, is not executable, or a directory in the path or a Landlock domain forbids it").
 			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
 	}
 }

@@ -98,6 +98,39 @@ func parseELF(r io.ReaderAt) (*object, error) {
 	return o, nil
 }
 
+// Interpreter returns the path of what executes a program with this beginning, of which the
+// first 4096 bytes are enough for programs as compilers make them: the interpreter of a
+// script, or the loader of an ELF program. It is empty if the program needs none, or if the
+// beginning does not tell.
+func Interpreter(head []byte) string {
+	if interp, _, ok, err := parseShebang(head); ok && err == nil {
+		return interp
+	}
+	var first [64]byte
+	if copy(first[:], head) < 64 || string(head[:4]) != "\x7fELF" {
+		return ""
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if head[5] == elfBig {
+		order = binary.BigEndian
+	}
+	r := bytes.NewReader(head)
+	segments, err := readSegments(r, first[:], head[4], order)
+	if err != nil {
+		return ""
+	}
+	for _, s := range segments {
+		if s.kind == ptInterp {
+			name, err := readString(r, s.offset, maxString)
+			if err != nil {
+				return ""
+			}
+			return name
+		}
+	}
+	return ""
+}
+
 // size is the number of bytes of an object's strings.
 func (o *object) size() int {
 	n := len(o.interp) + len(o.soname) + len(o.rpath) + len(o.runpath)

@@ -141,7 +141,29 @@ func FuzzELF(f *testing.F) {
 		if o != nil && o.size() > maxStrings+maxString {
 			t.Fatalf("parseELF() keeps %d bytes of strings; want %d at most", o.size(), maxStrings+maxString)
 		}
+		if interp := Interpreter(b); o != nil && interp != o.interp {
+			t.Fatalf("Interpreter(%q) = %q; want %q", b, interp, o.interp)
+		}
 	})
+}
+
+func TestInterpreter(t *testing.T) {
+	program := image{interp: loader, needed: []string{"libc.so.6"}}.bytes()
+	for _, test := range []struct{ head, want string }{
+		{string(program), loader},
+		{string(program[:100]), ""},
+		{string(image{}.bytes()), ""},
+		{"#!/bin/sh -e\ntrue\n", "/bin/sh"},
+		{"#! /usr/bin/env  python3\n", "/usr/bin/env"},
+		{"#!sh\n", ""},
+		{"#!\n", ""},
+		{"text\n", ""},
+		{"", ""},
+	} {
+		if got := Interpreter([]byte(test.head)); got != test.want {
+			t.Errorf("Interpreter(%q) = %q; want %q", test.head, got, test.want)
+		}
+	}
 }
 
 func FuzzCache(f *testing.F) {

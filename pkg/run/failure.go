@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"hk/internal/vis"
+	"hk/pkg/execdeps"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,25 @@ func (l *layout) failure(k int) error {
 		}
 	}
 	e.Hint, e.Because = op.HintFor(e.Errno)
+	if j, interpreter := l.interpreter(); e.Exec && e.Errno == unix.ENOENT && interpreter != "" {
+		e.Op, e.Hint = l.text(j), "the file exists; its interpreter or loader, "+vis.Text(interpreter)+", is missing or cannot be executed"
+	}
 	return e
+}
+
+// interpreter is the interpreter or loader that a file names whose beginning was read after
+// it could not be executed, and the record that would have executed it.
+func (l *layout) interpreter() (k int, path string) {
+	n := min(l.head.logged, logSize)
+	if n <= 8 {
+		return 0, ""
+	}
+	k = int(*(*uint64)(l.head.log))
+	if k < 0 || k >= len(l.index) || !l.op(k).Is(plan.Executes) {
+		return 0, ""
+	}
+	head := unsafe.Slice((*byte)(l.head.log), n)[8:]
+	return k, execdeps.Interpreter(head)
 }
 
 // log is the kernel's messages that were read. Each is a letter for its severity, a

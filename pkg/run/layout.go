@@ -28,7 +28,7 @@ type record struct {
 	needs     uintptr // how many of the results that it uses are still missing
 	result    uintptr // what the kernel returned, -errno for a failure
 	done      uintptr // 1 once it has been performed
-	logs      uintptr // 1: the kernel's messages about a failure are read from args[0]
+	logs      uintptr // 1: after a failure args[0] is read, a file system context or a program
 	skip      uintptr // 1: it is not performed in this run
 	retries   uintptr // how often it is repeated while the kernel returns EAGAIN
 }

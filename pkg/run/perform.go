@@ -51,10 +51,14 @@ func perform(h *header, from, to uintptr) bool {
 				}
 			}
 			if !ok {
-				if r.logs != 0 {
-					readLog(h, r.args[0])
-				}
 				h.failed = i + 1
+				switch {
+				case r.logs == 0:
+				case r.nr != syscall.SYS_EXECVE:
+					readLog(h, r.args[0])
+				case e == syscall.ENOENT:
+					readHead(h, from, i)
+				}
 				return false
 			}
 			v = ^uintptr(0)
@@ -108,6 +112,39 @@ func readLog(h *header, fd uintptr) {
 			return
 		}
 		h.logged += n + 1
+	}
+}
+
+// readHead reads the beginning of a file that could not be executed although it exists:
+// of the last of the records from first to last, all of which execute. The log then has
+// the record's index in 8 bytes, and after it that beginning.
+//
+// A filter may deny these calls, and no more can be said then. If it kills, the failure is
+// in the header already.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func readHead(h *header, first, last uintptr) {
+	for i := last; ; i-- {
+		r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
+		if r.nr != syscall.SYS_EXECVE {
+			return
+		}
+		// It is no FIFO or device: execve(2) fails with EACCES for these.
+		at := int64(unix.AT_FDCWD)
+		fd, _, e := syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(at), r.args[0], unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0, 0, 0)
+		if e == 0 && int64(r.result) == -int64(syscall.ENOENT) {
+			n, _, e := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(h.log)+8, logSize-8)
+			if e == 0 {
+				*(*uint64)(h.log) = uint64(i)
+				h.logged = 8 + n
+			}
+			return
+		}
+		if i == first {
+			return
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"slices"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -129,6 +130,12 @@ func (t *template) fillIn(arena []byte) {
 // op is the op of record k.
 func (t *template) op(k int) *plan.Op { return t.items[t.index[k]].Op }
 
+// reports reports whether a failure becomes known even if a filter of the plan kills for
+// what is read after it: it is in memory of another process, or there is no filter.
+func (t *template) reports() bool {
+	return t.plan.Cloned() || !slices.ContainsFunc(t.items, func(it plan.Item) bool { return it.Op != nil && it.Op.Is(plan.Filters) })
+}
+
 // write writes record k.
 func (t *template) write(k int, at offset) {
 	op := t.op(k)
@@ -138,7 +145,7 @@ func (t *template) write(k int, at offset) {
 	for j, e := range op.Tolerated {
 		r.tolerated[j] = uint16(e)
 	}
-	if op.Is(plan.Logs) {
+	if op.Is(plan.Logs) || op.Is(plan.Executes) && t.reports() {
 		r.logs = 1
 	}
 	if op.Is(plan.Retries) {
