@@ -49,6 +49,9 @@ var seconds = [...]second{
 	{"fcntl", "fcntl64", 1, 5, 12},                // F_GETLK, F_GETLK64
 	{"fcntl", "fcntl64", 1, 6, 13},                // F_SETLK, F_SETLK64
 	{"fcntl", "fcntl64", 1, 7, 14},                // F_SETLKW, F_SETLKW64
+	{"fcntl", "fcntl", 1, 5, 12},                  // which a 64-bit kernel takes there, too:
+	{"fcntl", "fcntl", 1, 6, 13},                  // syscall_32.tbl has compat_sys_fcntl64
+	{"fcntl", "fcntl", 1, 7, 14},                  // for both
 	{"ioctl", "ioctl", 1, fsGetFlags, 0x80046601}, // FS_IOC32_GETFLAGS
 	{"ioctl", "ioctl", 1, fsSetFlags, 0x40046602}, // FS_IOC32_SETFLAGS
 	{"ioctl", "ioctl", 1, 0x80087601, 0x80047601}, // FS_IOC_GETVERSION, FS_IOC32_GETVERSION
