@@ -75,6 +75,9 @@ func (a assertion) check(r *Report) error {
 	if !unreadable {
 		why, unreadable = r.Unreadable[a.section+"."+a.key]
 	}
+	if !unreadable {
+		why, unreadable = r.Unreadable[a.section+".threads"]
+	}
 	if !unreadable && !r.has(a.section) {
 		why, unreadable = "it was not read", true
 	}

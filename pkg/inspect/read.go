@@ -61,6 +61,9 @@ func Read(h *host.Host, w What) (*Report, error) {
 			section.read()
 		}
 	}
+	if !p.own {
+		r.readThreads(p, s)
+	}
 	return r, nil
 }
 
