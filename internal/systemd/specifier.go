@@ -110,7 +110,7 @@ func (c *compiler) machineSpecifier(letter byte) (string, error) {
 	case 'M':
 		file, key = osRelease, "IMAGE_ID"
 	default:
-		return "%" + string(rune(letter)), nil
+		return "%" + string([]byte{letter}), nil
 	}
 	text, err := read(c.files, file)
 	if err != nil {
