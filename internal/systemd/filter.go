@@ -268,7 +268,11 @@ func (c *compiler) callRules(a Assignment, words []string, deny bool, failed fil
 			if strings.HasPrefix(name, "@") {
 				c.fail(a, err)
 			}
-			c.note(unsaid, a, name+" is not a system call")
+			is := unsaid
+			if deny {
+				is = lost
+			}
+			c.note(is, a, name+" is not a system call")
 			continue
 		}
 		if calls[act] == nil {
