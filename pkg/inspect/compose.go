@@ -62,7 +62,7 @@ func writeChain(w io.Writer, own, other *Report) error {
 			if i > 0 {
 				b.WriteByte(' ')
 			}
-			b.WriteString(vis.Text(vis.Word(word)))
+			b.WriteString(vis.Word(word))
 		}
 		b.WriteString(" \\\n")
 	}
@@ -78,7 +78,7 @@ func writeChain(w io.Writer, own, other *Report) error {
 		if i > 0 || len(stages) > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(vis.Text(vis.Word(word)))
+		b.WriteString(vis.Word(word))
 	}
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err

@@ -57,7 +57,7 @@ hk-idmap --uid=0:5:1 --gid=0:6:1 --setgroups=deny \
 hk-mount --symlink=usr/bin:/bin --dir=/empty --ro=/usr '--rw=/home/u\:v/w:/w:dev,noexec' --proc --dev=/dev --tmpfs=/tmp:size=4k,noexec --chdir=/w \
 hk-setuser --caps=+chown --no-new-privs --umask=077 \
 hk-limit --nofile=8:unlimited --pids=9 \
--- 'a b' '\x1b'\'''
+-- 'a b' "$(printf '\033\047')"
 `
 	if got.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", &got, want)
