@@ -206,6 +206,11 @@ func (i *Inspection) look(h *host.Host) (*Report, error) {
 	case len(w.Sections) > 0:
 		w.Sections = append(i.asserted(), w.Sections...)
 	}
+	for _, a := range i.asserts {
+		if a.section == "mounts" {
+			w.paths = append(w.paths, a.name)
+		}
+	}
 	r, err := Read(h, w)
 	if err != nil {
 		return nil, err

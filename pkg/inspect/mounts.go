@@ -2,10 +2,12 @@ package inspect
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
 )
 
 // readMounts reads the section.
@@ -172,4 +174,49 @@ func (m *Mount) has(option string) bool {
 		return !readonly
 	}
 	return m.Type == option || slices.Contains(m.Options, option)
+}
+
+// answering are the types of file systems that answer by themselves, without a server or a
+// daemon.
+var answering = []string{"tmpfs", "ramfs", "rootfs", "overlay", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "squashfs", "erofs", "iso9660", "vfat", "devtmpfs", "proc", "sysfs"}
+
+// followed are those of the paths that lead through a symbolic link, and that link, as far as
+// the file systems on the way answer by themselves.
+func (p *process) followed(paths []string, mounts []Mount) map[string]string {
+	root, err := p.root()
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(root)
+	found := map[string]string{}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	for _, name := range paths {
+		for i := 1; i <= len(name) && found[name] == ""; i++ {
+			if i < len(name) && name[i] != '/' {
+				continue
+			}
+			part := name[:i]
+			if m := mountAt(mounts, path.Dir(part)); m == nil || !slices.Contains(answering, m.Type) {
+				break
+			}
+			fd, err := unix.Openat2(root, part, &how)
+			if err != nil {
+				break
+			}
+			var st unix.Stat_t
+			if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+				found[name] = part
+			}
+			unix.Close(fd)
+		}
+	}
+	return found
+}
+
+// root opens the root directory of the process.
+func (p *process) root() (int, error) {
+	if p.own {
+		return unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
+	return unix.Openat(p.dir, "root", unix.O_PATH|unix.O_CLOEXEC, 0)
 }

@@ -18,6 +18,9 @@ type What struct {
 	Values bool
 	// Probe tries accesses: see [Landlock].
 	Probe bool
+
+	// paths are those of assertions.
+	paths []string
 }
 
 // Read reads what holds for a process. It fails if there is no such process; what cannot be
@@ -42,7 +45,7 @@ func Read(h *host.Host, w What) (*Report, error) {
 		{"ids", true, func() { r.readIDs(p, s) }},
 		{"caps", true, func() { r.readCaps(p, s) }},
 		{"namespaces", false, func() { r.readNamespaces(p) }},
-		{"mounts", false, func() { r.readMounts(p) }},
+		{"mounts", false, func() { r.readMounts(p); r.followed = p.followed(w.paths, r.Mounts) }},
 		{"root", false, func() { r.readRoot(p, s, err) }},
 		{"limits", false, func() { r.readLimits(p) }},
 		{"cgroups", false, func() { r.readCgroups(p) }},
