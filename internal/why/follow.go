@@ -54,6 +54,8 @@ type followed struct {
 	f *follower
 }
 
+func (w followed) Unwrap() stage.Stage { return w.Stage }
+
 func (w followed) Needs() stage.Needs {
 	n := w.Stage.Needs()
 	n.Supervisor, n.Attach = true, w.f.attach

@@ -76,6 +76,9 @@ type Rule struct {
 
 // Order combines the rules that apply to the settings of a stage.
 func (k *Kind) Order(s Stage, h *host.Host) (r Rule) {
+	if w, ok := s.(Wrapper); ok {
+		s = w.Unwrap()
+	}
 	for _, rule := range k.Rules {
 		if rule.Is == nil || rule.Is(s, h) {
 			r.Needs |= rule.Needs

@@ -35,6 +35,12 @@ type Kind struct {
 	Rules []Rule
 }
 
+// A Wrapper is a stage that has more needs than another one and is otherwise the same.
+type Wrapper interface {
+	Stage
+	Unwrap() Stage
+}
+
 // A Finisher is a stage that may be useful without a next program.
 type Finisher interface {
 	Stage
