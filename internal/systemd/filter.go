@@ -107,7 +107,7 @@ func (c *compiler) addressFamilies() (set []string, deny bool, at Assignment) {
 		if word = strings.TrimPrefix(word, "~"); n == 0 {
 			deny, at = except, i.Assignment
 		}
-		if word == "none" || word == "" {
+		if i.Value == "none" || word == "" {
 			continue
 		}
 		if _, ok := filter.Constant(word); !ok || !strings.HasPrefix(word, "AF_") {

@@ -34,7 +34,11 @@ func (c *compiler) wrapper() (words []string) {
 			c.note(unsaid, i.Assignment, "taskset(1) takes processors only")
 			continue
 		}
-		cpus = append(cpus, strings.Trim(i.word, ","))
+		cpu := strings.Trim(i.word, ",")
+		if cpu == "" {
+			c.failf(i.Assignment, "names no processor")
+		}
+		cpus = append(cpus, cpu)
 	}
 	if len(cpus) > 0 {
 		words = append(words, "taskset", "-c", strings.Join(cpus, ","))
