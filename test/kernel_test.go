@@ -132,7 +132,7 @@ func TestNoLandlock(t *testing.T) {
 	if landlockABI() > 0 || host.CheckFloor() != nil {
 		t.Skip("this kernel has Landlock")
 	}
-	const want = "hk-landlock: this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line\n"
+	const want = "hk-landlock: this kernel has no Landlock: it is not built in, or not among the lsm= of the kernel command line [landlock-boot]\n"
 	for _, line := range []string{
 		"hk-landlock --rwx /", "hk-landlock --restrict tcp-bind", "hk-landlock --scope signal", "hk-landlock --abi 1 --ro /",
 		"hk-unshare --user hk-idmap --root hk-landlock --rwx /", "hk-limit --core 0 hk-landlock --rwx / hk-seccomp",
