@@ -179,7 +179,7 @@ func (c *compiler) groupID(name string) string {
 func (c *compiler) capSet(name string, initial uint64) (set uint64, given bool) {
 	all := uint64(1)<<(c.host.LastCap+1) - 1
 	set = initial
-	for n, a := range c.given[name] {
+	for _, a := range c.given[name] {
 		text, except := strings.CutPrefix(a.Value, "~")
 		listed := uint64(0)
 		for _, w := range strings.Fields(text) {
@@ -194,16 +194,13 @@ func (c *compiler) capSet(name string, initial uint64) (set uint64, given bool) 
 				c.failf(a, "unknown capability %q", w)
 			}
 		}
+		fresh := listed == 0 || set == initial // a set that says nothing yet is replaced
 		switch {
-		case a.Value == "":
-			set = 0
-		case except && text == "":
-			set = all
-		case except && n == 0:
+		case except && fresh:
 			set = all &^ listed
 		case except:
 			set &^= listed
-		case n == 0:
+		case fresh:
 			set = listed
 		default:
 			set |= listed

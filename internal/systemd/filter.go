@@ -102,12 +102,17 @@ func (c *compiler) restrictions() (list []filter.Override) {
 
 // addressFamilies are the families that are allowed, or denied, and an assignment.
 func (c *compiler) addressFamilies() (set []string, deny bool, at Assignment) {
-	for n, i := range c.words("RestrictAddressFamilies") {
+	fresh := true
+	for _, i := range c.words("RestrictAddressFamilies") {
 		word, except := i.word, strings.HasPrefix(i.Value, "~")
-		if word = strings.TrimPrefix(word, "~"); n == 0 {
-			deny, at = except, i.Assignment
+		if i.Value == "none" { // which forgets those before it
+			set, deny, at, fresh = nil, false, i.Assignment, false
+			continue
 		}
-		if i.Value == "none" || word == "" {
+		if word = strings.TrimPrefix(word, "~"); fresh {
+			deny, at, fresh = except, i.Assignment, false
+		}
+		if word == "" {
 			continue
 		}
 		if _, ok := filter.Constant(word); !ok || !strings.HasPrefix(word, "AF_") {

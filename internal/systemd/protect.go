@@ -193,7 +193,7 @@ func (c *compiler) protectKernel(r *root) {
 	case isBool:
 		drop("sethostname")
 		drop("setdomainname")
-		if c.has("ProcSubset", "pid") || c.given["ProtectKernelTunables"] != nil {
+		if c.has("ProcSubset", "pid") || c.truth("ProtectKernelTunables", false) {
 			break
 		}
 		r.write(denied, true, "/proc/sys/kernel/domainname", "/proc/sys/kernel/hostname")
