@@ -180,15 +180,21 @@ func (m *Mount) has(option string) bool {
 // daemon.
 var answering = []string{"tmpfs", "ramfs", "rootfs", "overlay", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "squashfs", "erofs", "iso9660", "vfat", "devtmpfs", "proc", "sysfs"}
 
-// followed are those of the paths that lead through a symbolic link, and that link, as far as
-// the file systems on the way answer by themselves.
+// followed are those of the paths that lead through a symbolic link, or may do so, and what
+// is said of that, as far as the file systems on the way answer by themselves. A path to a
+// mount point has none.
 func (p *process) followed(paths []string, mounts []Mount) map[string]string {
+	found := map[string]string{}
 	root, err := p.root()
 	if err != nil {
-		return nil
+		for _, name := range paths {
+			if !slices.ContainsFunc(mounts, func(m Mount) bool { return !m.Hidden && (m.At == name || below(m.At, name)) }) {
+				found[name] = "its root directory cannot be searched for symbolic links: " + reason(err)
+			}
+		}
+		return found
 	}
 	defer unix.Close(root)
-	found := map[string]string{}
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	for _, name := range paths {
 		for i := 1; i <= len(name) && found[name] == ""; i++ {
@@ -205,7 +211,7 @@ func (p *process) followed(paths []string, mounts []Mount) map[string]string {
 			}
 			var st unix.Stat_t
 			if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
-				found[name] = part
+				found[name] = part + " is a symbolic link: name the path that it leads to"
 			}
 			unix.Close(fd)
 		}

@@ -39,7 +39,7 @@ type Report struct {
 	// after a dot. What is absent without such a reason does not exist.
 	Unreadable map[string]string `json:"unreadable,omitempty"`
 
-	// followed are the paths of assertions that lead through a symbolic link, and which.
+	// followed are the paths of assertions that lead through a symbolic link, or may do so.
 	followed map[string]string
 	// only are the sections that were asked for.
 	only []string

@@ -268,8 +268,8 @@ func isPath(a *assertion) error {
 // mountHolds is about whether something is mounted on a path, or about the mount that the
 // path leads to.
 func mountHolds(a *assertion, r *Report) (bool, string, error) {
-	if link := r.followed[a.name]; link != "" {
-		return false, "", fmt.Errorf("%s is a symbolic link: name the path that it leads to", link)
+	if why := r.followed[a.name]; why != "" {
+		return false, "", errors.New(why)
 	}
 	m := mountAt(r.Mounts, a.name)
 	if a.operator == "" {
