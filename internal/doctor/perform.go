@@ -35,7 +35,7 @@ func plan(f *cli.Front) int {
 	if kind == nil {
 		return fail(fmt.Errorf("%s is not a stage", words[0]))
 	}
-	c, err := chain.Read(kind, words, &chain.Finder{ByFD: true, Fuse: true})
+	c, err := chain.Read(kind, words, &chain.Finder{ByFD: true, Fuse: true, Payload: nobody})
 	if err != nil {
 		return fail(err)
 	}

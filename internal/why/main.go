@@ -91,7 +91,11 @@ func run(f *cli.Front) int {
 	case len(l.questions) == 0 && l.json:
 		return f.Usage(exitFailed, errors.New("--json is for the answers to --ask"), usageLine)
 	}
-	c, err := read(f.Finder(true), words)
+	find := f.Finder(true)
+	if len(l.questions) > 0 {
+		find.Payload = "/nonexistent/hk-why" // it is not to be performed
+	}
+	c, err := read(find, words)
 	if err == nil && len(l.questions) == 0 {
 		return followChain(f, c)
 	}

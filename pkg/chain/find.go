@@ -26,6 +26,9 @@ type Finder struct {
 	// reached in the current root. Then the plain name of a stage is that stage, and
 	// its program is this one.
 	ByFD bool
+	// Payload is the program of a chain that names none, where none is to be executed; ""
+	// refuses such a chain.
+	Payload string
 	// ReadArgs reads the words in a descriptor, for --args; nil refuses the flag.
 	ReadArgs func(fd int) ([]string, error)
 }

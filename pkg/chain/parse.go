@@ -95,7 +95,11 @@ func Read(first *stage.Kind, words []string, find *Finder) (*Chain, error) {
 			if f, ok := l.Stage.(stage.Finisher); ok && f.Finishes() {
 				return c, nil
 			}
-			return nil, &UsageError{kind.Name, fmt.Errorf("nothing to run: see %s --help", kind.Name)}
+			if find.Payload == "" {
+				return nil, &UsageError{kind.Name, fmt.Errorf("nothing to run: see %s --help", kind.Name)}
+			}
+			c.Payload = []string{find.Payload}
+			return c, nil
 		}
 		next, where := find.Find(rest[0])
 		switch {
