@@ -256,15 +256,26 @@ func (s *subject) execution(seen stage.Seen) (list []reason) {
 		at, err := s.see(f.Path)
 		if err != nil || at.Unsure == "" && !at.There {
 			r := s.absent(question{kind: "read", path: f.Path}, at)
-			r.what = seen.Path + " needs " + r.what
-			list = append(list, r)
+			r.what += ", and " + seen.Path + " needs it"
+			list = append(list, unlessOptional(f, r))
 			continue
 		}
 		need := readFile
 		if f.Execute {
 			need |= execute
 		}
-		list = append(list, s.need(at.Path, need, at.Unsure != "")...)
+		for _, r := range s.need(at.Path, need, at.Unsure != "") {
+			list = append(list, unlessOptional(f, r))
+		}
 	}
 	return list
+}
+
+// unlessOptional is the reason, which is not certain if the loader can do without the file.
+func unlessOptional(f execdeps.File, r reason) reason {
+	if f.Optional() {
+		r.verdict = unknown
+		r.what += ", but perhaps the libraries are found without it"
+	}
+	return r
 }

@@ -31,8 +31,9 @@ type follower struct {
 	order []*refusal
 	// more is the number of failures after maxTold different ones.
 	more int
-	// kills is set if a filter may end a process or a thread.
-	kills bool
+	// unfailing is set if a filter may deny a call with which none fails: it ends a process
+	// or a thread, or says that it has succeeded.
+	unfailing bool
 	// root is the mount namespace of the payload, or "" if it cannot be looked at.
 	root string
 	// blind are what has been used that cannot be followed.
@@ -143,8 +144,8 @@ func (f *follower) attach(s *stage.State) error {
 func (f *follower) begin(at plan.Context, joiner bool) error {
 	f.domains = f.findDomains()
 	for _, code := range f.state.Filters {
-		f.kills = f.kills || slices.ContainsFunc(code, func(i unix.SockFilter) bool {
-			return i.Code == unix.BPF_RET|unix.BPF_A || i.Code == unix.BPF_RET|unix.BPF_K && filter.Action(i.K).Kills()
+		f.unfailing = f.unfailing || slices.ContainsFunc(code, func(i unix.SockFilter) bool {
+			return i.Code == unix.BPF_RET|unix.BPF_A || i.Code == unix.BPF_RET|unix.BPF_K && unfailing(filter.Action(i.K))
 		})
 	}
 	f.tracer.Entered, f.tracer.Left = f.entered, f.left
@@ -180,12 +181,22 @@ func (f *follower) entered(tid int, c ptrace.Call) {
 	case name == "clone" && c.Args[0]&unix.CLONE_UNTRACED != 0, name == "clone3" && f.flags(tid, c.Args[0])&unix.CLONE_UNTRACED != 0:
 		f.notSeen("a process was created with CLONE_UNTRACED: it is not seen")
 	}
-	if !f.kills {
+	if !f.unfailing {
 		return
 	}
-	if answer, i, ok := f.decided(c); ok && answer.Action.Kills() {
-		f.tell(tid, c, f.filtered(c, name, answer, i), answer.Action.String())
+	if answer, i, ok := f.decided(c); ok && unfailing(answer.Action) {
+		result := answer.Action.String()
+		if !answer.Action.Kills() {
+			result = "0"
+		}
+		f.tell(tid, c, f.filtered(c, name, answer, i), result)
 	}
+}
+
+// unfailing reports whether a call is denied and does not fail.
+func unfailing(a filter.Action) bool {
+	e, fails := a.Errno()
+	return a.Kills() || fails && e == 0
 }
 
 // flags is the first field of the structure that a call is given.
@@ -243,7 +254,7 @@ func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
 		return
 	}
 	switch errno {
-	case unix.EACCES, unix.EPERM, unix.EROFS, unix.EXDEV:
+	case unix.EACCES, unix.EPERM, unix.EROFS, unix.EXDEV, unix.ENETUNREACH:
 	case unix.ENOENT, unix.ENOSYS:
 		if errno == unix.ENOSYS && ok {
 			return // the kernel's own: of a filter it would have been decided

@@ -163,7 +163,10 @@ func (f *follower) other(tid int, c ptrace.Call, name string, errno unix.Errno) 
 	case archOf(c) != native():
 	case takesCap && errno == unix.EPERM:
 		q = question{kind: "cap", bit: bit}
-		list = f.capability(bit)
+		list = append(f.mounting(name), f.capability(bit)...)
+	case errno == unix.ENETUNREACH:
+		q = question{kind: "connect"} // to any port
+		list = f.reach()
 	case name == "connect" && errno == unix.EACCES, name == "bind" && errno == unix.EACCES:
 		if port, ok := f.tcpPort(tid, c); ok {
 			q = question{kind: name, port: port}
@@ -176,10 +179,25 @@ func (f *follower) other(tid int, c ptrace.Call, name string, errno unix.Errno) 
 			return r, true
 		}
 	}
+	if errno == unix.ENETUNREACH {
+		return reason{}, false
+	}
 	if name == "ptrace" {
 		return reason{class: unseen, verdict: unknown, what: "a process that hk-why follows has a tracer already"}, true
 	}
 	return reason{class: unseen, verdict: unknown, what: notKnown}, true
+}
+
+// mounting is what Landlock refuses of a call that changes mounts: with rights on files, all
+// of it.
+func (s *subject) mounting(name string) []reason {
+	switch name {
+	case "mount", "umount2", "move_mount", "pivot_root":
+		if slices.ContainsFunc(s.domains, func(d *domain) bool { return d.files != 0 }) {
+			return []reason{{class: byLandlock, verdict: denied, what: "a domain with rights on files forbids to change mounts"}}
+		}
+	}
+	return nil
 }
 
 // tcpPort is the port that a call on a socket is for, if that is an Internet socket.
@@ -218,7 +236,7 @@ func (f *follower) path(tid int, c ptrace.Call, at takes) (p, why string) {
 	if p == "" {
 		return dir, ""
 	}
-	return dir + "/" + p, ""
+	return strings.TrimSuffix(dir, "/") + "/" + p, ""
 }
 
 func peekString(tid int, addr uint64) (string, bool) {

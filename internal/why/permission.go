@@ -134,7 +134,7 @@ func (s *subject) reach() []reason {
 		}
 	}
 	return []reason{{class: byNetwork, verdict: denied, stage: "hk-net", flags: []string{"--pasta"},
-		what: "the network namespace is new, and connected to nothing: only the payload's own ports can be reached"}}
+		what: "the network namespace is new, and connected to nothing: at most the payload's own ports can be reached"}}
 }
 
 // lowPort is what a port below 1024 takes.

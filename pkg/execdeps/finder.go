@@ -60,6 +60,11 @@ type File struct {
 	Execute bool
 }
 
+// Optional reports whether the loader looks for libraries elsewhere without the file.
+func (f File) Optional() bool {
+	return f.Path == cacheFile || strings.Contains(f.Path, "/etc/ld-musl-") || strings.Contains(f.Path, "/glibc-hwcaps/")
+}
+
 // ErrNotFound is the error for a program that does not exist.
 var ErrNotFound = errors.New("no such program")
 
