@@ -98,6 +98,11 @@ func (c *compiler) list(r *root) []mount.Entry {
 	if s := r.spots["/"]; s != nil {
 		top.write, top.exec = max(s.write, allowed), max(s.exec, allowed)
 	}
+	ephemeral := c.truth("RootEphemeral", false)
+	if ephemeral && top.exec == denied {
+		top.exec = allowed
+		c.note(lost, c.given["NoExecPaths"][0], "hk-mount --ephemeral has no noexec")
+	}
 	c.mounts.Writable, c.mounts.RootNoexec = top.write == allowed, top.exec == denied
 	done := map[string]*spot{"/": &top}
 	var list, late []mount.Entry
@@ -107,6 +112,9 @@ func (c *compiler) list(r *root) []mount.Entry {
 		done[t] = s
 		if needed {
 			list = append(list, e)
+			if ephemeral && s.kind == "" && isBind(e.Kind) {
+				c.note(lost, c.given["RootEphemeral"][0], "what is written below "+t+" remains")
+			}
 		}
 		if s.kind != "" && s.kind != mount.Sysfs && !isBind(s.kind) && s.write == denied {
 			late = append(late, mount.Entry{Kind: mount.ReadOnly, Target: t, Options: "norec"})
@@ -126,6 +134,9 @@ func (c *compiler) list(r *root) []mount.Entry {
 			kind = mount.TryMask
 		}
 		list = append(list, mount.Entry{Kind: kind, Target: m})
+	}
+	if ephemeral && top.write == denied {
+		list = append(list, mount.Entry{Kind: mount.ReadOnly, Target: "/", Options: "norec"})
 	}
 	return list
 }

@@ -48,10 +48,6 @@ func (c *compiler) root() {
 	m.Create = c.creates
 	if c.truth("RootEphemeral", false) {
 		m.Ephemeral, m.RootDev, m.RootSuid, m.Writable, m.Create = true, false, false, false, false
-		if m.RootNoexec {
-			m.RootNoexec = false
-			c.note(lost, c.given["NoExecPaths"][0], "hk-mount --ephemeral has no noexec")
-		}
 	}
 	m.Dir = c.directory()
 	c.mounting = true
