@@ -97,7 +97,7 @@ func (s *subject) place(q question) (list []reason) {
 		list = append(list, reason{class: byHidden, verdict: denied, what: seen.Path + " is covered by hk-mount --mask or --protect"})
 	case seen.Unsure != "":
 		list = append(list, reason{class: unseen, verdict: unknown, what: q.path + ": " + seen.Unsure})
-	case !seen.There && q.kind != "write" && q.kind != "create":
+	case !seen.There && !q.found && q.kind != "write" && q.kind != "create":
 		return append(list, s.absent(q, seen))
 	}
 	if q.kind == "find" {
@@ -105,8 +105,8 @@ func (s *subject) place(q question) (list []reason) {
 	}
 	at := seen // where the mount and the permissions count
 	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !seen.There && seen.Unsure == "" {
-		if at, err = s.see(path.Dir(seen.Path)); err != nil || at.Unsure == "" && !at.There {
-			return append(list, s.absent(question{text: q.text, kind: "read", path: path.Dir(q.path)}, at))
+		if at, err = s.see(path.Dir(seen.Path)); err != nil || at.Unsure == "" && !at.There && !q.found {
+			return append(list, s.absent(question{text: q.text, kind: "read", path: path.Dir(q.path), found: q.found}, at))
 		}
 	}
 	list = append(list, s.mounts(q, seen, at)...)
@@ -116,6 +116,9 @@ func (s *subject) place(q question) (list []reason) {
 
 // absent is the reason for a path that leads nowhere.
 func (s *subject) absent(q question, seen stage.Seen) reason {
+	if q.found {
+		return reason{class: unseen, verdict: unknown, what: q.path + " has been made since the chain was planned"}
+	}
 	if _, err := s.host.Lstat(q.path); err != nil || s.state.Root.See == nil {
 		return reason{class: notSandbox, verdict: denied, what: q.path + " does not exist"}
 	}

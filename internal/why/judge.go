@@ -102,7 +102,7 @@ func (f *follower) judge(tid int, c ptrace.Call, errno unix.Errno) (r reason, kn
 	}
 	var reasons []reason
 	for _, kind := range f.asked(tid, c, name, p, at) {
-		q := question{kind: kind, path: p, node: nodes[name]}
+		q := question{kind: kind, path: p, node: nodes[name], found: errno != unix.ENOENT}
 		for _, r := range f.place(q) {
 			r.question = q
 			reasons = append(reasons, r)

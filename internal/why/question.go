@@ -22,6 +22,9 @@ type question struct {
 	kind string
 	// path is for a file, port for a port, and bit for a capability.
 	path string
+	// found is set if the kernel has found it: the payload may have made what the plan has
+	// not.
+	found bool
 	// node is the right that the creation of something else than a regular file takes.
 	node landlock.Access
 	port uint16
