@@ -114,7 +114,9 @@ func (c *compiler) unshare() error {
 	n.Init = from.PID && !c.AsPID1
 	n.InitWaits = n.Init
 	n.Setsid = c.NewSession
-	n.DieWithProcess = c.DieWithParent
+	// A parent outside the PID namespace has no PID in it: of its end only the kernel tells.
+	n.DieWithProcess = c.DieWithParent && c.Host.Parent != 0
+	n.DieWithParent = c.DieWithParent && !n.DieWithProcess
 	n.AssertNoNested = from.AssertDisabled
 	n.Argv0 = c.Argv0
 	n.NamespaceIDs = c.InfoFD >= 0 || c.StatusFD >= 0 || c.SyncFD >= 0 || len(c.Locks) > 0 // it needs a supervisor

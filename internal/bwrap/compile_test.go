@@ -12,6 +12,7 @@ import (
 	"hk/internal/cli"
 	"hk/pkg/chain"
 	"hk/pkg/host"
+	"hk/pkg/unshare"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // fakeHost is a host that does not depend on the machine.
 func fakeHost(uid uint32) *host.Host {
 	there := map[string]bool{"/": true, "/usr": true, "/etc": true, "/home/u": true, "/home/u/src": true, "/etc/hosts": false, "/a": true, "/b": true, "/proc": true}
-	h := &host.Host{LastCap: 40, UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u", SelfFD: -1,
+	h := &host.Host{LastCap: 40, UID: uid, GID: uid, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/u"}, Dir: "/home/u", SelfFD: -1, Parent: 1,
 		Look: func(p string) (host.Found, error) {
 			isDir, ok := there[filepath.Clean(p)]
 			if !ok {
@@ -108,6 +109,28 @@ func TestCompile(t *testing.T) {
 			}
 		}
 		t.Fatal("testdata/chains is too short")
+	}
+}
+
+// TestParentOutside is about a parent that has no PID in this PID namespace.
+func TestParentOutside(t *testing.T) {
+	for parent, want := range map[int]unshare.Namespaces{
+		0: {DieWithParent: true}, 1: {DieWithProcess: true},
+	} {
+		l, err := parse([]string{"--dev-bind", "/", "/", "--die-with-parent", "true"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := fakeHost(1000)
+		h.Parent = parent
+		stages, _, err := Compile(&l.Settings, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := stages[0].(*unshare.Namespaces)
+		if n.DieWithParent != want.DieWithParent || n.DieWithProcess != want.DieWithProcess {
+			t.Errorf("parent %d: DieWithParent %t, DieWithProcess %t; want %t, %t", parent, n.DieWithParent, n.DieWithProcess, want.DieWithParent, want.DieWithProcess)
+		}
 	}
 }
 

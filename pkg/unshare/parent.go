@@ -18,6 +18,9 @@ import (
 func watchParent(s *stage.State) error {
 	parent := s.Host.Parent
 	s.For("--die-with-parent-process")
+	if parent == 0 {
+		return errors.New("--die-with-parent-process: the parent is outside this PID namespace, in which it has no PID: use --die-with-parent")
+	}
 	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: fmt.Sprintf("open process %d, which must be the parent, and from now on be killed when it ends", parent),
 		Do: func(at plan.Context) error {
 			fd, err := unix.PidfdOpen(parent, 0)
