@@ -19,6 +19,9 @@ func TestOrder(t *testing.T) {
 		{"hk-landlock --tcp-bind 80 hk-mount --rootfs /", ""},
 		{"hk-landlock --scope signal hk-mount --rootfs /", ""},
 		{"hk-seccomp hk-mount --rootfs /", "hk-seccomp may deny the calls of stages after it: put hk-mount before it"},
+		{"hk-seccomp --profile none hk-mount --rootfs /", ""},
+		{"hk-seccomp --profile none --deny ptrace hk-mount --rootfs /", "hk-seccomp may deny the calls of stages after it: put hk-mount before it"},
+		{"hk-seccomp --bpf /f hk-mount --rootfs /", "hk-seccomp may deny the calls of stages after it: put hk-mount before it"},
 		{"hk-unshare --user hk-idmap --root hk-seccomp hk-unshare --user --mount hk-idmap hk-mount --rootfs /", ""}, // another plan
 		{"hk-setuser --caps none hk-mount --rootfs /", "hk-setuser drops CAP_SYS_ADMIN: put hk-mount before it"},
 		{"hk-setuser --caps -sys_admin hk-unshare --net", "hk-setuser drops CAP_SYS_ADMIN: put hk-unshare before it"},

@@ -31,6 +31,16 @@ func (f *Filter) flags(fl loaded) (flags uint64) {
 	return flags
 }
 
+// asIs reports whether nothing changes the profile.
+func (f *Filter) asIs() bool {
+	return len(f.Rules) == 0 && f.Default == nil && len(f.Arches) == 0
+}
+
+// loads reports whether there is a filter to be loaded.
+func (f *Filter) loads() bool {
+	return f.Learn == "" && (f.BPF != "" || f.profile() != "none" || !f.asIs())
+}
+
 // filter returns what to load for a payload with these capabilities.
 func (f *Filter) filter(caps uint64) (fl loaded, err error) {
 	if filter.Native(runtime.GOARCH) == nil {
@@ -40,13 +50,13 @@ func (f *Filter) filter(caps uint64) (fl loaded, err error) {
 		return f.ready()
 	}
 	name := f.profile()
-	asIs := len(f.Rules) == 0 && f.Default == nil && len(f.Arches) == 0
+	asIs := f.asIs()
 	t := thisTarget(caps)
 	if filter.IsBuiltin(name) && asIs && !f.Prints() {
 		fl.code, err = filter.BuiltinFilter(name, t)
 		return fl, err
 	}
-	if name == "none" && asIs {
+	if !f.loads() {
 		return fl, nil
 	}
 	if t.Arches, err = f.arches(t.Arch); err != nil {

@@ -39,7 +39,7 @@ Rules before those of the profile; the first that fits counts
  --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
 `,
 	Rules: []stage.Rule{
-		{When: "without --learn", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Filter).Learn == "" }, Takes: stage.Calls},
+		{When: "with a filter", Is: func(s stage.Stage, _ *host.Host) bool { return s.(*Filter).loads() }, Takes: stage.Calls},
 	},
 }
 
