@@ -124,7 +124,7 @@ func (s *subject) absent(q question, seen stage.Seen) reason {
 	}
 	r := reason{class: byHidden, verdict: denied, what: q.path + " is on the host, and not in the new root", stage: "hk-mount"}
 	r.flags = []string{"--ro", string(getopt.Escape(q.path, ":,"))}
-	if q.kind == "write" || q.kind == "create" || q.kind == "remove" {
+	if q.writes() {
 		r.flags[0] = "--rw"
 	}
 	return r
@@ -132,7 +132,7 @@ func (s *subject) absent(q question, seen stage.Seen) reason {
 
 // mounts is what the attributes of a mount refuse.
 func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
-	writes := q.kind == "write" || q.kind == "truncate" || q.kind == "create" || q.kind == "remove"
+	writes := q.writes()
 	switch {
 	case writes && at.Attrs&unix.MOUNT_ATTR_RDONLY != 0 && !s.isDevice(seen):
 		r := reason{class: byReadOnly, verdict: denied, what: at.Path + " is on a mount that is read-only", stage: "hk-mount"}

@@ -34,6 +34,11 @@ type question struct {
 	call filter.Call
 }
 
+// writes reports whether it takes a mount that is writable.
+func (q question) writes() bool {
+	return q.kind == "write" || q.kind == "truncate" || q.kind == "create" || q.kind == "remove"
+}
+
 var kinds = []string{"read", "write", "exec", "create", "remove", "connect", "bind", "call", "cap"}
 
 // parseQuestions parses a list, between whose elements there are commas. One within
