@@ -40,7 +40,7 @@ func (c *Credentials) planAccount(s *stage.State) (*account, error) {
 	a := &account{}
 	path, who := defaultPath, "the current user"
 	switch {
-	case c.User != nil && c.User.Name != keep:
+	case c.User.changes():
 		a.user, who = c.User.Name, c.User.Name
 		if c.User.isRoot() {
 			path = rootPath

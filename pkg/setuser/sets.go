@@ -39,7 +39,7 @@ func (c *Credentials) request(s *stage.State) (r request, err error) {
 	r.bounding = parse("bounding", c.Bounding, capList{all: s.Cred.Bounding, keep: &s.Cred.Bounding})
 	r.inheritable = parse("inheritable", c.Inheritable, capList{all: all, keep: &s.Cred.Inheritable})
 	r.ambient = parse("ambient", c.Ambient, capList{all: all, keep: &s.Cred.Ambient})
-	r.becomes = c.User != nil && !c.User.isRoot()
+	r.becomes = c.User.changes() && !c.User.isRoot()
 	return r, err
 }
 

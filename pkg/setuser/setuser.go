@@ -120,7 +120,7 @@ func (c *Credentials) Plan(s *stage.State) error {
 	}
 	if bits != 0 {
 		s.For("--securebits " + c.Securebits)
-		planSecurebits(s, bits, want, c.User != nil)
+		planSecurebits(s, bits, want, c.User.changes())
 	}
 	if want != nil {
 		s.For(c.capsFlag())
@@ -246,7 +246,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 	if c.User.Group != keep {
 		s.Add(stage.Mapped("the group ID", plan.Setresgid(gid)))
 	}
-	if c.User.Name == keep {
+	if !c.User.changes() {
 		return true, nil
 	}
 	s.Setresuid(uid, c.User.isRoot())

@@ -49,6 +49,9 @@ func ParseUser(s string) (*User, error) {
 // keeps reports whether one of the IDs does not change.
 func (u *User) keeps() bool { return u.Name == keep || u.Group == keep }
 
+// changes reports whether the user ID changes.
+func (u *User) changes() bool { return u != nil && u.Name != keep }
+
 func (u *User) String() string {
 	s := getopt.Escape(u.Name, ":")
 	if u.Group != "" {
