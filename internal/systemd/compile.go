@@ -56,8 +56,9 @@ type compiler struct {
 type Command struct {
 	Stages  []stage.Stage
 	Payload []string
-	// Ignored is set if it does not matter how the command ends.
-	Ignored bool
+	// Ignored is set if it does not matter how the command ends, and Privileged if it is not
+	// restricted.
+	Ignored, Privileged bool
 }
 
 // Compiled is what a unit comes to.
@@ -115,7 +116,7 @@ func (c *compiler) compile() (*Compiled, error) {
 		return nil, fmt.Errorf("%s: there is no ExecStart=", c.unit.File)
 	}
 	for _, cmd := range commands {
-		out.Commands = append(out.Commands, Command{c.stages(cmd), cmd.words, cmd.ignored})
+		out.Commands = append(out.Commands, Command{c.stages(cmd), cmd.words, cmd.ignored, cmd.privileged})
 	}
 	for _, n := range c.notes {
 		if n.is == lost {

@@ -108,8 +108,12 @@ func (c *compiler) list(r *root) []mount.Entry {
 	var list, late []mount.Entry
 	for _, t := range targets {
 		s := r.spots[t]
-		e, needed := s.entry(nearest(done, t, false), nearest(done, t, true))
+		above, in := nearest(done, t, false), nearest(done, t, true)
+		e, needed := s.entry(above, in)
 		done[t] = s
+		if s.kind == "" && in.kind == mount.Tmpfs && s.exec == denied && above.exec != denied {
+			c.notes = append(c.notes, note{lost, t + ": hk-mount has no noexec for a part of a tmpfs"})
+		}
 		if needed {
 			list = append(list, e)
 			if ephemeral && s.kind == "" && isBind(e.Kind) {
@@ -120,7 +124,15 @@ func (c *compiler) list(r *root) []mount.Entry {
 			late = append(late, mount.Entry{Kind: mount.ReadOnly, Target: t, Options: "norec"})
 		}
 	}
-	list = append(append(list, r.links...), late...)
+	list = slices.Concat(list, r.links, late, r.covers())
+	if ephemeral && top.write == denied {
+		list = append(list, mount.Entry{Kind: mount.ReadOnly, Target: "/", Options: "norec"})
+	}
+	return list
+}
+
+// covers are the entries for what is inaccessible.
+func (r *root) covers() (list []mount.Entry) {
 	masks := make([]string, 0, len(r.masks))
 	for m := range r.masks {
 		if !r.masked(path.Dir(m)) {
@@ -134,9 +146,6 @@ func (c *compiler) list(r *root) []mount.Entry {
 			kind = mount.TryMask
 		}
 		list = append(list, mount.Entry{Kind: kind, Target: m})
-	}
-	if ephemeral && top.write == denied {
-		list = append(list, mount.Entry{Kind: mount.ReadOnly, Target: "/", Options: "norec"})
 	}
 	return list
 }

@@ -52,7 +52,8 @@ func (c *Compiled) shell(u *Unit, words []string) (string, error) {
 	}
 	commands, redirections := c.Commands, c.Redirections
 	if len(words) > 0 {
-		commands, redirections = commands[:1], ""
+		first := max(0, slices.IndexFunc(commands, func(c Command) bool { return !c.Privileged }))
+		commands, redirections = commands[first:first+1], ""
 		commands[0].Payload, commands[0].Ignored = words, false
 	}
 	for _, s := range c.Setup {

@@ -253,7 +253,11 @@ func (c *compiler) fileSystems(r *root) {
 		proc = true
 		options = append(options, "subset=pid")
 	}
-	switch a, _ := c.one("ProtectProc"); {
+	a, given := c.one("ProtectProc")
+	if !given {
+		a, _ = c.one("ProcSubset")
+	}
+	switch {
 	case !proc:
 	case n&unix.CLONE_NEWUSER != 0 && n&unix.CLONE_NEWPID == 0:
 		c.note(lost, a, "ProtectProc= and ProcSubset=: in a user namespace a procfs needs PrivatePIDs= too")
@@ -262,13 +266,15 @@ func (c *compiler) fileSystems(r *root) {
 	}
 	joins := len(c.given["NetworkNamespacePath"]) > 0
 	if n&unix.CLONE_NEWNET != 0 || joins {
-		how := "rw"
-		if c.truth("ProtectKernelTunables", false) {
-			how = "ro"
+		sys := r.mount(mount.Sysfs, "/sys", "", "rw")
+		if sys.write == denied {
+			sys.options = "ro"
 		}
-		r.mount(mount.Sysfs, "/sys", "", how)
 		if s := r.at("/sys/fs/cgroup", true); s.kind == "" {
 			w := s.write
+			if w == inherited {
+				w = sys.write
+			}
 			r.mount(mount.TryBind, "/sys/fs/cgroup", "/sys/fs/cgroup", "").optional = true
 			s.write = w
 		}
