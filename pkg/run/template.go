@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
 )
 
 // An offset is a place in an arena.
@@ -145,7 +147,7 @@ func (t *template) write(k int, at offset) {
 	for j, e := range op.Tolerated {
 		r.tolerated[j] = uint16(e)
 	}
-	if op.Is(plan.Logs) || op.Is(plan.Executes) && t.reports() {
+	if op.Is(plan.Logs) || op.Number == unix.SYS_EXECVE && t.reports() {
 		r.logs = 1
 	}
 	if op.Is(plan.Retries) {
