@@ -77,7 +77,7 @@ demo: all
 # installed first.
 test: all
 	scripts/deps test
-	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./...
+	GO=$(GO) scripts/go-test -count=1 -timeout 20m $(TESTFLAGS)
 
 # The same tests on other kernels, as root and as an ordinary user, in virtual
 # machines: scripts/kernels/list has the names.
