@@ -163,7 +163,7 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	if joiner {
 		f.tracer.Between = at.PID()
 	}
-	at.Watch(&plan.Watcher{Stage: "hk-why", Stopped: f.tracer.Stopped,
+	at.Watch(&plan.Watcher{Stage: "hk-why", Stopped: f.tracer.Stopped, Gone: f.tracer.Gone,
 		Lingering: "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that",
 		Ended: func(*plan.End, plan.Payload) ([]string, error) {
 			f.report()
@@ -270,7 +270,8 @@ func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
 // tell tells what was refused, the first time as it happens.
 func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	call := f.text(tid, c) + " = " + result
-	key := string(r.class) + ": " + call
+	head := string(r.class) + ": " + call + ": "
+	key := head + r.what
 	if seen := f.told[key]; seen != nil {
 		seen.times++
 		return
@@ -284,7 +285,7 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 		q = r.question
 	}
 	f.confirm(q, &r)
-	line := key + ": " + r.text()
+	line := head + r.text()
 	f.told[key] = &refusal{line: line, times: 1}
 	f.order = append(f.order, f.told[key])
 	f.say(line + " (" + comm(tid) + ")")

@@ -259,8 +259,8 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 	name := nameOf(c)
 	at, isPath := paths[name]
 	opens := name == "open" || name == "openat"
-	count := 6
-	if arch := archOf(c); arch != nil {
+	count, arch := 6, archOf(c)
+	if arch != nil {
 		count = arch.ArgumentCount(name)
 	}
 	if opens && c.Args[at.flags]&unix.O_CREAT == 0 {
@@ -269,6 +269,9 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 	var args []string
 	for i, v := range c.Args[:count] {
 		text := number(v)
+		if v > maxShown && arch != nil && arch.Wide(name, i) {
+			text = "..." // in most cases a pointer, which differs from process to process
+		}
 		switch {
 		case !isPath:
 		case i == at.path:
@@ -287,10 +290,13 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 	return name + "(" + strings.Join(args, ", ") + ")"
 }
 
+// maxShown is the largest number that is taken not to be a pointer: nothing is mapped there.
+const maxShown = 4095
+
 // number is a number of which it is not known what it is.
 func number(v uint64) string {
 	switch low := int32(v); {
-	case v < 4096:
+	case v <= maxShown:
 		return strconv.FormatUint(v, 10)
 	case low < 0 && low > -4096 && (v>>32 == 0 || v>>32 == 1<<32-1):
 		return strconv.Itoa(int(low))

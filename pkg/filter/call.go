@@ -30,3 +30,22 @@ func (a *Arch) ArgumentCount(name string) int {
 	}
 	return 6
 }
+
+// Wide reports whether an argument of a call may be a pointer, a size or a long.
+func (a *Arch) Wide(name string, n int) bool {
+	text, known := a.takes(name)
+	if !known {
+		return true
+	}
+	index := 0
+	for _, kind := range []byte(text) {
+		if kind == '_' || kind == 'h' {
+			continue
+		}
+		if index == n {
+			return kind == '8' || kind == '?'
+		}
+		index++
+	}
+	return false
+}

@@ -114,6 +114,8 @@ type Watcher struct {
 	// too, so the supervisor waits for both. The payload of a traced child has ended
 	// when all its descendants have, or when a signal says not to wait for them.
 	Stopped func(tid int, status unix.WaitStatus) (group bool)
+	// Gone is called for a thread that the tracer traced and that has ended, or is nil.
+	Gone func(tid int)
 	// Alone is set for a tracer that traces only the child, whose end is then the end.
 	Alone bool
 	// Lingering is a warning for the case that processes are still traced a second

@@ -89,7 +89,11 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 			t.Executed(tid)
 		}
 		t.started = true
-		delete(t.calls, tid) // perhaps another thread's, which has the PID now
+		t.Gone(tid)
+		var former uint64 // the thread that has executed, which has the PID now
+		if request(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&former))) == nil {
+			t.Gone(int(former))
+		}
 	case event != 0:
 		// A new process, or one that continues after a group-stop.
 	case sig == unix.SIGTRAP|0x80:
@@ -106,6 +110,9 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 	_ = request(next, tid, 0, deliver)
 	return false
 }
+
+// Gone is for a thread that wait4(2) has reported to have ended.
+func (t *Tracer) Gone(tid int) { delete(t.calls, tid) }
 
 // leave detaches from the process between once it has created the child, which is traced
 // from its start. It reports whether that was the stop of tid.

@@ -76,6 +76,7 @@ func (s *Supervisor) stops() (more bool, err error) {
 }
 
 func (s *Supervisor) ended(pid int, end plan.End) {
+	s.gone(pid)
 	switch {
 	case !s.left.IsZero():
 		return // its PID may have been reused

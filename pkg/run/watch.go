@@ -18,6 +18,13 @@ func (c *Process) tracer() *plan.Watcher {
 	return nil
 }
 
+// gone tells the tracer, if any, that a thread has ended.
+func (c *Process) gone(tid int) {
+	if w := c.tracer(); w != nil && w.Gone != nil {
+		w.Gone(tid)
+	}
+}
+
 // patience is how long, in milliseconds, a watched child may be stopped by a signal
 // before it is checked. Usually it is not stopped at all before it becomes the payload.
 const patience = 10
@@ -50,9 +57,14 @@ func (c *Process) reap() (status unix.WaitStatus) {
 		pid, err := unix.Wait4(who, &status, unix.WALL, nil)
 		switch {
 		case err == unix.EINTR:
-		case err != nil || pid == c.PID && !status.Stopped():
+		case err != nil:
 			return status
-		case status.Stopped():
+		case !status.Stopped():
+			c.gone(pid)
+			if pid == c.PID {
+				return status
+			}
+		default:
 			c.tracer().Stopped(pid, status)
 		}
 	}
