@@ -52,6 +52,7 @@ func TestAsUser(t *testing.T) {
 	}
 	copyFile(t, "../README.md", filepath.Join(bin, "README.md"), 0o644)
 	copyFile(t, "../docs/programs.md", filepath.Join(bin, "programs.md"), 0o644)
+	copyFile(t, "../docs/debugging.md", filepath.Join(bin, "debugging.md"), 0o644)
 	copyFile(t, "../scripts/demo", filepath.Join(bin, "demo"), 0o755)
 	args := []string{"-test.count=1", "-test.run=" + asUserOnly(flagValue("run"))}
 	for _, name := range []string{"v", "short", "parallel", "timeout"} {

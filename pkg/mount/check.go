@@ -3,6 +3,7 @@ package mount
 import (
 	"errors"
 
+	"hk/pkg/cause"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ func (m *Mounts) check(s *stage.State) error {
 	case s.NS.Joined&unix.CLONE_NEWNS != 0:
 		return errors.New("hk-mount cannot follow hk-unshare --join mnt: its paths are the caller's, and its mounts would appear in the existing namespace")
 	case s.Unmapped():
-		return errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount")
+		return cause.Because(cause.Unmapped, errors.New("the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-mount"))
 	case m.InPlace && (m.Root != "" || m.Writable):
 		return errors.New("--in-place creates no root: it cannot be combined with --root, --root-rw or --writable-root")
 	case (m.RootDev || m.RootSuid || m.RootNoexec) && (m.Root == "" || m.Ephemeral):

@@ -49,7 +49,7 @@ func (n *Network) Plan(s *stage.State) error {
 	case !s.OwnNet():
 		return errors.New("this is the initial network namespace, as far as can be determined: hk-unshare --net must come first")
 	case !s.Cred.Has(unix.CAP_NET_ADMIN):
-		return errors.New("CAP_NET_ADMIN is needed: hk-net must come before hk-setuser, and an ordinary user needs hk-unshare --user")
+		return cause.Because(cause.Capability, errors.New("CAP_NET_ADMIN is needed: hk-net must come before hk-setuser, and an ordinary user needs hk-unshare --user"))
 	}
 	if err := n.checkForwards(s); err != nil {
 		return err

@@ -39,7 +39,7 @@ func (n *Network) newPasta(s *stage.State) (*pasta, error) {
 	case s.NS.New&unix.CLONE_NEWUSER == 0:
 		return nil, errors.New("--pasta needs a new user namespace, otherwise pasta would have capabilities in the initial one: add hk-unshare --user")
 	case s.Unmapped():
-		return nil, errors.New("--pasta: the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-net")
+		return nil, cause.Because(cause.Unmapped, errors.New("--pasta: the new user namespace has no ID map: hk-idmap must come between hk-unshare and hk-net"))
 	}
 	path := s.Host.Helper("pasta")
 	if path == "" {

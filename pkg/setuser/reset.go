@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -46,7 +47,7 @@ func (c *Credentials) planAccount(s *stage.State) (*account, error) {
 			path = rootPath
 		}
 	case s.Unmapped():
-		return nil, errors.New("--reset-env: no user ID is mapped in this user namespace: hk-idmap must come first")
+		return nil, cause.Because(cause.Unmapped, errors.New("--reset-env: no user ID is mapped in this user namespace: hk-idmap must come first"))
 	default:
 		a.euid = s.Plan.NewResult("euid")
 		s.Add(plan.Geteuid().Gives(a.euid))
