@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"hk/internal/bisect"
 	"hk/internal/bwrap"
 	"hk/internal/doctor"
 	"hk/internal/hakoniwa"
@@ -61,9 +62,9 @@ func TestLayout(t *testing.T) {
 		}
 	}
 	dirs, _ := filepath.Glob("../cmd/*")
-	// Hk-run, what renders its templates, hk-bwrap, hk-why, hk-doctor, the keeper of a cgroup,
-	// and what forwards connections are not stages.
-	if len(dirs) != len(chain.Kinds)+7 {
+	// Hk-run, what renders its templates, hk-bwrap, hk-why, hk-doctor, hk-bisect, the keeper of a
+	// cgroup, and what forwards connections are not stages.
+	if len(dirs) != len(chain.Kinds)+8 {
 		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
 	}
 	for _, f := range sources(t) {
@@ -96,6 +97,9 @@ func TestFlags(t *testing.T) {
 	fs.Reset()
 	doctor.Flags(&fs)
 	checkFlags(t, "hk-doctor", fs.Names(), doctor.Usage)
+	fs.Reset()
+	bisect.Flags(&fs)
+	checkFlags(t, "hk-bisect", fs.Names(), bisect.Usage)
 }
 
 var (
@@ -176,8 +180,10 @@ var house = map[string]string{
 	"cmd/hk-why":          "internal/why",
 	"internal/doctor":     "internal/cli internal/vis pkg/cause pkg/chain pkg/getopt pkg/host pkg/ids pkg/stage",
 	"cmd/hk-doctor":       "internal/doctor",
+	"internal/bisect":     "internal/cli internal/vis internal/why pkg/chain pkg/getopt pkg/stage stages",
+	"cmd/hk-bisect":       "internal/bisect",
 	// It prints the completions of all programs.
-	"internal/hakoniwa": "internal/bwrap internal/cli internal/completion internal/doctor internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"internal/hakoniwa": "internal/bisect internal/bwrap internal/cli internal/completion internal/doctor internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
 	"cmd/hk-run":        "internal/hakoniwa",
 	// It shares with hk-run what it prints.
 	"internal/template":   "internal/profile internal/vis",

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"hk/internal/bisect"
 	"hk/internal/bwrap"
 	"hk/internal/cli"
 	"hk/internal/completion"
@@ -40,11 +41,13 @@ func programs() []completion.Program {
 	var options getopt.Flags
 	bwrap.Flags(&options)
 	list = append(list, completion.Program{Name: "hk-bwrap", Usage: bwrap.Usage + commonUsage, Flags: &options})
-	var asks, asked getopt.Flags
+	var asks, asked, bisects getopt.Flags
 	why.Flags(&asks)
 	list = append(list, completion.Program{Name: "hk-why", Usage: why.Usage, Flags: &asks})
 	doctor.Flags(&asked)
-	return append(list, completion.Program{Name: "hk-doctor", Usage: doctor.Usage, Flags: &asked, Dashes: true})
+	list = append(list, completion.Program{Name: "hk-doctor", Usage: doctor.Usage, Flags: &asked, Dashes: true})
+	bisect.Flags(&bisects)
+	return append(list, completion.Program{Name: "hk-bisect", Usage: bisect.Usage, Flags: &bisects})
 }
 
 // complete prints the completions for a shell.

@@ -26,6 +26,8 @@ type follower struct {
 	subject
 	tracer ptrace.Tracer
 	say    func(text string)
+	// each is called for each refusal, unless it is nil.
+	each func(Refused)
 	// told counts what was refused, by what it is, in that order.
 	told  map[string]*refusal
 	order []*refusal
@@ -66,6 +68,11 @@ func (w followed) Needs() stage.Needs {
 // followChain performs a chain, and follows its payload.
 func followChain(f *cli.Front, c *chain.Chain) int {
 	fl := &follower{say: func(text string) { f.Say("hk-why", text) }}
+	return followWith(f, c, fl, append([]string{f.Name}, os.Args[1:]...))
+}
+
+// followWith is followChain with a follower, for a program that is executed again with words.
+func followWith(f *cli.Front, c *chain.Chain, fl *follower, words []string) int {
 	if err := fl.prepare(c); err != nil {
 		return f.Fail(exitFailed, -1, err)
 	}
@@ -74,9 +81,10 @@ func followChain(f *cli.Front, c *chain.Chain) int {
 	for _, l := range c.Links {
 		stages = append(stages, l.Stage)
 		common.Args = append(common.Args, l.Common.Args...)
+		common.ForceOrder = common.ForceOrder || l.Common.ForceOrder
 	}
 	f.AlwaysFused = true
-	followed := chain.Compiled(append([]string{f.Name}, os.Args[1:]...), common, stages, c.Payload)
+	followed := chain.Compiled(words, common, stages, c.Payload)
 	fl.on(&followed.Links[0])
 	code := f.Run(followed)
 	if (code == exitNotExecutable || code == exitNotFound) && fl.state != nil && len(c.Payload) > 0 {
@@ -98,7 +106,11 @@ func (f *follower) notExecuted(word string) {
 				continue
 			}
 			f.confirm(q, &r)
-			f.say(fmt.Sprintf("%s: execve(%q): %s", r.class, p, r.text()))
+			call := fmt.Sprintf("execve(%q)", p)
+			if f.each != nil {
+				f.each(refused(call, r))
+			}
+			f.say(fmt.Sprintf("%s: %s: %s", r.class, call, r.text()))
 		}
 		return
 	}
@@ -285,6 +297,9 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 		q = r.question
 	}
 	f.confirm(q, &r)
+	if f.each != nil {
+		f.each(refused(call, r))
+	}
 	line := head + r.text()
 	f.told[key] = &refusal{line: line, times: 1}
 	f.order = append(f.order, f.told[key])

@@ -389,3 +389,13 @@ func planNoNested(s *stage.State) error {
 	s.Capset(left, left, 0)
 	return nil
 }
+
+// SpellOut replaces All, and what is shared of it, by the namespaces that it stands for.
+func (n *Namespaces) SpellOut() {
+	n.New, n.Try, n.Keyring = n.flags(), n.tried(), n.keyring()
+	n.All, n.Share, n.ShareKeyring = false, 0, false
+}
+
+// Enters are the CLONE_NEW* flags of the namespaces that are created or joined, also those
+// of which that is tried.
+func (n *Namespaces) Enters() uint64 { return n.flags() | n.tried() | n.joined() }

@@ -1,0 +1,58 @@
+package bisect
+
+import (
+	"math/big"
+	"regexp"
+	"strings"
+)
+
+// doublings is how often a limit is doubled.
+const doublings = 16
+
+var amount = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
+
+// raise finds out how much higher the limits of hk-limit would have to be, if they are all
+// that is guilty: the same multiple of each, a power of two.
+func (h *hunt) raise(rep *report, guilty []part) error {
+	var flags []string
+	for _, p := range guilty {
+		s := h.stages[p.stage]
+		if s.name != "hk-limit" || p.flag < 0 || !amount.MatchString(s.words[p.flag].head) {
+			return nil
+		}
+		flags = append(flags, s.words[p.flag].head)
+	}
+	factor := int64(1)
+	for range doublings {
+		factor *= 2
+		a := addition{stage: "hk-limit"}
+		for _, f := range flags {
+			a.flags = append(a.flags, multiplied(f, factor))
+		}
+		o, err := h.try(nil, []addition{a})
+		if err != nil || o.unbuilt {
+			return err // more than what is possible
+		}
+		if o.behaves {
+			rep.Allow = []string{a.text()}
+			return nil
+		}
+	}
+	return nil
+}
+
+// multiplied is a flag with its numbers multiplied: --nofile=10:20, --as=1.5G, --wall=100ms.
+func multiplied(flag string, factor int64) string {
+	name, value, _ := strings.Cut(flag, "=")
+	return name + "=" + amount.ReplaceAllStringFunc(value, func(n string) string {
+		r, ok := new(big.Rat).SetString(n)
+		if !ok {
+			return n
+		}
+		r.Mul(r, new(big.Rat).SetInt64(factor))
+		if r.IsInt() {
+			return r.Num().String()
+		}
+		return strings.TrimRight(r.FloatString(6), "0")
+	})
+}

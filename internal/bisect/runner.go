@@ -1,0 +1,277 @@
+package bisect
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"hk/internal/cli"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxOutput is how much of the output of a run is kept.
+	maxOutput = 4 << 20
+	// firstFD is where the descriptor for events is looked for: above those of the caller.
+	firstFD = 200
+	// killAfter is how long a run that is over has to end by itself after SIGTERM.
+	killAfter = time.Second
+	// leftTime is how long the end of what a run has left behind may take.
+	leftTime = 20 * time.Second
+)
+
+// An interrupted is the end of the search by a signal.
+type interrupted struct{ signal unix.Signal }
+
+func (i *interrupted) Error() string { return "ended by " + unix.SignalName(i.signal) }
+
+// An outcome is how a run has ended.
+type outcome struct {
+	// behaves is set if it is as expected, and end says how it has ended.
+	behaves bool
+	end     string
+	// unbuilt is set if the payload was not started because a stage has failed; stage is
+	// that, or "".
+	unbuilt bool
+	stage   string
+	output  []byte
+	events  []event
+}
+
+// A runner runs chains, one after another.
+type runner struct {
+	front   *cli.Front
+	request *request
+	stdin   *os.File
+	signals chan os.Signal
+	count   int
+}
+
+func newRunner(f *cli.Front, r *request) (*runner, error) {
+	n := &runner{front: f, request: r, signals: make(chan os.Signal, 1)}
+	if _, err := os.Stat("/proc/self/task"); err != nil {
+		return nil, fmt.Errorf("a procfs is needed, to find what a run leaves behind: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
+	}
+	if err := n.openStdin(); err != nil {
+		return nil, fmt.Errorf("--stdin %s: %w", r.stdin, err)
+	}
+	if r.output != "" {
+		if err := os.Mkdir(r.output, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("--output: %w", err)
+		}
+	}
+	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Ignore(sig) // package entry has taken the runtime's handler away
+			signal.Notify(n.signals, sig)
+		}
+	}
+	return n, nil
+}
+
+// openStdin opens what each run reads from its beginning.
+func (n *runner) openStdin() (err error) {
+	switch path := n.request.stdin; path {
+	case "":
+		n.stdin, err = os.Open(os.DevNull)
+		return err
+	case "-":
+		fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		n.stdin = os.NewFile(uintptr(fd), "stdin")
+		_, err = io.Copy(n.stdin, os.Stdin)
+		return err
+	default:
+		n.stdin, err = os.Open(path)
+		return err
+	}
+}
+
+// before runs the command of --before.
+func (n *runner) before() error {
+	if n.request.before == "" {
+		return nil
+	}
+	cmd := exec.Command("/bin/sh", "-c", n.request.before)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("--before %s: %w", n.request.before, err)
+	}
+	return nil
+}
+
+// run has a child perform words in a new session, and waits for its end and for that of all
+// that descends from it.
+func (n *runner) run(does string, words []string) (*outcome, error) {
+	if err := n.before(); err != nil {
+		return nil, err
+	}
+	n.count++
+	out, outEnd, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	said, saidEnd, err := os.Pipe()
+	if err != nil {
+		outEnd.Close()
+		return nil, err
+	}
+	defer said.Close()
+	cmd, fd, err := n.command(does, words, saidEnd)
+	if err == nil {
+		cmd.Stdout, cmd.Stderr = outEnd, outEnd
+		err = cmd.Start()
+		unix.Close(fd)
+	}
+	outEnd.Close()
+	saidEnd.Close()
+	if err != nil {
+		return nil, err
+	}
+	output, events := make(chan []byte, 1), make(chan []event, 1)
+	go func() { output <- readOutput(out) }()
+	go func() { events <- readEvents(said) }()
+	status, late, stopped := n.wait(cmd.Process.Pid)
+	if err := killLeft(); err != nil {
+		return nil, fmt.Errorf("run %d: %w", n.count, err)
+	}
+	deadline := time.Now().Add(leftTime)
+	out.SetReadDeadline(deadline)
+	said.SetReadDeadline(deadline)
+	o := &outcome{output: <-output, events: <-events}
+	if stopped != nil {
+		return nil, stopped
+	}
+	n.judge(o, status, late)
+	return o, n.keep(o)
+}
+
+// command is the child. fd is a copy of the descriptor for events that only it inherits.
+func (n *runner) command(does string, words []string, to *os.File) (*exec.Cmd, int, error) {
+	stdin, err := os.Open("/proc/self/fd/" + strconv.Itoa(int(n.stdin.Fd()))) // from its beginning
+	if err != nil {
+		stdin = n.stdin
+		if _, err := stdin.Seek(0, io.SeekStart); err != nil {
+			return nil, -1, fmt.Errorf("--stdin: each run reads it from its beginning: %w", err)
+		}
+	}
+	fd, err := unix.FcntlInt(to.Fd(), unix.F_DUPFD, firstFD)
+	if err != nil {
+		if fd, err = unix.FcntlInt(to.Fd(), unix.F_DUPFD, 3); err != nil {
+			return nil, -1, err
+		}
+	}
+	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{does, strconv.Itoa(fd)}, words...), Env: environment(), Stdin: stdin,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
+	return cmd, fd, nil
+}
+
+// environment is that of the payload: without what this program alone is for.
+func environment() (list []string) {
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "HK_CHAIN=") {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// wait waits for a child, but not longer than a run may take, or until a signal ends the
+// search.
+func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *interrupted) {
+	ended := make(chan unix.WaitStatus, 1)
+	go func() {
+		var s unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(pid, &s, 0, nil); err != unix.EINTR {
+				ended <- s
+				return
+			}
+		}
+	}()
+	timer := time.NewTimer(n.request.timeout)
+	defer timer.Stop()
+	select {
+	case status = <-ended:
+		return status, false, nil
+	case <-timer.C:
+	case sig := <-n.signals:
+		stopped = &interrupted{sig.(syscall.Signal)}
+	}
+	unix.Kill(pid, unix.SIGTERM) // a supervisor passes it on
+	select {
+	case status = <-ended:
+	case <-time.After(killAfter):
+		unix.Kill(pid, unix.SIGKILL)
+		status = <-ended
+	}
+	return status, stopped == nil, stopped
+}
+
+// judge says what the end of a run means.
+func (n *runner) judge(o *outcome, status unix.WaitStatus, late bool) {
+	o.end = endText(status)
+	if late {
+		o.end = fmt.Sprintf("not ended after %v", n.request.timeout)
+	}
+	failed := false
+	for _, e := range o.events {
+		if e.Event == "failed" {
+			o.stage, failed = e.Stage, true
+			o.end = e.Stage + ": " + e.Error
+			o.unbuilt = status.ExitStatus() == exitFailed
+		}
+	}
+	if failed {
+		return
+	}
+	o.behaves = true
+	for _, e := range n.request.expect {
+		o.behaves = o.behaves && !late && e.meets(o)
+	}
+}
+
+// keep writes the output of a run to a file, if that is asked for.
+func (n *runner) keep(o *outcome) error {
+	if n.request.output == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(n.request.output, strconv.Itoa(n.count)), o.output, 0o666)
+}
+
+// readOutput reads the beginning of a run's output, and lets it write the rest.
+func readOutput(r io.Reader) []byte {
+	b, _ := io.ReadAll(io.LimitReader(r, maxOutput))
+	io.Copy(io.Discard, r)
+	return b
+}
+
+func readEvents(r io.Reader) (list []event) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			list = append(list, e)
+		}
+	}
+	io.Copy(io.Discard, r)
+	return list
+}
