@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"hk/pkg/host"
 	"hk/pkg/plan"
@@ -24,7 +25,12 @@ func diagnose(err error, continues bool) {
 	}
 	f, lacks := host.Cause(e.Op, e.Errno)
 	if !lacks {
-		if text, name := host.Blocker(e.Stage, e.Op, e.Errno, continues); text != "" {
+		call, _, _ := strings.Cut(e.Op, "(")
+		text, name := host.Blocker(e.Stage, e.Op, e.Errno, continues)
+		if text == "" && !continues && (e.Errno == unix.EPERM || e.Errno == unix.EACCES) && refusedInside(call, e.Errno) {
+			text, name = host.RefusedBy(call)
+		}
+		if text != "" {
 			e.Hint, e.Because = text, name
 		}
 		e.Hint = host.Elaborate(e.Because, e.Hint)

@@ -268,7 +268,7 @@ func (t *translator) exec() error {
 		} else {
 			op = op.Hint(unix.ENOENT, t.notFound(word, path, len(files)))
 		}
-		t.Add(op.Hint(unix.EACCES, "it, or its interpreter or loader, is not executable, or a directory in the path or a Landlock domain forbids it").
+		t.Add(op.Hint(unix.EACCES, "it, or its interpreter or loader, is not executable, or a directory in the path or a Landlock domain forbids it: hk-why before the chain tells which").
 			Hint(unix.ENOEXEC, "it is neither a program for this machine nor a script that starts with #!"))
 	}
 	return nil

@@ -26,8 +26,8 @@ func Blocker(stage, call string, errno unix.Errno, continues bool) (string, caus
 	switch {
 	case creates && errno == unix.ENOSPC:
 		return spentLimit(args)
-	case creates && errno == unix.EPERM && filtered(name):
-		return "a seccomp filter around this process denies " + name + "(2): that of a container, or RestrictNamespaces= of a systemd unit", cause.UsernsSeccomp
+	case Refusing(name, args, errno):
+		return RefusedBy(name)
 	case creates && user && (errno == unix.EPERM || errno == unix.EACCES):
 		return noUserNS()
 	case errno != unix.EPERM && errno != unix.EACCES || creates:
@@ -65,24 +65,6 @@ func mounting(name string) bool {
 		return true
 	}
 	return false
-}
-
-// filtered reports whether a seccomp filter denies a call: to the kernel its arguments are
-// wrong.
-func filtered(name string) bool {
-	var e unix.Errno
-	switch name {
-	case "clone3":
-		_, _, e = unix.RawSyscall(unix.SYS_CLONE3, 0, 0, 0)
-	case "unshare":
-		_, _, e = unix.RawSyscall(unix.SYS_UNSHARE, ^uintptr(0), 0, 0)
-	case "chroot":
-		_, _, e = unix.RawSyscall(unix.SYS_CHROOT, 0, 0, 0)
-	case "mount":
-		_, _, e = unix.RawSyscall6(unix.SYS_MOUNT, 1, 1, 1, 0, 0, 0)
-		return e == unix.EPERM || e == unix.ENOSYS || e == unix.EACCES
-	}
-	return e != unix.EINVAL && e != unix.EFAULT
 }
 
 // noUserNS is why this process cannot create a user namespace, or "".

@@ -35,20 +35,18 @@ func (d *domain) parts() []part {
 	}
 }
 
-// noLandlock says why there is no Landlock. A kernel on which hk runs is not too old
-// for the first ABI.
-func noLandlock() string { return "this kernel has no Landlock: " + host.LandlockABI1.Advice() }
-
 // enforce is the part of a domain that the kernel can enforce. What it cannot enforce
 // is an error or, with best effort, skipped and reported.
 func (r *Ruleset) enforce(s *stage.State, asked domain) (domain, error) {
 	abi := s.Host.LandlockABI()
 	switch {
-	case abi == 0 && r.BestEffort:
-		s.Skip("everything: " + noLandlock())
-		return domain{}, nil
 	case abi == 0:
-		return domain{}, cause.Because(cause.LandlockBoot, host.NotSupported(errors.New(noLandlock())))
+		why, name := host.NoLandlock()
+		if !r.BestEffort {
+			return domain{}, cause.Because(name, host.NotSupported(errors.New(why)))
+		}
+		s.Skip("everything: " + why)
+		return domain{}, nil
 	case r.ABI > abi:
 		err := fmt.Sprintf("--abi %d: not supported (needs Linux %v; this kernel has ABI %d)", r.ABI, host.Landlock(r.ABI).Since(), abi)
 		if !r.BestEffort {

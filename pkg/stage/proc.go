@@ -42,6 +42,7 @@ func (s *State) ProcWrite(proc *plan.Result, path, text, eperm string) {
 	open := plan.Openat2(plan.Ref(proc), path, unix.O_WRONLY|unix.O_CLOEXEC, 0,
 		unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
 	const covered = "something is mounted over a part of /proc, as a container does"
-	f := s.Open("file", open.Because(unix.EXDEV, cause.ProcCovered, covered).Because(unix.EROFS, cause.ProcCovered, covered))
+	f := s.Open("file", open.Because(unix.EXDEV, cause.ProcCovered, covered).Because(unix.EROFS, cause.ProcCovered, covered).
+		Because(unix.EACCES, cause.SecurityModule, "a Landlock domain around this process, or another security module, forbids to write to /proc"))
 	s.Add(plan.Write(f, []byte(text)).Hint(unix.EPERM, eperm), plan.Close(f))
 }
