@@ -18,7 +18,7 @@ var bwrapRows = []bwrapRow{
 	{name: "tmpfs", script: `$B --ro-bind / / --tmpfs /tmp --perms 1777 --tmpfs /mnt --size 1048576 --tmpfs /opt --perms 0700 --size 4096 --tmpfs /srv --proc /proc "$@"`},
 	{name: "dirs", script: `$B --ro-bind / / --tmpfs /tmp --dir /tmp/a/b --perms 0700 --dir /tmp/c/d --perms 2770 --dir /tmp/e --dir /tmp/e --chmod 0500 /tmp/e --symlink /x /tmp/f/g "$@"`},
 	{name: "dirs_create", script: `$B --bind / / --bind $PWD $PWD --perms 0700 --dir $PWD/a/b --dir $PWD/c --perms 0711 --dir $PWD/src --chmod 0711 $PWD/c --symlink to $PWD/l "$@"`},
-	{name: "through_links", script: `$B --ro-bind / / --tmpfs /tmp --dir /tmp/dir --symlink dir /tmp/link --bind src /tmp/link "$@"`},
+	{name: "through_links", script: `$B --ro-bind / / --tmpfs /tmp --dir /tmp/dir --symlink dir /tmp/link --bind src /tmp/link "$@"; $B --ro-bind / / --tmpfs /tmp --dir /tmp/dir --symlink dir /tmp/link --bind src /tmp/link/sub "$@"`, since: "0.12.0"},
 	{name: "mqueue", script: `$B --ro-bind / / --unshare-ipc --mqueue /mnt --proc /proc "$@"`, differs: ` mqueue `},
 	{name: "relative_targets", script: `$B --ro-bind / / --tmpfs tmp --dir tmp/x "$@"`},
 	{name: "remount", script: `$B --ro-bind / / --tmpfs /tmp --bind src /tmp/a --remount-ro /tmp "$@"`},
@@ -73,7 +73,14 @@ var bwrapRows = []bwrapRow{
 		$B --size 5 --dir /x true; $B --size 0 --tmpfs /x; $B --size 1k --tmpfs /x; $B --cap-add nope; $B --args 77 true; $B --args x; $B --setenv A=b c true; $B --unsetenv = true; $B --lock-file x --unshare-pid --as-pid-1 --bind / / true
 		$B --seccomp 0 --add-seccomp-fd 0 --bind / / true; $B --chmod 8 /a true; $B --chdir / --chdir / --ro-bind / / true; $B --uid 1 --uid 2 --bogus`},
 	{name: "refused_to_root", script: `$B --uid 4 --ro-bind / / true; $B --gid 4 --ro-bind / / true`, as: "root"},
-	{name: "missing", script: `$B --ro-bind / / --bind /none /mnt true; $B --ro-bind / / nosuch; echo $?; $B --ro-bind / / /none; $B --ro-bind / / /etc/passwd; echo $?; $B --ro-bind / / --chdir /none true; echo $?; $B --bind '' / true`},
+	{name: "missing", script: `$B --ro-bind / / --bind /none /mnt true; $B --ro-bind / / nosuch; echo $?; $B --ro-bind / / /none; $B --ro-bind / / /etc/passwd; echo $?; $B --ro-bind / / --chdir /none true; echo $?`},
+	{name: "targets", script: `for o in '--dir /tmp/l' '--chmod 0700 /tmp/l' '--ro-bind-data 5 /tmp/l' '--remount-ro /tmp/l' '--tmpfs /tmp/l' '--proc /tmp/l' '--dev /tmp/l' '--bind src /tmp/l' '--symlink d /tmp/l/x' '--symlink d /tmp/l' '--dir /tmp/dangling' \
+			'--dir /none' '--ro-bind /etc/hostname /none' '--remount-ro /none' '--chmod 0700 /tmp/none' '--tmpfs /etc/passwd' '--file 5 /etc/passwd/x' '--ro-bind /etc /etc/passwd/x' '--ro-bind /etc /etc/passwd' '--ro-bind /etc/passwd /etc' '--ro-bind-data 5 /etc' '--dir /etc/passwd' '--overlay-src /etc --tmp-overlay /tmp/l'; do
+		echo "$o"; $B --ro-bind / / --tmpfs /tmp --dir /tmp/d --symlink d /tmp/l --symlink none /tmp/dangling $o ls -l /tmp/l/ 5<src/file; done`, since: "0.12.0", differs: "^(lrwx|total)"},
+	{name: "joined", script: `$B --userns 1 --unshare-user true; $B --userns 1 --unshare-user-try true; $B --unshare-user --disable-userns --userns-block-fd 0 --info-fd 1 --bind / / true`, since: "0.12.0"},
+	{name: "empty", script: `for o in bind ro-bind-try dev-bind; do $B --$o '' / true; $B --$o / '' true; done; for o in tmpfs dir proc dev mqueue remount-ro lock-file chdir; do $B --$o '' true; done
+		$B --chmod 700 '' true; $B --file 0 '' true; $B --bind-fd 0 '' true; $B --symlink x '' true; $B --symlink '' x true; $B --overlay-src / --overlay '' / /tmp true; $B --overlay-src / --tmp-overlay '' true`, since: "0.13.0"},
+	{name: "sync_fds", script: `$B --sync-fd 5 --sync-fd 6 --ro-bind / / true 5</dev/null 6</dev/null`, since: "0.13.1"},
 	{name: "symlinks", script: `$B --bind / / --bind $PWD $PWD --symlink a $PWD/link true; $B --bind / / --bind $PWD $PWD --symlink a $PWD/src true`, since: "0.9.0"},
 	{name: "level_prefix", script: `$B --level-prefix --chdir / --chdir / --ro-bind / / --bind /none /x true`, since: "0.11.0"},
 }

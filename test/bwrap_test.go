@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,13 +52,7 @@ func TestBwrap(t *testing.T) {
 	if slow > 1 && !have("bwrap") {
 		t.Skip("the images of other kernels have no bubblewrap")
 	}
-	bwrap, err := exec.LookPath("bwrap")
-	require(t, "bwrap (package bubblewrap)", err == nil)
-	out, err := exec.Command(bwrap, "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	has := versionOf(strings.TrimPrefix(strings.TrimSpace(string(out)), "bubblewrap "))
+	bwrap, has := newestBwrap(t)
 	for _, r := range bwrapRows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +65,25 @@ func TestBwrap(t *testing.T) {
 			r.test(t, bwrap)
 		})
 	}
+}
+
+// newestBwrap is the newest bubblewrap: the one that is installed, or one that make bench
+// has built.
+func newestBwrap(t *testing.T) (program string, version []int) {
+	t.Helper()
+	built, _ := filepath.Glob("../build/bwrap/*/_build/bwrap")
+	for _, p := range append(built, "bwrap") {
+		if p, err := exec.LookPath(p); err == nil {
+			p, _ = filepath.Abs(p)
+			out, _ := exec.Command(p, "--version").Output()
+			v := versionOf(strings.TrimPrefix(strings.TrimSpace(string(out)), "bubblewrap "))
+			if slices.Compare(v, version) > 0 {
+				program, version = p, v
+			}
+		}
+	}
+	require(t, "bwrap (package bubblewrap)", program != "")
+	return program, version
 }
 
 func versionOf(text string) (n []int) {

@@ -119,13 +119,13 @@ func (c *compiler) unshare() error {
 	n.DieWithParent = c.DieWithParent && !n.DieWithProcess
 	n.AssertNoNested = from.AssertDisabled
 	n.Argv0 = c.Argv0
-	n.NamespaceIDs = c.InfoFD >= 0 || c.StatusFD >= 0 || c.SyncFD >= 0 || len(c.Locks) > 0 // it needs a supervisor
+	n.NamespaceIDs = c.InfoFD >= 0 || c.StatusFD >= 0 || len(c.Held) > 0 || len(c.Locks) > 0 // it needs a supervisor
 	if err := c.descriptors(); err != nil {
 		return err
 	}
 	c.apart = c.DieWithParent || (n.New|n.Try)&(unix.CLONE_NEWUSER|unix.CLONE_NEWPID) != 0 || len(n.Join) > 0 || n.NamespaceIDs || n.Setsid || n.Block > 0 || n.AssertNoNested
 	// What is held is held as long as there is a process of the sandbox.
-	n.Outlive = c.apart && !c.DieWithParent && c.SyncFD < 0 && len(c.Locks) == 0
+	n.Outlive = c.apart && !c.DieWithParent && len(c.Held) == 0 && len(c.Locks) == 0
 	n.NoNested = from.Disable
 	return nil
 }
@@ -149,7 +149,7 @@ func (c *compiler) descriptors() error {
 		}
 		*b.at = b.fd
 	}
-	if fd := c.SyncFD; fd >= 0 {
+	for _, fd := range c.Held {
 		if err := c.consume(fd); err != nil {
 			return fmt.Errorf("--sync-fd %d: %s", fd, reason(err))
 		}

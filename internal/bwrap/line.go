@@ -181,9 +181,9 @@ func (l *line) check() error {
 	s, n := &l.Settings, &l.Settings.Namespaces
 	switch {
 	case n.JoinUser >= 0 && n.User:
-		return errors.New("--userns not compatible --unshare-user")
+		return errors.New("--userns is not compatible with --unshare-user")
 	case n.JoinUser >= 0 && n.UserTry:
-		return errors.New("--userns not compatible --unshare-user-try")
+		return errors.New("--userns is not compatible with --unshare-user-try")
 	case s.AsPID1 && !n.PID:
 		return errors.New("Specifying --as-pid-1 requires --unshare-pid")
 	case s.AsPID1 && len(s.Locks) > 0:
@@ -193,7 +193,7 @@ func (l *line) check() error {
 	case n.Disable && !n.User:
 		return errors.New("--disable-userns requires --unshare-user")
 	case n.Disable && s.UsernsBlockFD >= 0:
-		return errors.New("--disable-userns is not compatible with  --userns-block-fd")
+		return errors.New("--disable-userns is not compatible with --userns-block-fd")
 	case s.UsernsBlockFD >= 0 && !n.User:
 		return errors.New("--userns-block-fd requires --unshare-user")
 	case s.UsernsBlockFD >= 0 && s.InfoFD < 0:

@@ -20,7 +20,7 @@ import (
 const exitFailed = 1
 
 // version is the version of bubblewrap whose options these are.
-const version = "0.12.0"
+const version = "0.13.1"
 
 // Main runs hk-bwrap. It does not return. Preconditions: those of [cli.Main].
 func Main() { cli.MainFront("hk-bwrap", run) }

@@ -3,6 +3,7 @@ package bwrap
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"hk/internal/cli"
@@ -70,12 +71,9 @@ func (l *line) dialect(f *cli.Front) *cli.Dialect {
 
 // message is the text of an error. What does not have one of its own is hk's text.
 func (l *line) message(err error) string {
-	var there *mount.ExistsError
-	if errors.As(err, &there) {
-		if there.Link != "" {
-			return fmt.Sprintf("Can't make symlink at %s: existing destination is %s", there.Target, there.Link)
-		}
-		return fmt.Sprintf("Can't make symlink at %s: destination exists and is not a symlink", there.Target)
+	var entry *mount.EntryError
+	if errors.As(err, &entry) {
+		return entryMessage(entry)
 	}
 	var op *plan.Error
 	if !errors.As(err, &op) || op.Errno == 0 {
@@ -101,36 +99,96 @@ func (l *line) message(err error) string {
 	case strings.HasPrefix(op.For, "--chdir "):
 		return fmt.Sprintf("Can't chdir to %s: %s", l.Settings.Dir, why)
 	case strings.HasPrefix(op.For, "--lock ") && call == "fcntl":
-		return fmt.Sprintf("Unable to lock file %s: %s", argument(op), why)
+		return fmt.Sprintf("Unable to lock file %s: %s", argument(op.For), why)
 	case strings.HasPrefix(op.For, "--lock "):
-		return fmt.Sprintf("Unable to open lock file %s: %s", argument(op), why)
-	case op.Errno == unix.ENOENT && strings.HasPrefix(op.Op, "openat2($root,"):
-		// Nothing is created there: it is not writable.
-		return fmt.Sprintf("Can't mkdir %s: %s", argument(op), reason(unix.EROFS))
-	case call == "move_mount" && op.Errno == unix.EINVAL:
-		return mismatch(op)
-	case strings.HasPrefix(op.For, "--proc "):
-		return procMessage(op)
-	case call == "symlinkat" || call == "mkdirat" || call == "mknodat":
-		return fmt.Sprintf("Can't create %s: %s (%s)", op.For, why, op.Op)
+		return fmt.Sprintf("Unable to open lock file %s: %s", argument(op.For), why)
+	}
+	return mountMessage(op, call, err)
+}
+
+// argument is what a flag is given.
+func argument(flag string) string {
+	_, text, _ := strings.Cut(flag, " ")
+	return text
+}
+
+// entryMessage is about an option that cannot be done with what is known in advance.
+func entryMessage(err *mount.EntryError) string {
+	e, at := err.Entry, err.Entry.Target
+	var there *mount.ExistsError
+	switch {
+	case errors.As(err, &there) && there.Link != "":
+		return fmt.Sprintf("Can't make symlink at %s: existing destination is %s", at, there.Link)
+	case errors.As(err, &there):
+		return fmt.Sprintf("Can't make symlink at %s: destination exists and is not a symlink", at)
+	case errors.Is(err, mount.ErrIsFile):
+		return fmt.Sprintf("Can't mkdir parents for %s: %s", at, reason(unix.ENOTDIR))
+	case e.Kind == mount.Chmod && errors.Is(err, mount.ErrLink):
+		return fmt.Sprintf("Can't chmod %s %s: %s", e.Options, at, reason(unix.EOPNOTSUPP))
+	case e.Kind == mount.Chmod && errors.Is(err, unix.ENOENT):
+		return fmt.Sprintf("Can't open %s: %s", at, reason(unix.ENOENT))
+	case e.Kind == mount.FileFrom && errors.Is(err, mount.ErrLink):
+		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.ELOOP))
+	case e.Kind == mount.FileFrom && errors.Is(err, unix.EEXIST):
+		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.EEXIST))
+	case e.Kind == mount.Directory && (errors.Is(err, mount.ErrLink) || errors.Is(err, unix.ENOTDIR)), errors.Is(err, mount.ErrOnFile):
+		return "Destination is not a directory " + at
+	case errors.Is(err, mount.ErrOnDirectory):
+		return "Destination is not a file " + at
+	case e.Kind == mount.Mqueue && strings.Contains(err.Error(), "hk-unshare --ipc"):
+		return fmt.Sprintf("Can't mount mqueue on %s: %s: in a new user namespace it also needs --unshare-ipc", at, reason(unix.EPERM))
+	case errors.Is(err, mount.ErrLink):
+		return "Can't mount on symlink destination " + at
 	}
 	return inItsWords(err.Error())
 }
 
-// argument is what a flag is given.
-func argument(op *plan.Error) string {
-	_, text, _ := strings.Cut(op.For, " ")
+// mountMessage is about the root, when it is made.
+func mountMessage(op *plan.Error, call string, err error) string {
+	why, at := reason(op.Errno), destination(op.For)
+	lookup := strings.HasPrefix(op.Op, "openat2($root,")
+	switch {
+	case lookup && op.Errno == unix.ENOENT && strings.HasPrefix(op.For, "--chmod "):
+		return fmt.Sprintf("Can't open %s: %s", at, why)
+	case lookup && op.Errno == unix.ENOENT && !strings.HasPrefix(op.For, "--read-only "):
+		// Nothing is created there: it is not writable.
+		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.EROFS))
+	case lookup && op.Errno == unix.ENOENT:
+		return fmt.Sprintf("Can't create file %s: %s", at, why)
+	case lookup && op.Errno == unix.ENOTDIR && strings.HasPrefix(op.For, "--dir "):
+		return "Destination is not a directory " + at
+	case call == "move_mount" && op.Errno == unix.EINVAL:
+		return mismatch(op.For)
+	case strings.HasPrefix(op.For, "--proc "):
+		return procMessage(op)
+	case call == "symlinkat" || call == "mkdirat" || call == "mknodat":
+		return fmt.Sprintf("Can't create file %s: %s (%s)", at, why, op.Op)
+	}
+	return inItsWords(err.Error())
+}
+
+// destination is the path in the root that a flag names.
+func destination(flag string) string {
+	text := argument(flag)
+	if i := strings.LastIndex(text, ":/"); i > 0 {
+		return text[i+1:]
+	}
 	return text
 }
 
 // mismatch is about a file that is to be mounted on a directory, or the other way round.
-func mismatch(op *plan.Error) string {
-	flag, _, _ := strings.Cut(inItsWords(op.For), " ")
-	source, target, ok := strings.Cut(argument(op), ":")
-	if strings.HasSuffix(flag, "bind") && ok {
-		return fmt.Sprintf("Can't bind mount %s on %s: one of them is a directory and the other is not", source, target)
+func mismatch(flag string) string {
+	what := "directory"
+	switch name, _, _ := strings.Cut(flag, " "); name {
+	case "--data", "--data-rw":
+		what = "file"
+	case "--ro", "--rw", "--try-ro", "--try-rw", "--dev-bind":
+		source := strings.TrimSuffix(argument(flag), ":"+destination(flag))
+		if st, err := os.Stat(source); err == nil && !st.IsDir() {
+			what = "file"
+		}
 	}
-	return fmt.Sprintf("Can't mkdir %s: %s", source, reason(unix.ENOTDIR))
+	return fmt.Sprintf("Destination is not a %s %s", what, destination(flag))
 }
 
 // inItsWords is a text of hk's that starts with a flag, with the option that was given.
@@ -145,7 +203,7 @@ func inItsWords(text string) string {
 }
 
 // procMessage is about a procfs. Programs look for the text that bubblewrap has before
-// 0.12, and for that of 0.12, which goes without /newroot.
+// 0.12, and for that of later ones, which goes without /newroot.
 func procMessage(op *plan.Error) string {
 	target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
 	why := reason(op.Errno)

@@ -3,6 +3,7 @@ package bwrap
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -112,20 +113,30 @@ func op(name string, args int, fill func(o *Op, args []string) error) option {
 	}}
 }
 
+// paths refuses empty paths.
+func paths(name string, list ...string) error {
+	if slices.Contains(list, "") {
+		return fmt.Errorf("--%s does not take an empty path argument", name)
+	}
+	return nil
+}
+
 func sourceAndDest(o *Op, args []string) error {
 	o.Source, o.Dest = args[0], args[1]
-	return nil
+	return paths(o.Name, args...)
 }
 
 func dest(o *Op, args []string) error {
 	o.Dest = args[0]
-	return nil
+	return paths(o.Name, args...)
 }
 
 func fdAndDest(o *Op, args []string) (err error) {
 	o.Dest = args[1]
-	o.FD, err = parseFD(args[0])
-	return err
+	if o.FD, err = parseFD(args[0]); err != nil {
+		return err
+	}
+	return paths(o.Name, o.Dest)
 }
 
 // options are all options of bubblewrap, and those of hk's own.
@@ -200,7 +211,7 @@ func environment() []option {
 	return []option{
 		last("chdir", func(l *line, v string) error {
 			l.Settings.Dir, l.Settings.DirSet = v, true
-			return nil
+			return paths("chdir", v)
 		}),
 		{"setenv", 2, func(l *line, args []string) error {
 			if args[0] == "" || strings.Contains(args[0], "=") {
@@ -233,9 +244,15 @@ func process() []option {
 	return []option{
 		{"lock-file", 1, func(l *line, args []string) error {
 			l.Settings.Locks = append(l.Settings.Locks, args[0])
-			return nil
+			return paths("lock-file", args...)
 		}},
-		fd("sync-fd", func(s *Settings) *int { return &s.SyncFD }),
+		{"sync-fd", 1, func(l *line, args []string) error {
+			n, err := parseFD(args[0])
+			if !slices.Contains(l.Settings.Held, n) {
+				l.Settings.Held = append(l.Settings.Held, n)
+			}
+			return err
+		}},
 		last("seccomp", func(l *line, v string) error {
 			if l.given["add-seccomp-fd"] {
 				return errors.New("--seccomp cannot be combined with --add-seccomp-fd")
@@ -276,16 +293,18 @@ func filesystem() []option {
 		{"size", 1, (*line).size},
 		{"overlay-src", 1, func(l *line, args []string) error {
 			l.layers = append(l.layers, args[0])
-			return nil
+			return paths("overlay-src", args...)
 		}},
 		op("overlay", 3, func(o *Op, args []string) error {
 			o.Source, o.Work, o.Dest = args[0], args[1], args[2]
-			return nil
+			return paths(o.Name, args...)
 		}),
 		op("chmod", 2, func(o *Op, args []string) (err error) {
 			o.Dest, o.ModeSet = args[1], true
-			o.Mode, err = parseMode("chmod", args[0])
-			return err
+			if o.Mode, err = parseMode("chmod", args[0]); err != nil {
+				return err
+			}
+			return paths(o.Name, o.Dest)
 		}),
 	}
 	for _, name := range []string{"bind", "bind-try", "dev-bind", "dev-bind-try", "ro-bind", "ro-bind-try", "symlink"} {

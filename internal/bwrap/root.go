@@ -19,7 +19,7 @@ import (
 // and what comes before it is covered.
 func (c *compiler) root() error {
 	m := &c.mounts
-	m.Writable, m.CreateWritable = true, true
+	m.Writable, m.CreateWritable, m.NoFollow = true, true, true
 	m.ElseDir = c.home()
 	if c.DirSet {
 		if c.Dir == "" {

@@ -1,4 +1,4 @@
-// Package bwrap compiles the command line of bubblewrap 0.12 to a chain: settings in its
+// Package bwrap compiles the command line of bubblewrap 0.13 to a chain: settings in its
 // words, stages out. It is hk-bwrap(1).
 package bwrap
 
@@ -28,9 +28,11 @@ type Settings struct {
 	DenyTIOCSTI bool
 	// Locks are files of the root that are locked as long as the sandbox exists.
 	Locks []string
-	// SyncFD, BlockFD, UsernsBlockFD, InfoFD and StatusFD are descriptors.
-	SyncFD, BlockFD, UsernsBlockFD, InfoFD, StatusFD int
-	ExecLabel, FileLabel                             string
+	// Held are descriptors that are open as long as the sandbox exists.
+	Held []int
+	// BlockFD, UsernsBlockFD, InfoFD and StatusFD are descriptors.
+	BlockFD, UsernsBlockFD, InfoFD, StatusFD int
+	ExecLabel, FileLabel                     string
 	// Read are the descriptors from which arguments were read, and those of options that are
 	// not done: they are closed.
 	Read []int
@@ -42,7 +44,7 @@ type Settings struct {
 func NewSettings() Settings {
 	return Settings{
 		Namespaces: Namespaces{JoinUser: -1, JoinUser2: -1, JoinPID: -1}, UID: -1, GID: -1,
-		SyncFD: -1, BlockFD: -1, UsernsBlockFD: -1, InfoFD: -1, StatusFD: -1,
+		BlockFD: -1, UsernsBlockFD: -1, InfoFD: -1, StatusFD: -1,
 	}
 }
 

@@ -32,7 +32,7 @@ The root, in this order
  --perms OCTAL  --size BYTES  of what comes next
 Besides
  --print  --explain[=text|json]  --verbose  --deny-tiocsti
-These are the options of bubblewrap 0.12. See hk-bwrap(1).
+These are the options of bubblewrap 0.13. See hk-bwrap(1).
 `
 
 // Flags adds the options to fs, for completions. Of several arguments it has the first.

@@ -17,7 +17,7 @@ func (b *builder) directory(e Entry) error {
 	if err != nil {
 		return err
 	}
-	at, err := b.follow(e.Target, true)
+	at, err := b.target(e.Target, true)
 	switch {
 	case err != nil:
 		return err
@@ -101,7 +101,10 @@ func (b *builder) file(e Entry) error {
 		return err
 	}
 	if at.node != nil && at.node.kind == link && at.node.found { // what it leads to is covered, if it exists
-		if to, err := b.follow(e.Target, false); err == nil && b.covers(to) {
+		switch to, err := b.target(e.Target, false); {
+		case errors.Is(err, ErrLink):
+			return err
+		case err == nil && b.covers(to):
 			at = to
 		}
 	}
@@ -188,6 +191,24 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 	}
 	return found.Read(max)
 }
+
+// An EntryError is for an entry that cannot be made.
+type EntryError struct {
+	Entry Entry
+	Err   error
+}
+
+func (e *EntryError) Error() string { return e.Entry.flag() + ": " + e.Err.Error() }
+
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// What is wrong with a target: what is there is not what it would have to be.
+var (
+	ErrOnFile      = errors.New("a directory on a file")
+	ErrOnDirectory = errors.New("a file on a directory")
+	ErrIsFile      = errors.New("is a file") // on the way to the target
+	ErrLink        = errors.New("it is a symbolic link, and --nofollow was given")
+)
 
 // An ExistsError is for a symbolic link that cannot be created because something is there:
 // another symbolic link, whose target is Link, or anything else.

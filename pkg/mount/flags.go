@@ -38,7 +38,7 @@ Files, in this order (--create[=writable]: on the host too, if something is miss
  --dir DST[:MODE[:UID:GID]]  --symlink TARGET:DST  --chmod DST:MODE  --parents MODE
  --file DST[:MODE...]=TEXT  --file-from, --data, --data-rw DST[:MODE...]=HOSTFILE|-
  --chdir DIR, --else-chdir DIR   default: the same directory, else /    --lock FILE
-A colon in a path is written \:, and an equals sign in a DST=... \=
+ --nofollow  no DST is a symbolic link     Colons in a path are \:, and = in DST=... is \=
 `,
 	Rules: []stage.Rule{
 		{Needs: stage.Mounting | stage.SysAdmin | stage.IDs | stage.Calls},
@@ -186,6 +186,7 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 		return m.setTmpfs(v)
 	})
 	fs.Bool("in-place", "", &m.InPlace)
+	fs.Bool("nofollow", "", &m.NoFollow)
 	fs.Bool("root-dev", "", &m.RootDev)
 	fs.Bool("root-suid", "", &m.RootSuid)
 	fs.Bool("root-noexec", "", &m.RootNoexec)
@@ -357,6 +358,7 @@ func (m *Mounts) Args() []string {
 	if m.CreateWritable {
 		a.Set("create", "writable")
 	}
+	a.Bool("nofollow", m.NoFollow)
 	a.Bool("root-dev", m.RootDev)
 	a.Bool("root-suid", m.RootSuid)
 	a.Bool("root-noexec", m.RootNoexec)

@@ -14,7 +14,7 @@ import (
 //
 // What is covered must exist: a name that does not exist could still be created later.
 func (b *builder) mask(e Entry) error {
-	at, err := b.follow(e.Target, false)
+	at, err := b.target(e.Target, false)
 	if e.Kind == TryMask && b.absent(at, err) {
 		b.Skip(fmt.Sprintf("--%s %s: %v", e.Kind, e.Target, unix.ENOENT))
 		return nil

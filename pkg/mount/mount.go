@@ -52,6 +52,9 @@ type Mounts struct {
 	// Dir is the working directory in the new root. "" means the caller's if it also
 	// exists there, otherwise ElseDir if that exists, otherwise /.
 	Dir, ElseDir string
+	// NoFollow refuses an entry whose target is a symbolic link, instead of making it where
+	// that leads. Links on the way to a target are followed.
+	NoFollow bool
 	// Locks are files of the new root on which the supervisor holds a lock.
 	Locks []string
 }
@@ -130,6 +133,8 @@ type builder struct {
 	// creates is set if names may be created on the host, and changes if their modes are
 	// changed there, whatever the caller's umask is.
 	creates, changes bool
+	// noFollow is that of Mounts.
+	noFollow bool
 	// parents is the mode of directories on the way to a target.
 	parents uint32
 	// rootReadOnly makes the mount of the root read-only when it is entered, but not the
@@ -177,7 +182,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 	}
 	s.Root.Mounts = true
 	b := &builder{State: s, inPlace: m.InPlace, creates: m.Create || m.CreateWritable, changes: m.CreateWritable,
-		parents: 0o755, writable: m.Writable, attrs: map[*plan.Result]plan.MountAttr{}}
+		noFollow: m.NoFollow, parents: 0o755, writable: m.Writable, attrs: map[*plan.Result]plan.MountAttr{}}
 	if m.Ephemeral {
 		b.clearUmask() // the directory for changes is that of the root
 	}
@@ -212,10 +217,9 @@ func (m *Mounts) planEntries(b *builder) error {
 		if e.Kind == Protect {
 			continue
 		}
-		flag := "--" + string(e.Kind) + " " + e.name()
-		b.For(flag)
+		b.For(e.flag())
 		if err := b.entry(e); err != nil {
-			return fmt.Errorf("%s: %w", flag, err)
+			return &EntryError{e, err}
 		}
 	}
 	b.For("")
@@ -255,6 +259,9 @@ func (m *Mounts) descriptors() (fds []int) {
 func (e Entry) isFile() bool {
 	return e.Kind == File || e.Kind == FileFrom || e.Kind == Data || e.Kind == WritableData
 }
+
+// flag is the flag that makes the entry, for messages.
+func (e Entry) flag() string { return "--" + string(e.Kind) + " " + e.name() }
 
 // name is the name of the entry in an error.
 func (e Entry) name() string {

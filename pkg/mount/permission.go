@@ -77,7 +77,7 @@ func (b *builder) chmod(e Entry) error {
 	if err != nil {
 		return err
 	}
-	at, err := b.follow(e.Target, false)
+	at, err := b.target(e.Target, false)
 	switch {
 	case err != nil:
 		return err

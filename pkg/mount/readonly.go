@@ -14,7 +14,7 @@ import (
 // readOnly bind mounts a place on itself, read-only, with everything mounted below it,
 // which becomes read-only too unless the option norec is given.
 func (b *builder) readOnly(e Entry) error {
-	at, err := b.follow(e.Target, false)
+	at, err := b.target(e.Target, false)
 	if e.Kind == TryMakeReadOnly && b.absent(at, err) {
 		b.Skip(fmt.Sprintf("--%s %s: %v", e.Kind, e.Target, unix.ENOENT))
 		return nil

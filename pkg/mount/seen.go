@@ -82,7 +82,7 @@ func (b *builder) seePath(p string) (stage.Seen, error) {
 	at, err := b.follow(p, false)
 	if err != nil {
 		s := stage.Seen{Path: path.Clean(p)}
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, errIsFile) || errors.Is(err, unix.ELOOP) {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, ErrIsFile) || errors.Is(err, unix.ELOOP) {
 			return s, err
 		}
 		s.Unsure = err.Error()

@@ -200,7 +200,7 @@ func join(names []string) string {
 // mountPoint finds the place of a mount and creates it if possible: a directory or an
 // empty file.
 func (b *builder) mountPoint(target string, isDir bool) (place, error) {
-	at, err := b.follow(target, true)
+	at, err := b.target(target, true)
 	if err != nil {
 		return at, err
 	}
@@ -216,9 +216,9 @@ func (b *builder) mountPoint(target string, isDir bool) (place, error) {
 	case at.node == nil:
 		b.Add(plan.MakeFile(plan.Ref(at.base), at.path, 0o444))
 	case at.node.kind == file && isDir:
-		return at, errors.New("a directory on a file")
+		return at, ErrOnFile
 	case at.node.kind == dir && !isDir:
-		return at, errors.New("a file on a directory")
+		return at, ErrOnDirectory
 	}
 	return at, nil
 }

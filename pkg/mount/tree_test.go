@@ -111,7 +111,7 @@ func picture(t *testing.T, flags string) (string, error) {
 	}
 	s := stage.NewState(machine())
 	s.NS.New, s.NS.Mapped = unix.CLONE_NEWNS|unix.CLONE_NEWPID|unix.CLONE_NEWIPC, true
-	b := &builder{State: s, inPlace: m.InPlace, creates: m.Create, attrs: map[*plan.Result]plan.MountAttr{}}
+	b := &builder{State: s, inPlace: m.InPlace, creates: m.Create, noFollow: m.NoFollow, attrs: map[*plan.Result]plan.MountAttr{}}
 	b.umask = s.Plan.NewResult("umask")
 	if err := m.begin(b); err != nil {
 		return "", err
@@ -289,6 +289,13 @@ func TestTreeRefuses(t *testing.T) {
 		{"--overlay /o:lower=/srv,upper=/etc,work=/usr --file /o/f=x", "--file /o/f: it would have to be created in an overlay" + nothing},
 
 		// Links.
+		{"--nofollow --symlink /t:/l --tmpfs /l", "--tmpfs /l: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --symlink /t:/l --dir /l", "--dir /l: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --dir /t --symlink /t:/l --mask /l", "--mask /l: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --dir /t --symlink /t:/l --chmod /l:700", "--chmod /l: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --dir /t --symlink /t:/l --read-only /l", "--read-only /l: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --root / --ro /srv:/etc/resolv", "--ro /srv:/etc/resolv: it is a symbolic link, and --nofollow was given"},
+		{"--nofollow --root / --file /etc/resolv=x", "--file /etc/resolv: it is a symbolic link, and --nofollow was given"},
 		{"--symlink b:/a --symlink a:/b --dir /a/x", "--dir /a/x: too many levels of symbolic links"},
 		{"--root / --tmpfs /proc/self/x", "--tmpfs /proc/self/x: /proc/self is a symbolic link of procfs, which is not followed"},
 		{"--root / --tmpfs /etc/self", "--tmpfs /etc/self: too many levels of symbolic links"},

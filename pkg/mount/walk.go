@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var errIsFile = errors.New("is a file")
-
 // A walker follows a path through the tree.
 type walker struct {
 	*builder
@@ -34,6 +32,18 @@ func (b *builder) locate(p string, make bool) (place, error) { return b.walk(p, 
 // follow is like locate, for something that must exist: a symbolic link in the last
 // component is followed.
 func (b *builder) follow(p string, make bool) (place, error) { return b.walk(p, make, true) }
+
+// target is follow for the target of an entry, where [Mounts.NoFollow] applies.
+func (b *builder) target(p string, make bool) (place, error) {
+	if !b.noFollow {
+		return b.follow(p, make)
+	}
+	at, err := b.locate(p, make)
+	if err == nil && at.node != nil && at.node.kind == link {
+		return at, ErrLink
+	}
+	return at, err
+}
 
 func (b *builder) walk(p string, make, last bool) (place, error) {
 	if !path.IsAbs(p) {
@@ -85,7 +95,7 @@ func (w *walker) step() error {
 	case next.kind == link:
 		return w.follow(next)
 	case next.kind == file:
-		return fmt.Errorf("/%s %w", join(append(w.abs, name)), errIsFile)
+		return fmt.Errorf("/%s %w", join(append(w.abs, name)), ErrIsFile)
 	}
 	w.enter(name, next)
 	return nil
