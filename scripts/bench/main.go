@@ -165,7 +165,7 @@ func report(list []command, took [][]time.Duration) error {
 }
 
 const notes = `
-A ratio is the median of the rounds' ratios. Only hk and the C program have a
+A ratio is the median of the rounds' ratios. hk-bwrap has bwrap's command lines. Only hk and the C program have a
 Landlock domain: bwrap knows none. bwrap alone brings lo up. HK_FUSE=0 has each
 stage execute the next. unshare makes the namespaces, and no mounts.
 `
