@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -481,4 +482,27 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("%s: timeout ended with %s; want 124", line, got)
 		}
 	})
+}
+
+// TestKilledAtStop kills a traced payload about when it stops: the supervisor must not stop
+// for one that has ended.
+func TestKilledAtStop(t *testing.T) {
+	t.Parallel()
+	line := "hk-seccomp --learn " + filepath.Join(t.TempDir(), "learned.json")
+	for i := range 100 {
+		j := start(t, line, "sh", "-c", "(while kill -0 $$; do :; done) 2>/dev/null & echo $$; kill -STOP $$; exit 7")
+		said, err := j.out.ReadString('\n')
+		pid, _ := strconv.Atoi(strings.TrimSpace(said))
+		// Nothing but this test ends the payload, so this is its PID.
+		fd, openErr := unix.PidfdOpen(pid, 0)
+		if err != nil || openErr != nil {
+			t.Fatalf("%q %v %v %s", said, err, openErr, &j.stderr)
+		}
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+		if got := j.end(); got != "SIGKILL" {
+			t.Fatalf("%s: killed at its stop, in run %d: %s; want SIGKILL", line, i, got)
+		}
+	}
 }

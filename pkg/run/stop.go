@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"time"
+	"unsafe"
 
 	"hk/pkg/plan"
 
@@ -42,10 +43,23 @@ func (s *Supervisor) stop() (still bool) {
 			s.sendGroup(unix.SIGCONT)
 		}
 		// Otherwise it has continued by itself, or there is something to do.
-		if woken || !stopped || len(s.list) > 0 {
+		if woken || !stopped || len(s.list) > 0 || s.tracedWaits() {
 			return !woken && stopped
 		}
 	}
+}
+
+// tracedWaits reports whether something that is traced has stopped or ended and waits to be
+// handled. No signal need tell of it: a SIGCHLD is lost while another one is pending, such
+// as that of the lookout, which is no reason to look.
+func (s *Supervisor) tracedWaits() bool {
+	if s.tracer() == nil {
+		return false
+	}
+	var info siginfo
+	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)),
+		unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WNOHANG|unix.WALL, nil)
+	return err == nil && info.pid != 0
 }
 
 // stopSelf stops this process, and returns when it continues. It reports whether it

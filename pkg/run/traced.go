@@ -86,6 +86,7 @@ func (s *Supervisor) ended(pid int, end plan.End) {
 	}
 	s.end(end)
 	s.left = time.Now()
+	s.stopDue = false // it was killed when it had stopped
 	// Helpers that were started for the payload are also children of this process. They
 	// are not waited for.
 	s.End()
