@@ -1,10 +1,12 @@
 package test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -55,7 +57,7 @@ func followRows() []followRow {
 		row("hk-seccomp --profile none --kill personality", "probe syscall personality 0 | grep ok", "seccomp", "personality(0) = kill-process: --kill=personality denies it", true),
 		row(filter+"personality | hk-seccomp --profile none --deny personality:EIO", "probe syscall personality 0 | grep ok", "seccomp", "personality(0) = EIO", true),
 		row(filter+"personality", "sh -c '(probe syscall personality 0; true) | cat' | grep ok", "seccomp", "personality(0) = EPERM", true),
-		row("hk-landlock --rx /usr --ro /etc --rw /dev", "cat /proc/self/status >/dev/null", "unseen", "perhaps Landlock: no rule allows read_file on /proc/self/status, if no symbolic link leads elsewhere", false),
+		row("hk-landlock --rx /usr --ro /etc --rw /dev", "cat /proc/self/status >/dev/null", "landlock", "no rule allows read_file on /proc/", true),
 		row(ownRoot, "cat $D/f >/dev/null", "hidden path", "$D/f is on the host, and not in the new root", true),
 		row(ownRoot, "$D/true", "hidden path", "$D/true is on the host, and not in the new root", true),
 		row(ownRoot, "cat /no/such/file", "", "", false),
@@ -64,6 +66,39 @@ func followRows() []followRow {
 		row(ownRoot+" --rw $D:/d:noexec", "/d/true", "noexec mount", "/d/true is on a mount from which nothing is executed", false),
 		row(ownRoot+" --rw $D:/d | hk-landlock --rx /usr --ro /etc --rw /dev", "cat /d/f >/dev/null", "landlock", "no rule allows read_file on /d/f", true),
 		row("hk-unshare --user | hk-idmap --root | hk-setuser --caps none", "chroot / true", "capability", `chroot("/") = EPERM: the payload does not have CAP_SYS_CHROOT`, true),
+		row(lock, "mv $D/f $D/made", "landlock", "no rule allows remove_file+make_reg on $D", true),
+		row(lock, "mv -n $D/empty $D/made", "landlock", "no rule allows remove_dir+make_dir on $D", true),
+		row(lock, "ln $D/f $D/sub/hard", "landlock", "= EACCES: no rule allows refer on $D, or make_reg+refer on $D/sub", true),
+		row(lock+" --allow $D:make_reg", "ln $D/f $D/sub/hard", "landlock", "= EXDEV: no rule allows refer on $D, or refer on $D/sub", true),
+		row(lock+" --allow $D:make_reg+refer,$D/sub:execute", "ln $D/f $D/sub/hard", "landlock", "= EXDEV: $D/sub allows execute, and no rule does on $D", true),
+		row(lock, "mkfifo $D/made", "landlock", "no rule allows make_fifo on $D", true),
+		row(lock+" --allow $D:write_file", "truncate -s 1 $D/f", "landlock", "ftruncate(3, 1) = EACCES: no rule allows truncate on $D/f", true),
+		row("hk-landlock --rx / --allow /dev:write_file", "probe right ioctl_dev /dev/null | grep ok", "landlock", "no rule allows ioctl_dev on /dev/null", true),
+		row(ownRoot+" --ro $D:/d", "chmod 600 /d/f", "read-only mount", "/d/f is on a mount that is read-only", true),
+		row(ownRoot+" --ro $D:/d", "rm -f /d/gone", "read-only mount", "/d is on a mount that is read-only", true),
+		row(ownRoot+" --ro $D:/d", "mv /d/f /d/made", "read-only mount", "/d is on a mount that is read-only", true),
+		row(ownRoot+" --rw $D:/a --rw $D/sub:/b", "ln /a/f /b/hard", "separate mounts", "/a and /b are on different mounts", false),
+		row(ownRoot+" --ro $BIN --try-ro /sys/kernel/mm/transparent_hugepage", "probe connect unix $D/sock | grep -v ENOENT", "hidden path", `$D/sock is on the host, and not in the new root`, true),
+		row(filter+"personality", "sh -c 'exec $D/f'", "not the sandbox", "permissions refuse it to the caller too: $D/f", false),
+		only("root", row(lock, "mknod $D/made c 1 3", "landlock", "no rule allows make_char on $D", true)),
+		only("root", row("hk-setuser --caps none", "mknod $D/made c 1 3", "capability", "= EPERM: the payload does not have CAP_MKNOD", true)),
+		only("root", row("hk-setuser --caps none", "chown 1 $D/f", "capability", "permissions refuse it without CAP_CHOWN, which the payload does not have: $D/f", true)),
+		only("root", row("hk-setuser --caps none", "cat $D/other", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/other", true)),
+		only("root", row("hk-setuser --caps none", "chmod 644 $D/other", "capability", "permissions refuse it without CAP_FOWNER, which the payload does not have: $D/other", true)),
+		only("root", row("hk-setuser --caps none", "probe syscall socket 2 3 1 | grep ok", "capability", "the payload does not have CAP_NET_RAW", true)),
+		only("root", row("hk-setuser --user 65534:65534", "cat /etc/shadow", "user", "and not to the caller: /etc/shadow", false)),
+		only("root", row("hk-setuser --user 65534:65534 | "+lock, "cat /etc/shadow", "user", "and not to the caller: /etc/shadow", false)),
+		only("root", row("hk-setuser --user 65534:65534 | "+lock, "ls /var >/dev/null", "landlock", "no rule allows read_dir on /var", true)),
+		row("hk-landlock --scope abstract-unix-socket", "probe connect unix $SOCKET | grep ok", "landlock", "= EPERM: hk-landlock --scope abstract-unix-socket denies it", false),
+		row("hk-landlock --scope signal", "probe kill $PID | grep ok", "landlock", "= EPERM: hk-landlock --scope signal denies it: process $PID is outside the domain", false),
+		row("hk-landlock --scope signal", "sh -c 'sleep 10 & kill $!'", "", "", false),
+		only("user", row("hk-landlock --restrict tcp-bind", "probe kill 1 | grep ok", "not the sandbox", "process 1 is another user's", false)),
+		only("user", row("hk-unshare --user | hk-idmap --root", "mknod $D/made c 1 3", "not the sandbox", "the caller lacks CAP_MKNOD", false)),
+		only("user", row(filter+"personality", "chmod 600 /etc/passwd", "not the sandbox", "permissions refuse it to the caller too: /etc/passwd", false)),
+		only("user", row(lock, "chown 1 $D/f", "not the sandbox", "permissions refuse it to the caller too: $D/f", false)),
+		only("user", row(filter+"personality", "probe syscall socket 2 3 1 | grep ok", "not the sandbox", "the caller lacks CAP_NET_RAW", false)),
+		only("user", row(lock, "rm -f /etc/passwd", "not the sandbox", "permissions refuse it to the caller too: /etc", false)),
+		only("user", row(lock, "mv /etc/passwd /etc/made", "not the sandbox", "permissions refuse it to the caller too: /etc/passwd", false)),
 		only("user", row(lock, "cat /etc/shadow >/dev/null", "not the sandbox", "permissions refuse it to the caller too: /etc/shadow", false)),
 		only("user", row("hk-landlock --rx /usr --ro /etc,/proc --rw /dev,/tmp", "mkdir /etc/new", "not the sandbox", "permissions refuse it to the caller too: /etc", false)),
 		only("user", row(filter+"personality", "chroot / true", "not the sandbox", "the caller lacks CAP_SYS_CHROOT", false)),
@@ -75,7 +110,15 @@ func followRows() []followRow {
 func TestWhyFollow(t *testing.T) {
 	t.Parallel()
 	require(t, "Landlock ABI 5", kernelHasLandlock(5))
+	l, err := net.Listen("unix", whySocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
 	for _, r := range followRows() {
+		if strings.Contains(strings.Join(r.chain[0], " "), "--scope") && !kernelHasLandlock(6) {
+			continue
+		}
 		if r.only != "" && (r.only == "user") == (os.Getuid() == 0) {
 			continue
 		}
@@ -86,9 +129,12 @@ func TestWhyFollow(t *testing.T) {
 	}
 }
 
+// whySocket is the abstract socket of a process outside.
+func whySocket() string { return "@hk-why-" + strconv.Itoa(os.Getpid()) }
+
 func (r followRow) test(t *testing.T) {
 	dir := whyFiles(t)
-	in := strings.NewReplacer("$D", dir).Replace
+	in := strings.NewReplacer("$D", dir, "$BIN", bin, "$SOCKET", whySocket(), "$PID", strconv.Itoa(os.Getpid())).Replace
 	w := whyRow{chain: slices.Clone(r.chain)}
 	for i, stage := range w.chain {
 		w.chain[i] = strings.Fields(in(strings.Join(stage, " ")))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A whyRow is a question about a chain, and the command that tries it.
@@ -208,6 +210,23 @@ func whyFiles(t *testing.T) string {
 		t.Fatal(err)
 	}
 	copyFile(t, "/usr/bin/true", filepath.Join(dir, "true"), 0o755)
+	if os.Getuid() == 0 { // of another user
+		other := filepath.Join(dir, "other")
+		if err := os.WriteFile(other, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(other, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: filepath.Join(dir, "sock")}); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 

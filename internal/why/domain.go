@@ -109,10 +109,12 @@ func (s *subject) absolute(p string) string {
 // missing are those of the rights on a path that a domain handles and does not grant. The
 // path has no symbolic links.
 func (s *subject) missing(d *domain, p string, need landlock.Access) landlock.Access {
-	need &= d.files
+	if need &= d.files | refer; d.files == 0 {
+		return 0 // otherwise refer is denied, whether it is handled or not
+	}
 	for _, r := range d.rules {
-		if need&r.access != 0 && s.beneath(p, r.path) {
-			need &^= r.access
+		if need&r.access&d.files != 0 && s.beneath(p, r.path) {
+			need &^= r.access & d.files
 		}
 	}
 	return need

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"hk/pkg/execdeps"
 	"hk/pkg/getopt"
@@ -25,6 +26,8 @@ const (
 	makeReg   = landlock.Access(unix.LANDLOCK_ACCESS_FS_MAKE_REG)
 	rmFile    = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_FILE)
 	rmDir     = landlock.Access(unix.LANDLOCK_ACCESS_FS_REMOVE_DIR)
+	ioctlDev  = landlock.Access(unix.LANDLOCK_ACCESS_FS_IOCTL_DEV)
+	resolve   = landlock.Access(unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX)
 )
 
 // errNowhere is the error for a path that leads nowhere.
@@ -90,22 +93,34 @@ func (s *subject) file(q question) []reason {
 // place is what is refused at the place of the file, and not by a filter.
 func (s *subject) place(q question) (list []reason) {
 	seen, err := s.see(q.path)
+	if t := q.tried; t != nil && t.resolved {
+		if at, e := s.see(t.path); e == nil {
+			seen = at // without symbolic links, also those of a procfs
+		}
+		seen.Path, seen.There, seen.Dir, seen.Unsure, err = t.path, t.there, t.dir, "", nil
+	}
 	switch {
 	case err != nil:
 		return append(list, s.absent(q, seen))
 	case seen.Masked:
 		list = append(list, reason{class: byHidden, verdict: denied, what: seen.Path + " is covered by hk-mount --mask or --protect"})
+		q.tried = nil // its modes are not those of the file
 	case seen.Unsure != "":
 		list = append(list, reason{class: unseen, verdict: unknown, what: q.path + ": " + seen.Unsure})
 	case !seen.There && !q.found && q.kind != "write" && q.kind != "create":
 		return append(list, s.absent(q, seen))
 	}
-	if q.kind == "find" {
-		return list
+	switch q.kind {
+	case "rename", "link":
+		return append(append(list, s.move(q, seen)...), s.permission(q, seen, seen)...)
+	case "find":
+		return append(list, s.tried(q)...)
 	}
 	at := seen // where the mount and the permissions count
 	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !seen.There && seen.Unsure == "" {
-		if at, err = s.see(path.Dir(seen.Path)); err != nil || at.Unsure == "" && !at.There && !q.found {
+		if at, err = s.see(path.Dir(seen.Path)); q.tried != nil && q.tried.resolved {
+			at.Path, at.There, at.Dir, at.Unsure = path.Dir(seen.Path), true, true, ""
+		} else if err != nil || at.Unsure == "" && !at.There && !q.found {
 			return append(list, s.absent(question{text: q.text, kind: "read", path: path.Dir(q.path), found: q.found}, at))
 		}
 	}
@@ -150,8 +165,12 @@ func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
 	case writes && at.Source != "" && s.host.ReadOnly(at.Source) && !s.isDevice(seen):
 		list = append(list, reason{class: notSandbox, verdict: denied, what: at.Source + " is read-only on the host"})
 	}
-	if q.kind == "exec" && seen.Attrs&unix.MOUNT_ATTR_NOEXEC != 0 {
-		list = append(list, reason{class: byNoexec, verdict: denied, what: seen.Path + " is on a mount from which nothing is executed"})
+	switch noexec := seen.Path + " is on a mount from which nothing is executed"; {
+	case q.kind != "exec":
+	case seen.Attrs&unix.MOUNT_ATTR_NOEXEC != 0:
+		list = append(list, reason{class: byNoexec, verdict: denied, what: noexec})
+	case q.tried != nil && q.tried.noexec:
+		list = append(list, reason{class: notSandbox, verdict: denied, what: noexec + ", on the host too"})
 	}
 	return list
 }
@@ -180,6 +199,12 @@ func (s *subject) rights(q question, seen, at stage.Seen) (list []reason) {
 			return s.need(seen.Path, writeFile, seen.Unsure != "")
 		}
 		return s.need(at.Path, makeReg|writeFile, at.Unsure != "")
+	case "ioctl":
+		return s.need(seen.Path, ioctlDev, seen.Unsure != "")
+	case "socket":
+		return s.need(seen.Path, resolve, seen.Unsure != "")
+	case "attributes", "chown":
+		return nil
 	case "truncate":
 		return s.need(seen.Path, truncate, seen.Unsure != "")
 	case "create":
@@ -194,6 +219,15 @@ func (s *subject) rights(q question, seen, at stage.Seen) (list []reason) {
 	return s.execution(seen)
 }
 
+// lasting is the path that a rule can be for: processes in a procfs come and go.
+func lasting(p string) string {
+	rest, ok := strings.CutPrefix(p, "/proc/")
+	if ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+		return "/proc"
+	}
+	return p
+}
+
 // need is what Landlock refuses of the rights on one path.
 func (s *subject) need(p string, rights landlock.Access, unsure bool) (list []reason) {
 	for _, d := range s.domains {
@@ -202,6 +236,7 @@ func (s *subject) need(p string, rights landlock.Access, unsure bool) (list []re
 			continue
 		}
 		r := reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows %s on %s", missing.Names(), p), stage: "hk-landlock"}
+		p := lasting(p)
 		path := string(getopt.Escape(p, ","))
 		allow := []string{"--allow", string(getopt.Escape(p, ",:")) + ":" + missing.Names()}
 		switch {
@@ -209,6 +244,8 @@ func (s *subject) need(p string, rights landlock.Access, unsure bool) (list []re
 			r.flags = []string{"--ro", path}
 		case missing&^(readFile|readDir|execute) == 0:
 			r.flags = []string{"--rx", path}
+		case missing&resolve != 0:
+			r.flags = allow
 		case missing&execute == 0:
 			r.flags = []string{"--rw", path}
 		default:

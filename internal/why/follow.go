@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,8 @@ type follower struct {
 	unfailing bool
 	// root is the mount namespace of the payload, or "" if it cannot be looked at.
 	root string
+	// stuck is set if a file system does not answer.
+	stuck bool
 	// blind are what has been used that cannot be followed.
 	blind []string
 }
@@ -283,7 +286,7 @@ func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
 func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	call := f.text(tid, c) + " = " + result
 	head := string(r.class) + ": " + call + ": "
-	key := head + r.what
+	key := head + process.ReplaceAllString(r.what, "/proc/PID")
 	if seen := f.told[key]; seen != nil {
 		seen.times++
 		return
@@ -305,6 +308,9 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	f.order = append(f.order, f.told[key])
 	f.say(line + " (" + comm(tid) + ")")
 }
+
+// process is the directory of a process in a procfs.
+var process = regexp.MustCompile(`/proc/[0-9]+`)
 
 // comm is a process, for a message.
 func comm(tid int) string {

@@ -21,6 +21,9 @@ const overPermissions = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
 // the caller the kernel says it, and for a payload that is less than the caller its mode
 // does, to its owner and if it treats everybody alike.
 func (s *subject) permission(q question, seen, at stage.Seen) []reason {
+	if q.tried != nil {
+		return s.tried(q)
+	}
 	bits, access := uint32(4), uint32(unix.R_OK)
 	switch q.kind {
 	case "exec":
@@ -105,9 +108,15 @@ func (s *subject) ports(q question) (list []reason) {
 	if q.kind == "bind" {
 		right, flag = unix.LANDLOCK_ACCESS_NET_BIND_TCP, "--tcp-bind"
 	}
+	if q.udp {
+		right, flag = unix.LANDLOCK_ACCESS_NET_CONNECT_SEND_UDP, "--udp-connect"
+		if q.kind == "bind" {
+			right, flag = unix.LANDLOCK_ACCESS_NET_BIND_UDP, "--udp-bind"
+		}
+	}
 	for _, d := range s.domains {
 		if d.net&right != 0 && d.ports[q.port]&right == 0 {
-			list = append(list, reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows TCP port %d to %s", q.port, q.kind),
+			list = append(list, reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows %s port %d to %s", protocolName(q.udp), q.port, q.kind),
 				stage: "hk-landlock", flags: []string{flag, strconv.Itoa(int(q.port))}})
 		}
 	}
@@ -156,4 +165,40 @@ func (s *subject) lowPort(port uint16) []reason {
 	}
 	return []reason{{class: byCapability, verdict: denied, stage: "hk-setuser", flags: []string{"--caps", "+net_bind_service"},
 		what: "a port below " + strconv.FormatUint(first, 10) + " takes CAP_NET_BIND_SERVICE over the network namespace"}}
+}
+
+func protocolName(udp bool) string {
+	if udp {
+		return "UDP"
+	}
+	return "TCP"
+}
+
+// tried is what permissions refuse to a payload that is followed.
+func (s *subject) tried(q question) []reason {
+	t := q.tried
+	if t == nil {
+		return nil
+	}
+	where := t.path
+	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !t.there {
+		where = path.Dir(where)
+	}
+	name := plan.CapName(t.bit)
+	switch {
+	case t.unsure:
+		return []reason{{class: unseen, verdict: unknown, what: "what permissions say to the payload's IDs and capabilities was not found out: " + where}}
+	case t.payload == 0:
+		return nil
+	case t.caller != 0:
+		return []reason{{class: notSandbox, verdict: denied, what: "permissions refuse it to the caller too: " + where}}
+	case t.otherIDs:
+		return []reason{{class: byUser, verdict: denied, what: "permissions refuse it to the payload's user and groups, and not to the caller: " + where}}
+	case t.otherNS:
+		return []reason{{class: byCapability, verdict: denied, what: "permissions refuse it without " + name + ", which the payload does not have over files of the host: " + where}}
+	case s.state.PayloadCaps()>>t.bit&1 != 0:
+		return nil
+	}
+	return []reason{{class: byCapability, verdict: denied, stage: "hk-setuser", flags: []string{"--caps", "+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))},
+		what: "permissions refuse it without " + name + ", which the payload does not have: " + where}}
 }

@@ -27,8 +27,19 @@ type question struct {
 	found bool
 	// node is the right that the creation of something else than a regular file takes.
 	node landlock.Access
-	port uint16
-	bit  int
+	// to is the other path of a file that is renamed or linked, and exchange is set if both
+	// are renamed.
+	to       string
+	exchange bool
+	// owner are the IDs that a file is to have.
+	owner [2]uint32
+	// tried is what permissions say to a payload that is followed, or nil.
+	tried *trial
+	port  uint16
+	udp   bool
+	bit   int
+	// host is set if the capability is needed over the initial user namespace.
+	host bool
 	// name and call are for a system call.
 	name string
 	call filter.Call
@@ -36,7 +47,11 @@ type question struct {
 
 // writes reports whether it takes a mount that is writable.
 func (q question) writes() bool {
-	return q.kind == "write" || q.kind == "truncate" || q.kind == "create" || q.kind == "remove"
+	switch q.kind {
+	case "write", "truncate", "create", "remove", "rename", "link", "attributes", "chown":
+		return true
+	}
+	return false
 }
 
 var kinds = []string{"read", "write", "exec", "create", "remove", "connect", "bind", "call", "cap"}

@@ -51,6 +51,8 @@ const (
 	byHidden     class = "hidden path"
 	byCapability class = "capability"
 	byNetwork    class = "network"
+	byUser       class = "user"
+	byMounts     class = "separate mounts"
 	notSandbox   class = "not the sandbox"
 	unseen       class = "unseen"
 )

@@ -1,0 +1,353 @@
+package why
+
+import (
+	"cmp"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// An identity is what decides about permissions: the IDs and effective capabilities of a
+// thread, in the supervisor's user namespace, and its own user namespace.
+type identity struct {
+	real, effective, saved, fs uint32
+	group                      uint32
+	groups                     []uint32
+	caps                       uint64
+	ns                         string
+	// proc is its directory in procfs.
+	proc string
+}
+
+// identify reads the identity of a thread.
+func identify(proc string) (id identity, err error) {
+	b, err := os.ReadFile(proc + "/status")
+	if err != nil {
+		return id, err
+	}
+	id.ns, _ = os.Readlink(proc + "/ns/user") // "" for a process that may not be looked at
+	id.proc = proc
+	for _, line := range strings.Split(string(b), "\n") {
+		name, text, _ := strings.Cut(line, ":")
+		n := numbers(text)
+		switch {
+		case name == "Uid" && len(n) == 4:
+			id.real, id.effective, id.saved, id.fs = n[0], n[1], n[2], n[3]
+		case name == "Gid" && len(n) == 4:
+			id.group = n[3]
+		case name == "Groups":
+			id.groups = n
+		case name == "CapEff":
+			id.caps, err = strconv.ParseUint(strings.TrimSpace(text), 16, 64)
+		}
+	}
+	slices.Sort(id.groups)
+	return id, err
+}
+
+func numbers(text string) (list []uint32) {
+	for _, w := range strings.Fields(text) {
+		if n, err := strconv.ParseUint(w, 10, 32); err == nil {
+			list = append(list, uint32(n))
+		}
+	}
+	return list
+}
+
+// sameIDs reports whether the permissions of both differ by capabilities at most.
+func (id identity) sameIDs(o identity) bool {
+	return id.fs == o.fs && id.group == o.group && slices.Equal(id.groups, o.groups)
+}
+
+// over reports whether it has a capability over an inode.
+func (id identity) over(bit int, st *unix.Stat_t, own identity) bool {
+	if id.caps>>bit&1 == 0 {
+		return false
+	}
+	return id.ns == own.ns || maps(id.proc+"/uid_map", st.Uid) && maps(id.proc+"/gid_map", st.Gid)
+}
+
+// maps reports whether an ID map has an ID of the supervisor's user namespace.
+func maps(file string, id uint32) bool {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if n := numbers(line); len(n) == 3 && id >= n[1] && id-n[1] < n[2] {
+			return true
+		}
+	}
+	return false
+}
+
+// as calls a function with the file system IDs, groups and effective capabilities of an
+// identity, on a thread that then ends. The permitted capabilities of the thread remain, so
+// nobody may trace it who may not trace the supervisor. It returns false if it cannot.
+func (id identity) as(own identity, do func()) (ok bool) {
+	caps := id.caps & own.caps
+	if id.ns != own.ns {
+		caps = 0
+	}
+	if id.sameIDs(own) && caps == own.caps {
+		do()
+		return true
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if ok = id.become(own, caps); ok {
+			do()
+		}
+	}()
+	<-done
+	return ok
+}
+
+// become changes the calling thread.
+func (id identity) become(own identity, effective uint64) bool {
+	if !id.sameIDs(own) {
+		var at *uint32
+		if len(id.groups) > 0 {
+			at = &id.groups[0]
+		}
+		dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		if setgroups(len(id.groups), at) != 0 {
+			return false
+		}
+		unix.SetfsgidRetGid(int(id.group))
+		unix.SetfsuidRetUid(int(id.fs))
+		if dumpable != 1 { // a change of the file system IDs resets it, for all threads
+			unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+		}
+		uid, _ := unix.SetfsuidRetUid(-1)
+		if gid, _ := unix.SetfsgidRetGid(-1); uint32(uid) != id.fs || uint32(gid) != id.group {
+			return false
+		}
+	}
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if unix.Capget(&head, &sets[0]) != nil {
+		return false
+	}
+	// A change of the file system user ID also changes the effective set.
+	sets[0].Effective, sets[1].Effective = uint32(effective), uint32(effective>>32)
+	return unix.Capset(&head, &sets[0]) == nil
+}
+
+// A trial is what permissions say about one question, without a filter and without
+// Landlock: the supervisor is in neither, and looks at the same files.
+type trial struct {
+	// path has no symbolic links, as far as it exists, and there and dir say what is there.
+	path       string
+	there, dir bool
+	// resolved is set if that was found out; then mode and toMode are those of what is there
+	// and at the other path, or 0.
+	resolved     bool
+	mode, toMode uint32
+	// payload and caller are the errors for both; 0 if they are permitted. unsure is set if
+	// that of the payload was not found out.
+	payload, caller unix.Errno
+	unsure          bool
+	// bit is a capability that permits it to the caller.
+	bit int
+	// otherIDs is set if the payload does not have the IDs of the caller, and otherNS if its
+	// capabilities are over another user namespace.
+	otherIDs, otherNS bool
+	// mounts are those of the directories that a name is moved between.
+	mounts [2]uint64
+	noexec bool
+}
+
+// An attempt is what is asked, in a root directory.
+type attempt struct {
+	root     int
+	path, to string
+	kind     string
+	flags    uint64
+	owner    [2]uint32 // of chown(2)
+	who, own identity
+}
+
+// patience is how long a file system may take to answer.
+const patience = 10 * time.Second
+
+// try finds out what permissions say about a question of a stopped thread, or returns nil.
+// A file system may never answer: that of a FUSE daemon which is followed too, and stopped.
+func (f *follower) try(tid int, q question) *trial {
+	if f.stuck {
+		return nil
+	}
+	done := make(chan *trial, 1)
+	go func() { done <- try(tid, q) }()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case t := <-done:
+		return t
+	case <-late.C:
+		f.stuck = true
+		f.notSeen("a file system does not answer: permissions are no longer tried")
+		return nil
+	}
+}
+
+func try(tid int, q question) *trial {
+	proc := "/proc/" + strconv.Itoa(tid)
+	id, err := identify(proc)
+	own, err2 := identify("/proc/self")
+	if err != nil || err2 != nil || id.ns == "" {
+		return nil
+	}
+	root, err := unix.Open(proc+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(root)
+	a := attempt{root: root, path: q.path, to: q.to, kind: q.kind, owner: q.owner, who: own, own: own}
+	t := &trial{otherIDs: !id.sameIDs(own), otherNS: id.ns != own.ns}
+	if !a.find(t) {
+		return nil
+	}
+	t.caller = a.permitted()
+	a.who = id
+	t.unsure = !id.as(own, func() { t.payload = a.permitted() })
+	const files = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER | 1<<unix.CAP_CHOWN
+	if t.payload != 0 && t.otherNS && id.caps&files != 0 && !a.attributes() {
+		t.unsure = true // its capabilities count for some files
+	}
+	t.bit = a.capability(t.payload)
+	return t
+}
+
+// capability is that which gives a permission whose lack has an error.
+func (a attempt) capability(e unix.Errno) int {
+	switch {
+	case a.kind == "chown":
+		return unix.CAP_CHOWN
+	case e == unix.EPERM:
+		return unix.CAP_FOWNER
+	}
+	return unix.CAP_DAC_OVERRIDE
+}
+
+// look opens a path from the root.
+func (a attempt) look(p string, flags uint64) (fd int, err error) {
+	return unix.Openat2(a.root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_IN_ROOT})
+}
+
+// name opens the directory that a path names something in, and what it names there, or -1.
+func (a attempt) name(p string) (dir, fd int, err error) {
+	p = strings.TrimRight(p, "/")
+	at := strings.LastIndexByte(p, '/') + 1
+	if dir, err = a.look(cmp.Or(p[:at], "/"), unix.O_DIRECTORY); err != nil {
+		return -1, -1, err
+	}
+	fd, err = unix.Openat(dir, cmp.Or(p[at:], "."), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		fd = -1
+	}
+	return dir, fd, nil
+}
+
+// named reports whether the question is about a name in a directory.
+func (a attempt) named() bool {
+	switch a.kind {
+	case "create", "remove", "rename", "link":
+		return true
+	}
+	return false
+}
+
+func (a attempt) attributes() bool { return a.kind == "attributes" || a.kind == "chown" }
+
+// find notes what is at the path. It returns false if that cannot be found out, and it is
+// not permissions that prevent it.
+func (a attempt) find(t *trial) bool {
+	t.path = a.path
+	if !a.named() {
+		fd, err := a.look(a.path, 0)
+		if err == nil {
+			defer unix.Close(fd)
+			t.mode = t.place(fd, "")
+			var fs unix.Statfs_t
+			t.noexec = a.kind == "exec" && unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0
+			return t.resolved
+		}
+		if err != unix.ENOENT || a.kind != "write" {
+			return err == unix.EACCES
+		}
+	}
+	dir, fd, err := a.name(a.path)
+	if err != nil {
+		return err == unix.EACCES
+	}
+	defer unix.Close(dir)
+	t.mounts[0] = mountOf(dir)
+	if fd >= 0 {
+		defer unix.Close(fd)
+		t.mode = t.place(fd, "")
+	} else {
+		p := strings.TrimRight(a.path, "/")
+		t.place(dir, p[strings.LastIndexByte(p, '/')+1:])
+	}
+	if a.to == "" || !t.resolved {
+		return t.resolved
+	}
+	toDir, to, err := a.name(a.to)
+	if err != nil {
+		return err == unix.EACCES
+	}
+	defer unix.Close(toDir)
+	t.mounts[1] = mountOf(toDir)
+	var st unix.Stat_t
+	if to >= 0 && unix.Fstat(to, &st) == nil {
+		t.toMode = st.Mode
+	}
+	if to >= 0 {
+		unix.Close(to)
+	}
+	return true
+}
+
+// mountOf is the number of the mount that a descriptor is in.
+func mountOf(fd int) uint64 {
+	var stx unix.Statx_t
+	_ = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stx)
+	return stx.Mnt_id
+}
+
+// place notes the path of what was opened, or that of a missing name in it.
+func (t *trial) place(fd int, missing string) (mode uint32) {
+	var st unix.Stat_t
+	p, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil || unix.Fstat(fd, &st) != nil || !strings.HasPrefix(p, "/") || strings.HasSuffix(p, " (deleted)") {
+		return 0
+	}
+	t.resolved = true
+	if t.path = p; missing != "" {
+		t.path = strings.TrimSuffix(p, "/") + "/" + missing
+		return 0
+	}
+	t.there, t.dir = true, st.Mode&unix.S_IFMT == unix.S_IFDIR
+	return st.Mode
+}
+
+// protectedLinks reports whether a file that is another user's may not be linked.
+func protectedLinks() bool {
+	b, err := os.ReadFile("/proc/sys/fs/protected_hardlinks")
+	return err != nil || strings.TrimSpace(string(b)) != "0"
+}
+
+// setgroups is that of the kernel, for the calling thread; package unix changes all threads.
+func setgroups(n int, at *uint32) unix.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(n), uintptr(unsafe.Pointer(at)), 0)
+	return e
+}
