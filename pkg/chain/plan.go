@@ -28,6 +28,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
 	s.Note(c.Notes...)
+	s.Replan = Replan
 	s.Child.OwnMemory = h.UID != 0 || c.takes && raceDetector
 	for _, l := range links {
 		n := l.Stage.Needs()

@@ -27,7 +27,8 @@ var Kind = stage.Kind{
  --values                 show the values of environment variables
  --probe                  try to read and to write, which shows a Landlock domain
  --pid PID                another process
- --chain                  with --pid: print a chain that would make such a process
+ --chain[=kernel]         with --pid: print the chain that has made such a process,
+                          or, and with =kernel always, one from what the kernel tells
  --diff FILE|-|fd:N       show what differs from an earlier --json
  --assert EXPR            fail unless it holds: no-new-privs, caps=none, ns.net!=host,
                           mount:/usr=ro, fd<=2; prints nothing if nothing is asked for
@@ -49,8 +50,9 @@ type Inspection struct {
 	// Diff is a file that an earlier inspection with JSON has written, "-" for standard input,
 	// or fd:N: only what differs is shown. "" is none.
 	Diff string
-	// Chain prints a chain that would make what the kernel tells of another process.
-	Chain bool
+	// Chain prints the chain that has made another process, "any", or one that would make
+	// what the kernel tells of it, "kernel". "" prints none.
+	Chain string
 	// Assert are expressions that must hold.
 	Assert []string
 
@@ -76,7 +78,7 @@ func (i *Inspection) Flags(fs *getopt.Flags) {
 		i.PID, err = getopt.ParsePID(v)
 		return err
 	})
-	fs.Bool("chain", "", &i.Chain)
+	fs.Optional("chain", "any", getopt.OneOf(&i.Chain, "any", "kernel"))
 	fs.String("diff", "", func(v string) error {
 		if v == "" {
 			return errors.New("an empty path")
@@ -105,7 +107,7 @@ func (i *Inspection) Args() []string {
 	if i.PID != 0 {
 		a.Set("pid", fmt.Sprint(i.PID))
 	}
-	a.Bool("chain", i.Chain)
+	a.Set("chain", i.Chain)
 	a.Set("diff", i.Diff)
 	for _, text := range i.Assert {
 		a.String("assert", text)
@@ -159,9 +161,9 @@ func (i *Inspection) Plan(s *stage.State) error {
 		return errors.New("--probe tries what this process may do: it cannot be combined with --pid")
 	}
 	switch {
-	case i.Chain && i.PID == 0:
+	case i.Chain != "" && i.PID == 0:
 		return errors.New("--chain is about another process: it needs --pid")
-	case i.Chain && (i.JSON || i.Diff != "" || len(i.Sections) > 0 || i.Values):
+	case i.Chain != "" && (i.JSON || i.Diff != "" || len(i.Sections) > 0 || i.Values):
 		return errors.New("--chain prints a shell command: it cannot be combined with --json, --only, --values or --diff")
 	}
 	return nil
@@ -183,14 +185,8 @@ func (i *Inspection) show(s *stage.State) error {
 		if err != nil || i.quiet() {
 			return err
 		}
-		if i.Chain {
-			return i.writeTo(func(fd int) error {
-				own, other, err := readForChain(s.Host, i.PID)
-				if err != nil {
-					return err
-				}
-				return writeChain(file{fd}, own, other)
-			})
+		if i.Chain != "" {
+			return i.writeTo(func(fd int) error { return i.chain(s, file{fd}) })
 		}
 		return i.write(r, s.Host.Env)
 	}})
@@ -228,7 +224,7 @@ func (i *Inspection) look(h *host.Host) (*Report, error) {
 
 // quiet reports whether only assertions are checked.
 func (i *Inspection) quiet() bool {
-	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == "" && !i.Chain
+	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == "" && i.Chain == ""
 }
 
 // write prints a report.

@@ -64,7 +64,11 @@ func (r *Report) ownSession(err error) {
 }
 
 // processStat is what /proc/PID/stat says, as far as it is used.
-type processStat struct{ parent, group, session, terminal, foreground, nice int }
+type processStat struct {
+	parent, group, session, terminal, foreground, nice int
+	// faults are its page faults so far, of both kinds.
+	faults [2]int
+}
 
 // parseStat parses /proc/PID/stat: proc_pid_stat(5). The program's name is in parentheses,
 // and may contain some.
@@ -74,7 +78,7 @@ func parseStat(text string) (s processStat, err error) {
 	if at < 0 || len(f) < 17 {
 		return s, errors.New("it is not as in proc_pid_stat(5)")
 	}
-	for i, to := range map[int]*int{1: &s.parent, 2: &s.group, 3: &s.session, 4: &s.terminal, 5: &s.foreground, 16: &s.nice} {
+	for i, to := range map[int]*int{1: &s.parent, 2: &s.group, 3: &s.session, 4: &s.terminal, 5: &s.foreground, 7: &s.faults[0], 9: &s.faults[1], 16: &s.nice} {
 		if *to, err = strconv.Atoi(f[i]); err != nil {
 			return processStat{}, fmt.Errorf("it is not as in proc_pid_stat(5): %q", f[i])
 		}

@@ -203,6 +203,7 @@ func (m *Mounts) Plan(s *stage.State) error {
 	}
 	b.rootAttrs = b.attrs[b.root].Set
 	b.Root.See = func(p string) (stage.Seen, error) { return m.see(b, p) }
+	b.Root.Points = b.points
 	s.Add(plan.Umask(plan.Ref(b.umask)))
 	if !m.InPlace {
 		b.noteManaged()

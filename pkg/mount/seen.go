@@ -57,6 +57,15 @@ func (b *builder) sealedAt(p string) bool {
 	return false
 }
 
+// points are the mount points of the mounts.
+func (b *builder) points() []string {
+	var list []string
+	for _, m := range b.mounts {
+		list = append(list, "/"+m.at)
+	}
+	return list
+}
+
 // see finds out what a path leads to once the plan is complete. Nothing is created.
 func (m *Mounts) see(b *builder, p string) (stage.Seen, error) {
 	s, err := b.seePath(p)

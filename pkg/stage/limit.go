@@ -18,6 +18,12 @@ func (s *State) Rlimit(resource int) (soft, hard uint64) {
 	return s.Host.Rlimit(resource)
 }
 
+// RlimitSet is the soft and the hard limit that the plan sets for a resource, if it does.
+func (s *State) RlimitSet(resource int) (soft, hard uint64, ok bool) {
+	l, ok := s.limits[resource]
+	return l[0], l[1], ok
+}
+
 // SetRlimit appends an op that sets a limit, as [State.Limit] does. If this process
 // does not have the caller's limit, that is restored first: a process that may not
 // raise the one may not raise the other.

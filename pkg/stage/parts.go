@@ -12,6 +12,9 @@ type Root struct {
 	// See tells what a path in the root leads to, once the plan is complete. It is nil if
 	// the plan mounts nothing. An error is that of a path which leads nowhere.
 	See func(path string) (Seen, error)
+	// Points are the mount points of what the plan mounts, once it is complete, without
+	// those that may be missing. It is nil if See is.
+	Points func() []string
 	// Procfs is set once a procfs for the processes of the plan is mounted, and Controls if
 	// what controls the kernel is writable in it.
 	Procfs, Controls bool

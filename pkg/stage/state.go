@@ -52,6 +52,9 @@ type State struct {
 	// ExecutesSealed is set if the plan first executes a sealed copy of this program.
 	ExecutesSealed bool
 
+	// Replan makes the plan of another command line; nil outside of a chain.
+	Replan func(words []string, dir string, h *host.Host) (*State, error)
+
 	// dies is the signal that this process gets when its parent ends, or 0.
 	dies   unix.Signal
 	parent int

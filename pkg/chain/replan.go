@@ -1,0 +1,72 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hk/pkg/host"
+	"hk/pkg/stage"
+)
+
+// Replan makes the plan of a command line with which another process was started, for a
+// host that describes that process ([host.Host.As]), in order to look at it: the plan is
+// complete even if stages execute one another. dir is the directory of the stages.
+//
+// Somebody else may have written the words. So nothing is read from descriptors, which
+// would be those of this process; files that the flags name are opened only if they are
+// regular.
+func Replan(words []string, dir string, h *host.Host) (*stage.State, error) {
+	c, err := reread(words, dir, h)
+	if err != nil {
+		return nil, err
+	}
+	if !c.OnePlan() {
+		return nil, errors.New("it needs a second plan, from one of its stages on")
+	}
+	last := &c.Links[len(c.Links)-1]
+	last.Common.Explain = "text" // it is not to be performed
+	s, err := c.Plan(h)
+	if usage := (*UsageError)(nil); errors.As(err, &usage) {
+		err = fmt.Errorf("%s: %w", usage.Stage, err)
+	}
+	return s, err
+}
+
+// reread parses the words.
+func reread(words []string, dir string, h *host.Host) (*Chain, error) {
+	kind := ByName(filepath.Base(words[0]))
+	if kind == nil {
+		return nil, fmt.Errorf("%q is not the name of a stage", words[0])
+	}
+	find := &Finder{Dir: dir, Path: h.Search().Path, Fuse: true, ReadArgs: func(int) ([]string, error) {
+		return nil, errors.New("it was read from a descriptor, and cannot be read again")
+	}}
+	c, err := Read(kind, words, find)
+	if usage := (*UsageError)(nil); errors.As(err, &usage) {
+		return nil, fmt.Errorf("%s: %w", usage.Stage, err)
+	} else if err != nil {
+		return nil, err
+	}
+	for _, l := range c.Links {
+		if args := l.Stage.Args(); l.Common.Help || l.Common.Version || c.Printer() != nil {
+			return nil, fmt.Errorf("%s only prints something", l.Kind.Name)
+		} else if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--learn=") }) {
+			return nil, errors.New("hk-seccomp --learn restricts nothing")
+		} else if i := slices.IndexFunc(args, readOnce); i >= 0 {
+			return nil, fmt.Errorf("%s: what %s has read cannot be read again", l.Kind.Name, args[i])
+		}
+	}
+	if len(c.Payload) > 0 && ByName(filepath.Base(c.Payload[0])) != nil {
+		return nil, fmt.Errorf("%s is not a stage of this installation here", c.Payload[0])
+	}
+	return c, nil
+}
+
+// readOnce reports whether a flag names a descriptor, or what may be one.
+func readOnce(flag string) bool {
+	return strings.HasSuffix(flag, "=-") || strings.Contains(flag, "fd:") ||
+		slices.ContainsFunc([]string{"/dev/fd", "/dev/std", "/proc/self", "/proc/thread-self"}, func(name string) bool { return strings.Contains(flag, name) })
+}

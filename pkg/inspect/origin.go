@@ -1,0 +1,205 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hk/internal/vis"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// chain prints the chain that has made a process.
+func (i *Inspection) chain(s *stage.State, w io.Writer) error {
+	own, other, err := readForChain(s.Host, i.PID)
+	if err != nil {
+		return err
+	}
+	if i.Chain == "kernel" {
+		return writeChain(w, own, other)
+	}
+	list, notes, err := Supervisors(s.Host, i.PID)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	told := false // whether the chain of the innermost sandbox is
+	for n, sup := range list {
+		l := sup.look(s)
+		if told = l.holds(); told && n == len(list)-1 && i.PID != l.pid {
+			if more := since(l.below, other); len(more) > 0 {
+				notes = append(notes, fmt.Sprintf("Process %d, which is below process %d, has since: %s", i.PID, l.pid, strings.Join(more, ", ")))
+				told = false
+			}
+		}
+		l.write(&b)
+	}
+	if len(list) == 0 {
+		notes = append(notes, "No supervisor of hk is above the process: it has taken the place of a chain that needed none, or the supervisor has ended, or another program has made what holds for it")
+	}
+	for _, n := range notes {
+		comment(&b, n)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil || told {
+		return err
+	}
+	return writeChain(w, own, other)
+}
+
+func comment(b *strings.Builder, text string) { b.WriteString("# " + vis.Text(text) + "\n") }
+
+// A level is a sandbox: a supervisor, and how its chain compares with the process below.
+type level struct {
+	comparison
+	sup *Supervisor
+	// pid is the process below that is compared, and err says why none is.
+	pid int
+	err error
+}
+
+// look compares a chain with the process below.
+func (s *Supervisor) look(state *stage.State) *level {
+	l := &level{sup: s}
+	if l.pid = s.PID; s.Own >= len(s.Below) {
+		l.err = errors.New("the process is one of hk itself, and no payload")
+		return l
+	}
+	l.pid = s.Below[s.Own]
+	if l.own, l.above, l.err = s.reports(state.Host); l.err != nil {
+		return l
+	}
+	if l.below, l.err = Read(state.Host, What{PID: l.pid, Sections: sectionsOfChain}); l.err != nil {
+		return l
+	}
+	if l.plan, l.err = s.replan(state, l.own, l.above); l.err == nil {
+		l.compare()
+	}
+	return l
+}
+
+// stages are the words of the chain.
+func (s *Supervisor) stages() ([]string, error) {
+	switch name := filepath.Base(s.Words[0]); name {
+	case "hk-run", "hk-bwrap", "bwrap":
+		return nil, fmt.Errorf("%s compiles it to a chain, which its --print shows: it is not compiled again here", name)
+	case "hk-why":
+		rest := s.Words[1:]
+		if len(rest) > 0 && rest[0] == "--" {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || !strings.HasPrefix(filepath.Base(rest[0]), "hk-") {
+			return nil, errors.New("it is no chain")
+		}
+		return rest, nil
+	}
+	return s.Words, nil
+}
+
+// replan makes the plan, in the working directory of the supervisor.
+func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.State, error) {
+	words, err := s.stages()
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.as(state.Host, own, above)
+	if err != nil {
+		return nil, err
+	}
+	here, err := unix.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the working directory: %w", err)
+	}
+	defer unix.Close(here)
+	there := "/proc" // where no relative name leads to a file
+	if h.Dir != "" {
+		there = fmt.Sprintf("/proc/%d/cwd", s.PID)
+	}
+	if err := unix.Chdir(there); err != nil {
+		return nil, fmt.Errorf("its working directory: %w", err)
+	}
+	plan, err := state.Replan(words, s.Dir, h)
+	return plan, errors.Join(err, unix.Fchdir(here))
+}
+
+// holds reports whether what the kernel tells is what the chain makes.
+func (l *level) holds() bool { return l.err == nil && len(l.differs) == 0 && l.marked }
+
+// write prints the command line, and before it what is known about it.
+func (l *level) write(b *strings.Builder) {
+	s := l.sup
+	by := fmt.Sprintf("the command line of process %d, %s,", s.PID, filepath.Base(s.Words[0]))
+	switch {
+	case l.err != nil:
+		comment(b, fmt.Sprintf("As %s says. It was not compared with what the kernel tells: %v", by, l.err))
+	case len(l.differs) > 0:
+		comment(b, fmt.Sprintf("Not what the kernel tells of process %d is %s which says:", l.pid, by))
+	case !l.marked:
+		comment(b, fmt.Sprintf("Nothing that the kernel tells distinguishes process %d from a child that process %d had before its chain began. It may have none of %s which says:", l.pid, s.PID, by))
+	case s.Unsure != "":
+		comment(b, fmt.Sprintf("As %s says. The kernel tells the same of process %d: %s", by, l.pid, strings.Join(l.agrees, ", ")))
+	default:
+		comment(b, fmt.Sprintf("Exact: made by %s of which the kernel tells the same, for process %d: %s", by, l.pid, strings.Join(l.agrees, ", ")))
+	}
+	if s.Unsure != "" {
+		comment(b, s.Unsure+": whoever has started it may have written other words there")
+	}
+	for _, d := range l.differs {
+		comment(b, d)
+	}
+	if l.holds() && len(l.untold) > 0 {
+		comment(b, "Not compared: "+strings.Join(slices.Compact(l.untold), ", "))
+	}
+	if l.above != nil && l.above.Root != nil && l.above.Root.Directory != l.own.Root.Directory && l.above.Root.Directory != "" {
+		comment(b, "Its working directory: "+l.above.Root.Directory)
+	}
+	command(b, s.Words, !l.holds())
+}
+
+// command writes a command line, a stage a line, as a comment if nobody should run it.
+func command(b *strings.Builder, words []string, commented bool) {
+	before := ""
+	if commented {
+		before = "# "
+	}
+	b.WriteString(before)
+	payload := false
+	for i, w := range words {
+		switch payload = payload || w == "--"; {
+		case i == 0:
+		case !payload && slices.Contains(programs, filepath.Base(w)):
+			b.WriteString(" \\\n" + before)
+		default:
+			b.WriteByte(' ')
+		}
+		b.WriteString(strings.ReplaceAll(vis.Word(w), "\n", "\n"+before))
+	}
+	b.WriteByte('\n')
+}
+
+// since says what a process below another one has otherwise.
+func since(above, below *Report) (list []string) {
+	for name, ns := range below.Namespaces {
+		if ns.ID != above.Namespaces[name].ID {
+			list = append(list, "another "+name+" namespace")
+		}
+	}
+	if above.Seccomp != nil && below.Seccomp != nil && above.Seccomp.Filters != nil && below.Seccomp.Filters != nil && *above.Seccomp.Filters != *below.Seccomp.Filters {
+		list = append(list, fmt.Sprintf("%d filters", *below.Seccomp.Filters))
+	}
+	if above.IDs != nil && below.IDs != nil && (above.IDs.UID != below.IDs.UID || above.IDs.GID != below.IDs.GID || !slices.Equal(above.IDs.Groups, below.IDs.Groups)) {
+		list = append(list, "other IDs")
+	}
+	if above.Caps != nil && below.Caps != nil && (above.Caps.sets != below.Caps.sets || above.Caps.NoNewPrivs != below.Caps.NoNewPrivs) {
+		list = append(list, "other capabilities or no_new_privs")
+	}
+	if above.Namespaces["mnt"].ID == below.Namespaces["mnt"].ID && !sameMounts(above.Mounts, below.Mounts) {
+		list = append(list, "other mounts, or another root directory")
+	}
+	slices.Sort(list)
+	return list
+}

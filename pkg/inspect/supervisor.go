@@ -1,0 +1,307 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hk/pkg/host"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Supervisor is a program of hk above another process, with the command line by which it
+// was started. From that the chain is known that has made the sandbox of the processes
+// below: whole, also if its stages have executed one another.
+//
+// What a command line is worth is said by Unsure. A process can write what it likes over its
+// own, so it is evidence only where the kernel tells that the process executes a program of
+// hk: that does not write there, and nobody can trace it who could not have traced its
+// caller. Whoever could may have started it with any words, or have changed them: what the
+// kernel tells of the process below is to be compared with them ([Supervisor.Host] is for
+// making the plan).
+type Supervisor struct {
+	PID int
+	// Below are the processes from it down to the one that was asked about, without it: the
+	// first ones may be an init, a joiner, and later stages of the same chain.
+	Below []int
+	// Own is the number of those at the beginning of Below that were cloned from the
+	// supervisor, and have executed nothing, or a later part of the chain.
+	Own int
+	// Words are its command line. The first is the name of a program: a stage, or a front
+	// door such as hk-run, or a path of one.
+	Words []string
+	// Dir is the directory of its program, and so of the stages.
+	Dir string
+	// Unsure says why it is not known that the process executes a program of this
+	// installation, or is "".
+	Unsure string
+
+	env    []string
+	envErr error
+}
+
+// programs are the names of the programs of hk that are supervisors.
+var programs = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect", "hk-run", "hk-bwrap", "hk-why"}
+
+// Supervisors are the programs of hk above a process, the outermost first. notes say why
+// there may be more of them.
+//
+// A process that performs a chain without a supervisor becomes the payload, and one whose
+// supervisor has ended has none: neither can be found.
+func Supervisors(h *host.Host, pid int) (list []*Supervisor, notes []string, err error) {
+	line, why, err := ancestors(h, pid)
+	defer func() {
+		for _, p := range line {
+			p.close()
+		}
+	}()
+	if err != nil {
+		return nil, nil, err
+	}
+	if why != "" {
+		notes = append(notes, why)
+	}
+	for i := len(line) - 1; i > 0; i-- {
+		s, err := asSupervisor(h, line[i])
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("Process %d, above it, has the name of a program of hk: %v", line[i].pid, err))
+		}
+		if s == nil {
+			continue
+		}
+		for _, below := range slices.Backward(line[:i]) {
+			s.Below = append(s.Below, below.pid)
+		}
+		if n := len(list); n > 0 && list[n-1].adopts(s) {
+			continue
+		}
+		list = append(list, s)
+	}
+	if err := stillInLine(line); err != nil {
+		return nil, nil, err
+	}
+	return list, notes, nil
+}
+
+// adopts takes a process directly below, which has the command line of the supervisor or
+// the rest of it: an init, a joiner, or a later stage of the same chain.
+func (s *Supervisor) adopts(next *Supervisor) bool {
+	if s.Own >= len(s.Below) || s.Below[s.Own] != next.PID || !endsIn(s.Words, next.Words) {
+		return false
+	}
+	s.Own++
+	if s.Unsure == "" {
+		s.Unsure = next.Unsure
+	}
+	return true
+}
+
+// endsIn reports whether a command line ends in another one, or is the same, whatever the
+// path of its program is.
+func endsIn(words, tail []string) bool {
+	n := len(words) - len(tail)
+	return n >= 0 && filepath.Base(words[n]) == filepath.Base(tail[0]) && slices.Equal(words[n+1:], tail[1:])
+}
+
+// ancestors are a process and those above it, up to the first one that cannot be seen, which
+// why is about.
+func ancestors(h *host.Host, pid int) (line []*process, why string, err error) {
+	p, err := openProcess(h, pid)
+	for err == nil {
+		line = append(line, p)
+		var stat processStat
+		if stat, err = p.stat(); err != nil {
+			break
+		}
+		switch {
+		case stat.parent == 0 && p.pid != 1:
+			return line, fmt.Sprintf("the parent of process %d is in another PID namespace", p.pid), nil
+		case stat.parent == 0, len(line) > 1<<16:
+			return line, "", nil
+		}
+		child := p
+		if p, err = openProcess(h, stat.parent); err != nil {
+			return line, fmt.Sprintf("the parent of process %d cannot be seen: %v", child.pid, err), nil
+		}
+		p.own = false
+	}
+	return line, "", err
+}
+
+// stillInLine makes sure that the processes have not ended, and so that no number was used
+// again while they were opened.
+func stillInLine(line []*process) error {
+	for i, p := range line {
+		stat, err := p.stat()
+		if err != nil || i+1 < len(line) && stat.parent != line[i+1].pid {
+			return fmt.Errorf("process %d, or one above it, has ended meanwhile", p.pid)
+		}
+	}
+	return nil
+}
+
+// stat is what /proc/PID/stat says.
+func (p *process) stat() (processStat, error) {
+	text, err := p.read("stat")
+	if err != nil {
+		return processStat{}, err
+	}
+	return parseStat(text)
+}
+
+// asSupervisor looks at a process; it is nil if that does not have the name of a supervisor,
+// or is known to execute another program.
+//
+// Between two looks a process can execute something else. It has page faults then: the
+// looks are of one program if there was none between the first and the last.
+func asSupervisor(h *host.Host, p *process) (*Supervisor, error) {
+	const tries = 20
+	for range tries {
+		before, err := p.stat()
+		if err != nil {
+			return nil, err
+		}
+		s, err := lookAtSupervisor(h, p)
+		if s == nil || err != nil {
+			return nil, err
+		}
+		after, err := p.stat()
+		if err != nil {
+			return nil, err
+		}
+		if before.faults == after.faults {
+			return s, nil
+		}
+		nap()
+	}
+	return nil, errors.New("it is too busy to be looked at")
+}
+
+// nap lets a process that starts go on.
+func nap() {
+	t := unix.NsecToTimespec(20e6)
+	unix.Nanosleep(&t, nil)
+}
+
+func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
+	text, err := p.read("cmdline")
+	if err != nil || text == "" {
+		return nil, nil // a kernel thread, or one that has ended
+	}
+	s := &Supervisor{PID: p.pid, Words: strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")}
+	name := filepath.Base(s.Words[0])
+	if name == "bwrap" {
+		name = "hk-bwrap"
+	}
+	if !slices.Contains(programs, name) {
+		return nil, nil
+	}
+	dir, err := ownDir(h)
+	if err != nil {
+		return nil, err
+	}
+	s.Dir = dir
+	is, err := p.executes(h, dir)
+	switch {
+	case err != nil:
+		s.Unsure = fmt.Sprintf("Which program process %d executes cannot be looked at (%s)", p.pid, reason(err))
+	case !is:
+		return nil, errors.New("it executes another one, which is not of this installation")
+	}
+	if text, s.envErr = p.read("environ"); s.envErr == nil {
+		s.env = words(strings.TrimSuffix(text, "\x00"), "\x00")
+	}
+	return s, nil
+}
+
+// ownDir is the directory of this program.
+func ownDir(h *host.Host) (string, error) {
+	if h.Handover.Program != "" {
+		return filepath.Dir(h.Handover.Program), nil
+	}
+	program, err := h.Program()
+	if err == nil && !filepath.IsAbs(program.Path) || strings.HasPrefix(program.Path, "/memfd:") {
+		err = errors.New("the directory of the programs of hk is not known here")
+	}
+	return filepath.Dir(program.Path), err
+}
+
+// executes reports whether a process executes a program in the directory of this one, or a
+// sealed copy of one. Whatever else it executes is not read: it may be on a file system
+// that does not answer.
+func (p *process) executes(h *host.Host, dir string) (bool, error) {
+	link, err := p.link("exe")
+	if err != nil {
+		return false, err
+	}
+	name, inMemory := strings.CutPrefix(link, "/memfd:")
+	name = strings.TrimSuffix(filepath.Base(name), " (deleted)")
+	if !slices.Contains(programs, name) {
+		return false, nil
+	}
+	var there, ours unix.Statx_t
+	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
+	if err := unix.Statx(p.dir, "exe", flags, unix.STATX_BASIC_STATS, &there); err != nil {
+		return false, err
+	}
+	if err := unix.Statx(unix.AT_FDCWD, filepath.Join(dir, name), flags, unix.STATX_BASIC_STATS, &ours); err != nil {
+		return false, nil
+	}
+	if !inMemory {
+		return there.Ino == ours.Ino && there.Dev_major == ours.Dev_major && there.Dev_minor == ours.Dev_minor, nil
+	}
+	if there.Size != ours.Size {
+		return false, nil
+	}
+	return p.sameProgram(filepath.Join(dir, name))
+}
+
+// sameProgram reports whether a program in memory is a sealed copy of a file.
+func (p *process) sameProgram(path string) (bool, error) {
+	in, err := unix.Openat(p.dir, "exe", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(in)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(in, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
+		return false, err
+	}
+	memory, err := unix.Open("/proc/self/fd/"+strconv.Itoa(in), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(memory)
+	file, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(file)
+	if !host.Sealed(memory) {
+		return false, nil
+	}
+	return sameContent(memory, file)
+}
+
+// sameContent compares two files.
+func sameContent(a, b int) (bool, error) {
+	var x, y [64 << 10]byte
+	for at := int64(0); ; {
+		n, err := unix.Pread(a, x[:], at)
+		if err != nil {
+			return false, err
+		}
+		m, err := unix.Pread(b, y[:max(n, 1)], at)
+		if err != nil || m != n || string(x[:n]) != string(y[:n]) {
+			return false, err
+		}
+		if n == 0 {
+			return true, nil
+		}
+		at += int64(n)
+	}
+}
