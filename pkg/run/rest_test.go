@@ -27,7 +27,7 @@ func TestAnswer(t *testing.T) {
 	asked := make(chan error, 1)
 	go func() { asked <- Exec(p, Attr{}) }()
 	r := &rest{sock: told}
-	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(told), Events: unix.POLLIN}}, -1); err != nil {
+	if _, err := poll([]unix.PollFd{{Fd: int32(told), Events: unix.POLLIN}}, -1); err != nil {
 		t.Fatal(err)
 	}
 	r.receive()
@@ -38,7 +38,7 @@ func TestAnswer(t *testing.T) {
 	p = plan.New()
 	p.Add("test", plan.Ask(theirs)...)
 	go func() { asked <- Exec(p, Attr{}) }()
-	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(told), Events: unix.POLLIN}}, -1); err != nil {
+	if _, err := poll([]unix.PollFd{{Fd: int32(told), Events: unix.POLLIN}}, -1); err != nil {
 		t.Fatal(err)
 	}
 	select {
