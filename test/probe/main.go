@@ -38,7 +38,7 @@ func main() {
 		_, err := os.Stat(args[0])
 		sayErr(err)
 	case "connect": // probe connect tcp ADDRESS
-		d := net.Dialer{Timeout: 2 * time.Second}
+		d := net.Dialer{Timeout: time.Minute}
 		d.SetMultipathTCP(false)
 		c, err := d.Dial(args[0], args[1])
 		if err == nil {
