@@ -3,14 +3,14 @@ package why
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"hk/internal/cli"
+	"hk/internal/vis"
 	"hk/pkg/chain"
 	"hk/pkg/execdeps"
 	"hk/pkg/filter"
@@ -26,7 +26,12 @@ import (
 type follower struct {
 	subject
 	tracer ptrace.Tracer
-	say    func(text string)
+	// say writes a line of text, and write one of JSON, if json is set.
+	say   func(text string)
+	write func(line []byte)
+	json  bool
+	// own is a descriptor of the caller that is written to, or -1.
+	own int
 	// each is called for each refusal, unless it is nil.
 	each func(Refused)
 	// told counts what was refused, by what it is, in that order.
@@ -43,12 +48,6 @@ type follower struct {
 	stuck bool
 	// blind are what has been used that cannot be followed.
 	blind []string
-}
-
-// A refusal is what was refused once or more.
-type refusal struct {
-	line  string
-	times int
 }
 
 // maxTold is the number of different failures that are told apart.
@@ -69,8 +68,17 @@ func (w followed) Needs() stage.Needs {
 }
 
 // followChain performs a chain, and follows its payload.
-func followChain(f *cli.Front, c *chain.Chain) int {
-	fl := &follower{say: func(text string) { f.Say("hk-why", text) }}
+func (l *line) followChain(f *cli.Front, c *chain.Chain) int {
+	fl := &follower{say: func(text string) { f.Say("hk-why", text) }, json: l.json, own: -1}
+	to := os.Stderr
+	if l.output != "" {
+		var err error
+		if to, fl.own, err = l.output.open(); err != nil {
+			return f.Fail(exitFailed, -1, err)
+		}
+		fl.say = func(text string) { io.WriteString(to, vis.Text("hk-why: "+text)+"\n") }
+	}
+	fl.write = func(line []byte) { to.Write(line) }
 	return followWith(f, c, fl, append([]string{f.Name}, os.Args[1:]...))
 }
 
@@ -85,6 +93,9 @@ func followWith(f *cli.Front, c *chain.Chain, fl *follower, words []string) int 
 		stages = append(stages, l.Stage)
 		common.Args = append(common.Args, l.Common.Args...)
 		common.ForceOrder = common.ForceOrder || l.Common.ForceOrder
+	}
+	if fl.own >= 0 {
+		common.Own = append(common.Own, fl.own)
 	}
 	f.AlwaysFused = true
 	followed := chain.Compiled(words, common, stages, c.Payload)
@@ -110,10 +121,11 @@ func (f *follower) notExecuted(word string) {
 			}
 			f.confirm(q, &r)
 			call := fmt.Sprintf("execve(%q)", p)
+			told := refused(call, r)
 			if f.each != nil {
-				f.each(refused(call, r))
+				f.each(told)
 			}
-			f.say(fmt.Sprintf("%s: %s: %s", r.class, call, r.text()))
+			f.happens(fmt.Sprintf("%s: %s: %s", r.class, call, r.text()), event{Event: "refused", Refused: &told})
 		}
 		return
 	}
@@ -221,13 +233,6 @@ func (f *follower) flags(tid int, addr uint64) uint64 {
 	return word(b[:], 0)
 }
 
-func (f *follower) notSeen(what string) {
-	if !slices.Contains(f.blind, what) {
-		f.blind = append(f.blind, what)
-		f.say(string(unseen) + ": " + what)
-	}
-}
-
 // decided is what the filters answer to a call, and which of them decides: of the
 // strictest answers that of the newest filter. ok is false if it depends on where the call
 // is made from.
@@ -288,7 +293,7 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	head := string(r.class) + ": " + call + ": "
 	key := head + process.ReplaceAllString(r.what, "/proc/PID")
 	if seen := f.told[key]; seen != nil {
-		seen.times++
+		seen.Times++
 		return
 	}
 	if len(f.told) == maxTold {
@@ -300,45 +305,14 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 		q = r.question
 	}
 	f.confirm(q, &r)
+	told := &refusal{Refused: refused(call, r), Times: 1, line: head + r.text()}
 	if f.each != nil {
-		f.each(refused(call, r))
+		f.each(told.Refused)
 	}
-	line := head + r.text()
-	f.told[key] = &refusal{line: line, times: 1}
-	f.order = append(f.order, f.told[key])
-	f.say(line + " (" + comm(tid) + ")")
+	f.told[key] = told
+	f.order = append(f.order, told)
+	f.refuses(told, tid)
 }
 
 // process is the directory of a process in a procfs.
 var process = regexp.MustCompile(`/proc/[0-9]+`)
-
-// comm is a process, for a message.
-func comm(tid int) string {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/comm")
-	if err != nil {
-		return "PID " + strconv.Itoa(tid)
-	}
-	return "PID " + strconv.Itoa(tid) + ", " + strings.TrimSuffix(string(b), "\n")
-}
-
-// report says at the end what was refused, and what could not be seen.
-func (f *follower) report() {
-	if len(f.order) == 0 && len(f.blind) == 0 && f.more == 0 {
-		f.say("at the end: of the calls that were followed, none was refused")
-		return
-	}
-	f.say(fmt.Sprintf("at the end: %d refused", len(f.order)))
-	for _, r := range f.order {
-		if r.times > 1 {
-			f.say(fmt.Sprintf("%s (%d times)", r.line, r.times))
-			continue
-		}
-		f.say(r.line)
-	}
-	if f.more > 0 {
-		f.say(fmt.Sprintf("unseen: %d more failures, of which no account was kept", f.more))
-	}
-	for _, what := range f.blind {
-		f.say(string(unseen) + ": " + what)
-	}
-}

@@ -29,12 +29,13 @@ const (
 )
 
 // Usage is the text of --help.
-const Usage = `hk-why [--ask LIST [--json]] [--] CHAIN: what a chain refuses to its payload
+const Usage = `hk-why [--ask LIST] [--json] [--] CHAIN: what a chain refuses to its payload
 
  --ask LIST               read:PATH, write:PATH, exec:PATH, create:PATH,
                           remove:PATH, connect:PORT, bind:PORT, call:NAME,
                           call:NAME(arg0==1,arg1==2), cap:NAME
- --json                   print the answers as JSON
+ --json                   print the answers as JSON, or a line of JSON for each refusal
+ --output FILE|fd:N       tell of a run there, and not on standard error
  -h, --help               print the flags and exit
  --version                print the version and exit
 With --ask the chain is planned, and not performed. The answers are allowed, denied and
@@ -45,12 +46,13 @@ refused is written to standard error, as it happens and at the end.
 See hk-why(1).
 `
 
-const usageLine = "hk-why [--ask LIST [--json]] [--] CHAIN"
+const usageLine = "hk-why [--ask LIST] [--json] [--output FILE|fd:N] [--] CHAIN"
 
 // A line is a command line.
 type line struct {
 	questions     []question
 	json          bool
+	output        output
 	help, version bool
 }
 
@@ -64,6 +66,10 @@ func (l *line) flags(fs *getopt.Flags) {
 		return err
 	})
 	fs.Bool("json", "", &l.json)
+	fs.String("output", "", func(v string) error {
+		l.output = output(v)
+		return l.output.check()
+	})
 	fs.Bool("help", "h", &l.help)
 	fs.Bool("version", "", &l.version)
 }
@@ -88,8 +94,8 @@ func run(f *cli.Front) int {
 		return f.Version()
 	case len(words) == 0:
 		return f.Usage(exitFailed, errors.New("no chain"), usageLine)
-	case len(l.questions) == 0 && l.json:
-		return f.Usage(exitFailed, errors.New("--json is for the answers to --ask"), usageLine)
+	case len(l.questions) > 0 && l.output != "":
+		return f.Usage(exitFailed, errors.New("--output is for a run, and --ask runs nothing"), usageLine)
 	}
 	find := f.Finder(true)
 	if len(l.questions) > 0 {
@@ -97,7 +103,7 @@ func run(f *cli.Front) int {
 	}
 	c, err := read(find, words)
 	if err == nil && len(l.questions) == 0 {
-		return followChain(f, c)
+		return l.followChain(f, c)
 	}
 	return l.ask(f, c, err)
 }

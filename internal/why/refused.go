@@ -31,5 +31,5 @@ func refused(call string, r reason) Refused {
 // what hk-why does, without writing lines. os.Args are what the program is given again if it
 // has to execute itself. Preconditions: those of [cli.Front.Run].
 func Follow(f *cli.Front, c *chain.Chain, each func(Refused)) int {
-	return followWith(f, c, &follower{each: each, say: func(string) {}}, os.Args)
+	return followWith(f, c, &follower{each: each, say: func(string) {}, own: -1}, os.Args)
 }
