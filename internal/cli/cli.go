@@ -97,6 +97,8 @@ func do(c *chain.Chain, find *chain.Finder, f *Front) int {
 		return printed(name, state.Text)
 	case "json":
 		return printed(name, state.Plan.JSON)
+	case "why":
+		return printed(name, func(w io.Writer) error { return c.Why(state, w) })
 	}
 	if state.ExecutesSealed {
 		return p.perform(state, run.Attr{}, settings.Verbose, status)
@@ -157,7 +159,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json]; -v, --verbose; --status-fd N; --args FD; --force-order\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why]; -v, --verbose; --status-fd N; --args FD; --force-order\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:

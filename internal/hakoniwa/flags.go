@@ -138,7 +138,7 @@ func (l *line) flags(f *flags) {
 	f.Bool("verbose", "v", &l.Common.Verbose)
 	f.Bool("help", "h", &l.Common.Help)
 	f.Bool("version", "", &l.Common.Version)
-	f.Optional("explain", "text", getopt.OneOf(&l.Common.Explain, "text", "json"))
+	f.Optional("explain", "text", l.Common.SetExplain)
 	f.once("status-fd", "", func(v string) (err error) {
 		l.Common.StatusFD, err = getopt.ParseFD(v)
 		return err

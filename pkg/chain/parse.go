@@ -47,7 +47,7 @@ type Link struct {
 // Common are the flags of every stage.
 type Common struct {
 	Help, Version, Verbose bool
-	// Explain is "text", "json" or "".
+	// Explain is "text", "json", "why" or "".
 	Explain string
 	// StatusFD is a descriptor for events; -1 means none.
 	StatusFD int
@@ -143,7 +143,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	fs.Bool("help", "h", &l.Common.Help)
 	fs.Bool("version", "", &l.Common.Version)
 	fs.Bool("verbose", "v", &l.Common.Verbose)
-	fs.Optional("explain", "text", getopt.OneOf(&l.Common.Explain, "text", "json"))
+	fs.Optional("explain", "text", l.Common.SetExplain)
 	fs.Bool("force-order", "", &l.Common.ForceOrder)
 	l.argsFlag(fs)
 	fs.String("status-fd", "", func(v string) error {
@@ -153,6 +153,11 @@ func (l *Link) flags(fs *getopt.Flags) {
 		}
 		return err
 	})
+}
+
+// SetExplain parses a value of --explain.
+func (c *Common) SetExplain(v string) error {
+	return getopt.OneOf(&c.Explain, "text", "json", "why")(v)
 }
 
 // parse parses the stage's flags. fs is empty.

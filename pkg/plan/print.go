@@ -54,7 +54,10 @@ func errnoNames(es []unix.Errno) []string {
 
 // Text writes the plan, one op per line, under the name of the stage that asked for it.
 // The first word of a line says which process performs the op.
-func (p *Plan) Text(w io.Writer) error {
+func (p *Plan) Text(w io.Writer) error { return p.Annotated(w, func(Item) string { return "" }) }
+
+// Annotated is Text with a line after each item for which note returns a text.
+func (p *Plan) Annotated(w io.Writer, note func(Item) string) error {
 	var b strings.Builder
 	stage := ""
 	for i, it := range p.items {
@@ -63,6 +66,9 @@ func (p *Plan) Text(w io.Writer) error {
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
 		fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, vis.Text(it.Text()))
+		if text := note(it); text != "" {
+			fmt.Fprintf(&b, "  %-8s # %s\n", "", vis.Text(text))
+		}
 		if i+1 < len(p.items) && (it.Actor == Init || it.Actor == Joiner) && p.items[i+1].Actor == Child {
 			fmt.Fprintf(&b, "  %-8s %s\n", it.Actor, "(reap with wait4(-1, ...) until "+p.untilEnd()+")")
 		}

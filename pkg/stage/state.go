@@ -117,6 +117,11 @@ func (s *State) Complete() error {
 
 // Text writes the comments, each after "# ", and the plan.
 func (s *State) Text(w io.Writer) error {
+	return s.Annotated(w, func(plan.Item) string { return "" })
+}
+
+// Annotated is Text with a line after each item for which note returns a text.
+func (s *State) Annotated(w io.Writer, note func(plan.Item) string) error {
 	var b strings.Builder
 	for _, lines := range s.Report.Comments {
 		for _, c := range lines() {
@@ -126,5 +131,5 @@ func (s *State) Text(w io.Writer) error {
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return err
 	}
-	return s.Plan.Text(w)
+	return s.Plan.Annotated(w, note)
 }
