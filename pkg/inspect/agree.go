@@ -218,7 +218,16 @@ func (c *comparison) seccomp() {
 		return
 	}
 	c.marked = c.marked || more > 0
-	c.agrees = append(c.agrees, "the number of filters")
+	switch read := have.Contents; {
+	case more == 0 || len(read) != *have.Filters:
+		c.agrees = append(c.agrees, "the number of filters")
+	case !slices.EqualFunc(c.plan.Filters, read[len(read)-more:], func(code []unix.SockFilter, f FilterContent) bool { return slices.Equal(code, f.code) }):
+		c.differ("seccomp: other filters")
+		return
+	default:
+		c.agrees = append(c.agrees, "filters")
+		return
+	}
 	if more > 0 {
 		c.untold = append(c.untold, "what filters do")
 	}

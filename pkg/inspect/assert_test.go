@@ -20,7 +20,7 @@ func sample() *Report {
 		Namespaces: map[string]Namespace{
 			"net": {1, "other", "other", true}, "uts": {2, "other", "same", true}, "ipc": {3, "same", "same", false},
 			"mnt": {4, "unknown", "other", true}, "pid": {5, "unknown", "unknown", false}, "user": {6, "other", "same", false}},
-		Seccomp: &Seccomp{"filter", &three}, Root: &Root{Root: "/", Directory: "/a", Umask: "022"},
+		Seccomp: &Seccomp{Mode: "filter", Filters: &three}, Root: &Root{Root: "/", Directory: "/a", Umask: "022"},
 		Limits: map[string]Limit{"nofile": {100, 1024}, "core": {0, 0}, "as": {unix.RLIM_INFINITY, unix.RLIM_INFINITY}},
 		FDs:    []FD{{FD: 0}, {FD: 1}, {FD: 2}}, Signals: &Signals{Ignored: []string{"PIPE"}, Blocked: []string{}},
 		Session: &Session{Terminal: &terminal}, Env: &Env{Names: []string{"PATH"}},

@@ -25,13 +25,12 @@ type composer struct {
 	entered, apart bool
 }
 
-// readForChain reads what a chain is made of.
-func readForChain(h *host.Host, pid int) (own, other *Report, err error) {
-	sections := []string{"ids", "caps", "namespaces", "mounts", "root", "limits", "cgroups", "seccomp"}
-	if own, err = Read(h, What{Sections: sections}); err != nil {
+// readForChain reads what a chain is made of; contents is as in [What].
+func readForChain(h *host.Host, pid int, contents bool) (own, other *Report, err error) {
+	if own, err = Read(h, What{Sections: sectionsOfChain}); err != nil {
 		return nil, nil, err
 	}
-	if other, err = Read(h, What{PID: pid, Sections: sections}); err != nil {
+	if other, err = Read(h, What{PID: pid, Sections: sectionsOfChain, Contents: contents}); err != nil {
 		return nil, nil, err
 	}
 	p, err := openProcess(h, pid)
@@ -298,7 +297,7 @@ func (c *composer) untold() {
 		if s.Filters != nil {
 			n = fmt.Sprint(*s.Filters)
 		}
-		c.note("seccomp: mode %s, number of filters %s; what they do takes CAP_SYS_ADMIN to read, and is not read", s.Mode, n)
+		c.note("seccomp: mode %s, number of filters %s%s", s.Mode, n, c.contents())
 	}
 	c.note("landlock: no kernel tells whether the process is in a domain")
 	c.note("caps.securebits, keyrings: the kernel tells a process only its own")
@@ -307,6 +306,25 @@ func (c *composer) untold() {
 		if slices.Contains([]string{"mounts", "limits", "cgroups", "ids.uid_map", "ids.gid_map", "root.names", "root.cwd"}, what) {
 			c.note("%s: not readable: %s", what, why)
 		}
+	}
+}
+
+// contents says what filters do, in the chain or after a note.
+func (c *composer) contents() string {
+	why, unread := c.other.Unreadable["seccomp.contents"]
+	switch list := c.other.Seccomp.Contents; {
+	case unread:
+		return "; " + why
+	case len(list) == 0:
+		return "; --filters reads what they do"
+	default:
+		text := ""
+		for i, f := range list {
+			for _, r := range f.rows(i + 1) {
+				text += "; " + r.name + ": " + r.value
+			}
+		}
+		return text
 	}
 }
 

@@ -26,7 +26,7 @@ func reports(t testing.TB) (own, other *Report) {
 		Caps: &Caps{sets: [5]uint64{0, 0, 0, all, 0}, last: 40}, Limits: map[string]Limit{"core": {0, 1}, "nofile": {8, 8}},
 		Mounts: parse("1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / /home rw,nosuid - ext4 /dev/b rw\n3 1 0:9 / /hid/x rw - ramfs r rw\n4 1 0:8 / /hid rw - ramfs q rw\n")}
 	two := 2
-	other = &Report{Root: &Root{Directory: "/w", Umask: "077"}, Seccomp: &Seccomp{"filter", &two},
+	other = &Report{Root: &Root{Directory: "/w", Umask: "077"}, Seccomp: &Seccomp{Mode: "filter", Filters: &two},
 		Namespaces: map[string]Namespace{"user": {ID: 7, Caller: "other"}, "mnt": {ID: 8, Caller: "other"}, "net": {ID: 3, Caller: "same"}},
 		IDs:        &IDs{UID: IDSet{5, 5, 5, 5}, GID: IDSet{6, 6, 6, 6}, UIDMap: []string{"0:5:1"}, GIDMap: []string{"0:6:1"}, Setgroups: "deny"},
 		Caps:       &Caps{sets: [5]uint64{1, 1, 1, 1, 1}, last: 40, NoNewPrivs: true},
@@ -49,7 +49,7 @@ func TestCompose(t *testing.T) {
 # mounts: /lost is /a of a file system that is not visible here: ramfs, r
 # mounts: /fuse is a file system that is not visible here: fuse.sshfs, h, rw
 # cgroups: io.max of /x is 8:0 rbps=1
-# seccomp: mode filter, number of filters 2; what they do takes CAP_SYS_ADMIN to read, and is not read
+# seccomp: mode filter, number of filters 2; --filters reads what they do
 # landlock: no kernel tells whether the process is in a domain
 # caps.securebits, keyrings: the kernel tells a process only its own
 hk-unshare --user --mount \

@@ -27,6 +27,7 @@ var Kind = stage.Kind{
  --values                 show the values of environment variables
  --probe                  try to read and to write, which shows a Landlock domain
  --pid PID                another process
+ --filters                with --pid: what its filters do; stops it for a moment
  --chain[=kernel]         with --pid: print the chain that has made such a process,
                           or, and with =kernel always, one from what the kernel tells
  --diff FILE|-|fd:N       show what differs from an earlier --json
@@ -78,6 +79,7 @@ func (i *Inspection) Flags(fs *getopt.Flags) {
 		i.PID, err = getopt.ParsePID(v)
 		return err
 	})
+	fs.Bool("filters", "", &i.Contents)
 	fs.Optional("chain", "any", getopt.OneOf(&i.Chain, "any", "kernel"))
 	fs.String("diff", "", func(v string) error {
 		if v == "" {
@@ -107,6 +109,7 @@ func (i *Inspection) Args() []string {
 	if i.PID != 0 {
 		a.Set("pid", fmt.Sprint(i.PID))
 	}
+	a.Bool("filters", i.Contents)
 	a.Set("chain", i.Chain)
 	a.Set("diff", i.Diff)
 	for _, text := range i.Assert {
@@ -161,6 +164,10 @@ func (i *Inspection) Plan(s *stage.State) error {
 		return errors.New("--probe tries what this process may do: it cannot be combined with --pid")
 	}
 	switch {
+	case i.Contents && i.PID == 0:
+		return errors.New("--filters is about another process: it needs --pid")
+	case i.Contents && len(i.Sections) > 0 && !slices.Contains(i.Sections, "seccomp"):
+		return errors.New("--filters is about the section seccomp, which --only leaves out")
 	case i.Chain != "" && i.PID == 0:
 		return errors.New("--chain is about another process: it needs --pid")
 	case i.Chain != "" && (i.JSON || i.Diff != "" || len(i.Sections) > 0 || i.Values):
@@ -179,6 +186,9 @@ func (i *Inspection) show(s *stage.State) error {
 		text += fmt.Sprintf("for process %d", i.PID)
 	} else {
 		text += "here"
+	}
+	if i.Contents {
+		text += "; stop it for a moment (PTRACE_SEIZE, PTRACE_INTERRUPT) and read its filters (PTRACE_SECCOMP_GET_FILTER)"
 	}
 	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: text, Do: func(plan.Context) error {
 		r, err := i.look(s.Host)
@@ -224,7 +234,7 @@ func (i *Inspection) look(h *host.Host) (*Report, error) {
 
 // quiet reports whether only assertions are checked.
 func (i *Inspection) quiet() bool {
-	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == "" && i.Chain == ""
+	return len(i.asserts) > 0 && !i.JSON && len(i.Sections) == 0 && i.Output == "" && i.Diff == "" && i.Chain == "" && !i.Contents
 }
 
 // write prints a report.

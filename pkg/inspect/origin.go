@@ -16,7 +16,7 @@ import (
 
 // chain prints the chain that has made a process.
 func (i *Inspection) chain(s *stage.State, w io.Writer) error {
-	own, other, err := readForChain(s.Host, i.PID)
+	own, other, err := readForChain(s.Host, i.PID, i.Contents)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	var b strings.Builder
 	told := false // whether the chain of the innermost sandbox is
 	for n, sup := range list {
-		l := sup.look(s)
+		l := sup.look(s, i.Contents)
 		if told = l.holds(); told && n == len(list)-1 && i.PID != l.pid {
 			if more := since(l.below, other); len(more) > 0 {
 				notes = append(notes, fmt.Sprintf("Process %d, which is below process %d, has since: %s", i.PID, l.pid, strings.Join(more, ", ")))
@@ -62,8 +62,8 @@ type level struct {
 	err error
 }
 
-// look compares a chain with the process below.
-func (s *Supervisor) look(state *stage.State) *level {
+// look compares a chain with the process below; contents is as in [What].
+func (s *Supervisor) look(state *stage.State, contents bool) *level {
 	l := &level{sup: s}
 	if l.pid = s.PID; s.Own >= len(s.Below) {
 		l.err = errors.New("the process is one of hk itself, and no payload")
@@ -73,7 +73,7 @@ func (s *Supervisor) look(state *stage.State) *level {
 	if l.own, l.above, l.err = s.reports(state.Host); l.err != nil {
 		return l
 	}
-	if l.below, l.err = Read(state.Host, What{PID: l.pid, Sections: sectionsOfChain}); l.err != nil {
+	if l.below, l.err = Read(state.Host, What{PID: l.pid, Sections: sectionsOfChain, Contents: contents}); l.err != nil {
 		return l
 	}
 	if l.plan, l.err = s.replan(state, l.own, l.above); l.err == nil {

@@ -18,6 +18,9 @@ type What struct {
 	Values bool
 	// Probe tries accesses: see [Landlock].
 	Probe bool
+	// Contents reads what the filters of another process do, for which the process is
+	// stopped for a moment.
+	Contents bool
 
 	// paths are those of assertions.
 	paths []string
@@ -49,7 +52,11 @@ func Read(h *host.Host, w What) (*Report, error) {
 		{"root", false, func() { r.readRoot(p, s, err) }},
 		{"limits", false, func() { r.readLimits(p) }},
 		{"cgroups", false, func() { r.readCgroups(p) }},
-		{"seccomp", true, func() { r.readSeccomp(s) }},
+		{"seccomp", true, func() {
+			if r.readSeccomp(s); w.Contents {
+				r.readContents(p, s)
+			}
+		}},
 		{"landlock", false, func() { r.readLandlock(p, w.Probe) }},
 		{"signals", true, func() { r.readSignals(s) }},
 		{"session", false, func() { r.readSession(p) }},

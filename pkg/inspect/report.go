@@ -189,11 +189,39 @@ type CgroupLimit struct {
 }
 
 // Seccomp is the mode of seccomp(2): none, strict or filter. The number of filters is
-// known only where there is a procfs. What they do is not shown: reading it needs
-// CAP_SYS_ADMIN in the initial user namespace, and to stop the process.
+// known only where there is a procfs.
 type Seccomp struct {
 	Mode    string `json:"mode"`
 	Filters *int   `json:"filters,omitempty"`
+	// Contents are what the filters do, the oldest first, if that was asked for and could be
+	// read: see [What].
+	Contents []FilterContent `json:"contents,omitempty"`
+}
+
+// A FilterContent is what a filter does.
+type FilterContent struct {
+	Instructions int `json:"instructions"`
+	// Profile is the name of the built-in profile that it is, or "".
+	Profile string `json:"profile,omitempty"`
+	// Arches are what it does with the calls of each architecture that this machine runs.
+	Arches []ArchContent `json:"arches"`
+
+	code []unix.SockFilter
+}
+
+// An ArchContent is what a filter does with the calls of an architecture. Actions are words
+// such as allow, errno(EPERM), kill-process.
+type ArchContent struct {
+	Arch string `json:"arch"`
+	// Denied are the calls that are denied whatever their arguments are, by the action, and
+	// Conditional those for which the action depends on arguments.
+	Denied      map[string][]string `json:"denied"`
+	Conditional []string            `json:"conditional"`
+	// Allowed is the number of calls that are allowed whatever their arguments are.
+	Allowed int `json:"allowed"`
+	// Others is the action for numbers that no known call has, or "" if it depends on
+	// arguments.
+	Others string `json:"others,omitempty"`
 }
 
 // Landlock is what is known about landlock(7). No kernel tells whether a process is in a

@@ -271,6 +271,9 @@ func (s *Seccomp) rows() []row {
 	if s.Filters != nil {
 		rows = append(rows, row{"filters", fmt.Sprint(*s.Filters)})
 	}
+	for i, f := range s.Contents {
+		rows = append(rows, f.rows(i+1)...)
+	}
 	return rows
 }
 
