@@ -2,14 +2,13 @@ package bisect
 
 import (
 	"math/big"
-	"regexp"
 	"strings"
 )
 
 // doublings is how often a limit is doubled.
 const doublings = 16
 
-var amount = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
+const digits = "0123456789"
 
 // raise finds out how much higher the limits of hk-limit would have to be, if they are all
 // that is guilty: the same multiple of each, a power of two.
@@ -17,7 +16,7 @@ func (h *hunt) raise(rep *report, guilty []part) error {
 	var flags []string
 	for _, p := range guilty {
 		s := h.stages[p.stage]
-		if s.name != "hk-limit" || p.flag < 0 || !amount.MatchString(s.words[p.flag].head) {
+		if s.name != "hk-limit" || p.flag < 0 || !strings.ContainsAny(s.words[p.flag].head, digits) {
 			return nil
 		}
 		flags = append(flags, s.words[p.flag].head)
@@ -44,15 +43,33 @@ func (h *hunt) raise(rep *report, guilty []part) error {
 // multiplied is a flag with its numbers multiplied: --nofile=10:20, --as=1.5G, --wall=100ms.
 func multiplied(flag string, factor int64) string {
 	name, value, _ := strings.Cut(flag, "=")
-	return name + "=" + amount.ReplaceAllStringFunc(value, func(n string) string {
-		r, ok := new(big.Rat).SetString(n)
-		if !ok {
-			return n
+	var b strings.Builder
+	b.WriteString(name + "=")
+	for {
+		at := strings.IndexAny(value, digits)
+		if at < 0 {
+			b.WriteString(value)
+			return b.String()
 		}
-		r.Mul(r, new(big.Rat).SetInt64(factor))
-		if r.IsInt() {
-			return r.Num().String()
+		b.WriteString(value[:at])
+		value = value[at:]
+		rest := strings.TrimLeft(value, digits)
+		if after, ok := strings.CutPrefix(rest, "."); ok && strings.TrimLeft(after, digits) != after {
+			rest = strings.TrimLeft(after, digits)
 		}
-		return strings.TrimRight(r.FloatString(6), "0")
-	})
+		b.WriteString(times(value[:len(value)-len(rest)], factor))
+		value = rest
+	}
+}
+
+func times(n string, factor int64) string {
+	r, ok := new(big.Rat).SetString(n)
+	if !ok {
+		return n
+	}
+	r.Mul(r, new(big.Rat).SetInt64(factor))
+	if r.IsInt() {
+		return r.Num().String()
+	}
+	return strings.TrimRight(r.FloatString(6), "0")
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"os"
 	"path"
-	"regexp"
 	"slices"
+	"strings"
 
 	"hk/internal/cli"
 	"hk/internal/vis"
@@ -291,7 +291,7 @@ func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
 func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	call := f.text(tid, c) + " = " + result
 	head := string(r.class) + ": " + call + ": "
-	key := head + process.ReplaceAllString(r.what, "/proc/PID")
+	key := head + anyProcess(r.what)
 	if seen := f.told[key]; seen != nil {
 		seen.Times++
 		return
@@ -314,5 +314,19 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	f.refuses(told, tid)
 }
 
-// process is the directory of a process in a procfs.
-var process = regexp.MustCompile(`/proc/[0-9]+`)
+// anyProcess is a text in which no directory of a procfs says of which process it is.
+func anyProcess(text string) string {
+	const proc = "/proc/"
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, proc)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString(proc)
+		if text = strings.TrimLeft(after, "0123456789"); text != after {
+			b.WriteString("PID")
+		}
+	}
+}

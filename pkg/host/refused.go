@@ -11,7 +11,7 @@ import (
 
 // RefusedBy says that a seccomp filter refuses a call.
 func RefusedBy(name string) (string, cause.Name) {
-	text := "a seccomp filter around this process denies " + name + "(2): that of a container, or "
+	text := "a seccomp filter around this process denies " + name + "(2): that of an earlier hk-seccomp, of a container, or "
 	switch {
 	case name == "clone3", name == "unshare":
 		return text + "RestrictNamespaces= of a systemd unit", cause.UsernsSeccomp
