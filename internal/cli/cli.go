@@ -88,6 +88,9 @@ func do(c *chain.Chain, find *chain.Finder, f *Front) int {
 		return p.report(status, &chain.UsageError{Stage: name,
 			Err: fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", c.Payload[0], find.Dir)})
 	}
+	if settings.Why {
+		return p.follow(c, h, status)
+	}
 	state, err := c.Plan(h)
 	if err != nil {
 		return p.report(status, err)
@@ -129,6 +132,15 @@ func do(c *chain.Chain, find *chain.Finder, f *Front) int {
 	return p.perform(state, attr, settings.Verbose, status)
 }
 
+// follow executes hk-why for a chain.
+func (p program) follow(c *chain.Chain, h *host.Host, status *status) int {
+	state, err := c.Follower(h)
+	if err != nil {
+		return p.report(status, err)
+	}
+	return p.perform(state, run.Attr{}, false, status)
+}
+
 // messages says what the supervisor and its steps report: to standard error, unless
 // quiet, and to the status descriptor.
 func (p program) messages(status *status, verbose bool) run.Attr {
@@ -159,7 +171,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why]; -v, --verbose; --status-fd N; --args FD; --force-order\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why]; -v, --verbose; --status-fd N; --args FD; --force-order; --why\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:

@@ -26,6 +26,7 @@ const commonUsage = `
  --status-fd N            write events to descriptor N
  --args FD                read more flags from a descriptor
  --force-order            try an order of stages that cannot work
+ --why                    tell what the payload is refused
 `
 
 // programs are the programs whose words are completed.

@@ -94,6 +94,7 @@ func followWith(f *cli.Front, c *chain.Chain, fl *follower, words []string) int 
 		common.Args = append(common.Args, l.Common.Args...)
 		common.ForceOrder = common.ForceOrder || l.Common.ForceOrder
 	}
+	common.Why = false // this is it
 	if fl.own >= 0 {
 		common.Own = append(common.Own, fl.own)
 	}

@@ -166,6 +166,8 @@ func (c *Chain) fits() error {
 			refuse = "a stage that prints something starts nothing"
 		case l.Common.Explain != "":
 			refuse = "--explain: Box.Explain prints the plan"
+		case l.Common.Why:
+			refuse = "--why: following the payload needs a separate program"
 		case l.Common.StatusFD >= 0:
 			refuse = "--status-fd: Wait reports how a command ended"
 		case n.DieWithParent:

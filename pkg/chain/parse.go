@@ -56,6 +56,8 @@ type Common struct {
 	// ForceOrder performs the chain even if its stages are in an order in which it cannot
 	// work.
 	ForceOrder bool
+	// Why executes hk-why, which follows the payload.
+	Why bool
 	// Own are descriptors that a program with a command line of its own has taken over: a
 	// sealed copy of it, which is executed, gets them too.
 	Own []int
@@ -145,6 +147,7 @@ func (l *Link) flags(fs *getopt.Flags) {
 	fs.Bool("verbose", "v", &l.Common.Verbose)
 	fs.Optional("explain", "text", l.Common.SetExplain)
 	fs.Bool("force-order", "", &l.Common.ForceOrder)
+	fs.Bool("why", "", &l.Common.Why)
 	l.argsFlag(fs)
 	fs.String("status-fd", "", func(v string) error {
 		fd, err := getopt.ParseFD(v)
@@ -196,13 +199,14 @@ func (c Common) args() []string {
 	a.Bool("verbose", c.Verbose)
 	a.Set("explain", c.Explain)
 	a.Bool("force-order", c.ForceOrder)
+	a.Bool("why", c.Why)
 	if c.StatusFD >= 0 {
 		a.Set("status-fd", strconv.Itoa(c.StatusFD))
 	}
 	return a
 }
 
-// Settings combines the common flags of the stages: --explain for the whole chain, the
+// Settings combines the common flags of the stages: --explain and --why for the whole chain, the
 // others for the part of it that is one plan.
 func (c *Chain) Settings() Common {
 	all := Common{StatusFD: -1}
@@ -210,6 +214,7 @@ func (c *Chain) Settings() Common {
 		if l.Common.Explain != "" {
 			all.Explain = l.Common.Explain
 		}
+		all.Why = all.Why || l.Common.Why
 	}
 	links, _, _, _ := c.firstPlan()
 	for _, l := range links {
