@@ -43,7 +43,7 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 		case ok:
 			text = a.String()
 		case isPathArg(name, i):
-			if p, ok := peekString(tid, v); ok {
+			if p, ok := ptrace.PeekString(tid, v); ok {
 				text = strconv.Quote(p)
 			}
 		case isDirArg(name, i) && int32(v) == unix.AT_FDCWD:
@@ -89,19 +89,4 @@ func number(v uint64) string {
 		return strconv.Itoa(int(low))
 	}
 	return fmt.Sprintf("%#x", v)
-}
-
-func peekString(tid int, addr uint64) (string, bool) {
-	b := make([]byte, unix.PathMax)
-	for n := 0; n < len(b); {
-		end := min(n+256, len(b))
-		m := ptrace.Peek(tid, addr+uint64(n), b[n:end])
-		if text, _, ok := strings.Cut(string(b[n:n+m]), "\x00"); ok {
-			return string(b[:n]) + text, true
-		}
-		if n += m; n < end {
-			break
-		}
-	}
-	return "", false
 }

@@ -42,8 +42,10 @@ type follower struct {
 	// unfailing is set if a filter may deny a call with which none fails: it ends a process
 	// or a thread, or says that it has succeeded.
 	unfailing bool
-	// root is the mount namespace of the payload, or "" if it cannot be looked at.
-	root string
+	// root is the mount namespace of the payload, or "" if it cannot be looked at, and began
+	// is set once the payload has been executed.
+	root  string
+	began bool
 	// stuck is set if a file system does not answer.
 	stuck bool
 	// blind are what has been used that cannot be followed.
@@ -139,7 +141,7 @@ func (f *follower) on(first *chain.Link) { first.Stage = followed{first.Stage, f
 func (f *follower) prepare(c *chain.Chain) error {
 	for _, l := range c.Links {
 		if l.Stage.Needs().Attach != nil {
-			return fmt.Errorf("%s traces the payload, and a process has only one tracer: take hk-seccomp --learn or hk-limit --report-proc away", l.Kind.Name)
+			return fmt.Errorf("%s traces the payload, and a process has only one tracer: take --learn or hk-limit --report-proc away", l.Kind.Name)
 		}
 	}
 	if !c.OnePlan() {
@@ -177,7 +179,7 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 		})
 	}
 	f.tracer.Entered, f.tracer.Left = f.entered, f.left
-	f.tracer.Executed = func(tid int) { f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid)) }
+	f.tracer.Executed = f.executed
 	if err := f.tracer.Seize(at.PID()); err != nil {
 		text := fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
 		if err == unix.EPERM {
@@ -198,6 +200,14 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 			return nil, nil
 		}})
 	return nil
+}
+
+// executed notes the root of the payload, which executes first.
+func (f *follower) executed(tid int) {
+	if !f.began {
+		f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid))
+		f.began = true
+	}
 }
 
 // entered looks at a call before the filters do.
@@ -264,8 +274,11 @@ func (f *follower) filtered(c ptrace.Call, name string, a filter.Answer, which i
 	return r
 }
 
-// left looks at a call that has failed.
-func (f *follower) left(tid int, c ptrace.Call, errno unix.Errno) {
+// left looks at a call that returns, if it has failed.
+func (f *follower) left(tid int, c ptrace.Call, _ int64, errno unix.Errno) {
+	if errno == 0 {
+		return
+	}
 	if name := nameOf(c); name == "rt_sigreturn" || name == "sigreturn" {
 		return // its result is that of the call that a signal has interrupted
 	}

@@ -194,7 +194,7 @@ func (t *translator) addHooks(links []Link) error {
 		}
 		if n.Attach != nil {
 			if t.attacher != "" {
-				return &UsageError{l.Kind.Name, fmt.Errorf("%s traces the payload, and a process has only one tracer: hk-why, hk-seccomp --learn and hk-limit --report-proc cannot be combined", t.attacher)}
+				return &UsageError{l.Kind.Name, fmt.Errorf("%s traces the payload, and a process has only one tracer: hk-why, hk-landlock --learn, hk-seccomp --learn and hk-limit --report-proc cannot be combined", t.attacher)}
 			}
 			t.attaches = append(t.attaches, hook{l.Kind.Name, n.Attach})
 			t.attacher, t.Child.OwnMemory = l.Kind.Name, true

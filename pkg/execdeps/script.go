@@ -11,6 +11,13 @@ import (
 // byte can only end a word.
 const headSize = 256
 
+// Script returns the interpreter that the first bytes of a file name, of which 256 suffice.
+// ok is false if it is not a script that the kernel executes.
+func Script(head []byte) (interp string, ok bool) {
+	interp, _, ok, err := parseShebang(head)
+	return interp, ok && err == nil
+}
+
 // parseShebang parses the first line of a script as the kernel does: an interpreter,
 // and the rest as a single argument. ok is false if the file does not start with "#!".
 func parseShebang(head []byte) (interp, arg string, ok bool, err error) {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/internal/learned"
 	"hk/pkg/getopt"
 	"hk/pkg/host"
 	"hk/pkg/stage"
@@ -26,6 +27,8 @@ What is restricted is denied unless a rule allows it
  --udp-bind PORT,...      --udp-connect PORT,...
  --scope signal,abstract-unix-socket      deny these to processes outside
  --restrict all|fs,RIGHT,tcp-bind,...     restrict without a rule
+ --rules FILE             flags, one in a line, such as those of --learn
+ --learn FILE             restrict nothing; write the rules that NEXT needs
 
  --abi N                  restrict the file rights of ABI N; default 5
  --best-effort            skip what this kernel cannot enforce, and report it
@@ -43,6 +46,18 @@ In a path a comma is written \, and, with --allow, a colon \:
 
 // Flags binds r to the flags of hk-landlock(1).
 func (r *Ruleset) Flags(fs *getopt.Flags) {
+	r.ruleFlags(fs)
+	fs.String("rules", "", r.readRules)
+	fs.String("learn", "", func(v string) error {
+		r.Learn = v
+		return learned.CheckName(v)
+	})
+	fs.Bool("allow-new-privs", "", &r.AllowNewPrivs)
+	fs.Bool("support", "", &r.Support)
+}
+
+// ruleFlags are the flags that say what is restricted.
+func (r *Ruleset) ruleFlags(fs *getopt.Flags) {
 	for _, class := range classes {
 		fs.String(class.name, "", func(v string) error {
 			for _, p := range getopt.List(v) {
@@ -94,8 +109,6 @@ func (r *Ruleset) Flags(fs *getopt.Flags) {
 	fs.Bool("best-effort", "", &r.BestEffort)
 	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
 	fs.String("log", "", getopt.OneOf(&r.Log, "off", "exec", "subdomains"))
-	fs.Bool("allow-new-privs", "", &r.AllowNewPrivs)
-	fs.Bool("support", "", &r.Support)
 }
 
 // add parses a list of ports.
@@ -195,6 +208,7 @@ func (r *Ruleset) Args() []string {
 		a.Set("abi", strconv.Itoa(r.ABI))
 	}
 	a.Set("log", r.Log)
+	a.Set("learn", r.Learn)
 	a.Bool("best-effort", r.BestEffort)
 	a.Bool("ignore-missing", r.IgnoreMissing)
 	a.Bool("allow-new-privs", r.AllowNewPrivs)

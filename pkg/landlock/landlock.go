@@ -67,6 +67,9 @@ type Ruleset struct {
 	// AllowNewPrivs does not set no_new_privs; entering the domain then needs
 	// CAP_SYS_ADMIN.
 	AllowNewPrivs bool
+	// Learn is a file to which rules are written that allow what the payload uses; nothing
+	// is restricted then.
+	Learn string
 	// Support prints what the kernel supports and executes nothing.
 	Support bool
 }
@@ -188,16 +191,22 @@ func (r *Ruleset) asked() domain {
 // forbidsMounts reports whether the domain that the kernel enforces has rights on files.
 func (r *Ruleset) forbidsMounts(h *host.Host) bool {
 	abi := h.LandlockABI()
-	return abi > 0 && r.askedOf(abi).fs&upTo(fsRights, abi) != 0
+	return r.Learn != "" || abi > 0 && r.askedOf(abi).fs&upTo(fsRights, abi) != 0
 }
 
 // Needs implements stage.Stage. A domain may deny the next program what it handles.
 func (r *Ruleset) Needs() stage.Needs {
+	if r.Learn != "" {
+		return stage.Needs{Supervisor: true, Attach: r.addAttach}
+	}
 	return stage.Needs{Hides: true, Confines: r.askedOf(1).fs&(execute|readFile) != 0}
 }
 
 // Plan adds the ops that create the domain and enter it.
 func (r *Ruleset) Plan(s *stage.State) error {
+	if r.Learn != "" {
+		return r.noNewPrivs(s)
+	}
 	asked := r.askedOf(s.Host.LandlockABI())
 	if asked.empty() {
 		return errors.New("nothing is restricted: see hk-landlock(1)")

@@ -8,6 +8,7 @@
 package ptrace
 
 import (
+	"bytes"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,11 +20,12 @@ type Tracer struct {
 	// Between is a process that is traced only so that its child inherits the tracer; it
 	// is left once that exists. 0 means none.
 	Between int
-	// Entered is called for each call, and Left when one has failed, with its errno. The
-	// thread is stopped. Either may be nil.
+	// Entered is called for each call, and Left when one returns, with its result, or with
+	// its errno if it has failed. The thread is stopped. Either may be nil.
 	Entered func(tid int, c Call)
-	Left    func(tid int, c Call, errno unix.Errno)
-	// Executed is called for the first execve(2) that succeeds; or it is nil.
+	Left    func(tid int, c Call, result int64, errno unix.Errno)
+	// Executed is called for each execve(2) that succeeds, whose thread is then at the
+	// beginning of the new program; or it is nil. Left is not called for it.
 	Executed func(tid int)
 
 	// started is set once the payload has been executed.
@@ -85,7 +87,7 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 		_ = request(unix.PTRACE_LISTEN, tid, 0, 0)
 		return true
 	case event == unix.PTRACE_EVENT_EXEC:
-		if !t.started && t.Executed != nil {
+		if t.Executed != nil {
 			t.Executed(tid)
 		}
 		t.started = true
@@ -155,10 +157,32 @@ func (t *Tracer) call(tid int) {
 	case unix.PTRACE_SYSCALL_INFO_EXIT:
 		c, ok := t.calls[tid]
 		delete(t.calls, tid)
-		if failed := *(*uint8)(unsafe.Pointer(&info.args[0])) != 0; ok && failed {
-			t.Left(tid, c, unix.Errno(-int64(info.nr)))
+		if !ok {
+			return
+		}
+		result, errno := int64(info.nr), unix.Errno(0)
+		if failed := *(*uint8)(unsafe.Pointer(&info.args[0])) != 0; failed {
+			errno = unix.Errno(-result)
+		}
+		t.Left(tid, c, result, errno)
+	}
+}
+
+// PeekString reads a string that ends in a null byte from the memory of a stopped thread.
+// ok is false if it cannot be read, or is longer than a path can be.
+func PeekString(tid int, addr uint64) (s string, ok bool) {
+	b := make([]byte, unix.PathMax)
+	for n := 0; n < len(b); {
+		end := min(n+256, len(b))
+		m := Peek(tid, addr+uint64(n), b[n:end])
+		if i := bytes.IndexByte(b[n:n+m], 0); i >= 0 {
+			return string(b[:n+i]), true
+		}
+		if n += m; n < end {
+			break
 		}
 	}
+	return "", false
 }
 
 // Peek reads memory of a stopped thread, up to the first page that cannot be read, and

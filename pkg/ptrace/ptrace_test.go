@@ -24,7 +24,7 @@ func TestGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := false
-	tr := Tracer{Left: func(int, Call, unix.Errno) { seen = true }}
+	tr := Tracer{Left: func(_ int, _ Call, _ int64, errno unix.Errno) { seen = seen || errno != 0 }}
 	if err := tr.Seize(pid); err != nil {
 		t.Fatal(err)
 	}

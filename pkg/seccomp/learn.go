@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"hk/internal/learned"
 	"hk/pkg/filter"
 	"hk/pkg/getopt"
 	"hk/pkg/plan"
@@ -41,11 +42,8 @@ import (
 
 func (f *Filter) learnFlag(fs *getopt.Flags) {
 	fs.String("learn", "", func(v string) error {
-		switch v {
-		case "":
-			return errors.New("a file is needed")
-		case "-":
-			return errors.New("standard output is the payload's: give a file")
+		if err := learned.CheckName(v); err != nil {
+			return err
 		}
 		f.Learn = v
 		return nil
@@ -73,7 +71,7 @@ func (f *Filter) addAttach(s *stage.State) error {
 func (l *learner) step(name, to string) plan.Step {
 	return plan.Step{
 		Stage: name,
-		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); finally write %s", to, l.path),
+		Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record every call of it and its descendants (PTRACE_SYSCALL); finally write %s", to, l.Path),
 		Do:    l.attach,
 	}
 }
@@ -98,14 +96,13 @@ func (f *Filter) learner() (*learner, error) {
 	if native == nil {
 		return nil, errors.New("--learn: there is no system call table for this architecture")
 	}
-	l := &learner{path: f.Learn}
-	l.recording = &filter.Recording{}
-	if err := l.open(); err != nil {
-		return nil, l.error(err)
+	l := newLearner(f.Learn)
+	if err := l.Open(); err != nil {
+		return nil, l.Error(err)
 	}
-	defer l.dir.Close()
-	if _, err := l.existing(&filter.Recording{}); err != nil {
-		return nil, l.error(err)
+	defer l.Close()
+	if err := l.existing(&filter.Recording{}); err != nil {
+		return nil, l.Error(err)
 	}
 	return l, nil
 }
@@ -113,15 +110,12 @@ func (f *Filter) learner() (*learner, error) {
 // attach is the supervisor step. Before anything else it checks that the file can be
 // created.
 func (l *learner) attach(at plan.Context) error {
-	if err := l.open(); err != nil {
-		return l.error(err)
+	if err := l.Open(); err != nil {
+		return l.Error(err)
 	}
-	tmp, err := l.create(0o600)
-	if err != nil {
-		return l.error(err)
+	if err := l.Probe(); err != nil {
+		return l.Error(err)
 	}
-	tmp.Close()
-	l.dir.Remove(l.tmp)
 	l.tracer.Entered = l.call
 	if err := l.tracer.Seize(at.PID()); err != nil {
 		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)

@@ -23,10 +23,10 @@ func TestLearnFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.open(); err != nil {
+		if err := l.Open(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.dir.Close()
+		defer l.Close()
 		l.recording.Call(filter.X86_64.Audit, nr, [6]uint64{})
 		if _, err := l.write(); err != nil {
 			t.Fatal(err)
@@ -73,10 +73,10 @@ func TestLearnTogether(t *testing.T) {
 		go func() {
 			l, err := (&Filter{Learn: file}).learner()
 			if err == nil {
-				err = l.open()
+				err = l.Open()
 			}
 			if err == nil {
-				defer l.dir.Close()
+				defer l.Close()
 				l.recording.Add(filter.X86_64, name, 0)
 				_, err = l.write()
 			}

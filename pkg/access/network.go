@@ -1,0 +1,182 @@
+package access
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"hk/pkg/ptrace"
+
+	"golang.org/x/sys/unix"
+)
+
+// A network is what was used of it.
+type network struct {
+	// sockets are the types of the sockets that were made, by what procfs shows of them.
+	sockets map[string]socket
+	// binds and connects are TCP ports.
+	binds, connects map[uint16]bool
+	// abstract are the abstract names to which sockets were bound, and outside is set if
+	// another one was connected or sent to.
+	abstract map[string]bool
+	outside  bool
+	// internet is set if Internet sockets were made, and remote if one was connected, or
+	// something sent, to another machine, or if that is not known.
+	internet, remote bool
+}
+
+type socket struct{ family, kind int }
+
+func (n *network) init() {
+	if n.sockets == nil {
+		n.sockets, n.abstract = map[string]socket{}, map[string]bool{}
+		n.binds, n.connects = map[uint16]bool{}, map[uint16]bool{}
+	}
+}
+
+// socketMade notes the type of a socket.
+func (r *Recorder) socketMade(c call) {
+	r.init()
+	const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	s := socket{int(c.Args[0]), int(c.Args[1] &^ flags)}
+	if s.family == unix.AF_INET || s.family == unix.AF_INET6 {
+		r.internet = true
+	}
+	if shown, err := os.Readlink(proc(c.tid) + "/fd/" + strconv.FormatInt(c.result, 10)); err == nil && len(r.sockets) < maxPaths {
+		r.sockets[shown] = s
+	}
+}
+
+// address reads the address that a call is given, and whether it is for TCP.
+func (r *Recorder) address(c call, fd int, addr, size uint64) (b []byte, tcp bool) {
+	r.init()
+	b = make([]byte, min(size, 128))
+	if ptrace.Peek(c.tid, addr, b) < len(b) || len(b) < 2 {
+		return nil, false
+	}
+	shown, err := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(fd))
+	s, known := r.sockets[shown]
+	return b, err != nil || !known || s.kind == unix.SOCK_STREAM
+}
+
+func family(b []byte) int { return int(binary.NativeEndian.Uint16(b)) }
+
+// internetAddress is the address and port of an Internet address.
+func internetAddress(b []byte) (ip netip.Addr, port uint16, ok bool) {
+	switch {
+	case family(b) == unix.AF_INET && len(b) >= 8:
+		return netip.AddrFrom4([4]byte(b[4:8])), binary.BigEndian.Uint16(b[2:]), true
+	case family(b) == unix.AF_INET6 && len(b) >= 24:
+		return netip.AddrFrom16([16]byte(b[8:24])).Unmap(), binary.BigEndian.Uint16(b[2:]), true
+	}
+	return ip, 0, false
+}
+
+// abstractName is the name of an abstract UNIX socket.
+func abstractName(b []byte) (string, bool) {
+	if family(b) == unix.AF_UNIX && len(b) > 3 && b[2] == 0 {
+		return string(b[3:]), true
+	}
+	return "", false
+}
+
+func (r *Recorder) bound(c call) { r.bind(c, int(int32(c.Args[0])), c.Args[1], c.Args[2]) }
+
+func (r *Recorder) bind(c call, fd int, addr, size uint64) {
+	b, tcp := r.address(c, fd, addr, size)
+	if b == nil {
+		return
+	}
+	if _, port, ok := internetAddress(b); ok {
+		r.internet = true
+		if tcp {
+			r.binds[port] = true
+		}
+		return
+	}
+	if name, ok := abstractName(b); ok {
+		if len(r.abstract) < maxPaths {
+			r.abstract[name] = true
+		}
+		return
+	}
+	if family(b) != unix.AF_UNIX || len(b) < 3 || c.errno != 0 {
+		return
+	}
+	name, _, _ := strings.Cut(string(b[2:]), "\x00")
+	base, err := r.base(c.tid, unix.AT_FDCWD, name)
+	if err == nil {
+		name = join(base, name)
+		dir := name[:strings.LastIndexByte(name, '/')+1]
+		if base, _, err = r.tree.resolve(dir, unix.O_DIRECTORY); err == nil {
+			r.create(join(base, name[len(dir):]))
+			r.use(base, makeSock)
+			return
+		}
+	}
+	r.note("bind(2): " + err.Error())
+}
+
+func (r *Recorder) connected(c call) { r.reach(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], true) }
+
+// sent is for a datagram; a stream can be connected by it with TCP Fast Open.
+func (r *Recorder) sent(c call) {
+	if c.Args[4] != 0 {
+		r.reach(c, int(int32(c.Args[0])), c.Args[4], c.Args[5], false)
+	}
+}
+
+// sentMessage is sent for the address in a struct msghdr.
+func (r *Recorder) sentMessage(c call) {
+	var head [16]byte
+	if ptrace.Peek(c.tid, c.Args[1], head[:]) < len(head) || native(head[:]) == 0 {
+		return
+	}
+	addr, size := native(head[:]), uint64(binary.NativeEndian.Uint32(head[8:]))
+	const is64 = 0x8000_0000 // __AUDIT_ARCH_64BIT
+	if c.Arch&is64 == 0 {
+		addr, size = uint64(binary.NativeEndian.Uint32(head[:])), uint64(binary.NativeEndian.Uint32(head[4:]))
+	}
+	if addr != 0 {
+		r.reach(c, int(int32(c.Args[0])), addr, size, false)
+	}
+}
+
+// reach records a peer.
+func (r *Recorder) reach(c call, fd int, addr, size uint64, connects bool) {
+	b, tcp := r.address(c, fd, addr, size)
+	if b == nil {
+		return
+	}
+	if ip, port, ok := internetAddress(b); ok {
+		r.internet = true
+		r.remote = r.remote || !ip.IsLoopback() && !ip.IsUnspecified()
+		if tcp {
+			r.connects[port] = true
+		}
+		return
+	}
+	if name, ok := abstractName(b); ok && !r.abstract[name] {
+		r.outside = true
+	}
+}
+
+// socketcall is for 32-bit programs: the arguments are in memory.
+func (r *Recorder) socketcall(c call) {
+	const socket, bind, connect, sendto, sendmsg = 1, 2, 3, 11, 16 // SYS_SOCKET and so on of <linux/net.h>
+	looks := map[uint64]func(*Recorder, call){bind: (*Recorder).bound, connect: (*Recorder).connected}
+	if c.errno == 0 {
+		looks[socket], looks[sendto], looks[sendmsg] = (*Recorder).socketMade, (*Recorder).sent, (*Recorder).sentMessage
+	}
+	look := looks[c.Args[0]]
+	var b [24]byte
+	if look == nil || ptrace.Peek(c.tid, c.Args[1], b[:]) == 0 {
+		return
+	}
+	for i := range c.Args {
+		c.Args[i] = uint64(binary.NativeEndian.Uint32(b[4*i:]))
+	}
+	look(r, c)
+}

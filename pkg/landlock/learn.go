@@ -1,0 +1,149 @@
+package landlock
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"hk/internal/learned"
+	"hk/pkg/access"
+	"hk/pkg/plan"
+	"hk/pkg/ptrace"
+	"hk/pkg/stage"
+
+	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
+)
+
+// A learner records what the payload uses, in the root that the plan makes, and writes rules
+// for it. It traces the payload as hk-seccomp --learn does.
+type learner struct {
+	learned.File
+	recorder access.Recorder
+	tracer   ptrace.Tracer
+	joiner   bool
+	// abi is that of the kernel, and before what the file had at the start.
+	abi    int
+	before []byte
+}
+
+var errLearnAlone = errors.New("--learn restricts nothing: it cannot be combined with other flags than --allow-new-privs")
+
+// learner checks the settings, and what can be known about the file in advance.
+func (r *Ruleset) learner(abi int) (*learner, error) {
+	alone := Ruleset{Learn: r.Learn, AllowNewPrivs: r.AllowNewPrivs}
+	if len(r.Args()) != len(alone.Args()) {
+		return nil, errLearnAlone
+	}
+	l := &learner{File: learned.File{Path: r.Learn, Max: maxRules, TooLarge: errNotLearned}, abi: abi}
+	if err := l.Open(); err != nil {
+		return nil, l.Error(err)
+	}
+	defer l.Close()
+	data, _, err := l.Read()
+	if err == nil && data != nil {
+		_, err = parseLearned(data)
+	}
+	if err != nil {
+		return nil, l.Error(err)
+	}
+	l.before = data
+	return l, nil
+}
+
+// addAttach adds the step that attaches to the child.
+func (r *Ruleset) addAttach(s *stage.State) error {
+	l, err := r.learner(s.Host.LandlockABI())
+	if err != nil {
+		return err
+	}
+	to := "the child"
+	if l.joiner = s.Plan.InJoiner(); l.joiner {
+		to = "the joiner, and so to the child that it makes"
+	}
+	s.WhileDumpable(s.Host.Effective>>unix.CAP_SYS_PTRACE&1 == 0, func() {
+		s.Plan.AddStep(plan.Step{
+			Stage: s.Name,
+			Text:  fmt.Sprintf("attach to %s (PTRACE_SEIZE); from its execve(2) on record what it and its descendants use (PTRACE_SYSCALL); finally write %s", to, l.Path),
+			Do:    l.attach,
+		})
+	})
+	return nil
+}
+
+// attach is the supervisor step. Before anything else it checks that the file can be
+// created.
+func (l *learner) attach(at plan.Context) error {
+	if err := access.CheckProcfs(); err != nil {
+		return fmt.Errorf("--learn: %w", err)
+	}
+	if err := l.Open(); err != nil {
+		return l.Error(err)
+	}
+	if err := l.Probe(); err != nil {
+		return l.Error(err)
+	}
+	l.tracer.Executed, l.tracer.Entered, l.tracer.Left = l.recorder.Executed, l.recorder.Entered, l.recorder.Left
+	if err := l.tracer.Seize(at.PID()); err != nil {
+		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
+		if err == unix.EPERM {
+			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
+		}
+		return text
+	}
+	if err := at.CheckAlive(); err != nil {
+		return fmt.Errorf("--learn: %w", err) // its PID has been reused
+	}
+	if l.joiner {
+		l.tracer.Between = at.PID()
+	}
+	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.tracer.Stopped, Gone: l.gone,
+		Lingering: "--learn: the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
+		Ended:     func(*plan.End, plan.Payload) ([]string, error) { return l.write() }})
+	return nil
+}
+
+// gone is for a thread that has ended.
+func (l *learner) gone(tid int) {
+	l.tracer.Gone(tid)
+	l.recorder.Gone(tid)
+}
+
+var errChanged = errors.New("it has changed since the start, perhaps by the payload: nothing is written")
+
+// write writes the rules. What the file has is trusted only if it was there at the start.
+func (l *learner) write() (notes []string, err error) {
+	defer l.recorder.Close()
+	rec, err := l.recorder.Record()
+	if err != nil {
+		return nil, l.Error(err)
+	}
+	w := NewLearned(rec, l.abi, Homes())
+	more, err := l.Update(func(data []byte, _ fs.FileInfo) ([]byte, error) {
+		if !bytes.Equal(data, l.before) {
+			return nil, errChanged
+		}
+		if data != nil {
+			old, err := parseLearned(data)
+			if err != nil {
+				return nil, err
+			}
+			w.Merge(old)
+		}
+		return w.Text(), nil
+	})
+	for _, n := range w.Notes(l.Path, l.Dir()) {
+		notes = append(notes, "--learn: "+n)
+	}
+	return append(notes, more...), err
+}
+
+// Homes are the home directories of the caller.
+func Homes() []string {
+	if u, err := user.LookupUid(os.Getuid()); err == nil && len(u.Home) > 1 {
+		return []string{u.Home}
+	}
+	return nil
+}
