@@ -78,6 +78,9 @@ func (a assertion) check(r *Report) error {
 	if !unreadable {
 		why, unreadable = r.Unreadable[a.section+".threads"]
 	}
+	if !unreadable {
+		why, unreadable = r.Unreadable[a.section+"."+a.key+".threads"]
+	}
 	if !unreadable && !r.has(a.section) {
 		why, unreadable = "it was not read", true
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"hk/pkg/host"
 
@@ -43,6 +44,9 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 		return p, nil
 	}
 	defer unix.Close(proc)
+	if !p.own && !ofThisNamespace(proc) {
+		return nil, errNoProcfs
+	}
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
 	p.dir, err = unix.Openat2(proc, name, &how)
 	switch {
@@ -68,6 +72,20 @@ func openProcfs() (int, error) {
 		return -1, errNoProcfs
 	}
 	return fd, nil
+}
+
+// ofThisNamespace reports whether a procfs is of the PID namespace of this process, so that a
+// number there is the same as everywhere: this process has no other number below.
+func ofThisNamespace(proc int) bool {
+	fd, err := unix.Openat(proc, "self/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	text, err := readAll(fd)
+	_, line, ok := strings.Cut(text, "\nNSpid:")
+	line, _, _ = strings.Cut(line, "\n")
+	return err == nil && ok && len(strings.Fields(line)) == 1
 }
 
 func (p *process) close() {

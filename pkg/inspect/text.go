@@ -57,7 +57,9 @@ func writeRows(b *strings.Builder, rows []row) {
 func (r *Report) whyNot(section string) (rows []row) {
 	for _, what := range slices.Sorted(maps.Keys(r.Unreadable)) {
 		name, ok := strings.CutPrefix(what, section)
-		if ok && (name == "" || name[0] == '.') {
+		if ok && strings.HasSuffix(name, ".threads") {
+			rows = append(rows, row{strings.TrimPrefix(name, "."), r.Unreadable[what]})
+		} else if ok && (name == "" || name[0] == '.') {
 			rows = append(rows, row{strings.TrimPrefix(name, "."), "not readable: " + r.Unreadable[what]})
 		}
 	}

@@ -3,6 +3,8 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,11 +17,11 @@ var linked = map[string][]string{
 	"root":       {"root", "cwd"},
 }
 
-// sameLink reports whether a thread's link leads to the same as the first one's. One that has
+// same reports whether something of a thread is that of the first one. A thread that has
 // ended has none, and what the kernel tells of neither is not read of the first one.
-func (p *process) sameLink(thread, name string) bool {
-	first, err := p.link(name)
-	other, errOther := p.link("task/" + thread + "/" + name)
+func same(read func(name string) (string, error), thread, name string) bool {
+	first, err := read(name)
+	other, errOther := read("task/" + thread + "/" + name)
 	switch {
 	case errOther == unix.ENOENT || errOther == unix.ESRCH:
 		return true
@@ -28,6 +30,9 @@ func (p *process) sameLink(thread, name string) bool {
 	}
 	return first == other
 }
+
+// hasOthers is said of a thread that has something for itself.
+func hasOthers(thread string) string { return "thread " + thread + " has others" }
 
 // readThreads notes what the threads of another process do not have in common, so that
 // nothing can be asserted about it: what was read is that of the first one.
@@ -44,31 +49,101 @@ func (r *Report) readThreads(p *process, first status) {
 			continue
 		}
 		s, err := parseStatus(text)
+		if ended = ended || isEnded(text) && len(list) > 1 && name == strconv.Itoa(p.pid); isEnded(text) {
+			continue
+		}
 		for section, same := range map[string]bool{
-			"ids":     err == nil && s.uids == first.uids && s.gids == first.gids && fmt.Sprint(s.groups) == fmt.Sprint(first.groups),
-			"caps":    err == nil && s.caps == first.caps && s.noNewPrivs == first.noNewPrivs,
-			"seccomp": err == nil && s.mode == first.mode && s.filters == first.filters,
+			"ids":             err == nil && s.uids == first.uids && s.gids == first.gids && fmt.Sprint(s.groups) == fmt.Sprint(first.groups),
+			"caps":            err == nil && s.caps == first.caps && s.noNewPrivs == first.noNewPrivs,
+			"seccomp":         err == nil && s.mode == first.mode && s.filters == first.filters,
+			"signals.blocked": err == nil && s.blocked == first.blocked,
+			"root":            err == nil && s.umask == first.umask,
+			"cgroups":         same(p.read, name, "cgroup"),
 		} {
 			if !same {
-				differ[section] = "thread " + name + " has others"
+				differ[section] = hasOthers(name)
 			}
 		}
 		for section, links := range linked {
-			for _, link := range links {
-				if !p.sameLink(name, link) {
-					differ[section] = "thread " + name + " has others"
-				}
+			if slices.ContainsFunc(links, func(link string) bool { return !same(p.link, name, link) }) {
+				differ[section] = hasOthers(name)
 			}
 		}
-		ended = ended || strings.Contains(text, "\nState:\tZ") && len(list) > 1
+		if r.FDs != nil && differ["fds"] == "" && name != strconv.Itoa(p.pid) {
+			differ["fds"] = p.otherFiles(name)
+		}
 	}
 	if ended {
 		// Its status has no umask then, so that nothing of it is read.
 		differ = map[string]string{"fds": "the first thread has ended, and others have not"}
 	}
-	for section, why := range differ {
-		if r.wants(section) {
-			r.unreadable(section+".threads", errors.New(why))
+	for what, why := range differ {
+		section, _, _ := strings.Cut(what, ".")
+		if why != "" && r.wants(section) {
+			r.unreadable(what+".threads", errors.New(why))
 		}
 	}
+}
+
+// isEnded reports whether a status is that of a thread that has ended, and has not all that
+// others have.
+func isEnded(text string) bool {
+	return strings.Contains(text, "\nState:\tZ") || strings.Contains(text, "\nState:\tX")
+}
+
+// otherFiles says which descriptors a thread has that the first one does not have, or "" if
+// they share them: they do, unless one has called unshare(2) or close_range(2).
+func (p *process) otherFiles(thread string) string {
+	const tries = 3 // descriptors may be opened meanwhile
+	for range tries {
+		tid, err := strconv.Atoi(thread)
+		if err != nil {
+			return ""
+		}
+		order, err := kcmp(p.pid, tid)
+		if err == nil && order == 0 || err == unix.ESRCH {
+			return ""
+		}
+		sure := err == nil
+		first, errFirst := p.files("fd")
+		other, errOther := p.files("task/" + thread + "/fd")
+		switch more := missing(other, first); {
+		case errFirst != nil || errOther != nil:
+			return "" // it has ended, or they cannot be read
+		case len(more) > 0:
+			return hasOthers(thread) + ": " + strings.Join(more[:min(len(more), 3)], ", ")
+		case sure:
+			return hasOthers(thread)
+		case len(missing(first, other)) == 0:
+			return ""
+		}
+	}
+	return hasOthers(thread)
+}
+
+// files are the open descriptors in a directory, each with what it refers to.
+func (p *process) files(dir string) ([]string, error) {
+	names, err := p.list(dir)
+	var list []string
+	for _, name := range names {
+		if target, err := p.link(dir + "/" + name); err == nil {
+			list = append(list, name+" "+target)
+		}
+	}
+	return list, err
+}
+
+// missing are those of a list that another one does not have.
+func missing(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return slices.Contains(other, w) })
+}
+
+// kcmp compares the descriptors of two threads: kcmp(2). The order is 0 if they share them.
+func kcmp(a, b int) (order int, err error) {
+	const files = 2 // KCMP_FILES
+	n, _, e := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), files, 0, 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), nil
 }
