@@ -52,6 +52,31 @@ func sentence(s string) string {
 	return s
 }
 
+// TestCausesReached checks that a test brings about each cause: a script that matches the name in
+// brackets or in JSON, or a table test that names the constant.
+func TestCausesReached(t *testing.T) {
+	var texts strings.Builder
+	list, err := filepath.Glob(scripts + "/*.txtar")
+	if err != nil || len(list) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, f := range sources(t) {
+		if strings.HasSuffix(f, "_test.go") && !strings.HasSuffix(f, "/causes_test.go") && !strings.HasSuffix(f, "pkg/cause/cause_test.go") {
+			list = append(list, filepath.Join("..", f))
+		}
+	}
+	for _, f := range list {
+		texts.WriteString(readFile(t, f))
+	}
+	constant := regexp.MustCompile(`(?m)^\t(\w+) +Name = "([a-z0-9-]+)"$`)
+	for _, m := range constant.FindAllStringSubmatch(readFile(t, "../pkg/cause/cause.go"), -1) {
+		reached := regexp.MustCompile(`\[(\([a-z|-]*)?` + m[2] + `([a-z|-]*\))?\\?\]|"cause": "` + m[2] + `"|cause\.` + m[1] + `\b`)
+		if !reached.MatchString(texts.String()) {
+			t.Errorf("no test brings about %s", m[2])
+		}
+	}
+}
+
 // TestCausesUsed checks that the code gives each cause, and writes each name only once: as a
 // constant.
 func TestCausesUsed(t *testing.T) {

@@ -141,6 +141,45 @@ func TestNoLandlock(t *testing.T) {
 	}
 }
 
+// TestRestrictedKernel is for a kernel that was booted with less: user namespaces for root alone,
+// and no controller for memory.
+func TestRestrictedKernel(t *testing.T) {
+	const sysctl = "/proc/sys/kernel/unprivileged_userns_clone"
+	if b, err := os.ReadFile(sysctl); err != nil || strings.TrimSpace(string(b)) != "0" || os.Getuid() != 0 {
+		t.Skip("everybody may create user namespaces here")
+	}
+	const nobody = 65534
+	for _, c := range []struct {
+		uid   uint32
+		words string
+		code  int
+		want  []string
+	}{
+		{0, "hk-unshare --user -- true", 0, nil},
+		{0, "hk-doctor hk-idmap", 1, []string{"  yes   map your own IDs\n"}},
+		{nobody, "hk-unshare --user -- true", 125, []string{"hk-unshare: hint: the sysctl kernel.unprivileged_userns_clone is 0: only root may create user namespaces [userns-sysctl]\n"}},
+		{nobody, "hk-doctor hk-unshare", 1, []string{"  no    create a user namespace\n        cause:  the sysctl kernel.unprivileged_userns_clone is 0", "[userns-sysctl]\n        remedy: as root, sysctl -w kernel.unprivileged_userns_clone=1\n"}},
+		{nobody, "hk-doctor hk-landlock hk-seccomp", 0, []string{"  yes   restrict files by Landlock\n"}},
+		{0, "hk-limit --pids 5 -- true", 0, nil},
+		{0, "hk-limit --memory 1G -- true", 125, []string{"hk-limit: --memory: no cgroup can be made: --memory: the controller memory is not available in ", " [cgroup-controller]\n"}},
+		{0, "hk-doctor hk-limit", 1, []string{"  yes   limit processes by a control group\n  no    limit memory by a control group\n", " [cgroup-controller]\n        remedy: as root, enable it"}},
+	} {
+		words := strings.Fields(c.words)
+		cmd := exec.Command(filepath.Join(bin, words[0]), words[1:]...)
+		cmd.Dir, cmd.Env = "/", append(os.Environ(), "PATH="+bin+":/usr/bin:/bin")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.uid, Gid: c.uid}}
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != c.code {
+			t.Errorf("as %d, %s: exit status %d; want %d\n%s", c.uid, c.words, got, c.code, out)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("as %d, %s: no %q in\n%s", c.uid, c.words, want, out)
+			}
+		}
+	}
+}
+
 // TestDocumentedKernels compares documented versions with the table.
 func TestDocumentedKernels(t *testing.T) {
 	sources(t)

@@ -65,6 +65,7 @@ func (r *report) text(w io.Writer) error {
 		fmt.Fprintf(&b, "%-*s  %s\n", wide, f.Name, vis.Text(f.Value))
 	}
 	stage := ""
+	first := map[string]string{} // what has failed with a sentence for the first time
 	for _, t := range r.Trials {
 		if t.Stage != stage {
 			if b.Len() > 0 {
@@ -73,7 +74,7 @@ func (r *report) text(w io.Writer) error {
 			stage = t.Stage
 			fmt.Fprintf(&b, "%s\n", stage)
 		}
-		t.text(&b)
+		t.text(&b, first)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "\nnote: %s", vis.Text(n))
@@ -88,7 +89,8 @@ func (r *report) text(w io.Writer) error {
 	return err
 }
 
-func (t *result) text(b *strings.Builder) {
+// text writes a result. A sentence that was written before, as first says, is not repeated.
+func (t *result) text(b *strings.Builder, first map[string]string) {
 	fmt.Fprintf(b, "  %-4s  %s\n", t.Verdict, t.What)
 	if t.Verdict != no {
 		return
@@ -97,5 +99,10 @@ func (t *result) text(b *strings.Builder) {
 	if t.Cause != "" {
 		name = fmt.Sprintf(" [%s]", t.Cause)
 	}
+	if earlier, ok := first[t.Why]; ok {
+		fmt.Fprintf(b, "        cause:  the same as of: %s%s\n", earlier, name)
+		return
+	}
+	first[t.Why] = t.What
 	fmt.Fprintf(b, "        cause:  %s%s\n        remedy: %s\n", vis.Text(t.Why), name, vis.Text(t.Remedy))
 }

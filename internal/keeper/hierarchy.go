@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hk/pkg/cause"
 )
 
 // A hierarchy is a tree of cgroups in which this process has a place.
@@ -136,7 +138,7 @@ func (m mount) at(cgroup string) (string, bool) {
 // is in it shows that the mount is of this hierarchy and not covered by another.
 func (h *hierarchy) openOwn() (*dir, string, error) {
 	pid := strconv.Itoa(os.Getpid())
-	reason := fmt.Errorf("the cgroup %s of this process is not below any mount point", h.own)
+	reason := cause.Because(cause.CgroupMount, fmt.Errorf("the cgroup %s of this process is not below any mount point", h.own))
 	for _, m := range slices.Backward(h.mounts) {
 		p, ok := m.at(h.own)
 		if !ok {

@@ -111,17 +111,31 @@ func (r *request) auto(h *hierarchy) (*group, error) {
 	if systemd == nil {
 		return g, nil
 	}
-	var top error
+	tried := []error{delegated, systemd}
 	if os.Geteuid() == 0 {
-		if g, top = r.top(h); top == nil {
+		g, err := r.top(h)
+		if err == nil {
 			return g, nil
 		}
+		tried = append(tried, err)
 	}
-	text := "no cgroup can be made: " + delegated.Error() + "; " + systemd.Error()
-	if top != nil {
-		text += "; " + top.Error()
+	return nil, noPlace(tried)
+}
+
+// noPlace is the error if nothing that was tried works. Its cause is that of the last try that
+// has one: otherwise permission is all that is missing.
+func noPlace(tried []error) error {
+	name := cause.CgroupDelegation
+	var texts []string
+	for _, err := range tried {
+		if !slices.Contains(texts, err.Error()) {
+			texts = append(texts, err.Error())
+		}
+		if n := cause.In(err); n != "" {
+			name = n
+		}
 	}
-	return nil, cause.Because(cause.CgroupDelegation, errors.New(text+": "+hint()))
+	return cause.Because(name, errors.New("no cgroup can be made: "+strings.Join(texts, "; ")+": "+hint()))
 }
 
 // hint says how a user gets a cgroup.

@@ -23,10 +23,13 @@ const (
 	NoNewPrivs         Name = "no-new-privs"
 	SubidMissing       Name = "subid-missing"
 	ProcCovered        Name = "proc-covered"
+	SysfsCovered       Name = "sysfs-covered"
 	MountLandlock      Name = "mount-landlock"
 	MountSeccomp       Name = "mount-seccomp"
 	SecurityModule     Name = "security-module"
 	Capability         Name = "capability"
+	SetgroupsDenied    Name = "setgroups-denied"
+	CgroupMount        Name = "cgroup-mount"
 	CgroupDelegation   Name = "cgroup-delegation"
 	CgroupController   Name = "cgroup-controller"
 	CgroupKeeper       Name = "cgroup-keeper"
@@ -81,6 +84,8 @@ var table = [...]Cause{
 		"as root, usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"},
 	{ProcCovered, "a part of /proc is covered by another mount, so that no new procfs can be mounted in a user namespace",
 		"bind mount the existing one with hk-mount --ro /proc, or start the container with an uncovered /proc"},
+	{SysfsCovered, "no whole sysfs is mounted, or a part of it is covered, so that no new one can be mounted in a user namespace",
+		"bind mount the existing one with hk-mount --ro /sys, or leave it out"},
 	{MountLandlock, "a Landlock domain around this process forbids mounts",
 		"start the chain outside that domain, or leave out hk-mount"},
 	{MountSeccomp, "a seccomp filter around this process denies mounts",
@@ -89,6 +94,10 @@ var table = [...]Cause{
 		"look for the denial in the kernel's log and in that of audit"},
 	{Capability, "the process lacks a capability that the call needs",
 		"start the chain with hk-unshare --user, or as root with that capability"},
+	{SetgroupsDenied, "setgroups(2) is denied in the user namespace, as in one to which an ordinary user maps only the own group",
+		"map more groups with hk-idmap --auto, or keep the groups with hk-setuser --groups keep"},
+	{CgroupMount, "no hierarchy of cgroups is mounted in which this process can be seen",
+		"mount one: hk-mount --cgroup2 /sys/fs/cgroup, or start the container with one"},
 	{CgroupDelegation, "no cgroup has been delegated to this user, and systemd grants none",
 		"put systemd-run --user --scope -p Delegate=yes before the command, or Delegate=yes into the unit, or name a directory with hk-limit --cgroup"},
 	{CgroupController, "a controller is not available in the cgroup",

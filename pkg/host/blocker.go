@@ -74,11 +74,20 @@ func noUserNS() (string, cause.Name) {
 		return "the user or group ID of this process is not mapped in its user namespace: hk-idmap must come first", cause.Unmapped
 	case Chrooted():
 		return "this process is in a chroot(2), in which no user namespace can be created: its root must be that of its mount namespace, as hk-mount makes it", cause.Chroot
-	case sysctl("kernel/unprivileged_userns_clone") == "0":
+	}
+	return policy(readFile)
+}
+
+// policy is which policy of the machine denies user namespaces to an ordinary user, by the files
+// that tell of them, or "".
+func policy(read func(path string) string) (string, cause.Name) {
+	is := func(path, value string) bool { return strings.TrimSpace(read(path)) == value }
+	switch {
+	case is("/proc/sys/kernel/unprivileged_userns_clone", "0"):
 		return "the sysctl kernel.unprivileged_userns_clone is 0: only root may create user namespaces", cause.UsernsSysctl
-	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+	case is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"):
 		return appArmor, cause.UsernsAppArmor
-	case strings.TrimSpace(readFile("/sys/fs/selinux/enforce")) == "1":
+	case is("/sys/fs/selinux/enforce", "1"):
 		return "SELinux is enforcing, and nothing else was found that denies user namespaces: the log of audit names the rule, user_namespace create", cause.UsernsSELinux
 	}
 	return "", ""

@@ -198,6 +198,9 @@ func (b *builder) configure(name, fstype string, attrs uint64, params [][2]strin
 		const masked = "a procfs can be mounted in a user namespace only while an existing one is fully visible; in a container whose /proc is partly covered, bind mount that one: --ro /proc; inside a chain started by root, --proc=DST:rw-sys of that chain keeps it visible"
 		create, mount = create.Because(unix.EPERM, cause.ProcCovered, masked), mount.Because(unix.EPERM, cause.ProcCovered, masked)
 	}
+	if fstype == "sysfs" {
+		mount = mount.Because(unix.EPERM, cause.SysfsCovered, "a sysfs can be mounted in a user namespace only while an existing one is fully visible: bind mount that one, with --ro /sys")
+	}
 	if fstype == "overlay" && b.inLayer != "" {
 		create = create.Hint(unix.EINVAL, b.inLayer)
 	}

@@ -168,7 +168,7 @@ func (b *builder) mayIdmap(own bool) error {
 	case own && b.NS.New&unix.CLONE_NEWUSER == 0:
 		return errors.New("option idmap: there is no new user namespace whose map could be used: add hk-unshare --user and hk-idmap, or use idmap=DISK:SEEN:COUNT")
 	case b.Host.Effective>>unix.CAP_SYS_ADMIN&1 == 0:
-		return errors.New("option idmap: it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, which an ordinary user lacks: run the chain as root")
+		return cause.Because(cause.Capability, errors.New("option idmap: it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, which an ordinary user lacks: run the chain as root"))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -216,7 +217,7 @@ func (c *Credentials) planIDs(s *stage.State, keepCaps bool) (bool, error) {
 		if c.Groups == "" {
 			flag = "--user"
 		}
-		return false, fmt.Errorf("%s: %w", flag, errNoSetgroups)
+		return false, cause.Because(cause.SetgroupsDenied, fmt.Errorf("%s: %w", flag, errNoSetgroups))
 	}
 	if c.User == nil {
 		if c.Groups == "" || c.Groups == "keep" {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,26 @@ func withKey(words []string) error {
 	}
 	if _, err := unix.AddKey("user", testKey, []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING); err != nil {
 		return err
+	}
+	path, err := exec.LookPath(words[0])
+	if err != nil {
+		return err
+	}
+	return unix.Exec(path, words, os.Environ())
+}
+
+// withKeys executes a program after it has put keys into its session keyring: so many, or as
+// many as the user may have.
+func withKeys(n int, words []string) error {
+	runtime.LockOSThread()
+	for i := range n {
+		_, err := unix.AddKey("user", testKey+strconv.Itoa(i), []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING)
+		if err == unix.EDQUOT {
+			break
+		}
+		if err != nil {
+			return err
+		}
 	}
 	path, err := exec.LookPath(words[0])
 	if err != nil {

@@ -122,6 +122,9 @@ func main() {
 		sayErr(numbered(args[0], args[1:]))
 	case "withkey": // probe withkey PROGRAM...: a key in a session keyring
 		sayErr(withKey(args))
+	case "keys": // probe keys N PROGRAM...: N keys in the session keyring
+		n, _ := strconv.Atoi(args[0])
+		sayErr(withKeys(n, args[1:]))
 	case "findkey":
 		sayErr(findKey())
 	case "attach": // probe attach PID
