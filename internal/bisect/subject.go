@@ -102,8 +102,8 @@ func (r *request) subject(f *cli.Front, words []string) (*subject, error) {
 
 // add adds a stage.
 func (s *subject) add(l chain.Link) error {
-	if l.Common.Explain != "" || l.Common.StatusFD >= 0 || l.Common.Verbose {
-		return errors.New("--explain, --status-fd and --verbose are for a chain that is performed once: take them away")
+	if l.Common.Explain != "" || l.Common.StatusFD >= 0 || l.Common.Verbose || l.Common.Why {
+		return errors.New("--explain, --status-fd, --verbose and --why are for a chain that is performed once: take them away")
 	}
 	s.force = s.force || l.Common.ForceOrder
 	for _, fd := range l.Common.Args { // they have been read, and are not for the payload

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"hk/internal/entry"
 	"hk/internal/exit"
@@ -95,13 +96,8 @@ func do(c *chain.Chain, find *chain.Finder, f *Front) int {
 	if err != nil {
 		return p.report(status, err)
 	}
-	switch settings.Explain {
-	case "text":
-		return printed(name, state.Text)
-	case "json":
-		return printed(name, state.Plan.JSON)
-	case "why":
-		return printed(name, func(w io.Writer) error { return c.Why(state, w) })
+	if settings.Explain != "" {
+		return p.explain(c, state, settings.Explain, status)
 	}
 	if state.ExecutesSealed {
 		return p.perform(state, run.Attr{}, settings.Verbose, status)
@@ -141,6 +137,24 @@ func (p program) follow(c *chain.Chain, h *host.Host, status *status) int {
 	return p.perform(state, run.Attr{}, false, status)
 }
 
+// explain prints the plan, in one of the forms of --explain.
+func (p program) explain(c *chain.Chain, state *stage.State, how string, status *status) int {
+	print := state.Text
+	switch file, diff := strings.CutPrefix(how, "diff:"); {
+	case diff:
+		before, err := readPlan(file)
+		if err != nil {
+			return p.report(status, &chain.UsageError{Stage: p.name, Err: fmt.Errorf("--explain=diff:%s: %w", file, err)})
+		}
+		print = func(w io.Writer) error { return difference(w, file, before, state.Plan) }
+	case how == "json":
+		print = state.Plan.JSON
+	case how == "why":
+		print = func(w io.Writer) error { return c.Why(state, w) }
+	}
+	return printed(p.name, print)
+}
+
 // messages says what the supervisor and its steps report: to standard error, unless
 // quiet, and to the status descriptor.
 func (p program) messages(status *status, verbose bool) run.Attr {
@@ -171,7 +185,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why]; -v, --verbose; --status-fd N; --args FD; --force-order; --why\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why|diff:FILE]; -v, --verbose; --status-fd N; --args FD; --force-order; --why\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,7 +48,7 @@ type Link struct {
 // Common are the flags of every stage.
 type Common struct {
 	Help, Version, Verbose bool
-	// Explain is "text", "json", "why" or "".
+	// Explain is "text", "json", "why", "diff:" and the name of a file, or "".
 	Explain string
 	// StatusFD is a descriptor for events; -1 means none.
 	StatusFD int
@@ -160,7 +161,14 @@ func (l *Link) flags(fs *getopt.Flags) {
 
 // SetExplain parses a value of --explain.
 func (c *Common) SetExplain(v string) error {
-	return getopt.OneOf(&c.Explain, "text", "json", "why")(v)
+	if file, ok := strings.CutPrefix(v, "diff:"); ok && file != "" {
+		c.Explain = v
+		return nil
+	}
+	if getopt.OneOf(&c.Explain, "text", "json", "why")(v) != nil {
+		return errors.New("not text, json, why or diff:FILE")
+	}
+	return nil
 }
 
 // parse parses the stage's flags. fs is empty.
