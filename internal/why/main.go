@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"hk/internal/cli"
 	"hk/pkg/chain"
@@ -35,6 +36,7 @@ const Usage = `hk-why [--ask LIST] [--json] [--] CHAIN: what a chain refuses to 
                           remove:PATH, connect:PORT, bind:PORT, call:NAME,
                           call:NAME(arg0==1,arg1==2), cap:NAME
  --json                   print the answers as JSON, or a line of JSON for each refusal
+ --pid PID                with --ask: the chain that has made this process's sandbox
  --output FILE|fd:N       tell of a run there, and not on standard error
  -h, --help               print the flags and exit
  --version                print the version and exit
@@ -46,13 +48,14 @@ refused is written to standard error, as it happens and at the end.
 See hk-why(1).
 `
 
-const usageLine = "hk-why [--ask LIST] [--json] [--output FILE|fd:N] [--] CHAIN"
+const usageLine = "hk-why [--ask LIST [--pid PID]] [--json] [--output FILE|fd:N] [--] [CHAIN]"
 
 // A line is a command line.
 type line struct {
 	questions     []question
 	json          bool
 	output        output
+	pid           int
 	help, version bool
 }
 
@@ -69,6 +72,13 @@ func (l *line) flags(fs *getopt.Flags) {
 	fs.String("output", "", func(v string) error {
 		l.output = output(v)
 		return l.output.check()
+	})
+	fs.String("pid", "", func(v string) error {
+		n, err := strconv.ParseInt(v, 10, 32)
+		if l.pid = int(n); err != nil || n <= 0 {
+			return errors.New("not the number of a process")
+		}
+		return nil
 	})
 	fs.Bool("help", "h", &l.help)
 	fs.Bool("version", "", &l.version)
@@ -92,6 +102,12 @@ func run(f *cli.Front) int {
 		})
 	case l.version:
 		return f.Version()
+	case l.pid > 0 && len(words) > 0:
+		return f.Usage(exitFailed, errors.New("--pid finds the chain: none is to be given"), usageLine)
+	case l.pid > 0 && len(l.questions) == 0:
+		return f.Usage(exitFailed, errors.New("--pid is for --ask: a process that runs is not followed"), usageLine)
+	case l.pid > 0:
+		return l.askRunning(f)
 	case len(words) == 0:
 		return f.Usage(exitFailed, errors.New("no chain"), usageLine)
 	case len(l.questions) > 0 && l.output != "":
@@ -121,7 +137,11 @@ func (l *line) ask(f *cli.Front, c *chain.Chain, err error) int {
 	if err != nil {
 		return f.Fail(exitFailed, -1, err)
 	}
-	answers := s.answer(l.questions)
+	return l.say(f, s.answer(l.questions))
+}
+
+// say prints answers, and returns the exit status for them.
+func (l *line) say(f *cli.Front, answers []answer) int {
 	code := status(answers)
 	if f.Print(func(w io.Writer) error { return print(w, answers, l.json) }) != 0 {
 		return exitFailed

@@ -19,15 +19,10 @@ import (
 // would be those of this process; files that the flags name are opened only if they are
 // regular.
 func Replan(words []string, dir string, h *host.Host) (*stage.State, error) {
-	c, err := reread(words, dir, h)
+	c, err := Reread(words, dir, h)
 	if err != nil {
 		return nil, err
 	}
-	if !c.OnePlan() {
-		return nil, errors.New("it needs a second plan, from one of its stages on")
-	}
-	last := &c.Links[len(c.Links)-1]
-	last.Common.Explain = "text" // it is not to be performed
 	s, err := c.Plan(h)
 	if usage := (*UsageError)(nil); errors.As(err, &usage) {
 		err = fmt.Errorf("%s: %w", usage.Stage, err)
@@ -35,8 +30,8 @@ func Replan(words []string, dir string, h *host.Host) (*stage.State, error) {
 	return s, err
 }
 
-// reread parses the words.
-func reread(words []string, dir string, h *host.Host) (*Chain, error) {
+// Reread parses the words for [Replan]. The chain is not to be performed.
+func Reread(words []string, dir string, h *host.Host) (*Chain, error) {
 	kind := ByName(filepath.Base(words[0]))
 	if kind == nil {
 		return nil, fmt.Errorf("%q is not the name of a stage", words[0])
@@ -62,6 +57,10 @@ func reread(words []string, dir string, h *host.Host) (*Chain, error) {
 	if len(c.Payload) > 0 && ByName(filepath.Base(c.Payload[0])) != nil {
 		return nil, fmt.Errorf("%s is not a stage of this installation here", c.Payload[0])
 	}
+	if !c.OnePlan() {
+		return nil, errors.New("it needs a second plan, from one of its stages on")
+	}
+	c.Links[len(c.Links)-1].Common.Explain = "text"
 	return c, nil
 }
 

@@ -82,8 +82,33 @@ func (s *Supervisor) look(state *stage.State, contents bool) *level {
 	return l
 }
 
-// stages are the words of the chain.
-func (s *Supervisor) stages() ([]string, error) {
+// Doubts compares what the chain makes with what the kernel tells of the processes below,
+// down to pid if the supervisor is the innermost one above that, and otherwise 0. It says
+// what differs, or why it is not known; nothing if the kernel tells the same.
+func (s *Supervisor) Doubts(state *stage.State, pid int) []string {
+	l := s.look(state, false)
+	if l.err != nil {
+		return []string{l.err.Error()}
+	}
+	doubts := l.differs
+	if len(doubts) == 0 && !l.marked {
+		doubts = append(doubts, fmt.Sprintf("nothing distinguishes process %d from a child that process %d had before its chain began", l.pid, s.PID))
+	}
+	if pid == 0 || pid == l.pid {
+		return doubts
+	}
+	other, err := Read(state.Host, What{PID: pid, Sections: sectionsOfChain})
+	if err != nil {
+		return append(doubts, err.Error())
+	}
+	if more := since(l.below, other); len(more) > 0 {
+		doubts = append(doubts, fmt.Sprintf("process %d, which is below process %d, has since: %s", pid, l.pid, strings.Join(more, ", ")))
+	}
+	return doubts
+}
+
+// Stages are the words of the chain, from the name of its first stage on.
+func (s *Supervisor) Stages() ([]string, error) {
 	switch name := filepath.Base(s.Words[0]); name {
 	case "hk-run", "hk-bwrap", "bwrap":
 		return nil, fmt.Errorf("%s compiles it to a chain, which its --print shows: it is not compiled again here", name)
@@ -102,7 +127,7 @@ func (s *Supervisor) stages() ([]string, error) {
 
 // replan makes the plan, in the working directory of the supervisor.
 func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.State, error) {
-	words, err := s.stages()
+	words, err := s.Stages()
 	if err != nil {
 		return nil, err
 	}

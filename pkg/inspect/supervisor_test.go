@@ -55,7 +55,7 @@ func TestStages(t *testing.T) {
 		{"hk-run -- true", ""},
 		{"/x/bwrap true", ""},
 	} {
-		got, err := (&Supervisor{Words: strings.Fields(c[0])}).stages()
+		got, err := (&Supervisor{Words: strings.Fields(c[0])}).Stages()
 		if !slices.Equal(got, strings.Fields(c[1])) || (err == nil) != (c[1] != "") {
 			t.Errorf("stages of %q: %q, %v; want %q", c[0], got, err, c[1])
 		}
