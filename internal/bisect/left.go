@@ -14,6 +14,8 @@ import (
 // keeper is a program that ends by itself, once it has removed its control group.
 const keeper = "hk-cgroup-keeper"
 
+var errLeft = errors.New("a process of it cannot be killed, or creates others faster than that, and is left behind")
+
 // killLeft kills what a run has left behind. This process is a subreaper, so that is its
 // children, and what becomes one when its parent is killed.
 func killLeft() error {
@@ -33,7 +35,7 @@ func killLeft() error {
 			continue
 		}
 		if quiet = 0; time.Now().After(end) {
-			return errors.New("a process that it has left behind cannot be killed")
+			return errLeft
 		}
 		time.Sleep(time.Millisecond)
 	}

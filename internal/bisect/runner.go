@@ -97,8 +97,14 @@ func (n *runner) openStdin() (err error) {
 		n.stdin = os.NewFile(uintptr(fd), "stdin")
 		_, err = io.Copy(n.stdin, os.Stdin)
 		return err
-	default:
-		n.stdin, err = os.Open(path)
+	default: // without waiting for a writer, if it is a FIFO
+		if n.stdin, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+			return err
+		}
+		fi, err := n.stdin.Stat()
+		if err == nil && !fi.Mode().IsRegular() {
+			err = errors.New("not a regular file, which each run could read from its beginning")
+		}
 		return err
 	}
 }
@@ -119,6 +125,11 @@ func (n *runner) before() error {
 // run has a child perform words in a new session, and waits for its end and for that of all
 // that descends from it.
 func (n *runner) run(does string, words []string) (*outcome, error) {
+	select {
+	case sig := <-n.signals:
+		return nil, &interrupted{sig.(syscall.Signal)}
+	default:
+	}
 	if err := n.before(); err != nil {
 		return nil, err
 	}
@@ -139,6 +150,7 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 		cmd.Stdout, cmd.Stderr = outEnd, outEnd
 		err = cmd.Start()
 		unix.Close(fd)
+		cmd.Stdin.(*os.File).Close()
 	}
 	outEnd.Close()
 	saidEnd.Close()
@@ -148,8 +160,11 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 	output, events := make(chan []byte, 1), make(chan []event, 1)
 	go func() { output <- readOutput(out) }()
 	go func() { events <- readEvents(said) }()
-	status, late, stopped := n.wait(cmd.Process.Pid)
-	if err := killLeft(); err != nil {
+	status, late, stopped, err := n.wait(cmd.Process.Pid)
+	if err == nil {
+		err = killLeft()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", n.count, err)
 	}
 	deadline := time.Now().Add(leftTime)
@@ -167,14 +182,12 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 func (n *runner) command(does string, words []string, to *os.File) (*exec.Cmd, int, error) {
 	stdin, err := os.Open("/proc/self/fd/" + strconv.Itoa(int(n.stdin.Fd()))) // from its beginning
 	if err != nil {
-		stdin = n.stdin
-		if _, err := stdin.Seek(0, io.SeekStart); err != nil {
-			return nil, -1, fmt.Errorf("--stdin: each run reads it from its beginning: %w", err)
-		}
+		return nil, -1, fmt.Errorf("--stdin: each run reads it from its beginning: %w", err)
 	}
 	fd, err := unix.FcntlInt(to.Fd(), unix.F_DUPFD, firstFD)
 	if err != nil {
 		if fd, err = unix.FcntlInt(to.Fd(), unix.F_DUPFD, 3); err != nil {
+			stdin.Close()
 			return nil, -1, err
 		}
 	}
@@ -195,7 +208,7 @@ func environment() (list []string) {
 
 // wait waits for a child, but not longer than a run may take, or until a signal ends the
 // search.
-func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *interrupted) {
+func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *interrupted, err error) {
 	ended := make(chan unix.WaitStatus, 1)
 	go func() {
 		var s unix.WaitStatus
@@ -210,7 +223,7 @@ func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *inte
 	defer timer.Stop()
 	select {
 	case status = <-ended:
-		return status, false, nil
+		return status, false, nil, nil
 	case <-timer.C:
 	case sig := <-n.signals:
 		stopped = &interrupted{sig.(syscall.Signal)}
@@ -220,9 +233,13 @@ func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *inte
 	case status = <-ended:
 	case <-time.After(killAfter):
 		unix.Kill(pid, unix.SIGKILL)
-		status = <-ended
+		select {
+		case status = <-ended:
+		case <-time.After(leftTime):
+			err = errLeft
+		}
 	}
-	return status, stopped == nil, stopped
+	return status, stopped == nil, stopped, err
 }
 
 // judge says what the end of a run means.
