@@ -32,6 +32,10 @@ func Replan(words []string, dir string, h *host.Host) (*stage.State, error) {
 
 // Reread parses the words for [Replan]. The chain is not to be performed.
 func Reread(words []string, dir string, h *host.Host) (*Chain, error) {
+	// Hk-landlock reads the file of --rules while flags are parsed.
+	if i := slices.IndexFunc(words, readOnce); i >= 0 && slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "--ru") }) {
+		return nil, fmt.Errorf("what %s has read cannot be read again", words[i])
+	}
 	kind := ByName(filepath.Base(words[0]))
 	if kind == nil {
 		return nil, fmt.Errorf("%q is not the name of a stage", words[0])
@@ -49,7 +53,7 @@ func Reread(words []string, dir string, h *host.Host) (*Chain, error) {
 		if args := l.Stage.Args(); l.Common.Help || l.Common.Version || c.Printer() != nil {
 			return nil, fmt.Errorf("%s only prints something", l.Kind.Name)
 		} else if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--learn=") }) {
-			return nil, errors.New("hk-seccomp --learn restricts nothing")
+			return nil, fmt.Errorf("%s --learn restricts nothing", l.Kind.Name)
 		} else if i := slices.IndexFunc(args, readOnce); i >= 0 {
 			return nil, fmt.Errorf("%s: what %s has read cannot be read again", l.Kind.Name, args[i])
 		}

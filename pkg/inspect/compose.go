@@ -328,6 +328,16 @@ func (c *composer) contents() string {
 	}
 }
 
+// commandAt is [commandOf] by the number of a process.
+func commandAt(h *host.Host, pid int) ([]string, error) {
+	p, err := openProcess(h, pid)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	return commandOf(p), nil
+}
+
 // commandOf is what the process executes, by /proc/PID/cmdline.
 func commandOf(p *process) []string {
 	text, err := p.read("cmdline")

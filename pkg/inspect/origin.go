@@ -28,10 +28,10 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 		return err
 	}
 	var b strings.Builder
-	told := false // whether the chain of the innermost sandbox is
+	told := len(list) > 0 // whether all chains are printed, and hold
 	for n, sup := range list {
 		l := sup.look(s, i.Contents)
-		if told = l.holds(); told && n == len(list)-1 && i.PID != l.pid {
+		if told = told && l.holds(); l.holds() && n == len(list)-1 && i.PID != l.pid {
 			if more := since(l.below, other); len(more) > 0 {
 				notes = append(notes, fmt.Sprintf("Process %d, which is below process %d, has since: %s", i.PID, l.pid, strings.Join(more, ", ")))
 				told = false
@@ -76,11 +76,22 @@ func (s *Supervisor) look(state *stage.State, contents bool) *level {
 	if l.below, l.err = Read(state.Host, What{PID: l.pid, Sections: sectionsOfChain, Contents: contents}); l.err != nil {
 		return l
 	}
+	if l.below.command, l.err = commandAt(state.Host, l.pid); l.err != nil {
+		return l
+	}
+	if name := filepath.Base(l.below.command[0]); slices.Contains(helpers, name) {
+		l.err = fmt.Errorf("process %d, %s, is a helper of the supervisor, and not in the sandbox", l.pid, name)
+		return l
+	}
 	if l.plan, l.err = s.replan(state, l.own, l.above); l.err == nil {
 		l.compare()
 	}
 	return l
 }
+
+// helpers are programs of hk that a supervisor has as children. A payload that calls itself
+// like one only has less said about it.
+var helpers = []string{"hk-cgroup-keeper", "hk-net-forward"}
 
 // Doubts compares what the chain makes with what the kernel tells of the processes below,
 // down to pid if the supervisor is the innermost one above that, and otherwise 0. It says
@@ -147,8 +158,41 @@ func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.Stat
 	if err := unix.Chdir(there); err != nil {
 		return nil, fmt.Errorf("its working directory: %w", err)
 	}
+	restore, err := hideInput()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("standard input: %w", err), unix.Fchdir(here))
+	}
 	plan, err := state.Replan(words, s.Dir, h)
-	return plan, errors.Join(err, unix.Fchdir(here))
+	return plan, errors.Join(err, restore(), unix.Fchdir(here))
+}
+
+// hideInput puts something else in the place of standard input: a name in a chain may be a
+// link to it, and what it has be read.
+func hideInput() (restore func() error, err error) {
+	flags, err := unix.FcntlInt(0, unix.F_GETFD, 0)
+	if err != nil {
+		return func() error { return nil }, nil // it is closed
+	}
+	in, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, err
+	}
+	null, err := unix.Open("/dev/null", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Dup3(null, 0, unix.O_CLOEXEC)
+		unix.Close(null)
+	}
+	restore = func() error {
+		how := 0
+		if flags&unix.FD_CLOEXEC != 0 {
+			how = unix.O_CLOEXEC
+		}
+		return errors.Join(unix.Dup3(in, 0, how), unix.Close(in))
+	}
+	if err != nil {
+		return nil, errors.Join(err, restore())
+	}
+	return restore, nil
 }
 
 // holds reports whether what the kernel tells is what the chain makes.
@@ -179,10 +223,35 @@ func (l *level) write(b *strings.Builder) {
 	if l.holds() && len(l.untold) > 0 {
 		comment(b, "Not compared: "+strings.Join(slices.Compact(l.untold), ", "))
 	}
+	if l.holds() && readsFiles(s.Words) {
+		comment(b, "What is in the files that it names may have changed since it was started")
+	}
 	if l.above != nil && l.above.Root != nil && l.above.Root.Directory != l.own.Root.Directory && l.above.Root.Directory != "" {
 		comment(b, "Its working directory: "+l.above.Root.Directory)
 	}
 	command(b, s.Words, !l.holds())
+}
+
+// readsFiles reports whether a flag names a file of which the content matters, and is not
+// compared.
+func readsFiles(words []string) bool {
+	for i, w := range words {
+		name, value, has := strings.Cut(w, "=")
+		if !has && i+1 < len(words) {
+			value = words[i+1]
+		}
+		switch name {
+		case "--":
+			return false
+		case "--rules", "--bpf", "--fstab", "--file-from", "--data", "--data-rw":
+			return true
+		case "--profile":
+			if strings.ContainsAny(value, "./") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // command writes a command line, a stage a line, as a comment if nobody should run it.

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"hk/pkg/getopt"
-
-	"golang.org/x/sys/unix"
+	"hk/pkg/host"
 )
 
 // maxRules is more than the size of a file of rules can be.
@@ -18,9 +16,9 @@ const maxRules = 4 << 20
 
 // readRules reads a file of flags, one in a line.
 func (r *Ruleset) readRules(name string) error {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOCTTY, 0)
+	f, err := host.OpenInput(name)
 	if err != nil {
-		return errors.Unwrap(err)
+		return err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxRules+1))
