@@ -22,6 +22,9 @@ func (h *hunt) allow(rep *report, guilty []part) error {
 	if err := h.follow(rep, stages); err != nil || rep.Allow != nil {
 		return err
 	}
+	if err := h.allowCalls(rep, stages); err != nil || rep.Allow != nil {
+		return err
+	}
 	return h.raise(rep, guilty)
 }
 
@@ -76,6 +79,35 @@ func (h *hunt) least(rep *report, more []addition) error {
 	})
 	rep.allowing(more)
 	return err
+}
+
+// allowCalls tries all calls that the filters deny, for a payload that cannot be followed,
+// such as one that traces others itself.
+func (h *hunt) allowCalls(rep *report, stages map[string]bool) error {
+	const seccomp = "hk-seccomp"
+	if !stages[seccomp] || h.request.noFollow {
+		return nil
+	}
+	denied, err := why.Denied(h.chain, h.front.Host)
+	if err != nil {
+		return nil // it reads something that can be read once
+	}
+	var more []addition
+	for _, d := range denied {
+		more = append(more, addition{seccomp, d.Flags})
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	o, err := h.try(nil, more)
+	if err != nil || !o.behaves {
+		return err
+	}
+	rep.Refused = nil
+	for _, d := range denied {
+		rep.Refused = append(rep.Refused, refusal{Class: d.Class, Call: d.Call, What: d.What, Flags: addition{seccomp, d.Flags}.text()})
+	}
+	return h.least(rep, more)
 }
 
 func same(a, b addition) bool { return a.stage == b.stage && slices.Equal(a.flags, b.flags) }

@@ -17,6 +17,7 @@ import (
 
 // A subject is the chain that is searched.
 type subject struct {
+	chain   *chain.Chain
 	stages  []stageWords
 	payload []string
 	force   bool
@@ -86,7 +87,7 @@ func (r *request) subject(f *cli.Front, words []string) (*subject, error) {
 	if last := c.Links[len(c.Links)-1]; last.Common.Help || last.Common.Version || c.Printer() != nil || len(c.Payload) == 0 {
 		return nil, fmt.Errorf("%s executes nothing: there is nothing to run", last.Kind.Name)
 	}
-	s := &subject{payload: c.Payload, onePlan: c.OnePlan()}
+	s := &subject{chain: c, payload: c.Payload, onePlan: c.OnePlan()}
 	for _, l := range c.Links {
 		if err := s.add(l); err != nil {
 			return nil, fmt.Errorf("%s: %w", l.Kind.Name, err)
