@@ -18,7 +18,7 @@ KEEPER_LDFLAGS = -s -w -X runtime.godebugDefault=$(GODEBUG_DEFAULT)
 
 FORWARD_LDFLAGS = $(KEEPER_LDFLAGS) -E hk/internal/forward.start
 
-all: build/hk-unshare build/hk-run build/hk-bwrap build/hk-why build/hk-doctor build/hk-bisect build/hk-run-template build/hk-cgroup-keeper build/hk-net-forward build/completion/hk.elv
+all: build/hk-unshare build/hk-run build/hk-bwrap build/hk-why build/hk-doctor build/hk-bisect build/hk-learn build/hk-run-template build/hk-cgroup-keeper build/hk-net-forward build/completion/hk.elv
 
 # One program under all its names. It is rebuilt only if a source or the version has
 # changed, so that root can install without Go what another user has built.
@@ -55,6 +55,10 @@ build/hk-bisect: $(SOURCES)
 	@mkdir -p build
 	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-bisect
 
+build/hk-learn: $(SOURCES)
+	@mkdir -p build
+	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-learn
+
 # It executes nothing, so it needs no entry. Profiles are found beside hk-run.
 build/hk-run-template: $(SOURCES)
 	@mkdir -p build
@@ -67,7 +71,7 @@ build/completion/hk.elv: build/hk-run
 	@mkdir -p build/completion
 	@print() { build/hk-run completion "$$@" 2>/dev/null || GOARCH=$$($(GO) env GOHOSTARCH) $(GO) run ./cmd/hk-run completion "$$@"; } && \
 	print bash >build/completion/hk.bash && print zsh >build/completion/_hk && \
-	for s in $(STAGES) run bwrap why doctor bisect; do print fish hk-$$s >build/completion/hk-$$s.fish || exit; done && print elvish >$@
+	for s in $(STAGES) run bwrap why doctor bisect learn; do print fish hk-$$s >build/completion/hk-$$s.fish || exit; done && print elvish >$@
 
 build/hk-cgroup-keeper: $(SOURCES)
 	@mkdir -p build
@@ -133,6 +137,7 @@ lint:
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-why
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-doctor
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-bisect
+	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-learn
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o /dev/null ./cmd/hk-run-template
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o /dev/null ./cmd/hk-cgroup-keeper
 	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(FORWARD_LDFLAGS)' -o /dev/null ./cmd/hk-net-forward
@@ -152,12 +157,13 @@ install: all
 	install -m 755 build/hk-why $(DESTDIR)$(PREFIX)/bin/hk-why
 	install -m 755 build/hk-doctor $(DESTDIR)$(PREFIX)/bin/hk-doctor
 	install -m 755 build/hk-bisect $(DESTDIR)$(PREFIX)/bin/hk-bisect
+	install -m 755 build/hk-learn $(DESTDIR)$(PREFIX)/bin/hk-learn
 	install -m 755 build/hk-run-template $(DESTDIR)$(PREFIX)/libexec/hk/hk-run-template
 	install -d $(DESTDIR)$(PREFIX)/share/hk/profiles
 	install -m 644 profiles/*.toml $(DESTDIR)$(PREFIX)/share/hk/profiles
 	install -m 755 build/hk-cgroup-keeper build/hk-net-forward $(DESTDIR)$(PREFIX)/libexec/hk
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d elvish/lib)
-	for s in $(STAGES) run bwrap why doctor bisect; do install -m 644 build/completion/hk.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hk-$$s; done
+	for s in $(STAGES) run bwrap why doctor bisect learn; do install -m 644 build/completion/hk.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hk-$$s; done
 	install -m 644 build/completion/_hk $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hk
 	install -m 644 build/completion/*.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 644 build/completion/hk.elv $(DESTDIR)$(PREFIX)/share/elvish/lib/hk.elv

@@ -16,6 +16,7 @@ import (
 	"hk/internal/bwrap"
 	"hk/internal/doctor"
 	"hk/internal/hakoniwa"
+	"hk/internal/learn"
 	"hk/internal/why"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
@@ -62,9 +63,9 @@ func TestLayout(t *testing.T) {
 		}
 	}
 	dirs, _ := filepath.Glob("../cmd/*")
-	// Hk-run, what renders its templates, hk-bwrap, hk-why, hk-doctor, hk-bisect, the keeper of a
-	// cgroup, and what forwards connections are not stages.
-	if len(dirs) != len(chain.Kinds)+8 {
+	// Hk-run, what renders its templates, hk-bwrap, hk-why, hk-doctor, hk-bisect, hk-learn, the keeper
+	// of a cgroup, and what forwards connections are not stages.
+	if len(dirs) != len(chain.Kinds)+9 {
 		t.Errorf("%d commands, %d kinds", len(dirs), len(chain.Kinds))
 	}
 	for _, f := range sources(t) {
@@ -100,6 +101,9 @@ func TestFlags(t *testing.T) {
 	fs.Reset()
 	bisect.Flags(&fs)
 	checkFlags(t, "hk-bisect", fs.Names(), bisect.Usage)
+	fs.Reset()
+	learn.Flags(&fs)
+	checkFlags(t, "hk-learn", fs.Names(), learn.Usage)
 }
 
 var (
@@ -184,8 +188,10 @@ var house = map[string]string{
 	"cmd/hk-doctor":       "internal/doctor",
 	"internal/bisect":     "internal/cli internal/vis internal/why pkg/chain pkg/getopt pkg/stage stages",
 	"cmd/hk-bisect":       "internal/bisect",
+	"internal/learn":      "internal/cli internal/learned internal/vis pkg/access pkg/chain pkg/filter pkg/getopt pkg/plan pkg/ptrace pkg/stage stages",
+	"cmd/hk-learn":        "internal/learn",
 	// It prints the completions of all programs.
-	"internal/hakoniwa": "internal/bisect internal/bwrap internal/cli internal/completion internal/doctor internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
+	"internal/hakoniwa": "internal/bisect internal/bwrap internal/cli internal/completion internal/doctor internal/learn internal/profile internal/systemd internal/vis internal/why pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/stage stages",
 	"cmd/hk-run":        "internal/hakoniwa",
 	// It shares with hk-run what it prints.
 	"internal/template":   "internal/profile internal/vis",

@@ -144,6 +144,7 @@ func build() error {
 		{"hk-why", "../cmd/hk-why", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
 		{"hk-doctor", "../cmd/hk-doctor", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
 		{"hk-bisect", "../cmd/hk-bisect", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
+		{"hk-learn", "../cmd/hk-learn", "", "-E " + entry + " -X runtime.godebugDefault=" + godebug},
 		{"hk-run-template", "../cmd/hk-run-template", "", "-X runtime.godebugDefault=" + godebug},
 		{"hk-cgroup-keeper", "../cmd/hk-cgroup-keeper", "", "-X runtime.godebugDefault=" + godebug},
 		{"hk-net-forward", "../cmd/hk-net-forward", "", "-E " + forwardEntry + " -X runtime.godebugDefault=" + godebug},

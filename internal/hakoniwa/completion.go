@@ -10,6 +10,7 @@ import (
 	"hk/internal/cli"
 	"hk/internal/completion"
 	"hk/internal/doctor"
+	"hk/internal/learn"
 	"hk/internal/why"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
@@ -42,13 +43,15 @@ func programs() []completion.Program {
 	var options getopt.Flags
 	bwrap.Flags(&options)
 	list = append(list, completion.Program{Name: "hk-bwrap", Usage: bwrap.Usage + commonUsage, Flags: &options})
-	var asks, asked, bisects getopt.Flags
+	var asks, asked, bisects, learns getopt.Flags
 	why.Flags(&asks)
 	list = append(list, completion.Program{Name: "hk-why", Usage: why.Usage, Flags: &asks})
 	doctor.Flags(&asked)
 	list = append(list, completion.Program{Name: "hk-doctor", Usage: doctor.Usage, Flags: &asked, Dashes: true})
 	bisect.Flags(&bisects)
-	return append(list, completion.Program{Name: "hk-bisect", Usage: bisect.Usage, Flags: &bisects})
+	list = append(list, completion.Program{Name: "hk-bisect", Usage: bisect.Usage, Flags: &bisects})
+	learn.Flags(&learns)
+	return append(list, completion.Program{Name: "hk-learn", Usage: learn.Usage, Flags: &learns})
 }
 
 // complete prints the completions for a shell.

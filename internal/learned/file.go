@@ -23,9 +23,12 @@ import (
 
 // A File is the file to be written.
 type File struct {
-	// Path is its name, and Max more than the size that it can have.
-	Path string
-	Max  int64
+	// Flag is the flag that is about it, in messages, Path its name, and Max more than the
+	// size that it can have.
+	Flag, Path string
+	Max        int64
+	// Mode is that of a new file.
+	Mode fs.FileMode
 	// TooLarge is the error for a larger one.
 	TooLarge error
 
@@ -38,7 +41,7 @@ type File struct {
 }
 
 // Error adds to an error which file it is about.
-func (f *File) Error(err error) error { return fmt.Errorf("--learn %s: %w", f.Path, err) }
+func (f *File) Error(err error) error { return fmt.Errorf("%s %s: %w", f.Flag, f.Path, err) }
 
 // CheckName returns an error for a name that cannot be that of a file.
 func CheckName(path string) error {
@@ -161,7 +164,7 @@ func (f *File) Update(change func(data []byte, old fs.FileInfo) ([]byte, error))
 	if unlock, err := f.lock(); err == nil {
 		defer unlock()
 	} else {
-		notes = append(notes, fmt.Sprintf("--learn %s: %v: what another run learns at the same time may be lost", f.Path, bare(err)))
+		notes = append(notes, fmt.Sprintf("%s %s: %v: what another run learns at the same time may be lost", f.Flag, f.Path, bare(err)))
 	}
 	data, old, err := f.Read()
 	if err == nil {
@@ -177,7 +180,7 @@ func (f *File) Update(change func(data []byte, old fs.FileInfo) ([]byte, error))
 }
 
 func (f *File) replace(data []byte, old fs.FileInfo) error {
-	tmp, err := f.create(0o644)
+	tmp, err := f.create(f.Mode)
 	if err != nil {
 		return err
 	}

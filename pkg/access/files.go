@@ -325,7 +325,7 @@ func (r *Recorder) truncated(c call) {
 
 // shortened is for ftruncate(2), which is not restricted for a file that was open before.
 func (r *Recorder) shortened(c call) {
-	f, ok := r.descriptor(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
+	f, _, ok := r.inTree(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
 	if ok && f.st.Mode&unix.S_IFMT == unix.S_IFREG && r.files[r.lasting(f.name)]&writeFile != 0 {
 		r.use(f.name, truncate)
 	}
@@ -345,7 +345,7 @@ func (r *Recorder) controlled(c call) {
 	if unrestricted[uint32(c.Args[1])] {
 		return
 	}
-	f, ok := r.descriptor(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
+	f, _, ok := r.inTree(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
 	kind := f.st.Mode & unix.S_IFMT
 	if ok && (kind == unix.S_IFCHR || kind == unix.S_IFBLK) && r.files[r.lasting(f.name)]&(readFile|writeFile) != 0 {
 		r.use(f.name, ioctlDev)

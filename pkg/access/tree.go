@@ -218,32 +218,41 @@ type found struct {
 // descriptor looks at a link of procfs to an open file of a process, such as fd/3 or exe.
 // ok is false if it has no name in the tree.
 func (r *Recorder) descriptor(tid int, what string) (f found, ok bool) {
+	f, shown, ok := r.inTree(tid, what)
+	if !ok && shown != "" {
+		r.note("a file outside the root directory of the payload: " + shown)
+	}
+	return f, ok
+}
+
+// inTree is descriptor, for a file that may have been open before. shown is what procfs shows
+// of one that is outside the tree.
+func (r *Recorder) inTree(tid int, what string) (f found, outside string, ok bool) {
 	link := proc(tid) + "/" + what
 	shown, err := os.Readlink(link)
 	if err != nil || !path.IsAbs(shown) || r.tree == nil {
-		return f, false
+		return f, "", false
 	}
 	var st unix.Stat_t
 	if late := r.tree.try(func() { err = unix.Stat(link, &st) }); late != nil || err != nil {
-		return f, false
+		return f, "", false
 	}
 	f.st = st
 	name, ok := r.tree.within(shown)
 	if ok && r.tree.is(name, f.st) {
 		f.name = name
-		return f, true
+		return f, "", true
 	}
 	if f.name, f.gone = strings.CutSuffix(name, " (deleted)"); !ok || !f.gone {
-		r.note("a file outside the root directory of the payload: " + shown)
-		return f, false
+		return f, shown, false
 	}
 	// Memory that has a name is in no directory.
 	dir, err := r.tree.stat(path.Dir(f.name))
 	if err != nil || dir.Dev != f.st.Dev && path.Dir(f.name) == "/" {
-		return f, false
+		return f, "", false
 	}
 	r.create(f.name)
-	return f, true
+	return f, "", true
 }
 
 // base is the directory from which a process looks up a name, as a name in the tree.

@@ -37,14 +37,14 @@ func (r *Ruleset) learner(abi int) (*learner, error) {
 	if len(r.Args()) != len(alone.Args()) {
 		return nil, errLearnAlone
 	}
-	l := &learner{File: learned.File{Path: r.Learn, Max: maxRules, TooLarge: errNotLearned}, abi: abi}
+	l := &learner{File: learned.File{Flag: "--learn", Path: r.Learn, Mode: 0o644, Max: maxRules, TooLarge: errNotLearned}, abi: abi}
 	if err := l.Open(); err != nil {
 		return nil, l.Error(err)
 	}
 	defer l.Close()
 	data, _, err := l.Read()
 	if err == nil && data != nil {
-		_, err = parseLearned(data)
+		err = CheckLearned(data)
 	}
 	if err != nil {
 		return nil, l.Error(err)
@@ -126,11 +126,9 @@ func (l *learner) write() (notes []string, err error) {
 			return nil, errChanged
 		}
 		if data != nil {
-			old, err := parseLearned(data)
-			if err != nil {
+			if err := w.Add(data); err != nil {
 				return nil, err
 			}
-			w.Merge(old)
 		}
 		return w.Text(), nil
 	})

@@ -86,8 +86,18 @@ func parseLearned(data []byte) (*learnedFile, error) {
 	return f, nil
 }
 
-// Merge adds what a file has.
-func (l *Learned) Merge(f *learnedFile) {
+// CheckLearned returns an error for a file that [Learned.Add] cannot add.
+func CheckLearned(data []byte) error {
+	_, err := parseLearned(data)
+	return err
+}
+
+// Add adds what a file has that was written before.
+func (l *Learned) Add(data []byte) error {
+	f, err := parseLearned(data)
+	if err != nil {
+		return err
+	}
 	for _, rule := range f.Rules {
 		there, dir := l.rec.Look(rule.Path)
 		if !there {
@@ -109,6 +119,7 @@ func (l *Learned) Merge(f *learnedFile) {
 		}
 	}
 	l.withheld = f.withheld
+	return nil
 }
 
 func union(a, b []uint16) []uint16 {

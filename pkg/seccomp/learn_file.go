@@ -22,7 +22,7 @@ type learner struct {
 }
 
 func newLearner(path string) *learner {
-	return &learner{File: learned.File{Path: path, Max: maxProfile, TooLarge: errNotLearned}, recording: &filter.Recording{}}
+	return &learner{File: learned.File{Flag: "--learn", Path: path, Mode: 0o644, Max: maxProfile, TooLarge: errNotLearned}, recording: &filter.Recording{}}
 }
 
 // existing merges an existing file into a recording.

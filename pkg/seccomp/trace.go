@@ -3,6 +3,7 @@ package seccomp
 import (
 	"encoding/binary"
 
+	"hk/pkg/filter"
 	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
@@ -12,11 +13,14 @@ import (
 const x32Bit = 0x40000000
 
 // call records a call.
-func (l *learner) call(tid int, c ptrace.Call) {
-	l.recording.Call(c.Arch, c.Nr, c.Args)
+func (l *learner) call(tid int, c ptrace.Call) { Record(l.recording, tid, c) }
+
+// Record records a call of a thread that enters it.
+func Record(r *filter.Recording, tid int, c ptrace.Call) {
+	r.Call(c.Arch, c.Nr, c.Args)
 	if c.Nr&^x32Bit == unix.SYS_CLONE3 { // on every architecture
 		var flags [8]byte // the start of struct clone_args
 		ptrace.Peek(tid, c.Args[0], flags[:])
-		l.recording.Cloned(binary.NativeEndian.Uint64(flags[:]))
+		r.Cloned(binary.NativeEndian.Uint64(flags[:]))
 	}
 }

@@ -1,0 +1,221 @@
+package learn
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hk/pkg/filter"
+	"hk/pkg/ptrace"
+
+	"golang.org/x/sys/unix"
+)
+
+// A capabilities is which capabilities were used, as far as the calls that have succeeded
+// show: the kernel tells nobody.
+type capabilities struct {
+	used uint64
+	// has are those that the payload has.
+	has uint64
+	// ids are the user and group IDs of a thread before a call that can change them.
+	ids map[int]ids
+}
+
+type ids struct{ user, group []string }
+
+// byCall are the capabilities without which a call fails.
+var byCall = map[string]int{
+	"mount": unix.CAP_SYS_ADMIN, "umount": unix.CAP_SYS_ADMIN, "umount2": unix.CAP_SYS_ADMIN, "pivot_root": unix.CAP_SYS_ADMIN, "setns": unix.CAP_SYS_ADMIN,
+	"sethostname": unix.CAP_SYS_ADMIN, "setdomainname": unix.CAP_SYS_ADMIN, "fsopen": unix.CAP_SYS_ADMIN, "move_mount": unix.CAP_SYS_ADMIN,
+	"fsmount": unix.CAP_SYS_ADMIN, "mount_setattr": unix.CAP_SYS_ADMIN, "swapon": unix.CAP_SYS_ADMIN, "swapoff": unix.CAP_SYS_ADMIN,
+	"chroot": unix.CAP_SYS_CHROOT, "setgroups": unix.CAP_SETGID, "setgroups32": unix.CAP_SETGID,
+	"settimeofday": unix.CAP_SYS_TIME, "clock_settime": unix.CAP_SYS_TIME, "reboot": unix.CAP_SYS_BOOT, "init_module": unix.CAP_SYS_MODULE,
+	"finit_module": unix.CAP_SYS_MODULE, "delete_module": unix.CAP_SYS_MODULE, "iopl": unix.CAP_SYS_RAWIO, "ioperm": unix.CAP_SYS_RAWIO,
+	"acct": unix.CAP_SYS_PACCT, "open_by_handle_at": unix.CAP_DAC_READ_SEARCH,
+}
+
+func (k *capabilities) use(bit int) { k.used |= 1 << bit }
+
+func nameOf(c ptrace.Call) string {
+	if arch := filter.ArchOf(c.Arch, c.Nr); arch != nil {
+		if name, ok := arch.CallName(c.Nr); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// sets reports whether a call sets user or group IDs.
+func sets(name string) (user, group bool) {
+	name = strings.TrimSuffix(name, "32")
+	return slices.Contains([]string{"setuid", "setreuid", "setresuid", "setfsuid"}, name),
+		slices.Contains([]string{"setgid", "setregid", "setresgid", "setfsgid"}, name)
+}
+
+func (k *capabilities) entered(tid int, c ptrace.Call) {
+	if k.has == 0 {
+		return
+	}
+	if user, group := sets(nameOf(c)); user || group {
+		if k.ids == nil {
+			k.ids = map[int]ids{}
+		}
+		k.ids[tid] = idsOf(tid)
+	}
+}
+
+func (k *capabilities) gone(tid int) { delete(k.ids, tid) }
+
+// idsOf are the IDs of a thread, as this process sees them.
+func idsOf(tid int) (i ids) {
+	i.user, i.group = status(tid, "Uid"), status(tid, "Gid")
+	return i
+}
+
+func status(tid int, field string) []string {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
+	_, text, _ := strings.Cut(string(b), "\n"+field+":")
+	line, _, _ := strings.Cut(text, "\n")
+	return strings.Fields(line)
+}
+
+// left looks at a call that has succeeded.
+func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
+	if k.has == 0 {
+		return
+	}
+	call := nameOf(c)
+	if bit, ok := byCall[call]; ok {
+		k.use(bit)
+	}
+	user, group := sets(call)
+	switch {
+	case user && gained(k.ids[tid].user, status(tid, "Uid")):
+		k.use(unix.CAP_SETUID)
+	case group && gained(k.ids[tid].group, status(tid, "Gid")):
+		k.use(unix.CAP_SETGID)
+	}
+	switch call {
+	case "unshare":
+		k.namespaces(c.Args[0])
+	case "clone":
+		k.namespaces(c.Args[0])
+	case "clone3":
+		var b [8]byte
+		ptrace.Peek(tid, c.Args[0], b[:])
+		var flags uint64
+		for i, x := range b {
+			flags |= uint64(x) << (8 * i)
+		}
+		k.namespaces(flags)
+	case "socket":
+		const kind = 0xf
+		if c.Args[0] == unix.AF_PACKET || c.Args[1]&kind == unix.SOCK_RAW && (c.Args[0] == unix.AF_INET || c.Args[0] == unix.AF_INET6) {
+			k.use(unix.CAP_NET_RAW)
+		}
+	case "bind":
+		k.bound(tid, c)
+	case "mknod", "mknodat":
+		mode := c.Args[1]
+		if call == "mknodat" {
+			mode = c.Args[2]
+		}
+		if t := mode & unix.S_IFMT; t == unix.S_IFCHR || t == unix.S_IFBLK {
+			k.use(unix.CAP_MKNOD)
+		}
+	case "fchown", "fchown32":
+		k.owner(tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))), c.Args[1])
+	case "chown", "lchown", "chown32", "lchown32":
+		k.owned(tid, c, 0, 1)
+	case "fchownat":
+		k.owned(tid, c, 1, 2)
+	case "open", "openat", "openat2", "creat":
+		k.opened(tid, "fd/"+strconv.FormatInt(result, 10))
+	}
+}
+
+func gained(before, after []string) bool {
+	return len(before) > 0 && slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
+}
+
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// namespaces is for new namespaces, which with a new user namespace take nothing.
+func (k *capabilities) namespaces(flags uint64) {
+	if flags&namespaces != 0 && flags&unix.CLONE_NEWUSER == 0 {
+		k.use(unix.CAP_SYS_ADMIN)
+	}
+}
+
+// bound is for a port below 1024.
+func (k *capabilities) bound(tid int, c ptrace.Call) {
+	var b [4]byte
+	if ptrace.Peek(tid, c.Args[1], b[:]) < len(b) {
+		return
+	}
+	family, port := int(b[0])|int(b[1])<<8, int(b[2])<<8|int(b[3])
+	if (family == unix.AF_INET || family == unix.AF_INET6) && port > 0 && port < 1024 {
+		k.use(unix.CAP_NET_BIND_SERVICE)
+	}
+}
+
+// owned is owner for a name in an argument.
+func (k *capabilities) owned(tid int, c ptrace.Call, at, user int) {
+	name, ok := ptrace.PeekString(tid, c.Args[at])
+	if !ok || int32(c.Args[user]) == -1 {
+		return
+	}
+	from := "cwd"
+	if at > 0 && int32(c.Args[0]) != unix.AT_FDCWD {
+		from = "fd/" + strconv.Itoa(int(int32(c.Args[0])))
+	}
+	if strings.HasPrefix(name, "/") {
+		from, name = "root", name[1:]
+	}
+	k.owner(tid, from+"/"+name, c.Args[user])
+}
+
+// owner is for a change of the owner, which takes a capability unless it is the thread's own
+// user ID.
+func (k *capabilities) owner(tid int, file string, user uint64) {
+	var st unix.Stat_t
+	own := status(tid, "Uid")
+	if int32(user) == -1 || len(own) < 4 || unix.Lstat("/proc/"+strconv.Itoa(tid)+"/"+file, &st) != nil {
+		return
+	}
+	if strconv.Itoa(int(st.Uid)) != own[3] {
+		k.use(unix.CAP_CHOWN)
+	}
+}
+
+// opened is for a file whose mode would not have permitted that. Directories in its path are
+// not looked at, and neither are access control lists.
+func (k *capabilities) opened(tid int, file string) {
+	var st unix.Stat_t
+	link := "/proc/" + strconv.Itoa(tid) + "/" + file
+	own, group := status(tid, "Uid"), status(tid, "Gid")
+	if len(own) < 4 || len(group) < 4 || unix.Stat(link, &st) != nil {
+		return
+	}
+	bits := st.Mode & 7
+	switch {
+	case own[3] == strconv.Itoa(int(st.Uid)):
+		bits = st.Mode >> 6 & 7
+	case group[3] == strconv.Itoa(int(st.Gid)), slices.Contains(status(tid, "Groups"), strconv.Itoa(int(st.Gid))):
+		bits = st.Mode >> 3 & 7
+	}
+	b, _ := os.ReadFile(strings.Replace(link, "/fd/", "/fdinfo/", 1))
+	_, text, _ := strings.Cut(string(b), "flags:")
+	line, _, _ := strings.Cut(text, "\n")
+	flags, _ := strconv.ParseUint(strings.TrimSpace(line), 8, 64)
+	if flags&unix.O_PATH != 0 {
+		return
+	}
+	switch acc := flags & unix.O_ACCMODE; {
+	case acc != unix.O_RDONLY && bits&2 == 0, acc == unix.O_RDWR && bits&4 == 0:
+		k.use(unix.CAP_DAC_OVERRIDE)
+	case acc == unix.O_RDONLY && bits&4 == 0:
+		k.use(unix.CAP_DAC_READ_SEARCH)
+	}
+}
