@@ -139,6 +139,11 @@ var learnPrograms = []struct {
 	{"perl", "perl", "echo 'print 6 * 7' >s", "perl s", "s"},
 	{"mandoc", "mandoc", "printf '.Dd June 1, 2020\\n.Dt A 1\\n.Os\\n.Sh NAME\\n.Nm a\\n.Nd b\\n' >a.1", "mandoc -T ascii a.1 | grep -c NAME", "a.1"},
 	{"script", "sed", "printf '#!/bin/sed -f\\ns/a/b/\\n' >s; chmod +x s; echo a >f", "./s f", "s"},
+	{"redis", "redis-server redis-cli", "", "redis-server --port 0 --unixsocket $D/s --save '' >/dev/null 2>&1 & p=$!; sleep 0.1; while kill -0 $p 2>/dev/null && ! redis-cli -s s ping >/dev/null 2>&1; do sleep 0.1; done; " +
+		"redis-cli -s s set a b; redis-cli -s s get a; redis-cli -s s shutdown nosave; wait $p", ""},
+	{"nginx", "nginx curl", "echo text >x; printf 'daemon off; master_process off; pid p; error_log /dev/null; events {} http { access_log off; client_body_temp_path a; proxy_temp_path b; " +
+		"fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e; server { listen unix:%s/s; root %s; } }' $D $D >conf",
+		"nginx -p $D -c $D/conf >/dev/null 2>&1 & p=$!; sleep 0.1; while kill -0 $p 2>/dev/null && ! curl -sf --unix-socket s http://x/x 2>/dev/null; do sleep 0.1; done; kill -QUIT $p; wait $p", ""},
 	{"gcc", "gcc", "mkdir tmp; echo 'int main(void) { return 3; }' >m.c", "gcc -o m m.c; ./m; echo $?", ""},
 }
 
