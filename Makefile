@@ -89,7 +89,7 @@ test: all
 
 # The same tests on other kernels, as root and as an ordinary user, in virtual
 # machines: scripts/kernels/list has the names.
-KERNELS = 6.1 6.12 6.18 newest arm64 no-landlock restricted 5.10
+KERNELS = 6.1 6.12 6.18 newest arm64 no-landlock restricted selinux 5.10
 test-kernels:
 	scripts/deps kernels
 	scripts/kernels/run $(KERNELS)

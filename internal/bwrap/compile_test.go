@@ -3,6 +3,7 @@ package bwrap
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,6 +38,12 @@ func fakeHost(uid uint32) *host.Host {
 			return "", nil
 		},
 		NoSetgroups: func() bool { return false },
+		SELinux: func(label string) error {
+			if label == "none" {
+				return fmt.Errorf("no label: %w", unix.EINVAL)
+			}
+			return nil
+		},
 	}
 	if uid == 0 {
 		h.Permitted, h.Effective = 1<<41-1, 1<<41-1

@@ -22,7 +22,7 @@ func checkCap(name string) error {
 // capabilities unless some are added; root keeps those that it has.
 func (c *compiler) credentials() error {
 	u := &c.user
-	u.NoNewPrivs = true
+	u.NoNewPrivs, u.Label = true, c.ExecLabel
 	var words []string
 	for _, cap := range c.Caps {
 		switch all := strings.EqualFold(cap.Name, "ALL"); {

@@ -198,8 +198,6 @@ func (l *line) check() error {
 		return errors.New("--userns-block-fd requires --unshare-user")
 	case s.UsernsBlockFD >= 0 && s.InfoFD < 0:
 		return errors.New("--userns-block-fd requires --info-fd")
-	case s.ExecLabel+s.FileLabel != "":
-		return errors.New("labeling not supported on this system")
 	}
 	return nil
 }
@@ -213,6 +211,25 @@ func (l *line) checkCaller(h *host.Host) error {
 		return errors.New("Specifying --uid requires --unshare-user or --userns")
 	case s.GID >= 0 && !user:
 		return errors.New("Specifying --gid requires --unshare-user or --userns")
+	}
+	return s.checkLabels(h)
+}
+
+// checkLabels refuses labels where SELinux is not enabled, and what the policy does not have.
+func (s *Settings) checkLabels(h *host.Host) error {
+	for _, label := range []string{s.ExecLabel, s.FileLabel} {
+		switch {
+		case label == "":
+			continue
+		case h.SELinux == nil:
+			return errors.New("labeling not supported on this system")
+		}
+		switch err := h.SELinux(label); {
+		case errors.Is(err, host.ErrNoSELinux):
+			return errors.New("labeling not supported on this system")
+		case err != nil:
+			return fmt.Errorf("invalid label %s: %s", label, reason(err))
+		}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 func (c *compiler) root() error {
 	m := &c.mounts
 	m.Writable, m.CreateWritable, m.NoFollow = true, true, true
+	m.Label = c.FileLabel
 	m.ElseDir = c.home()
 	if c.DirSet {
 		if c.Dir == "" {

@@ -48,6 +48,7 @@ const (
 	NoAnswer           Name = "no-answer"
 	Order              Name = "order"
 	NoProcfs           Name = "no-procfs"
+	SELinuxOff         Name = "selinux-off"
 )
 
 // A Cause is a name with what it means and what a user can do about it, each one sentence
@@ -134,6 +135,8 @@ var table = [...]Cause{
 		"move the stage that the message names, or give --force-order to try it all the same"},
 	{NoProcfs, "/proc is not a procfs that shows this process",
 		"mount one: mount -t proc proc /proc"},
+	{SELinuxOff, "SELinux is not enabled, or its file system is not mounted on /sys/fs/selinux",
+		"leave out the label, or boot with security=selinux and load a policy"},
 }
 
 // All lists the causes.

@@ -34,7 +34,9 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		n := l.Stage.Needs()
 		s.Child.OwnMemory = s.Child.OwnMemory || n.UserID || n.Alone
 		s.Child.Planned = s.Child.Planned || n.Clone
-		s.Child.CallerProc = s.Child.CallerProc || n.CallerProc
+		if n.CallerProc {
+			s.Child.CallerProcs++
+		}
 		s.Child.Init = s.Child.Init || n.Init
 	}
 	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}

@@ -72,7 +72,13 @@ func fakeHost(uid uint32) *host.Host {
 		SpareFD:  func() int { return 1023 },
 		Rlimit:   func(int) (uint64, uint64) { return 1000, 2000 },
 		Has:      func(f host.Feature) bool { return f != host.MemfdExec }, LandlockABI: func() int { return 7 }, LandlockErrata: func() int { return 0b1111 },
-		Audit:  func() string { return "records are somewhere" },
+		Audit: func() string { return "records are somewhere" },
+		SELinux: func(label string) error {
+			if label == "none:of:the:policy" {
+				return unix.EINVAL
+			}
+			return nil
+		},
 		Helper: func(name string) string { return "/usr/bin/" + name },
 		Procfs: func() error { return nil },
 		Program: func() (host.Program, error) {

@@ -72,7 +72,7 @@ func (h *Host) kernel() {
 	h.Has = func(f Feature) bool { return f.Check() == nil }
 	h.LandlockABI = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_VERSION) })
 	h.LandlockErrata = sync.OnceValue(func() int { return landlockVersion(unix.LANDLOCK_CREATE_RULESET_ERRATA) })
-	h.Audit = audit
+	h.Audit, h.SELinux = audit, selinux
 	h.FilterByPrctl, h.KeepsNoNewPrivs = filterByPrctl, keepsNoNewPrivs
 	h.CgroupV2 = func() bool {
 		var st unix.Statfs_t

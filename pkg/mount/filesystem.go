@@ -172,6 +172,28 @@ func parameters(options []string) [][2]string {
 	return params
 }
 
+// labelCreated sets the label of what this thread creates, and returns the open attribute, or
+// nil if there is no label.
+func (b *builder) labelCreated() (*plan.Result, error) {
+	if b.label == "" {
+		return nil, nil
+	}
+	flag := "--context " + b.label
+	if err := b.CheckLabel(b.label); err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	proc, err := b.Proc()
+	if err != nil {
+		return nil, err
+	}
+	b.For(flag)
+	attr := b.OpenAttr(proc, "fscreate")
+	b.SetAttr(attr, b.label)
+	b.Add(plan.Close(proc))
+	b.For("")
+	return attr, nil
+}
+
 // newMount creates a file system and a detached mount of it.
 func (b *builder) newMount(fstype string, attrs uint64, params ...[2]string) *plan.Result {
 	return b.newMountAs("mount", fstype, attrs, params...)
@@ -185,6 +207,9 @@ func (b *builder) newMountAs(name, fstype string, attrs uint64, params ...[2]str
 // configure is newMountAs for a file system with more parameters.
 func (b *builder) configure(name, fstype string, attrs uint64, params [][2]string, more func(fs *plan.Result)) *plan.Result {
 	fs := b.Open("fs", plan.Fsopen(fstype))
+	if fstype == "tmpfs" && b.label != "" && !slices.ContainsFunc(params, func(p [2]string) bool { return p[0] == "context" }) {
+		params = append(slices.Clip(params), [2]string{"context", b.label})
+	}
 	for _, p := range params {
 		if p[1] == "" {
 			b.Add(plan.FsconfigFlag(fs, p[0]))

@@ -21,7 +21,7 @@ Root: a new tmpfs, finally read-only (--root-tmpfs size=N,...)
  --root DIR, --root-rw DIR   DIR as the root: --root-dev --root-suid --root-noexec
  --ephemeral DIR             DIR as the root, writable, changes discarded
  --rootfs DIR                DIR's system directories, read-only; / is the host's
- --writable-root[=size=N]    leave the root writable
+ --writable-root[=size=N]    leave the root writable     --context LABEL  for SELinux
  --in-place                  no new root: change the current mount namespace
 Mounts, in this order
  -b, --ro SRC[:DST[:OPTS]]   -B, --rw SRC[:DST[:OPTS]]   --dev-bind SRC[:DST]
@@ -187,6 +187,12 @@ func (m *Mounts) rootFlags(fs *getopt.Flags) {
 	})
 	fs.Bool("in-place", "", &m.InPlace)
 	fs.Bool("nofollow", "", &m.NoFollow)
+	fs.String("context", "", func(v string) error {
+		if m.Label = v; v == "" {
+			return errors.New("an empty label")
+		}
+		return nil
+	})
 	fs.Bool("root-dev", "", &m.RootDev)
 	fs.Bool("root-suid", "", &m.RootSuid)
 	fs.Bool("root-noexec", "", &m.RootNoexec)
@@ -338,82 +344,4 @@ func parseParents(v string) (Entry, error) {
 		err = errors.New("a mode of directories is octal")
 	}
 	return Entry{Options: v}, err
-}
-
-// Args prints m as flags.
-func (m *Mounts) Args() []string {
-	var a getopt.Args
-	switch {
-	case m.Ephemeral:
-		a.String("ephemeral", m.Root)
-	case m.Writable:
-		a.Set("root-rw", m.Root)
-	default:
-		a.Set("root", m.Root)
-	}
-	a.Bool("writable-root", m.Writable && (m.Ephemeral || m.Root == ""))
-	a.Set("root-tmpfs", m.Tmpfs)
-	a.Bool("in-place", m.InPlace)
-	a.Bool("create", m.Create)
-	if m.CreateWritable {
-		a.Set("create", "writable")
-	}
-	a.Bool("nofollow", m.NoFollow)
-	a.Bool("root-dev", m.RootDev)
-	a.Bool("root-suid", m.RootSuid)
-	a.Bool("root-noexec", m.RootNoexec)
-	for _, e := range m.Entries {
-		a.String(string(e.Kind), e.value())
-	}
-	a.Set("chdir", m.Dir)
-	a.Set("else-chdir", m.ElseDir)
-	for _, l := range m.Locks {
-		a.String("lock", l)
-	}
-	return a
-}
-
-// source is SRC of a bind.
-func (e Entry) source() string {
-	if e.FD != 0 {
-		return fmt.Sprintf("fd:%d", e.FD)
-	}
-	return string(getopt.Escape(e.Source, ":"))
-}
-
-func (e Entry) value() string {
-	switch e.Kind {
-	case RootFS, Fstab:
-		return e.Source
-	case Parents:
-		return e.Options
-	case File, FileFrom, Data, WritableData:
-		v := string(getopt.Escape(e.Target, ":="))
-		if e.Options != "" {
-			v += ":" + e.Options
-		}
-		return v + "=" + e.Source
-	}
-	v := string(getopt.Escape(e.Target, ":"))
-	switch e.Kind {
-	case TmpOverlay:
-		if e.Source != "" {
-			v = string(getopt.Escape(e.Source, ":")) + ":" + v
-		}
-	case Symlink:
-		v = string(getopt.Escape(e.Source, ":")) + ":" + v
-	case FileSystem:
-		fstype, source, _ := strings.Cut(e.Source, ":")
-		v = string(getopt.Escape(fstype, ":")+":"+getopt.Escape(source, ":")) + ":" + v
-	case ReadOnlyBind, Bind, DeviceBind, TryReadOnly, TryBind:
-		if source := e.source(); e.Target != "" || e.Options != "" {
-			v = source + ":" + v
-		} else {
-			v = source
-		}
-	}
-	if e.Options != "" {
-		v += ":" + e.Options
-	}
-	return v
 }

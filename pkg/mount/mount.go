@@ -55,72 +55,12 @@ type Mounts struct {
 	// NoFollow refuses an entry whose target is a symbolic link, instead of making it where
 	// that leads. Links on the way to a target are followed.
 	NoFollow bool
+	// Label is the SELinux label of each tmpfs and of what is in it, and of all else that is
+	// created, or "".
+	Label string
 	// Locks are files of the new root on which the supervisor holds a lock.
 	Locks []string
 }
-
-// An Entry is one thing in the new root.
-type Entry struct {
-	Kind   EntryKind
-	Source string
-	// FD is a descriptor of the caller, which is bind mounted in the place of Source; 0 means
-	// none. It must be above 2 and is not left to the payload.
-	FD     int
-	Target string
-	// Options are a list as on the command line, including its backslashes.
-	Options string
-}
-
-// An EntryKind says what an entry is. It is the name of the flag.
-type EntryKind string
-
-const (
-	ReadOnlyBind EntryKind = "ro"
-	Bind         EntryKind = "rw"
-	DeviceBind   EntryKind = "dev-bind"
-	TryReadOnly  EntryKind = "try-ro"
-	TryBind      EntryKind = "try-rw"
-	RootFS       EntryKind = "rootfs"
-	Tmpfs        EntryKind = "tmpfs"
-	Proc         EntryKind = "proc"
-	Dev          EntryKind = "dev"
-	// Overlay and ReadOnlyOverlay have their layers in Options.
-	Overlay         EntryKind = "overlay"
-	ReadOnlyOverlay EntryKind = "ro-overlay"
-	TmpOverlay      EntryKind = "tmp-overlay"
-	Mqueue          EntryKind = "mqueue"
-	Sysfs           EntryKind = "sysfs"
-	Cgroup2         EntryKind = "cgroup2"
-	ReadOnly        EntryKind = "read-only"
-	Mask            EntryKind = "mask"
-	// TryMakeReadOnly and TryMask are ReadOnly and Mask of what may not exist.
-	TryMakeReadOnly EntryKind = "try-read-only"
-	TryMask         EntryKind = "try-mask"
-	// Protect makes Target unreadable or read-only, or keeps it from coming into being,
-	// after all other entries: Options are "deny", which is the default, or "ro".
-	Protect EntryKind = "protect"
-	// FileSystem has "TYPE:SRC" in Source.
-	FileSystem EntryKind = "fs"
-	// Fstab makes the mounts listed in Source, a host file in the format of fstab(5).
-	Fstab EntryKind = "fstab"
-	// Directory, File, FileFrom and Chmod have MODE or MODE:UID:GID in Options.
-	Directory EntryKind = "dir"
-	// File has its content in Source.
-	File EntryKind = "file"
-	// FileFrom is read from Source: a host file, a descriptor, fd:N, or "-".
-	FileFrom EntryKind = "file-from"
-	// Data and WritableData are like FileFrom, but always mounts of a file in memory: the
-	// first one is read-only.
-	Data         EntryKind = "data"
-	WritableData EntryKind = "data-rw"
-	// Symlink is a symbolic link at Target that leads to Source.
-	Symlink EntryKind = "symlink"
-	// Chmod changes the mode of what exists already.
-	Chmod EntryKind = "chmod"
-	// Parents has in Options the mode of the directories that the entries after it create
-	// on the way to their targets. "" is 755.
-	Parents EntryKind = "parents"
-)
 
 // A builder adds the ops of a root to a plan.
 type builder struct {
@@ -133,8 +73,9 @@ type builder struct {
 	// creates is set if names may be created on the host, and changes if their modes are
 	// changed there, whatever the caller's umask is.
 	creates, changes bool
-	// noFollow is that of Mounts.
+	// noFollow and label are those of Mounts.
 	noFollow bool
+	label    string
 	// parents is the mode of directories on the way to a target.
 	parents uint32
 	// rootReadOnly makes the mount of the root read-only when it is entered, but not the
@@ -182,7 +123,11 @@ func (m *Mounts) Plan(s *stage.State) error {
 	}
 	s.Root.Mounts = true
 	b := &builder{State: s, inPlace: m.InPlace, creates: m.Create || m.CreateWritable, changes: m.CreateWritable,
-		noFollow: m.NoFollow, parents: 0o755, writable: m.Writable, attrs: map[*plan.Result]plan.MountAttr{}}
+		noFollow: m.NoFollow, label: m.Label, parents: 0o755, writable: m.Writable, attrs: map[*plan.Result]plan.MountAttr{}}
+	created, err := b.labelCreated()
+	if err != nil {
+		return err
+	}
 	if m.Ephemeral {
 		b.clearUmask() // the directory for changes is that of the root
 	}
@@ -205,6 +150,10 @@ func (m *Mounts) Plan(s *stage.State) error {
 	b.Root.See = func(p string) (stage.Seen, error) { return m.see(b, p) }
 	b.Root.Points = b.points
 	s.Add(plan.Umask(plan.Ref(b.umask)))
+	if created != nil {
+		s.SetAttr(created, "\n")
+		s.Add(plan.Close(created))
+	}
 	if !m.InPlace {
 		b.noteManaged()
 	}
@@ -254,27 +203,6 @@ func (m *Mounts) descriptors() (fds []int) {
 		}
 	}
 	return fds
-}
-
-// isFile reports whether an entry is a file with its content.
-func (e Entry) isFile() bool {
-	return e.Kind == File || e.Kind == FileFrom || e.Kind == Data || e.Kind == WritableData
-}
-
-// flag is the flag that makes the entry, for messages.
-func (e Entry) flag() string { return "--" + string(e.Kind) + " " + e.name() }
-
-// name is the name of the entry in an error.
-func (e Entry) name() string {
-	switch {
-	case e.FD != 0:
-		return fmt.Sprintf("fd:%d:%s", e.FD, e.Target)
-	case e.isFile() || e.Source == "":
-		return e.Target
-	case e.Target == "" || e.Target == e.Source:
-		return e.Source
-	}
-	return e.Source + ":" + e.Target
 }
 
 // begin creates the root and attaches it over the old one.

@@ -100,6 +100,6 @@ func (n *Network) planHelpers(s *stage.State) error {
 	for _, r := range in.results() {
 		s.Add(plan.Close(r))
 	}
-	s.Add(plan.Close(proc))
+	s.CloseCallerProc(proc)
 	return nil
 }

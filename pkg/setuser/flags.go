@@ -26,6 +26,7 @@ var Kind = stage.Kind{
  --inheritable LIST, --ambient LIST   each likewise
  --no-new-privs                   no program executed later gains privileges
  --securebits LIST                noroot, no-setuid-fixup, ..., each also -locked
+ --selinux-label LABEL            the SELinux context of NEXT
  --umask MODE                     octal
 
  --clearenv                       remove all environment variables
@@ -73,6 +74,12 @@ func (c *Credentials) Flags(fs *getopt.Flags) {
 	fs.String("ambient", "", func(v string) error { return notEmpty(&c.Ambient, v) })
 	fs.Bool("no-new-privs", "", &c.NoNewPrivs)
 	fs.String("securebits", "", func(v string) error { return notEmpty(&c.Securebits, v) })
+	fs.String("selinux-label", "", func(v string) error {
+		if c.Label = v; v == "" {
+			return errors.New("an empty label")
+		}
+		return nil
+	})
 	fs.String("umask", "", func(v string) error {
 		n, err := strconv.ParseUint(v, 8, 32)
 		if err != nil || n > 0o777 {
@@ -109,6 +116,7 @@ func (c *Credentials) Args() []string {
 	a.Set("ambient", c.Ambient)
 	a.Bool("no-new-privs", c.NoNewPrivs)
 	a.Set("securebits", c.Securebits)
+	a.Set("selinux-label", c.Label)
 	if c.Umask != nil {
 		a.Set("umask", fmt.Sprintf("%03o", *c.Umask))
 	}

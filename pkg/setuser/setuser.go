@@ -40,6 +40,9 @@ type Credentials struct {
 	NoNewPrivs bool
 	// Securebits are names of securebits(7), comma-separated.
 	Securebits string
+	// Label is the SELinux label of the payload, or "". It applies to the next program that is
+	// executed.
+	Label string
 	// Umask is the file mode creation mask; nil does not change it.
 	Umask *uint32
 	// Environment are changes of the environment.
@@ -52,6 +55,9 @@ const keep = "keep"
 // Needs implements stage.Stage.
 func (c *Credentials) Needs() stage.Needs {
 	n := stage.Needs{Credentials: c.changes(), UserID: c.User != nil}
+	if c.Label != "" { // the child opens the procfs before a new root hides it
+		n.Supervisor, n.CallerProc = true, true
+	}
 	if c.UserNS > 0 {
 		n.Supervisor, n.OtherUser, n.Joins, n.Alone = true, true, true, true
 		n.FDs = []int{c.UserNS}
@@ -78,7 +84,7 @@ func (c *Credentials) capsFlag() string {
 
 // begin enters the user namespace, and refuses settings that ask for nothing.
 func (c *Credentials) begin(s *stage.State) error {
-	if !c.changes() && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil && len(c.Environment) == 0 {
+	if !c.changes() && !c.NoNewPrivs && c.Securebits == "" && c.Umask == nil && c.Label == "" && len(c.Environment) == 0 {
 		return errors.New("nothing was asked for: see hk-setuser(1)")
 	}
 	return c.enter(s)
@@ -130,15 +136,9 @@ func (c *Credentials) Plan(s *stage.State) error {
 	if left := (s.Cred.Inheritable | s.Cred.Ambient) &^ s.Cred.Bounding; c.Bounding != "" && left != 0 {
 		s.Note("--bounding does not remove " + plan.CapNames(left) + ", which is inheritable or ambient: see hk-setuser(1)")
 	}
-	if c.NoNewPrivs {
-		s.For("--no-new-privs")
-		s.SetNoNewPrivs(true)
+	if err := c.planProcess(s); err != nil {
+		return err
 	}
-	if c.Umask != nil {
-		s.For(fmt.Sprintf("--umask %03o", *c.Umask))
-		s.Add(plan.Umask(plan.Octal(*c.Umask)))
-	}
-	s.For("")
 	s.ChangedIDs = s.ChangedIDs || ids
 	s.SetCaps = s.SetCaps || c.Caps != "" || want != nil
 	s.AsksTrace = s.AsksTrace || c.Caps != "" || want != nil && (want.inheritable|want.ambient)>>unix.CAP_SYS_PTRACE&1 != 0
@@ -146,6 +146,47 @@ func (c *Credentials) Plan(s *stage.State) error {
 		s.DieWithSupervisor()
 	}
 	return c.planEnvironment(s, user)
+}
+
+// planProcess sets what is left of the process.
+func (c *Credentials) planProcess(s *stage.State) error {
+	if c.NoNewPrivs {
+		s.For("--no-new-privs")
+		s.SetNoNewPrivs(true)
+	}
+	if err := c.planLabel(s); err != nil {
+		return err
+	}
+	if c.Umask != nil {
+		s.For(fmt.Sprintf("--umask %03o", *c.Umask))
+		s.Add(plan.Umask(plan.Octal(*c.Umask)))
+	}
+	s.For("")
+	return nil
+}
+
+// planLabel sets the label of the program that is executed.
+func (c *Credentials) planLabel(s *stage.State) error {
+	if c.Label == "" {
+		return nil
+	}
+	flag := "--selinux-label " + c.Label
+	if err := s.CheckLabel(c.Label); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	if s.Next.Stage {
+		return fmt.Errorf("%s: the next stage is executed as a program and would have it in the payload's place: make hk-setuser the last stage, or unset HK_FUSE", flag)
+	}
+	proc, err := s.CallerProc()
+	if err != nil {
+		return err
+	}
+	s.For(flag)
+	attr := s.OpenAttr(proc, "exec")
+	s.SetAttr(attr, c.Label)
+	s.Add(plan.Close(attr))
+	s.CloseCallerProc(proc)
+	return nil
 }
 
 // dropHandedOver removes the capabilities that are inheritable and ambient only for this

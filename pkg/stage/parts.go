@@ -36,9 +36,9 @@ type Child struct {
 	MayTrace bool
 	// Relays is set if the supervisor passes on what the payload sends.
 	Relays bool
-	// CallerProc is set while a later stage needs the caller's procfs, which a new root
-	// hides: see [State.CallerProc].
-	CallerProc bool
+	// CallerProcs is how many later stages need the caller's procfs, which a new root hides:
+	// see [State.CallerProc].
+	CallerProcs int
 	// Begin adds what stages need right after the clone, [Needs.AtChild], unless that was
 	// done. It must come before another clone.
 	Begin func() error

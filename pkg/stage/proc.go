@@ -10,7 +10,7 @@ import (
 // OpenLateProc opens the caller's procfs for a later stage that needs it. It comes
 // right after the clone.
 func (s *State) OpenLateProc() (err error) {
-	if s.Child.CallerProc && s.callerProc == nil && s.Plan.Cloned() && !s.Plan.InJoiner() {
+	if s.Child.CallerProcs > 0 && s.callerProc == nil && s.Plan.Cloned() && !s.Plan.InJoiner() {
 		s.callerProc, err = s.Proc()
 	}
 	return err
@@ -23,6 +23,14 @@ func (s *State) CallerProc() (*plan.Result, error) {
 		return s.callerProc, nil
 	}
 	return s.Proc()
+}
+
+// CloseCallerProc closes what CallerProc has returned to a stage that needs it no longer,
+// unless a later one does.
+func (s *State) CloseCallerProc(proc *plan.Result) {
+	if s.Child.CallerProcs--; proc != s.callerProc || s.Child.CallerProcs <= 0 {
+		s.Add(plan.Close(proc))
+	}
 }
 
 // Proc returns a descriptor of the caller's procfs, or an error if what is mounted on
