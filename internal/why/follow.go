@@ -46,6 +46,9 @@ type follower struct {
 	// is set once the payload has been executed.
 	root  string
 	began bool
+	// marked is set if the plan loads a filter with which calls stop, and filters if its
+	// stages load any.
+	marked, filters bool
 	// stuck is set if a file system does not answer.
 	stuck bool
 	// blind are what has been used that cannot be followed.
@@ -140,6 +143,7 @@ func (f *follower) on(first *chain.Link) { first.Stage = followed{first.Stage, f
 // prepare notes the chain that is followed.
 func (f *follower) prepare(c *chain.Chain) error {
 	for _, l := range c.Links {
+		f.filters = f.filters || l.Stage.Needs().Filters
 		if l.Stage.Needs().Attach != nil {
 			return fmt.Errorf("%s traces the payload, and a process has only one tracer: take --learn or hk-limit --report-proc away", l.Kind.Name)
 		}
@@ -164,9 +168,10 @@ func (f *follower) attach(s *stage.State) error {
 	}
 	s.WhileDumpable(s.Host.Effective>>unix.CAP_SYS_PTRACE&1 == 0, func() {
 		s.Plan.AddStep(plan.Step{Stage: "hk-why",
-			Text: "attach to " + to + " (PTRACE_SEIZE); from its execve(2) on follow every call of it and its descendants (PTRACE_SYSCALL)",
+			Text: "attach to " + to + " (PTRACE_SEIZE); from its execve(2) on follow the calls of it and its descendants (PTRACE_SYSCALL)",
 			Do:   func(at plan.Context) error { return f.begin(at, joiner) }})
 	})
+	f.mark(s)
 	return nil
 }
 
@@ -193,8 +198,12 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	if joiner {
 		f.tracer.Between = at.PID()
 	}
+	lingering := "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that"
+	if f.marked {
+		lingering = "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM kills them"
+	}
 	at.Watch(&plan.Watcher{Stage: "hk-why", Stopped: f.tracer.Stopped, Gone: f.tracer.Gone,
-		Lingering: "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that",
+		Lingering: lingering,
 		Ended: func(*plan.End, plan.Payload) ([]string, error) {
 			f.report()
 			return nil, nil
@@ -207,6 +216,7 @@ func (f *follower) executed(tid int) {
 	if !f.began {
 		f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid))
 		f.began = true
+		f.tracer.Marked = f.marked && isMarked(tid)
 	}
 }
 
@@ -217,7 +227,11 @@ func (f *follower) entered(tid int, c ptrace.Call) {
 	case name == "io_uring_enter":
 		f.notSeen("io_uring is used: what it does is not seen")
 	case name == "clone" && c.Args[0]&unix.CLONE_UNTRACED != 0, name == "clone3" && f.flags(tid, c.Args[0])&unix.CLONE_UNTRACED != 0:
-		f.notSeen("a process was created with CLONE_UNTRACED: it is not seen")
+		what := "a process was created with CLONE_UNTRACED: it is not seen"
+		if f.tracer.Marked {
+			what += ", and most of its calls fail with ENOSYS"
+		}
+		f.notSeen(what)
 	}
 	if !f.unfailing {
 		return

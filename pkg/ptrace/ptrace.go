@@ -2,7 +2,8 @@
 // system calls that they make.
 //
 // It attaches with PTRACE_SEIZE and continues with PTRACE_SYSCALL, which does not affect
-// job control or other filters, sees a call before any filter does, and leaves no traces.
+// job control or other filters, sees a call before any filter does, and leaves no traces;
+// or, if a filter marks the calls that are of interest, continues without stopping for others.
 // Its price: programs that use ptrace(2) themselves fail, set-user-ID programs gain no
 // privileges from the kernel, and an ignored signal still interrupts a call.
 package ptrace
@@ -27,6 +28,11 @@ type Tracer struct {
 	// Executed is called for each execve(2) that succeeds, whose thread is then at the
 	// beginning of the new program; or it is nil. Left is not called for it.
 	Executed func(tid int)
+
+	// Marked is set, by Executed at the latest, if a filter makes the calls stop that are
+	// shown, with SECCOMP_RET_TRACE and 0; others do not stop. Kill is set before Seize for
+	// that: the processes die with the tracer, because they could make no more such calls.
+	Marked, Kill bool
 
 	// started is set once the payload has been executed.
 	started bool
@@ -70,6 +76,10 @@ func request(request, tid int, addr, data uintptr) error {
 
 // Seize attaches to a process without stopping it.
 func (t *Tracer) Seize(pid int) error {
+	options := uintptr(options)
+	if t.Kill {
+		options |= unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_EXITKILL
+	}
 	return request(unix.PTRACE_SEIZE, pid, 0, options)
 }
 
@@ -96,6 +106,10 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 		if request(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&former))) == nil {
 			t.Gone(int(former))
 		}
+	case event == unix.PTRACE_EVENT_SECCOMP:
+		if t.Marked && t.started {
+			t.call(tid)
+		}
 	case event != 0:
 		// A new process, or one that continues after a group-stop.
 	case sig == unix.SIGTRAP|0x80:
@@ -106,7 +120,7 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 	// Before the payload is executed, the process that stops is the child during the
 	// set-up, whose calls are not shown.
 	next := unix.PTRACE_SYSCALL
-	if !t.started {
+	if _, in := t.calls[tid]; !t.started || t.Marked && !in {
 		next = unix.PTRACE_CONT
 	}
 	_ = request(next, tid, 0, deliver)
@@ -143,7 +157,7 @@ func (t *Tracer) call(tid int) {
 		return
 	}
 	switch info.op {
-	case unix.PTRACE_SYSCALL_INFO_ENTRY:
+	case unix.PTRACE_SYSCALL_INFO_ENTRY, unix.PTRACE_SYSCALL_INFO_SECCOMP:
 		c := Call{info.arch, uint32(info.nr), info.args}
 		if t.Entered != nil {
 			t.Entered(tid, c)

@@ -1,0 +1,86 @@
+package why
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"hk/pkg/plan"
+	"hk/pkg/stage"
+
+	"golang.org/x/sys/unix"
+)
+
+// unrefused are calls that fail for no reason that is judged, or on a descriptor that was
+// opened before. They are most of the calls that a program makes.
+const unrefused = ` accept accept4 alarm arch_prctl brk capget clock_getres clock_gettime clock_nanosleep close
+ close_range dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait
+ eventfd eventfd2 exit exit_group fadvise64 fcntl fdatasync flock fstat fstatfs fsync futex
+ futex_waitv getcwd getdents getdents64 getegid geteuid getgid getgroups getitimer getpeername getpgid
+ getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname
+ getsockopt gettid gettimeofday getuid lseek madvise membarrier mincore mremap msync
+ munmap nanosleep pause pipe pipe2 poll ppoll pread64 preadv preadv2 pselect6 pwrite64 pwritev
+ pwritev2 read readahead readv recvfrom recvmmsg recvmsg restart_syscall rseq rt_sigaction rt_sigpending
+ rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getparam
+ sched_getscheduler sched_yield select sendfile set_robust_list set_tid_address setitimer shutdown
+ sigaltstack socketpair splice sync sysinfo tee time timer_create timer_delete timer_gettime
+ timer_settime timerfd_create timerfd_gettime timerfd_settime times umask uname vmsplice wait4
+ waitid write writev `
+
+// marker is a filter of hk-why's own, with which the calls stop that may be refused, and no
+// others: one of the native architecture in unrefused, or mmap(2) of what is not executed.
+func marker() []unix.SockFilter {
+	const trace, load, equal = unix.SECCOMP_RET_TRACE, unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	arch := native()
+	var skip []uint32
+	for _, name := range strings.Fields(unrefused) {
+		if nr, ok := arch.Number(name); ok {
+			skip = append(skip, nr)
+		}
+	}
+	mmap, _ := arch.Number("mmap")
+	code := []unix.SockFilter{
+		{Code: load, K: 4}, // the architecture
+		{Code: equal, K: arch.Audit, Jt: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: trace},
+		{Code: load, K: 0}, // the number
+		{Code: equal, K: mmap, Jf: 3},
+		{Code: load, K: 16 + 2*8}, // its protection
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.PROT_EXEC, Jf: uint8(len(skip) + 2)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: trace},
+	}
+	for i, nr := range skip {
+		code = append(code, unix.SockFilter{Code: equal, K: nr, Jt: uint8(len(skip) - i)})
+	}
+	return append(code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: trace},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+}
+
+// mark adds the loading of the marker, as the last thing before the payload is executed. A
+// kernel that refuses it is no reason to fail: then all calls stop.
+//
+// It is only for a chain without a filter: what that denies takes precedence over the marker,
+// and so would not stop. And a process can make no more marked calls once the tracer has
+// ended, so it must not outlive that.
+func (f *follower) mark(s *stage.State) {
+	s.Child.Last = append(s.Child.Last, func() {
+		if f.filters || len(s.Filters) > 0 || s.Child.Outlive || s.Next.Stage || !s.NoNewPrivs && s.Cred.Effective>>unix.CAP_SYS_ADMIN&1 == 0 {
+			return
+		}
+		f.marked, f.tracer.Kill = true, true
+		s.Add(plan.SeccompFilter(marker(), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
+	})
+}
+
+// isMarked reports whether a thread has loaded the marker: it has a filter more than this.
+func isMarked(tid int) bool {
+	count := func(proc string) (n int) {
+		b, err := os.ReadFile(proc + "/status")
+		_, text, ok := strings.Cut(string(b), "\nSeccomp_filters:\t")
+		if err == nil && ok {
+			fmt.Sscan(text, &n)
+		}
+		return n
+	}
+	return count(fmt.Sprintf("/proc/%d", tid)) > count("/proc/self")
+}
