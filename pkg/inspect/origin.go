@@ -217,6 +217,9 @@ func (l *level) write(b *strings.Builder) {
 	if s.Unsure != "" {
 		comment(b, s.Unsure+": whoever has started it may have written other words there")
 	}
+	if s.PID == 1 && !l.holds() {
+		comment(b, "Process 1 may be the init of a sandbox in which this process is, too")
+	}
 	for _, d := range l.differs {
 		comment(b, d)
 	}

@@ -62,6 +62,22 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestInit checks what is said of an init, whose supervisor is in another PID namespace.
+func TestInit(t *testing.T) {
+	for _, c := range []struct {
+		pid    int
+		marked bool
+		want   bool
+	}{{1, false, true}, {1, true, false}, {2, false, false}} {
+		var b strings.Builder
+		l := level{comparison: comparison{own: &Report{Root: &Root{}}, marked: c.marked}, sup: &Supervisor{PID: c.pid, Words: []string{"hk-limit"}}, pid: 8}
+		l.write(&b)
+		if got := strings.Contains(b.String(), "# Process 1 may be the init"); got != c.want {
+			t.Errorf("process %d, marked %v:\n%s", c.pid, c.marked, &b)
+		}
+	}
+}
+
 // TestLevel checks what is said of a chain, and that only what holds is printed as a command.
 func TestLevel(t *testing.T) {
 	own := &Report{Root: &Root{Directory: "/"}}
