@@ -11,8 +11,10 @@ import (
 	"testing"
 
 	"hk/internal/cli"
+	"hk/pkg/cause"
 	"hk/pkg/chain"
 	"hk/pkg/host"
+	"hk/pkg/plan"
 	"hk/pkg/unshare"
 
 	"golang.org/x/sys/unix"
@@ -193,6 +195,28 @@ func TestReason(t *testing.T) {
 	} {
 		if got := reason(c.err); got != c.want {
 			t.Errorf("reason(%v) = %q; want %q", c.err, got, c.want)
+		}
+	}
+}
+
+// TestMessage is about what prevents namespaces: it is named after bubblewrap's words.
+func TestMessage(t *testing.T) {
+	const hint = "AppArmor denies it"
+	for _, c := range []struct {
+		err  plan.Error
+		want string
+	}{
+		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM}, "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces"},
+		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "No permissions to create a new namespace: " + hint + " [userns-apparmor]"},
+		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM, Hint: "SELinux is enforcing", Because: cause.UsernsSELinux}, "No permissions to create a new namespace: SELinux is enforcing [userns-selinux]"},
+		{plan.Error{Stage: "hk-unshare", Op: "unshare(CLONE_NEWNS)", Errno: unix.ENOSPC}, "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)"},
+		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EINVAL}, "Creating new namespace failed, likely because the kernel does not support user namespaces"},
+		{plan.Error{Stage: "hk-idmap", Op: "write($file, ...)", Errno: unix.EACCES, Hint: hint, Because: cause.UsernsAppArmor}, "setting up uid map: Permission denied: " + hint + " [userns-apparmor]"},
+		{plan.Error{Stage: "hk-net", Op: "sendto($socket, ...)", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "loopback: Failed RTM_NEWADDR: Operation not permitted: " + hint + " [userns-apparmor]"},
+	} {
+		l := &line{}
+		if got := l.message(&c.err); got != c.want {
+			t.Errorf("message(%v) = %q; want %q", c.err, got, c.want)
 		}
 	}
 }

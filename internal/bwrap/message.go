@@ -93,9 +93,9 @@ func (l *line) message(err error) string {
 	case call == "setresgid":
 		return fmt.Sprintf("unable to switch to gid %d: %s", l.Settings.GID, why)
 	case op.Stage == "hk-idmap":
-		return "setting up uid map: " + why + " (" + err.Error() + ")"
+		return withHint("setting up uid map: "+why, op)
 	case op.Stage == "hk-net":
-		return "loopback: Failed RTM_NEWADDR: " + why
+		return withHint("loopback: Failed RTM_NEWADDR: "+why, op)
 	case strings.HasPrefix(op.For, "--chdir "):
 		return fmt.Sprintf("Can't chdir to %s: %s", l.Settings.Dir, why)
 	case strings.HasPrefix(op.For, "--lock ") && call == "fcntl":
@@ -207,9 +207,16 @@ func inItsWords(text string) string {
 func procMessage(op *plan.Error) string {
 	target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
 	why := reason(op.Errno)
-	text := fmt.Sprintf("Can't mount proc on /newroot%s: %s (Can't mount proc on %s: %s)", target, why, target, why)
+	return withHint(fmt.Sprintf("Can't mount proc on /newroot%s: %s (Can't mount proc on %s: %s)", target, why, target, why), op)
+}
+
+// withHint adds what was found to be the cause, and its name.
+func withHint(text string, op *plan.Error) string {
 	if op.Hint != "" {
 		text += ": " + op.Hint
+	}
+	if op.Because != "" {
+		text += fmt.Sprintf(" [%s]", op.Because)
 	}
 	return text
 }
@@ -230,11 +237,17 @@ func joinMessage(op *plan.Error) string {
 
 // namespaceMessage is about namespaces that cannot be created.
 func namespaceMessage(op *plan.Error) string {
+	text := "Creating new namespace failed: " + reason(op.Errno)
 	switch op.Errno {
 	case unix.EPERM:
-		return "No permissions to create a new namespace: the kernel, AppArmor or a surrounding container does not allow user namespaces to this user"
+		text = "No permissions to create a new namespace"
+		if op.Hint == "" {
+			text += ", likely because the kernel does not allow non-privileged user namespaces"
+		}
 	case unix.ENOSPC:
-		return "Creating new namespace failed: a limit in /proc/sys/user/max_*_namespaces is 0 or reached"
+		text = "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)"
+	case unix.EINVAL:
+		text = "Creating new namespace failed, likely because the kernel does not support user namespaces"
 	}
-	return "Creating new namespace failed: " + reason(op.Errno)
+	return withHint(text, op)
 }
