@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"encoding/binary"
 	"os"
 	"slices"
 	"strconv"
@@ -102,13 +103,7 @@ func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
 	case "clone":
 		k.namespaces(c.Args[0])
 	case "clone3":
-		var b [8]byte
-		ptrace.Peek(tid, c.Args[0], b[:])
-		var flags uint64
-		for i, x := range b {
-			flags |= uint64(x) << (8 * i)
-		}
-		k.namespaces(flags)
+		k.namespaces(word(tid, c.Args[0]))
 	case "socket":
 		const kind = 0xf
 		if c.Args[0] == unix.AF_PACKET || c.Args[1]&kind == unix.SOCK_RAW && (c.Args[0] == unix.AF_INET || c.Args[0] == unix.AF_INET6) {
@@ -130,9 +125,31 @@ func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
 		k.owned(tid, c, 0, 1)
 	case "fchownat":
 		k.owned(tid, c, 1, 2)
-	case "open", "openat", "openat2", "creat":
+	case "open", "openat", "openat2":
+		if created(tid, c, call) {
+			return // its mode says nothing about that
+		}
 		k.opened(tid, "fd/"+strconv.FormatInt(result, 10))
 	}
+}
+
+// word is the beginning of a structure in the memory of a thread.
+func word(tid int, addr uint64) uint64 {
+	var b [8]byte
+	ptrace.Peek(tid, addr, b[:])
+	return binary.NativeEndian.Uint64(b[:])
+}
+
+// created reports whether a call may have created the file that it has opened.
+func created(tid int, c ptrace.Call, name string) bool {
+	flags := c.Args[1]
+	switch name {
+	case "openat":
+		flags = c.Args[2]
+	case "openat2":
+		flags = word(tid, c.Args[2])
+	}
+	return flags&unix.O_CREAT != 0
 }
 
 func gained(before, after []string) bool {
