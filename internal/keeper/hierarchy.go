@@ -134,11 +134,16 @@ func (m mount) at(cgroup string) (string, bool) {
 	return path.Join(m.point, rest), true
 }
 
+// unseen is the error if the hierarchy is mounted nowhere, or only other parts of it are.
+func (h *hierarchy) unseen() error {
+	return cause.Because(cause.CgroupMount, fmt.Errorf("the cgroup %s of this process is not below any mount point", h.own))
+}
+
 // openOwn opens the cgroup of this process, and says where its mount is. That the process
 // is in it shows that the mount is of this hierarchy and not covered by another.
 func (h *hierarchy) openOwn() (*dir, string, error) {
 	pid := strconv.Itoa(os.Getpid())
-	reason := cause.Because(cause.CgroupMount, fmt.Errorf("the cgroup %s of this process is not below any mount point", h.own))
+	reason := h.unseen()
 	for _, m := range slices.Backward(h.mounts) {
 		p, ok := m.at(h.own)
 		if !ok {

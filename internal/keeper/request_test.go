@@ -28,3 +28,17 @@ func TestNoPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestNoHierarchy(t *testing.T) {
+	v1, v2 := &hierarchy{controllers: []string{"cpu"}, own: "/"}, &hierarchy{v2: true, own: "/x"}
+	for _, c := range []struct {
+		list []*hierarchy
+		want cause.Name
+	}{
+		{nil, cause.CgroupController}, {[]*hierarchy{v1}, cause.CgroupController}, {[]*hierarchy{v1, v2}, cause.CgroupMount},
+	} {
+		if err := noHierarchy(c.list, "pids"); cause.In(err) != c.want {
+			t.Errorf("noHierarchy(%d) = %v, %q; want %q", len(c.list), err, cause.In(err), c.want)
+		}
+	}
+}

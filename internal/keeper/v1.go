@@ -62,6 +62,17 @@ func (r *request) v1(list []*hierarchy, parentIn func(*hierarchy) (*dir, error))
 	return g, nil
 }
 
+// noHierarchy is why there is no hierarchy with a controller. That of version 2 may have it, and
+// not be mounted.
+func noHierarchy(list []*hierarchy, controller string) error {
+	for _, h := range list {
+		if h.v2 {
+			return h.unseen()
+		}
+	}
+	return cause.Because(cause.CgroupController, fmt.Errorf("the kernel has no controller %s", controller))
+}
+
 func (r *request) fillV1(g *group, list []*hierarchy, parentIn func(*hierarchy) (*dir, error)) error {
 	v2 := unifiedOf(list)
 	var inV2 []string
@@ -69,7 +80,7 @@ func (r *request) fillV1(g *group, list []*hierarchy, parentIn func(*hierarchy) 
 		switch {
 		case hierarchyOf(list, nameV1(c)) != nil:
 		case v2 == nil:
-			return cause.Because(cause.CgroupController, fmt.Errorf("%s: the kernel has no controller %s", r.flag[c], c))
+			return fmt.Errorf("%s: %w", r.flag[c], noHierarchy(list, c))
 		default:
 			inV2 = append(inV2, c)
 		}
