@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,12 +19,15 @@ var errLeft = errors.New("a process of it cannot be killed, or creates others fa
 
 // killLeft kills what a run has left behind. This process is a subreaper, so that is its
 // children, and what becomes one when its parent is killed.
-func killLeft() error {
+func (n *runner) killLeft() error {
 	end := time.Now().Add(leftTime)
 	spare := time.Now().Add(leftTime / 2)
 	for quiet := 0; quiet < 3; {
 		left := false
 		for _, pid := range children() {
+			if slices.Contains(n.others, pid) {
+				continue
+			}
 			if !isKeeper(pid) || time.Now().After(spare) {
 				unix.Kill(pid, unix.SIGKILL)
 			}

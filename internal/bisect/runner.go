@@ -2,6 +2,7 @@ package bisect
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,15 +54,21 @@ type runner struct {
 	front   *cli.Front
 	request *request
 	stdin   *os.File
+	// output is the directory of --output, or nil. It stays open: a payload that may write to
+	// where it is could put another in its place.
+	output  *os.Root
 	signals chan os.Signal
 	count   int
+	// others are children that no run has left: of what was executed in this process before.
+	others []int
 }
 
 func newRunner(f *cli.Front, r *request) (*runner, error) {
 	n := &runner{front: f, request: r, signals: make(chan os.Signal, 1)}
-	if _, err := os.Stat("/proc/self/task"); err != nil {
+	if _, err := os.Stat("/proc/thread-self/children"); err != nil {
 		return nil, fmt.Errorf("a procfs is needed, to find what a run leaves behind: %w", err)
 	}
+	n.others = children()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
 	}
@@ -71,6 +77,10 @@ func newRunner(f *cli.Front, r *request) (*runner, error) {
 	}
 	if r.output != "" {
 		if err := os.Mkdir(r.output, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("--output: %w", err)
+		}
+		var err error
+		if n.output, err = os.OpenRoot(r.output); err != nil {
 			return nil, fmt.Errorf("--output: %w", err)
 		}
 	}
@@ -116,8 +126,17 @@ func (n *runner) before() error {
 	}
 	cmd := exec.Command("/bin/sh", "-c", n.request.before)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("--before %s: %w", n.request.before, err)
+	}
+	status, _, stopped, err := n.wait(cmd.Process.Pid, nil)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--before %s: %w", n.request.before, err)
+	case stopped != nil:
+		return cmp.Or[error](n.killLeft(), stopped)
+	case status != 0:
+		return fmt.Errorf("--before %s: %s", n.request.before, endText(status))
 	}
 	return nil
 }
@@ -160,9 +179,11 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 	output, events := make(chan []byte, 1), make(chan []event, 1)
 	go func() { output <- readOutput(out) }()
 	go func() { events <- readEvents(said) }()
-	status, late, stopped, err := n.wait(cmd.Process.Pid)
+	timer := time.NewTimer(n.request.timeout)
+	defer timer.Stop()
+	status, late, stopped, err := n.wait(cmd.Process.Pid, timer.C)
 	if err == nil {
-		err = killLeft()
+		err = n.killLeft()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", n.count, err)
@@ -206,9 +227,8 @@ func environment() (list []string) {
 	return list
 }
 
-// wait waits for a child, but not longer than a run may take, or until a signal ends the
-// search.
-func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *interrupted, err error) {
+// wait waits for a child, but not after it is late, or until a signal ends the search.
+func (n *runner) wait(pid int, end <-chan time.Time) (status unix.WaitStatus, late bool, stopped *interrupted, err error) {
 	ended := make(chan unix.WaitStatus, 1)
 	go func() {
 		var s unix.WaitStatus
@@ -219,12 +239,10 @@ func (n *runner) wait(pid int) (status unix.WaitStatus, late bool, stopped *inte
 			}
 		}
 	}()
-	timer := time.NewTimer(n.request.timeout)
-	defer timer.Stop()
 	select {
 	case status = <-ended:
 		return status, false, nil, nil
-	case <-timer.C:
+	case <-end:
 	case sig := <-n.signals:
 		stopped = &interrupted{sig.(syscall.Signal)}
 	}
@@ -265,12 +283,22 @@ func (n *runner) judge(o *outcome, status unix.WaitStatus, late bool) {
 	}
 }
 
-// keep writes the output of a run to a file, if that is asked for.
+// keep writes the output of a run to a new file, if that is asked for: what has its name is
+// removed, and not written to, as it may be a link that the payload has made.
 func (n *runner) keep(o *outcome) error {
-	if n.request.output == "" {
+	if n.output == nil {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(n.request.output, strconv.Itoa(n.count)), o.output, 0o666)
+	name := strconv.Itoa(n.count)
+	if err := n.output.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--output: %w", err)
+	}
+	to, err := n.output.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	_, err = to.Write(o.output)
+	return errors.Join(err, to.Close())
 }
 
 // readOutput reads the beginning of a run's output, and lets it write the rest.
