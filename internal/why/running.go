@@ -3,9 +3,7 @@ package why
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"hk/internal/cli"
 	"hk/pkg/chain"
@@ -85,20 +83,17 @@ func supervised(h *host.Host, sup *inspect.Supervisor) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := "/proc" // where no relative name leads to a file
-	if as.Dir != "" {
-		dir = "/proc/" + strconv.Itoa(sup.PID) + "/cwd"
-	}
-	if err := os.Chdir(dir); err != nil {
-		return nil, err
-	}
-	c, err := chain.Reread(words, sup.Dir, as)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newSubject(c, as)
+	var plan *subject
+	err = sup.Within(as, func() error {
+		c, err := chain.Reread(words, sup.Dir, as)
+		if err != nil {
+			return err
+		}
+		plan, err = newSubject(c, as)
+		return err
+	})
 	if usage := (*chain.UsageError)(nil); errors.As(err, &usage) {
 		err = fmt.Errorf("%s: %w", usage.Stage, err)
 	}
-	return s, err
+	return plan, err
 }

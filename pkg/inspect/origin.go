@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hk/internal/vis"
+	"hk/pkg/host"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -146,24 +147,35 @@ func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.Stat
 	if err != nil {
 		return nil, err
 	}
+	var plan *stage.State
+	err = s.Within(h, func() (err error) {
+		plan, err = state.Replan(words, s.Dir, h)
+		return err
+	})
+	return plan, err
+}
+
+// Within calls do in the working directory of the supervisor, as its host ([Supervisor.Host])
+// says, and without the caller's standard input. Where the directory is not known, relative
+// names lead to no file.
+func (s *Supervisor) Within(h *host.Host, do func() error) error {
 	here, err := unix.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("the working directory: %w", err)
+		return fmt.Errorf("the working directory: %w", err)
 	}
 	defer unix.Close(here)
-	there := "/proc" // where no relative name leads to a file
+	there := "/proc"
 	if h.Dir != "" {
 		there = fmt.Sprintf("/proc/%d/cwd", s.PID)
 	}
 	if err := unix.Chdir(there); err != nil {
-		return nil, fmt.Errorf("its working directory: %w", err)
+		return fmt.Errorf("its working directory: %w", err)
 	}
 	restore, err := hideInput()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("standard input: %w", err), unix.Fchdir(here))
+		return errors.Join(fmt.Errorf("standard input: %w", err), unix.Fchdir(here))
 	}
-	plan, err := state.Replan(words, s.Dir, h)
-	return plan, errors.Join(err, restore(), unix.Fchdir(here))
+	return errors.Join(do(), restore(), unix.Fchdir(here))
 }
 
 // hideInput puts something else in the place of standard input: a name in a chain may be a
