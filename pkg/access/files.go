@@ -5,45 +5,52 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
 )
 
+// The tables here are made when a recording begins: a plain chain must not wait for them.
+
 // paths are the names in the arguments of the calls that are looked at.
-var paths = map[string]takes{
-	"open": {-1, 0, 1, -1, -1}, "openat": {0, 1, 2, -1, -1}, "openat2": {0, 1, -1, -1, -1}, "creat": {-1, 0, -1, -1, -1},
-	"open_by_handle_at": {-1, -1, 2, -1, -1},
-	"mkdir":             {-1, 0, -1, -1, -1}, "mkdirat": {0, 1, -1, -1, -1},
-	"mknod": {-1, 0, 1, -1, -1}, "mknodat": {0, 1, 2, -1, -1},
-	"symlink": {-1, 1, -1, -1, -1}, "symlinkat": {1, 2, -1, -1, -1},
-	"unlink": {-1, 0, -1, -1, -1}, "unlinkat": {0, 1, 2, -1, -1}, "rmdir": {-1, 0, -1, -1, -1},
-	"rename": {-1, 0, -1, -1, 1}, "renameat": {0, 1, -1, 2, 3}, "renameat2": {0, 1, 4, 2, 3},
-	"link": {-1, 0, -1, -1, 1}, "linkat": {0, 1, 4, 2, 3},
-	"truncate": {-1, 0, -1, -1, -1}, "truncate64": {-1, 0, -1, -1, -1},
-}
+var paths = sync.OnceValue(func() map[string]takes {
+	return map[string]takes{
+		"open": {-1, 0, 1, -1, -1}, "openat": {0, 1, 2, -1, -1}, "openat2": {0, 1, -1, -1, -1}, "creat": {-1, 0, -1, -1, -1},
+		"open_by_handle_at": {-1, -1, 2, -1, -1},
+		"mkdir":             {-1, 0, -1, -1, -1}, "mkdirat": {0, 1, -1, -1, -1},
+		"mknod": {-1, 0, 1, -1, -1}, "mknodat": {0, 1, 2, -1, -1},
+		"symlink": {-1, 1, -1, -1, -1}, "symlinkat": {1, 2, -1, -1, -1},
+		"unlink": {-1, 0, -1, -1, -1}, "unlinkat": {0, 1, 2, -1, -1}, "rmdir": {-1, 0, -1, -1, -1},
+		"rename": {-1, 0, -1, -1, 1}, "renameat": {0, 1, -1, 2, 3}, "renameat2": {0, 1, 4, 2, 3},
+		"link": {-1, 0, -1, -1, 1}, "linkat": {0, 1, 4, 2, 3},
+		"truncate": {-1, 0, -1, -1, -1}, "truncate64": {-1, 0, -1, -1, -1},
+	}
+})
 
 // looks are what is recorded of a call that has returned, by its name.
-var looks = map[string]func(*Recorder, call){
-	"open": (*Recorder).opened, "openat": (*Recorder).opened, "openat2": (*Recorder).opened, "creat": (*Recorder).opened,
-	"open_by_handle_at": (*Recorder).opened,
-	"mkdir":             (*Recorder).made, "mkdirat": (*Recorder).made, "mknod": (*Recorder).made, "mknodat": (*Recorder).made,
-	"symlink": (*Recorder).made, "symlinkat": (*Recorder).made,
-	"unlink": (*Recorder).unlinked, "unlinkat": (*Recorder).unlinked, "rmdir": (*Recorder).unlinked,
-	"rename": (*Recorder).renamed, "renameat": (*Recorder).renamed, "renameat2": (*Recorder).renamed,
-	"link": (*Recorder).linked, "linkat": (*Recorder).linked,
-	"truncate": (*Recorder).truncated, "truncate64": (*Recorder).truncated,
-	"ftruncate": (*Recorder).shortened, "ftruncate64": (*Recorder).shortened,
-	"ioctl": (*Recorder).controlled,
-	"mount": (*Recorder).mounted, "umount": (*Recorder).mounted, "umount2": (*Recorder).mounted, "move_mount": (*Recorder).mounted,
-	"pivot_root":     (*Recorder).mounted,
-	"io_uring_setup": (*Recorder).ring, "ptrace": (*Recorder).tracing,
-	"socket": (*Recorder).socketMade, "bind": (*Recorder).bound, "connect": (*Recorder).connected,
-	"sendto": (*Recorder).sent, "sendmsg": (*Recorder).sentMessage, "socketcall": (*Recorder).socketcall,
-	"kill": (*Recorder).signalled, "tkill": (*Recorder).signalled, "tgkill": (*Recorder).signalled,
-	"rt_sigqueueinfo": (*Recorder).signalled, "rt_tgsigqueueinfo": (*Recorder).signalled, "pidfd_send_signal": (*Recorder).signalledFD,
-}
+var looks = sync.OnceValue(func() map[string]func(*Recorder, call) {
+	return map[string]func(*Recorder, call){
+		"open": (*Recorder).opened, "openat": (*Recorder).opened, "openat2": (*Recorder).opened, "creat": (*Recorder).opened,
+		"open_by_handle_at": (*Recorder).opened,
+		"mkdir":             (*Recorder).made, "mkdirat": (*Recorder).made, "mknod": (*Recorder).made, "mknodat": (*Recorder).made,
+		"symlink": (*Recorder).made, "symlinkat": (*Recorder).made,
+		"unlink": (*Recorder).unlinked, "unlinkat": (*Recorder).unlinked, "rmdir": (*Recorder).unlinked,
+		"rename": (*Recorder).renamed, "renameat": (*Recorder).renamed, "renameat2": (*Recorder).renamed,
+		"link": (*Recorder).linked, "linkat": (*Recorder).linked,
+		"truncate": (*Recorder).truncated, "truncate64": (*Recorder).truncated,
+		"ftruncate": (*Recorder).shortened, "ftruncate64": (*Recorder).shortened,
+		"ioctl": (*Recorder).controlled,
+		"mount": (*Recorder).mounted, "umount": (*Recorder).mounted, "umount2": (*Recorder).mounted, "move_mount": (*Recorder).mounted,
+		"pivot_root":     (*Recorder).mounted,
+		"io_uring_setup": (*Recorder).ring, "ptrace": (*Recorder).tracing,
+		"socket": (*Recorder).socketMade, "bind": (*Recorder).bound, "connect": (*Recorder).connected,
+		"sendto": (*Recorder).sent, "sendmsg": (*Recorder).sentMessage, "socketcall": (*Recorder).socketcall,
+		"kill": (*Recorder).signalled, "tkill": (*Recorder).signalled, "tgkill": (*Recorder).signalled,
+		"rt_sigqueueinfo": (*Recorder).signalled, "rt_tgsigqueueinfo": (*Recorder).signalled, "pidfd_send_signal": (*Recorder).signalledFD,
+	}
+})
 
 // word is the beginning of a structure in the memory of a thread.
 func word(tid int, addr uint64) uint64 {
@@ -54,7 +61,7 @@ func word(tid int, addr uint64) uint64 {
 
 // openFlags are the flags of a call that opens a file; 0 for others.
 func openFlags(tid int, c ptrace.Call, name string) uint64 {
-	switch at := paths[name]; {
+	switch at := paths()[name]; {
 	case name == "openat2":
 		return word(tid, c.Args[2])
 	case strings.HasPrefix(name, "open"):
@@ -111,7 +118,7 @@ func rightsOf(mode uint32, flags, asked uint64) (rights uint64) {
 
 // notOpened records a device or FIFO that cannot be opened at this time.
 func (r *Recorder) notOpened(c call) {
-	name, err := r.argument(c.tid, c.Call, paths[c.name].dir, paths[c.name].path)
+	name, err := r.argument(c.tid, c.Call, paths()[c.name].dir, paths()[c.name].path)
 	if err != nil {
 		return
 	}
@@ -176,14 +183,16 @@ func (r *Recorder) inDirectory(c call, dir, at int) (in, base string, ok bool) {
 	return in, base, true
 }
 
-var nodeRights = map[uint32]uint64{
-	0: makeReg, unix.S_IFREG: makeReg, unix.S_IFDIR: makeDir, unix.S_IFLNK: makeSym, unix.S_IFSOCK: makeSock,
-	unix.S_IFIFO: makeFifo, unix.S_IFCHR: makeChar, unix.S_IFBLK: makeBlock,
-}
+var nodeRights = sync.OnceValue(func() map[uint32]uint64 {
+	return map[uint32]uint64{
+		0: makeReg, unix.S_IFREG: makeReg, unix.S_IFDIR: makeDir, unix.S_IFLNK: makeSym, unix.S_IFSOCK: makeSock,
+		unix.S_IFIFO: makeFifo, unix.S_IFCHR: makeChar, unix.S_IFBLK: makeBlock,
+	}
+})
 
 // made records what was created by its name.
 func (r *Recorder) made(c call) {
-	at := paths[c.name]
+	at := paths()[c.name]
 	in, base, ok := r.inDirectory(c, at.dir, at.path)
 	if !ok {
 		return
@@ -196,12 +205,12 @@ func (r *Recorder) made(c call) {
 		kind = unix.S_IFLNK
 	}
 	r.create(join(in, base))
-	r.use(in, nodeRights[kind])
+	r.use(in, nodeRights()[kind])
 }
 
 // unlinked records what was removed.
 func (r *Recorder) unlinked(c call) {
-	at := paths[c.name]
+	at := paths()[c.name]
 	in, base, ok := r.inDirectory(c, at.dir, at.path)
 	if !ok {
 		return
@@ -218,7 +227,7 @@ func (r *Recorder) unlinked(c call) {
 
 // renamed records a rename: what was renamed has the new name by now.
 func (r *Recorder) renamed(c call) {
-	at := paths[c.name]
+	at := paths()[c.name]
 	from, old, ok := r.inDirectory(c, at.dir, at.path)
 	to, name, ok2 := r.inDirectory(c, at.dir2, at.path2)
 	if !ok || !ok2 {
@@ -239,12 +248,12 @@ func (r *Recorder) renamed(c call) {
 		return
 	}
 	r.use(from, removal(st.Mode))
-	r.use(to, nodeRights[st.Mode&unix.S_IFMT])
+	r.use(to, nodeRights()[st.Mode&unix.S_IFMT])
 	switch {
 	case exchange:
 		if other, err := r.tree.stat(join(from, old)); err == nil {
 			r.use(to, removal(other.Mode))
-			r.use(from, nodeRights[other.Mode&unix.S_IFMT])
+			r.use(from, nodeRights()[other.Mode&unix.S_IFMT])
 		}
 	case !c.missing:
 		r.use(to, removal(st.Mode)) // what had the name before
@@ -277,7 +286,7 @@ func removal(mode uint32) uint64 {
 
 // linked records a hard link.
 func (r *Recorder) linked(c call) {
-	at := paths[c.name]
+	at := paths()[c.name]
 	to, name, ok := r.inDirectory(c, at.dir2, at.path2)
 	if !ok {
 		return
@@ -288,7 +297,7 @@ func (r *Recorder) linked(c call) {
 		return
 	}
 	r.create(join(to, name))
-	r.use(to, nodeRights[st.Mode&unix.S_IFMT])
+	r.use(to, nodeRights()[st.Mode&unix.S_IFMT])
 	from, ok := r.linkedFrom(c, at)
 	if ok && from != to {
 		r.move(from, to, false)
@@ -311,7 +320,7 @@ func (r *Recorder) linkedFrom(c call, at takes) (string, bool) {
 }
 
 func (r *Recorder) truncated(c call) {
-	at := paths[c.name]
+	at := paths()[c.name]
 	name, err := r.argument(c.tid, c.Call, at.dir, at.path)
 	if err == nil {
 		name, _, err = r.tree.resolve(name, 0)
@@ -333,16 +342,18 @@ func (r *Recorder) shortened(c call) {
 
 // unrestricted are the operations of ioctl(2) on a device that Landlock does not restrict:
 // those that every file has.
-var unrestricted = map[uint32]bool{
-	0x5450: true, 0x5451: true, 0x5421: true, 0x5452: true, 0x5460: true, // FIONCLEX FIOCLEX FIONBIO FIOASYNC FIOQSIZE
-	0xc0045877: true, 0xc0045878: true, 0xc020660b: true, 0x00000002: true, // FIFREEZE FITHAW FS_IOC_FIEMAP FIGETBSZ
-	0x40049409: true, 0x4020940d: true, 0xc0189436: true, // FICLONE FICLONERANGE FIDEDUPERANGE
-	0x80111500: true, 0x80811501: true, // FS_IOC_GETFSUUID FS_IOC_GETFSSYSFSPATH
-}
+var unrestricted = sync.OnceValue(func() map[uint32]bool {
+	return map[uint32]bool{
+		0x5450: true, 0x5451: true, 0x5421: true, 0x5452: true, 0x5460: true, // FIONCLEX FIOCLEX FIONBIO FIOASYNC FIOQSIZE
+		0xc0045877: true, 0xc0045878: true, 0xc020660b: true, 0x00000002: true, // FIFREEZE FITHAW FS_IOC_FIEMAP FIGETBSZ
+		0x40049409: true, 0x4020940d: true, 0xc0189436: true, // FICLONE FICLONERANGE FIDEDUPERANGE
+		0x80111500: true, 0x80811501: true, // FS_IOC_GETFSUUID FS_IOC_GETFSSYSFSPATH
+	}
+})
 
 // controlled is for ioctl(2) on a device that was opened while recording.
 func (r *Recorder) controlled(c call) {
-	if unrestricted[uint32(c.Args[1])] {
+	if unrestricted()[uint32(c.Args[1])] {
 		return
 	}
 	f, _, ok := r.inTree(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))

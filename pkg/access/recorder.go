@@ -102,7 +102,7 @@ func (r *Recorder) Entered(tid int, c ptrace.Call) {
 			r.keep(tid, e)
 			return
 		}
-		at := paths[name]
+		at := paths()[name]
 		if name[0] == 'r' {
 			at = takes{at.dir2, at.path2, -1, -1, -1}
 		}
@@ -113,7 +113,7 @@ func (r *Recorder) Entered(tid int, c ptrace.Call) {
 		e.missing = r.missing(tid, c, at, follow)
 		r.keep(tid, e)
 	case "creat":
-		r.keep(tid, entry{missing: r.missing(tid, c, paths[name], 0), flags: unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC})
+		r.keep(tid, entry{missing: r.missing(tid, c, paths()[name], 0), flags: unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC})
 	case "clone":
 		if c.Args[0]&unix.CLONE_UNTRACED != 0 {
 			r.untraced()
@@ -145,7 +145,7 @@ func (r *Recorder) Gone(tid int) {
 // Left looks at a call that returns.
 func (r *Recorder) Left(tid int, c ptrace.Call, result int64, errno unix.Errno) {
 	name := r.name(c)
-	look, ok := looks[name]
+	look, ok := looks()[name]
 	if !ok {
 		return
 	}
