@@ -332,7 +332,7 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	if r.question.kind != "" {
 		q = r.question
 	}
-	f.confirm(q, &r)
+	r = f.confirmed(q, r)
 	told := &refusal{Refused: refused(call, r), Times: 1, line: head + r.text()}
 	if f.each != nil {
 		f.each(told.Refused)
@@ -340,6 +340,20 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	f.told[key] = told
 	f.order = append(f.order, told)
 	f.refuses(told, tid)
+}
+
+// confirmed is a reason with the flags that help, or with none.
+func (f *follower) confirmed(q question, r reason) reason {
+	found, ok := patiently(f, func() reason {
+		r := r
+		f.confirm(q, &r)
+		return r
+	})
+	if !ok {
+		r.flags, r.elsewhere = nil, nil
+		return r
+	}
+	return found
 }
 
 // anyProcess is a text in which no directory of a procfs says of which process it is.

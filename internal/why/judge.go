@@ -58,13 +58,18 @@ func (f *follower) judge(tid int, c ptrace.Call, errno unix.Errno) (r reason, kn
 
 // explain finds out what has refused what a call has asked for.
 func (f *follower) explain(tid int, questions []question, errno unix.Errno) (r reason, known bool) {
-	var reasons []reason
-	for _, q := range questions {
-		q.tried = f.try(tid, q)
-		for _, r := range f.place(q) {
-			r.question = q
-			reasons = append(reasons, r)
+	reasons, ok := patiently(f, func() (list []reason) {
+		for _, q := range questions {
+			q.tried = try(tid, q)
+			for _, r := range f.place(q) {
+				r.question = q
+				list = append(list, r)
+			}
 		}
+		return list
+	})
+	if !ok {
+		return reason{class: unseen, verdict: unknown, what: "a file system does not answer"}, errno != unix.ENOENT
 	}
 	for _, class := range classesOf[errno] {
 		for _, r := range reasons {

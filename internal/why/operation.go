@@ -121,11 +121,14 @@ func (f *follower) opens(tid int, c ptrace.Call, name string, q question, at tak
 
 // isMissing reports whether nothing is at a path, or it is not known to be.
 func (f *follower) isMissing(tid int, p string) bool {
-	if t := f.try(tid, question{kind: "write", path: p}); t != nil {
-		return !t.there
-	}
-	seen, err := f.see(p)
-	return err == nil && seen.Unsure == "" && !seen.There
+	missing, _ := patiently(f, func() bool {
+		if t := try(tid, question{kind: "write", path: p}); t != nil {
+			return !t.there
+		}
+		seen, err := f.see(p)
+		return err == nil && seen.Unsure == "" && !seen.There
+	})
+	return missing
 }
 
 // nodeOf is the right to create what mknod(2) creates.

@@ -179,26 +179,28 @@ type attempt struct {
 // patience is how long a file system may take to answer.
 const patience = 10 * time.Second
 
-// try finds out what permissions say about a question of a stopped thread, or returns nil.
-// A file system may never answer: that of a FUSE daemon which is followed too, and stopped.
-func (f *follower) try(tid int, q question) *trial {
+// patiently calls a function that looks at files, and returns what it returns, or false if
+// it takes too long. A file system may never answer: that of a FUSE daemon which is followed
+// too, and stopped. Then nothing that looks at files is called again.
+func patiently[T any](f *follower, look func() T) (found T, ok bool) {
 	if f.stuck {
-		return nil
+		return found, false
 	}
-	done := make(chan *trial, 1)
-	go func() { done <- try(tid, q) }()
+	done := make(chan T, 1)
+	go func() { done <- look() }()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
-	case t := <-done:
-		return t
+	case found = <-done:
+		return found, true
 	case <-late.C:
 		f.stuck = true
-		f.notSeen("a file system does not answer: permissions are no longer tried")
-		return nil
+		f.notSeen("a file system does not answer: files are no longer looked at, and no flags are named")
+		return found, false
 	}
 }
 
+// try finds out what permissions say about a question of a stopped thread, or returns nil.
 func try(tid int, q question) *trial {
 	proc := "/proc/" + strconv.Itoa(tid)
 	id, err := identify(proc)
