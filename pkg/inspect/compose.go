@@ -72,12 +72,10 @@ func writeChain(w io.Writer, own, other *Report) error {
 		for _, n := range notes {
 			b.WriteString("# " + vis.Text(n) + "\n")
 		}
+		b.WriteString("#") // a program may call itself like a stage: its words are no chain
 	}
-	for i, word := range other.command {
-		if i > 0 || len(stages) > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(vis.Word(word))
+	for _, word := range other.command {
+		b.WriteString(" " + vis.Word(word))
 	}
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err

@@ -70,7 +70,7 @@ hk-limit --nofile=8:unlimited --pids=9 \
 	}
 	got.Reset()
 	own.command = []string{"true"}
-	if err := writeChain(&got, own, own); err != nil || !strings.HasPrefix(got.String(), "# No chain: ") || !strings.HasSuffix(got.String(), "\ntrue\n") {
+	if err := writeChain(&got, own, own); err != nil || !strings.HasPrefix(got.String(), "# No chain: ") || !strings.HasSuffix(got.String(), "\n# true\n") {
 		t.Errorf("of itself: %s, %v", &got, err)
 	}
 }
