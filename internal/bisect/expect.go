@@ -28,6 +28,8 @@ func parseExpectation(v string) (expectation, error) {
 		return expectation{status: fmt.Sprintf("exit status %d", n)}, nil
 	} else if sig := unix.SignalNum(v); sig != 0 {
 		return expectation{status: "killed by " + v}, nil
+	} else if strings.HasPrefix(v, "SIG") && strings.ToUpper(v) == v && !strings.Contains(v, " ") {
+		return expectation{}, errors.New("no signal has this name: text:" + v + " is the text")
 	}
 	if v == "" {
 		return expectation{}, errors.New("an empty text is in any output")

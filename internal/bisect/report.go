@@ -146,7 +146,11 @@ func (r *report) text(w io.Writer) error {
 	if r.Varies {
 		say("but the same runs, repeated, ended in another way: something else decides too, such as what earlier runs have left (--before COMMAND removes it)")
 	}
-	say("%d runs", r.Runs)
+	if r.Runs == 1 {
+		say("1 run")
+	} else {
+		say("%d runs", r.Runs)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -58,7 +58,7 @@ func TestExpectation(t *testing.T) {
 		bad                  bool
 	}{
 		{"0", "exit status 0", "", false}, {"255", "exit status 255", "", false}, {"256", "", "", true}, {"", "", "", true}, {"text:", "", "", true},
-		{"SIGTERM", "killed by SIGTERM", "", false}, {"SIGNOT", "", "SIGNOT", false}, {"text:0", "", "0", false}, {"text:SIGTERM", "", "SIGTERM", false},
+		{"SIGTERM", "killed by SIGTERM", "", false}, {"SIGNOT", "", "", true}, {"SIGNAL LOST", "", "SIGNAL LOST", false}, {"text:SIGNOT", "", "SIGNOT", false}, {"text:0", "", "0", false}, {"text:SIGTERM", "", "SIGTERM", false},
 		{"a b", "", "a b", false}, {"-1", "", "-1", false},
 	} {
 		got, err := parseExpectation(c.text)

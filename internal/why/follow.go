@@ -3,7 +3,6 @@ package why
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
@@ -32,6 +31,8 @@ type follower struct {
 	json  bool
 	// own is a descriptor of the caller that is written to, or -1.
 	own int
+	// lost is the first error of a write to --output.
+	lost error
 	// each is called for each refusal, unless it is nil.
 	each func(Refused)
 	// told counts what was refused, by what it is, in that order.
@@ -81,9 +82,13 @@ func (l *line) followChain(f *cli.Front, c *chain.Chain) int {
 		if to, fl.own, err = l.output.open(); err != nil {
 			return f.Fail(exitFailed, -1, err)
 		}
-		fl.say = func(text string) { io.WriteString(to, vis.Text("hk-why: "+text)+"\n") }
+		fl.say = func(text string) { fl.write([]byte(vis.Text("hk-why: "+text) + "\n")) }
 	}
-	fl.write = func(line []byte) { to.Write(line) }
+	fl.write = func(line []byte) {
+		if _, err := to.Write(line); err != nil && fl.lost == nil {
+			fl.lost = err
+		}
+	}
 	return followWith(f, c, fl, append([]string{f.Name}, os.Args[1:]...))
 }
 
@@ -203,9 +208,14 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 		lingering = "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM kills them"
 	}
 	at.Watch(&plan.Watcher{Stage: "hk-why", Stopped: f.tracer.Stopped, Gone: f.tracer.Gone,
+		// What a program asks about is the payload: it does not wait for what that leaves.
+		Alone:     f.each != nil,
 		Lingering: lingering,
 		Ended: func(*plan.End, plan.Payload) ([]string, error) {
 			f.report()
+			if f.lost != nil {
+				return []string{fmt.Sprintf("the account is not whole: %v", f.lost)}, nil
+			}
 			return nil, nil
 		}})
 	return nil

@@ -116,7 +116,7 @@ type Watcher struct {
 	Stopped func(tid int, status unix.WaitStatus) (group bool)
 	// Gone is called for a thread that the tracer traced and that has ended, or is nil.
 	Gone func(tid int)
-	// Alone is set for a tracer that traces only the child, whose end is then the end.
+	// Alone is set for a tracer that does not wait for descendants: the child's end is the end.
 	Alone bool
 	// Lingering is a warning for the case that processes are still traced a second
 	// after the payload has ended.
