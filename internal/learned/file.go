@@ -46,7 +46,7 @@ func (f *File) Error(err error) error { return fmt.Errorf("%s %s: %w", f.Flag, f
 // CheckName returns an error for a name that cannot be that of a file.
 func CheckName(path string) error {
 	switch path {
-	case "":
+	case "", "--":
 		return errors.New("a file is needed")
 	case "-":
 		return errors.New("standard output is the payload's: give a file")
