@@ -7,63 +7,37 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo devel
 export CGO_ENABLED = 0
 
 STAGES  = unshare idmap mount net setuser limit landlock seccomp inspect
+# The programs beside the stages, and those that programs of hk execute.
+TOOLS   = run bwrap why doctor bisect learn
+HELPERS = run-template cgroup-keeper net-forward
+
 # The entry preserves what the Go runtime changes when it starts: hk-chain(7), BUGS.
 # A heap of huge pages would be 2 MiB and more for each supervisor. -X replaces what the
 # go:debug lines of the programs say, so it repeats them.
 GODEBUG_DEFAULT = updatemaxprocs=0,disablethp=1
 LDFLAGS = -s -w -E hk/internal/entry.start -X runtime.godebugDefault=$(GODEBUG_DEFAULT) -X hk/internal/cli.Version=$(VERSION)
 
-# The keeper of a cgroup is a program of its own. It needs no entry, as it executes nothing.
-KEEPER_LDFLAGS = -s -w -X runtime.godebugDefault=$(GODEBUG_DEFAULT)
+# Helpers execute nothing, so they need no entry. That of hk-net-forward enters namespaces.
+HELPER_LDFLAGS = -s -w -X runtime.godebugDefault=$(GODEBUG_DEFAULT)
+FORWARD_LDFLAGS = $(HELPER_LDFLAGS) -E hk/internal/forward.start
 
-FORWARD_LDFLAGS = $(KEEPER_LDFLAGS) -E hk/internal/forward.start
+LINKED = unshare $(TOOLS) $(HELPERS)
+flags_of = $(if $(filter net-forward,$(1)),$(FORWARD_LDFLAGS),$(if $(filter $(HELPERS),$(1)),$(HELPER_LDFLAGS),$(LDFLAGS)))
 
-all: build/hk-unshare build/hk-run build/hk-bwrap build/hk-why build/hk-doctor build/hk-bisect build/hk-learn build/hk-run-template build/hk-cgroup-keeper build/hk-net-forward build/completion/hk.elv
+all: $(LINKED:%=build/hk-%) build/profiles build/completion/hk.elv
 
-# One program under all its names. It is rebuilt only if a source or the version has
-# changed, so that root can install without Go what another user has built.
+# They are rebuilt only if a source or the version has changed, so that root can install
+# without Go what another user has built. The stages are one program under all their names.
 SOURCES = $(shell find cmd internal pkg -not -path '*/testdata/*') go.mod go.sum Makefile $(wildcard .git/logs/HEAD)
-build/hk-unshare: $(SOURCES)
+$(LINKED:%=build/hk-%): build/hk-%: $(SOURCES)
 	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-unshare
-	@for s in $(STAGES); do test $$s = unshare || ln -f $@ build/hk-$$s; done
+	$(GO) build -trimpath -buildmode=exe -ldflags '$(call flags_of,$*)' -o $@ ./cmd/hk-$*
+	@test $* != unshare || for s in $(filter-out unshare,$(STAGES)); do ln -f $@ build/hk-$$s || exit; done
 
-# It has an entry of its own, which enters namespaces.
-build/hk-net-forward: $(SOURCES)
+# Profiles are found beside hk-run.
+build/profiles:
 	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(FORWARD_LDFLAGS)' -o $@ ./cmd/hk-net-forward
-
-# A program of its own, because of what it links. It executes the payload itself.
-build/hk-run: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-run
-
-build/hk-bwrap: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-bwrap
-
-build/hk-why: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-why
-
-# It links all stages, and no stage links it.
-build/hk-doctor: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-doctor
-
-build/hk-bisect: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-bisect
-
-build/hk-learn: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(LDFLAGS)' -o $@ ./cmd/hk-learn
-
-# It executes nothing, so it needs no entry. Profiles are found beside hk-run.
-build/hk-run-template: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o $@ ./cmd/hk-run-template
-	@ln -sfn ../profiles build/profiles
+	@ln -sfn ../profiles $@
 
 # The completions for shells, by the names under which these look for them. What is built
 # for another architecture cannot print them.
@@ -71,11 +45,7 @@ build/completion/hk.elv: build/hk-run
 	@mkdir -p build/completion
 	@print() { build/hk-run completion "$$@" 2>/dev/null || GOARCH=$$($(GO) env GOHOSTARCH) $(GO) run ./cmd/hk-run completion "$$@"; } && \
 	print bash >build/completion/hk.bash && print zsh >build/completion/_hk && \
-	for s in $(STAGES) run bwrap why doctor bisect learn; do print fish hk-$$s >build/completion/hk-$$s.fish || exit; done && print elvish >$@
-
-build/hk-cgroup-keeper: $(SOURCES)
-	@mkdir -p build
-	$(GO) build -trimpath -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o $@ ./cmd/hk-cgroup-keeper
+	for s in $(STAGES) $(TOOLS); do print fish hk-$$s >build/completion/hk-$$s.fish || exit; done && print elvish >$@
 
 # Show what a whole chain does, as root and as an ordinary user.
 demo: all
@@ -131,16 +101,7 @@ lint:
 	test -z "$$(gofmt -l .)"
 	$(GO) vet ./...
 	GOARCH=arm64 $(GO) vet ./...
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-unshare
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-run
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-bwrap
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-why
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-doctor
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-bisect
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(LDFLAGS)' -o /dev/null ./cmd/hk-learn
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o /dev/null ./cmd/hk-run-template
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(KEEPER_LDFLAGS)' -o /dev/null ./cmd/hk-cgroup-keeper
-	GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(FORWARD_LDFLAGS)' -o /dev/null ./cmd/hk-net-forward
+	$(foreach p,$(LINKED),GOARCH=arm64 $(GO) build -buildmode=exe -ldflags '$(call flags_of,$(p))' -o /dev/null ./cmd/hk-$(p) && )true
 
 # How long a chain takes compared with other programs: ratios from one run.
 bench: all
@@ -150,20 +111,13 @@ bench: all
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/hk
 	for n in 1 5 7 8; do install -d $(DESTDIR)$(PREFIX)/share/man/man$$n; done
-	install -m 755 build/hk-unshare $(DESTDIR)$(PREFIX)/bin/hk-unshare
-	for s in $(STAGES); do test $$s = unshare || ln -f $(DESTDIR)$(PREFIX)/bin/hk-unshare $(DESTDIR)$(PREFIX)/bin/hk-$$s; done
-	install -m 755 build/hk-run $(DESTDIR)$(PREFIX)/bin/hk-run
-	install -m 755 build/hk-bwrap $(DESTDIR)$(PREFIX)/bin/hk-bwrap
-	install -m 755 build/hk-why $(DESTDIR)$(PREFIX)/bin/hk-why
-	install -m 755 build/hk-doctor $(DESTDIR)$(PREFIX)/bin/hk-doctor
-	install -m 755 build/hk-bisect $(DESTDIR)$(PREFIX)/bin/hk-bisect
-	install -m 755 build/hk-learn $(DESTDIR)$(PREFIX)/bin/hk-learn
-	install -m 755 build/hk-run-template $(DESTDIR)$(PREFIX)/libexec/hk/hk-run-template
+	install -m 755 $(addprefix build/hk-,unshare $(TOOLS)) $(DESTDIR)$(PREFIX)/bin
+	for s in $(filter-out unshare,$(STAGES)); do ln -f $(DESTDIR)$(PREFIX)/bin/hk-unshare $(DESTDIR)$(PREFIX)/bin/hk-$$s || exit; done
+	install -m 755 $(HELPERS:%=build/hk-%) $(DESTDIR)$(PREFIX)/libexec/hk
 	install -d $(DESTDIR)$(PREFIX)/share/hk/profiles
 	install -m 644 profiles/*.toml $(DESTDIR)$(PREFIX)/share/hk/profiles
-	install -m 755 build/hk-cgroup-keeper build/hk-net-forward $(DESTDIR)$(PREFIX)/libexec/hk
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d elvish/lib)
-	for s in $(STAGES) run bwrap why doctor bisect learn; do install -m 644 build/completion/hk.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hk-$$s; done
+	for s in $(STAGES) $(TOOLS); do install -m 644 build/completion/hk.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hk-$$s; done
 	install -m 644 build/completion/_hk $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hk
 	install -m 644 build/completion/*.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 644 build/completion/hk.elv $(DESTDIR)$(PREFIX)/share/elvish/lib/hk.elv

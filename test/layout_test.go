@@ -143,12 +143,24 @@ func checkFlags(t *testing.T, program string, names []string, usage string) {
 }
 
 // TestEntry checks that the tested programs start in the same way as the installed
-// ones.
+// ones, and that the Makefile builds all programs.
 func TestEntry(t *testing.T) {
 	sources(t)
 	b, err := os.ReadFile("../Makefile")
 	if want := "LDFLAGS = -s -w -E " + entry + " "; err != nil || !strings.Contains(string(b), want) {
 		t.Errorf("the Makefile has no %q: %v", want, err)
+	}
+	var programs []string
+	for _, m := range regexp.MustCompile(`(?m)^(?:STAGES|TOOLS|HELPERS) *= (.*)$`).FindAllStringSubmatch(string(b), -1) {
+		programs = append(programs, strings.Fields(m[1])...)
+	}
+	slices.Sort(programs)
+	dirs, _ := filepath.Glob("../cmd/hk-*")
+	for i, d := range dirs {
+		dirs[i] = strings.TrimPrefix(d, "../cmd/hk-")
+	}
+	if !slices.Equal(programs, dirs) {
+		t.Errorf("the Makefile names %v; cmd has %v", programs, dirs)
 	}
 }
 
