@@ -13,12 +13,27 @@ func Word(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_@%+=:,./-", r)
 	}
-	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
+	switch {
+	case w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0:
 		return w
-	}
-	if !hidden(w) {
+	case !hidden(w):
 		return quoted(w)
 	}
+	return formatted(w)
+}
+
+// Line is [Word] for a word that somebody else has chosen: newlines are written by printf(1)
+// too, so that none of its lines can be read as a command. Only newlines at its end remain,
+// within quotes: put a comment character after each of them in a comment.
+func Line(w string) string {
+	if strings.Contains(strings.TrimRight(w, "\n"), "\n") {
+		return formatted(w)
+	}
+	return Word(w)
+}
+
+// formatted is a word as printf(1) writes it.
+func formatted(w string) string {
 	// A command substitution removes newlines at the end.
 	rest := strings.TrimRight(w, "\n")
 	s := `"$(printf '` + format(rest) + `')"`

@@ -52,33 +52,42 @@ func readForChain(h *host.Host, pid int, contents bool) (own, other *Report, err
 func writeChain(w io.Writer, own, other *Report) error {
 	stages, notes := compose(own, other)
 	var b strings.Builder
-	b.WriteString("# The chain that would make what the kernel tells of the process. What is not in it:\n")
+	if len(stages) > 0 {
+		comment(&b, "The chain that would make what the kernel tells of the process. What is not in it:")
+	} else {
+		comment(&b, "No chain: as far as the kernel tells, the process is not isolated from this one.")
+	}
 	for _, n := range notes {
-		b.WriteString("# " + vis.Text(n) + "\n")
+		comment(&b, n)
 	}
 	for _, s := range stages {
-		for i, word := range s {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(vis.Word(word))
-		}
+		sentence(&b, s, nil, "")
 		b.WriteString(" \\\n")
 	}
-	b.WriteString("--")
+	before := "-- "
 	if len(stages) == 0 {
-		b.Reset()
-		b.WriteString("# No chain: as far as the kernel tells, the process is not isolated from this one.\n")
-		for _, n := range notes {
-			b.WriteString("# " + vis.Text(n) + "\n")
-		}
-		b.WriteString("#") // a program may call itself like a stage: its words are no chain
+		before = "# " // a program may call itself like a stage: its words are no chain
 	}
-	for _, word := range other.command {
-		b.WriteString(" " + vis.Word(word))
-	}
+	b.WriteString(before)
+	sentence(&b, other.command, nil, strings.TrimPrefix(before, "-- "))
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err
+}
+
+// sentence writes words that others may have chosen, as sh(1) reads them. Those at the places
+// in breaks start a line, and each line after the first begins with before: "# " if the first
+// is a comment.
+func sentence(b *strings.Builder, words []string, breaks []int, before string) {
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case slices.Contains(breaks, i):
+			b.WriteString(" \\\n" + before)
+		default:
+			b.WriteByte(' ')
+		}
+		b.WriteString(strings.ReplaceAll(vis.Line(w), "\n", "\n"+before))
+	}
 }
 
 // compose returns the chain, and notes about what it lacks.

@@ -275,18 +275,17 @@ func command(b *strings.Builder, words []string, commented bool) {
 	if commented {
 		before = "# "
 	}
-	b.WriteString(before)
-	payload := false
+	var breaks []int
 	for i, w := range words {
-		switch payload = payload || w == "--"; {
-		case i == 0:
-		case !payload && slices.Contains(programs, filepath.Base(w)):
-			b.WriteString(" \\\n" + before)
-		default:
-			b.WriteByte(' ')
+		if w == "--" {
+			break
 		}
-		b.WriteString(strings.ReplaceAll(vis.Word(w), "\n", "\n"+before))
+		if slices.Contains(programs, filepath.Base(w)) {
+			breaks = append(breaks, i)
+		}
 	}
+	b.WriteString(before)
+	sentence(b, words, breaks, before)
 	b.WriteByte('\n')
 }
 
