@@ -218,13 +218,10 @@ func (l *line) checkCaller(h *host.Host) error {
 // checkLabels refuses labels where SELinux is not enabled, and what the policy does not have.
 func (s *Settings) checkLabels(h *host.Host) error {
 	for _, label := range []string{s.ExecLabel, s.FileLabel} {
-		switch {
-		case label == "":
+		if label == "" {
 			continue
-		case h.SELinux == nil:
-			return errors.New("labeling not supported on this system")
 		}
-		switch err := h.SELinux(label); {
+		switch err := h.CheckLabel(label); {
 		case errors.Is(err, host.ErrNoSELinux):
 			return errors.New("labeling not supported on this system")
 		case err != nil:

@@ -104,8 +104,8 @@ type Host struct {
 	// fixed. It is 0 on a kernel that cannot report this (before 6.15, except where it
 	// was backported).
 	LandlockErrata func() int
-	// SELinux returns why an SELinux label cannot be given, or nil. It may be nil: then there
-	// are none.
+	// SELinux returns why an SELinux label cannot be given, or nil: see CheckLabel. It may be
+	// nil: then there is no SELinux.
 	SELinux func(label string) error
 	// Audit says where audit records are, or why none is written, as far as the kernel tells
 	// this process.

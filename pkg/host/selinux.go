@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"hk/pkg/cause"
 
@@ -11,6 +12,19 @@ import (
 
 // ErrNoSELinux is why there is no label: matches with errors.Is.
 var ErrNoSELinux = errors.New("SELinux is not enabled, or its file system is not mounted on /sys/fs/selinux")
+
+// CheckLabel returns why an SELinux label cannot be given, or nil: it is no label, there is no
+// SELinux (ErrNoSELinux), or the loaded policy does not have it. Whether the policy lets this
+// process use it is not known before.
+func (h *Host) CheckLabel(label string) error {
+	switch {
+	case label == "" || strings.ContainsAny(label, "\n\x00"):
+		return errors.New("not a label")
+	case h.SELinux == nil:
+		return cause.Because(cause.SELinuxOff, ErrNoSELinux)
+	}
+	return h.SELinux(label)
+}
 
 // selinux returns why a label cannot be given, or nil: ErrNoSELinux, or what the kernel says of
 // a label that the loaded policy does not have. The attributes of a process in procfs are also

@@ -179,7 +179,7 @@ func (b *builder) labelCreated() (*plan.Result, error) {
 		return nil, nil
 	}
 	flag := "--context " + b.label
-	if err := b.CheckLabel(b.label); err != nil {
+	if err := b.Host.CheckLabel(b.label); err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	proc, err := b.Proc()

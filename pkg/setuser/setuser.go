@@ -171,7 +171,7 @@ func (c *Credentials) planLabel(s *stage.State) error {
 		return nil
 	}
 	flag := "--selinux-label " + c.Label
-	if err := s.CheckLabel(c.Label); err != nil {
+	if err := s.Host.CheckLabel(c.Label); err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if s.Next.Stage {

@@ -1,26 +1,11 @@
 package stage
 
 import (
-	"errors"
-	"strings"
-
 	"hk/pkg/cause"
-	"hk/pkg/host"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
-
-// CheckLabel returns why an SELinux label cannot be given, or nil.
-func (s *State) CheckLabel(label string) error {
-	switch {
-	case label == "" || strings.ContainsAny(label, "\n\x00"):
-		return errors.New("not a label")
-	case s.Host.SELinux == nil:
-		return cause.Because(cause.SELinuxOff, host.ErrNoSELinux)
-	}
-	return s.Host.SELinux(label)
-}
 
 // OpenAttr opens an attribute of the calling thread for security modules, such as "exec", by
 // way of a procfs: see proc_pid_attr(5). The kernel lets the process write to it that has
