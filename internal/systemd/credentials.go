@@ -289,6 +289,7 @@ func (c *compiler) credentials(cmd command) *setuser.Credentials {
 	}
 	to.NoNewPrivs = c.noNewPrivs
 	to.Securebits = c.securebits()
+	to.Label = c.label()
 	asRoot := c.account.name == "" || cmd.keepUser
 	if cmd.keepUser {
 		to.Groups = "none"
@@ -297,6 +298,19 @@ func (c *compiler) credentials(cmd command) *setuser.Credentials {
 	}
 	c.capabilities(to, asRoot)
 	return to
+}
+
+// label is the SELinux context of the command. Where it cannot be given, hk-setuser fails: the
+// manager ignores it where SELinux is not enabled, and a failure if it begins with "-".
+func (c *compiler) label() string {
+	a, _ := c.one("SELinuxContext")
+	label, optional := strings.CutPrefix(a.Value, "-")
+	if optional && label == "" {
+		c.failf(a, "no label")
+	} else if optional {
+		c.note(unsaid, a, "if it cannot be given, the command is not executed")
+	}
+	return label
 }
 
 // mayFilter reports whether a payload with these credentials may load a filter without

@@ -41,9 +41,8 @@ var rules = [...]rule{
 	{"MountImages MountImagePolicy ExtensionImages ExtensionImagePolicy ExtensionDirectories", unsaid,
 		"hk-mount does not set up disk images: mount them, and use BindPaths= or hk-mount --overlay"},
 	// Users and capabilities.
-	{"User Group DynamicUser SupplementaryGroups SetLoginEnvironment CapabilityBoundingSet AmbientCapabilities NoNewPrivileges SecureBits", said, ""},
+	{"User Group DynamicUser SupplementaryGroups SetLoginEnvironment CapabilityBoundingSet AmbientCapabilities NoNewPrivileges SecureBits SELinuxContext", said, ""},
 	{"PAMName", unsaid, "hk-setuser opens no session of PAM"},
-	{"SELinuxContext", lost, "runcon(1) in front of the command does this, if the policy lets it"},
 	{"AppArmorProfile", lost, "aa-exec(1) in front of the command does this"},
 	{"SmackProcessLabel", lost, "no stage sets a label of Smack"},
 	// Properties of the process.
