@@ -14,7 +14,7 @@ HELPERS = run-template cgroup-keeper net-forward
 # The entry preserves what the Go runtime changes when it starts: hk-chain(7), BUGS.
 # A heap of huge pages would be 2 MiB and more for each supervisor. -X replaces what the
 # go:debug lines of the programs say, so it repeats them.
-GODEBUG_DEFAULT = updatemaxprocs=0,disablethp=1
+GODEBUG_DEFAULT = updatemaxprocs=0,containermaxprocs=0,disablethp=1
 LDFLAGS = -s -w -E hk/internal/entry.start -X runtime.godebugDefault=$(GODEBUG_DEFAULT) -X hk/internal/cli.Version=$(VERSION)
 
 # Helpers execute nothing, so they need no entry. That of hk-net-forward enters namespaces.

@@ -128,7 +128,7 @@ func outer(m *testing.M) int {
 const (
 	entry        = "hk/internal/entry.start"
 	forwardEntry = "hk/internal/forward.start"
-	godebug      = "updatemaxprocs=0,disablethp=1"
+	godebug      = "updatemaxprocs=0,containermaxprocs=0,disablethp=1"
 )
 
 // build builds the programs, under all their names, and the programs that tests run

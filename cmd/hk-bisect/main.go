@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-bisect finds the part of a chain with which its payload fails. See hk-bisect(1).
 package main

@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-bwrap is the command line of bubblewrap, compiled to a chain. See hk-bwrap(1).
 package main

@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-doctor says what chains can do on this machine. See hk-doctor(1).
 package main

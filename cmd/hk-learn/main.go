@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-learn writes the narrowest chain for what the payload of a chain uses. See hk-learn(1).
 package main

@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-limit is one stage of an isolation chain. See hk-limit(1).
 package main

@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-mount is one stage of an isolation chain. See hk-mount(1).
 package main

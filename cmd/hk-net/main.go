@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-net is one stage of an isolation chain. See hk-net(1).
 package main

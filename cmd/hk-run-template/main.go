@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-run-template renders the templates of a configuration file for hk-run. See
 // hk-run-template(8).

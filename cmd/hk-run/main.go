@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-run is the command line of hakoniwa, compiled to a chain. See hk-run(1).
 package main

@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-seccomp is one stage of an isolation chain. See hk-seccomp(1).
 package main

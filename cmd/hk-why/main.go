@@ -1,4 +1,5 @@
 //go:debug updatemaxprocs=0
+//go:debug containermaxprocs=0
 
 // Hk-why says what a chain refuses to its payload. See hk-why(1).
 package main

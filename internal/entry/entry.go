@@ -9,6 +9,7 @@
 package entry
 
 import (
+	"os"
 	"os/signal"
 	"sync/atomic"
 	"unsafe"
@@ -21,6 +22,10 @@ var noted struct {
 	done             bool
 	ignored, blocked uint64
 	limits           [len(resources)]limit
+	// slack is the timer slack to restore, or 0.
+	slack int
+	// oneProcessor is set if the environment begins with a string of this package.
+	oneProcessor bool
 }
 
 // A Limit is a resource limit of the caller that was changed so that the runtime can
@@ -88,18 +93,28 @@ func Changed() []Limit {
 	return list
 }
 
-// Started records that the runtime has started, and restores the default action of
-// signals that the runtime handles: those that the caller ignores, and those that the
-// runtime swallows or takes for its own crash. From now on only a lack of memory or
-// threads ends in one line.
+// Started records that the runtime has started, and restores the environment, the timer
+// slack, and the default action of signals that the runtime handles: those that the caller
+// ignores, and those that the runtime swallows or takes for its own crash. From now on only
+// a lack of memory or threads ends in one line.
+//
+// Other threads keep their timer slack, and a child has that of the thread that clones it.
+// Preconditions: those of [Blocked].
 //
 // The signals for faults, for children and for the runtime itself remain the runtime's:
 // it and os/exec need them. The plan has to take care of those.
 func Started() {
+	growStack()
 	atomic.StoreUint32(&started, 1)
 	if l := &noted.limits[as]; l.softNow < l.hardNow {
 		l.softNow = l.hardNow
 		setLimit(&resources[as].id, l)
+	}
+	if noted.slack != 0 {
+		sys(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, uintptr(noted.slack), 0, 0)
+	}
+	if noted.oneProcessor {
+		os.Unsetenv("GOMAXPROCS")
 	}
 	for sig := unix.Signal(1); noted.done && sig <= 64; sig++ {
 		if noted.ignored>>(sig-1)&1 != 0 && !runtimes(sig) {
@@ -128,3 +143,6 @@ func runtimes(sig unix.Signal) bool {
 }
 
 func pointer[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
+// growStack makes the stack of the goroutine larger at once, while few frames have to be moved.
+func growStack()

@@ -1,10 +1,11 @@
 #include "textflag.h"
 
 // start()
-// The stack is as the kernel left it: argc, argv[0], ... What begin needs of the
-// registers of a Go function is that X15 is 0.
+// The stack is as the kernel left it: argc, argv[0], ... begin may move them down by a word.
+// What it needs of the registers of a Go function is that X15 is 0.
 TEXT ·start(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ SP, ·entryStack(SB)
+	SUBQ $16, SP
 	XORPS X15, X15
 	MOVQ ·beginFunc(SB), DX
 	MOVQ (DX), AX
@@ -18,3 +19,7 @@ TEXT ·start(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ AX, SP
 same:
 	JMP  runtime·rt0_go(SB)
+
+// func growStack()
+TEXT ·growStack(SB), 0, $49152-0
+	RET

@@ -1,15 +1,28 @@
 package host
 
 import (
+	"math"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// tryUserNS creates a process in a new user namespace, and returns why it could not.
+// cloneArgs is struct clone_args of clone3(2), version 0.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+}
+
+// tryUserNS returns why no user namespace can be created, or nil. The kernel creates one for
+// a process, and then refuses that process, because there is no such place for its pidfd.
 func tryUserNS() error {
-	return forkNothing(&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER})
+	args := cloneArgs{flags: unix.CLONE_NEWUSER | unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PIDFD, pidfd: math.MaxUint64}
+	_, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args), 0)
+	if errno == unix.EFAULT {
+		return nil
+	}
+	return errno
 }
 
 // forkNothing creates a process that ends at once because it executes nothing, and returns

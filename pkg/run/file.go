@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"hash/fnv"
 	"runtime"
 	"unsafe"
 
@@ -16,7 +16,7 @@ import (
 
 // form identifies the contents of a file written by this version of the program: the
 // layout of records differs between versions.
-var form = fmt.Sprintf("hk program 4 %s %d %d %d\n", runtime.GOARCH,
+var form = fmt.Sprintf("hk program 5 %s %d %d %d\n", runtime.GOARCH,
 	unsafe.Sizeof(header{}), unsafe.Sizeof(record{}), unsafe.Sizeof(store{}))
 
 // ErrForm is the error of [Program.UnmarshalBinary] if the bytes are not a program, or
@@ -36,7 +36,14 @@ func (r *Program) MarshalBinary() ([]byte, error) {
 	e.plan(written)
 	e.template(r.template)
 	e.memory(r.bytes)
-	return binary.LittleEndian.AppendUint32(e.b, crc32.ChecksumIEEE(e.b)), nil
+	return binary.LittleEndian.AppendUint64(e.b, checksum(e.b)), nil
+}
+
+// checksum is one that needs no table, which every start would pay for.
+func checksum(b []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(b)
+	return h.Sum64()
 }
 
 // UnmarshalBinary reads what MarshalBinary has written: encoding.BinaryUnmarshaler.
@@ -46,11 +53,11 @@ func (r *Program) MarshalBinary() ([]byte, error) {
 // a file of another version, one that was cut off or changed, and places outside of the
 // memory of a run. It does not find malice.
 func (r *Program) UnmarshalBinary(b []byte) error {
-	n := len(b) - 4
+	n := len(b) - 8
 	if n < len(form) || string(b[:len(form)]) != form {
 		return ErrForm
 	}
-	if binary.LittleEndian.Uint32(b[n:]) != crc32.ChecksumIEEE(b[:n]) {
+	if binary.LittleEndian.Uint64(b[n:]) != checksum(b[:n]) {
 		return errors.New("the checksum is wrong")
 	}
 	d := &decoder{b: b[len(form):n]}

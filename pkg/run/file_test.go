@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"runtime"
 	"strings"
@@ -121,11 +120,11 @@ func FuzzProgram(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b[len(form) : len(b)-4])
+		f.Add(b[len(form) : len(b)-8])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append([]byte(form), b...)
-		b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+		b = binary.LittleEndian.AppendUint64(b, checksum(b))
 		var first, second Program
 		if first.UnmarshalBinary(b) != nil {
 			return
