@@ -72,6 +72,16 @@ var bwrapRows = []bwrapRow{
 	{name: "refused", script: `$B --hostname x --ro-bind / / true; $B --as-pid-1 --ro-bind / / true; $B --disable-userns --ro-bind / / true; $B --perms 0700 --bind / / true; $B --perms 999 --dir /x; $B --perms 7 --perms 7 --dir /x
 		$B --size 5 --dir /x true; $B --size 0 --tmpfs /x; $B --size 1k --tmpfs /x; $B --cap-add nope; $B --args 77 true; $B --args x; $B --setenv A=b c true; $B --unsetenv = true; $B --lock-file x --unshare-pid --as-pid-1 --bind / / true
 		$B --seccomp 0 --add-seccomp-fd 0 --bind / / true; $B --chmod 8 /a true; $B --chdir / --chdir / --ro-bind / / true; $B --uid 1 --uid 2 --bogus`},
+	{name: "numbers", script: `for v in '' 8 10000 7777 -1 ' 755' +755 0755x 0x1ff 99999999999999999999999; do $B --ro-bind / / --tmpfs /tmp --dir /tmp/x --chmod "$v" /tmp/x stat -c %a /tmp/x; $B --ro-bind / / --tmpfs /tmp --perms "$v" --tmpfs /tmp/x stat -c %a /tmp/x; done
+		for v in '' 0 -1 ' 5' +5 0x100000 0X100000 0x 010000 08 4096.0 9223372036854775808 18446744073709551616; do $B --ro-bind / / --tmpfs /tmp --size "$v" --tmpfs /tmp/x sed -n 's/.* .tmp.x .*\(size=[0-9]*k\).*/\1/p' /proc/self/mountinfo; done
+		for v in 5x +5 05 -5 99999999999999999999 ' 5' ''; do $B --ro-bind / / --tmpfs /tmp --file "$v" /tmp/x cat /tmp/x 5<src/file; $B --args "$v" true 5<src/file; done
+		for v in cap_none 5 64 kill cap_ '' Cap_Kill; do $B --ro-bind / / --cap-add "$v" true; echo $?; $B --ro-bind / / --cap-drop "$v" true; echo $?; done`},
+	{name: "unused", script: `: >none; printf '%s\0' --perms 0700 >mode; printf '%s\0' --overlay-src src >layer; printf '%s\0' --dir /tmp/x >dir
+		for o in '--perms 0700' '--size 4096' '--overlay-src src'; do $B --ro-bind / / $o true; echo $?; $B --ro-bind / / $o -- true; echo $?; $B --ro-bind / / $o --unshare-pid true; echo $?; $B --ro-bind / / $o --args 5 --dir /tmp true 5<none; echo $?; $B $o --bogus; $B $o --tmpfs ''; done
+		$B --ro-bind / / --args 5 --dir /tmp true 5<mode; $B --ro-bind / / --args 5 --tmp-overlay /tmp true 5<layer; $B --ro-bind / / --tmpfs /tmp --perms 0700 --args 5 stat -c %a /tmp/x 5<dir; $B --overlay-src / --help >help; test -s help && rm help`, since: "0.13.0"},
+	{name: "debug", script: `$B --debug-opt=none; $B --debug-opt; $B --debug-opt none; $B --debug-opt=force-mount-setattr-fallback --ro-bind / / true; echo $?; $B --debug-opt=print-assumed-kernel | grep -c '^[0-9.]*$'`, since: "0.13.0"},
+	{name: "hostnames", script: `for n in $(printf %065d 0) $(printf %064d 0) a.b _; do $B --unshare-uts --hostname $n --ro-bind / / uname -n; done`},
+	{name: "ids_of_the_caller", script: `$B --uid $(id -u) --gid $(id -g) --ro-bind / / id`},
 	{name: "refused_to_root", script: `$B --uid 4 --ro-bind / / true; $B --gid 4 --ro-bind / / true`, as: "root"},
 	{name: "missing", script: `$B --ro-bind / / --bind /none /mnt true; $B --ro-bind / / nosuch; echo $?; $B --ro-bind / / /none; $B --ro-bind / / /etc/passwd; echo $?; $B --ro-bind / / --chdir /none true; echo $?`},
 	{name: "targets", script: `for o in '--dir /tmp/l' '--chmod 0700 /tmp/l' '--ro-bind-data 5 /tmp/l' '--remount-ro /tmp/l' '--tmpfs /tmp/l' '--proc /tmp/l' '--dev /tmp/l' '--bind src /tmp/l' '--symlink d /tmp/l/x' '--symlink d /tmp/l' '--dir /tmp/dangling' \

@@ -59,7 +59,7 @@ func compiled(words []string, uid uint32) (string, error) {
 		if fd != 9 {
 			return nil, unix.EBADF
 		}
-		return []string{"--ro-bind", "/usr", "/usr", "--perms", "0700"}, nil
+		return []string{"--ro-bind", "/usr", "/usr", "--perms", "0700", "--dir", "/p"}, nil
 	})
 	h := fakeHost(uid)
 	if err == nil {

@@ -2,20 +2,30 @@ package bwrap
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
+	"hk/pkg/plan"
 	"hk/pkg/setuser"
+
+	"golang.org/x/sys/unix"
 )
 
-// checkCap returns an error if a capability is unknown.
-func checkCap(name string) error {
-	if strings.EqualFold(name, "ALL") {
-		return nil
+// parseCap is the name of a capability as hk-setuser has it. It is given as CAP_NAME or as a
+// number.
+func parseCap(text string) (string, error) {
+	name := strings.ToLower(text)
+	if name == "all" {
+		return name, nil
 	}
-	if _, err := setuser.ParseCaps("+"+name, 0, 63); err != nil {
-		return fmt.Errorf("unknown cap: %s", name)
+	if n, err := strconv.ParseUint(text, 10, 6); err == nil && n <= unix.CAP_LAST_CAP {
+		name = strings.ToLower(plan.CapName(int(n)))
 	}
-	return nil
+	name, prefixed := strings.CutPrefix(name, "cap_")
+	if _, err := setuser.ParseCaps("+"+name, 0, 63); err != nil || !prefixed {
+		return "", fmt.Errorf("unknown cap: %s", text)
+	}
+	return name, nil
 }
 
 // credentials sets the capabilities and the environment. An ordinary user has no
@@ -25,15 +35,15 @@ func (c *compiler) credentials() error {
 	u.NoNewPrivs, u.Label = true, c.ExecLabel
 	var words []string
 	for _, cap := range c.Caps {
-		switch all := strings.EqualFold(cap.Name, "ALL"); {
+		switch all := cap.Name == "all"; {
 		case all && cap.Drop:
 			words = []string{"none"}
 		case all:
 			words = []string{"all"}
 		case cap.Drop:
-			words = append(words, "-"+strings.ToLower(strings.TrimPrefix(strings.ToUpper(cap.Name), "CAP_")))
+			words = append(words, "-"+cap.Name)
 		default:
-			words = append(words, "+"+strings.ToLower(strings.TrimPrefix(strings.ToUpper(cap.Name), "CAP_")))
+			words = append(words, "+"+cap.Name)
 		}
 	}
 	switch {

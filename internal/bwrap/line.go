@@ -15,6 +15,8 @@ type line struct {
 	Common      chain.Common
 	Print       bool
 	LevelPrefix bool
+	// Kernel is set if only the version of the oldest kernel is to be printed.
+	Kernel bool
 	// Warnings are what bubblewrap would warn of.
 	Warnings []string
 
@@ -47,7 +49,7 @@ func parse(words []string, readArgs func(fd int) ([]string, error)) (*line, erro
 	}
 	rest, err := l.words(words)
 	switch {
-	case err != nil || l.Common.Help || l.Common.Version:
+	case err != nil || l.prints():
 		return l, err
 	case len(rest) == 0:
 		return l, errUsage
@@ -55,6 +57,9 @@ func parse(words []string, readArgs func(fd int) ([]string, error)) (*line, erro
 	l.Settings.Command = rest
 	return l, l.check()
 }
+
+// prints reports whether nothing is run, but something printed.
+func (l *line) prints() bool { return l.Common.Help || l.Common.Version || l.Kernel }
 
 // words parses options up to the first word that is none, and returns the remaining
 // words.
@@ -66,48 +71,52 @@ func (l *line) words(words []string) ([]string, error) {
 			break
 		}
 		o := l.options[w]
-		if o == nil {
+		switch value, debug := strings.CutPrefix(w, "--debug-opt="); {
+		case o == nil && debug:
+			return nil, fmt.Errorf("Unknown --debug-opt value: %s", value)
+		case o == nil:
 			return nil, fmt.Errorf("Unknown option %s", w)
-		}
-		if err := l.mayFollow(o.name); err != nil {
-			return nil, err
-		}
-		if len(words) < o.args {
+		case len(words) < o.args:
 			return nil, o.arguments()
 		}
 		if err := o.set(l, words[:o.args]); err != nil {
 			return nil, err
 		}
-		if words = words[o.args:]; l.Common.Help || l.Common.Version {
+		if words = words[o.args:]; l.prints() {
 			return nil, nil
 		}
+		if err := l.used(o.name); err != nil {
+			return nil, err
+		}
 	}
-	return words, l.mayFollow("")
+	if l.within {
+		return nil, nil
+	}
+	return words, l.layersUsed()
 }
 
-// mayFollow returns an error if an option must not come after those before it, which
-// must be followed by another one. "" is the end.
-func (l *line) mayFollow(name string) error {
-	switch name {
-	case "overlay-src", "overlay", "tmp-overlay", "ro-overlay", "args":
-	default:
-		if len(l.layers) > 0 && !(name == "" && l.within) {
-			return errors.New("--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay")
-		}
-	}
-	switch name {
-	case "perms", "size", "tmpfs", "args":
-		return nil
-	case "file", "bind-data", "ro-bind-data", "dir":
-	default:
-		if l.modeSet && !(name == "" && l.within) {
-			return errors.New("--perms must be followed by an option that creates a file")
-		}
-	}
-	if l.bytes != 0 && !(name == "" && l.within) {
+// used returns an error if an option had to use what options before it say of the next
+// one, and did not. At the end there may be a mode or a size of nothing, as in bubblewrap.
+func (l *line) used(name string) error {
+	switch {
+	case name == "perms", name == "size":
+	case l.modeSet:
+		return errors.New("--perms must be followed by an option that creates a file")
+	case l.bytes != 0:
 		return errors.New("--size must be followed by --tmpfs")
 	}
-	return nil
+	if name == "overlay-src" {
+		return nil
+	}
+	return l.layersUsed()
+}
+
+// layersUsed returns an error if there are layers of no overlay.
+func (l *line) layersUsed() error {
+	if len(l.layers) == 0 {
+		return nil
+	}
+	return errors.New("--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay")
 }
 
 func (l *line) perms(args []string) (err error) {
@@ -139,11 +148,16 @@ func (l *line) add(o Op) error {
 			return errors.New("--ro-overlay requires at least two --overlay-src")
 		}
 	}
-	if o.Name != "chmod" {
+	switch o.Name {
+	case "tmpfs":
+		o.Mode, o.ModeSet, o.Size = l.mode, l.modeSet, l.bytes
+		l.modeSet, l.bytes = false, 0
+	case "dir", "file", "bind-data", "ro-bind-data":
 		o.Mode, o.ModeSet = l.mode, l.modeSet
+		l.modeSet = false
+	case "overlay", "tmp-overlay", "ro-overlay":
+		o.Layers, l.layers = l.layers, nil
 	}
-	o.Size, o.Layers = l.bytes, l.layers
-	l.mode, l.modeSet, l.bytes, l.layers = 0, false, 0, nil
 	l.Settings.Ops = append(l.Settings.Ops, o)
 	return nil
 }
@@ -207,9 +221,9 @@ func (l *line) checkCaller(h *host.Host) error {
 	s, n := &l.Settings, &l.Settings.Namespaces
 	user := n.User || n.UserTry || n.JoinUser >= 0 || h.UID != 0
 	switch {
-	case s.UID >= 0 && !user:
+	case s.UID >= 0 && s.UID != int64(h.UID) && !user:
 		return errors.New("Specifying --uid requires --unshare-user or --userns")
-	case s.GID >= 0 && !user:
+	case s.GID >= 0 && s.GID != int64(h.GID) && !user:
 		return errors.New("Specifying --gid requires --unshare-user or --userns")
 	}
 	return s.checkLabels(h)

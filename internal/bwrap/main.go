@@ -22,6 +22,9 @@ const exitFailed = 1
 // version is the version of bubblewrap whose options these are.
 const version = "0.13.1"
 
+// oldestKernel is the version of Linux that is needed, for --debug-opt=print-assumed-kernel.
+const oldestKernel = "5.14.0"
+
 // Main runs hk-bwrap. It does not return. Preconditions: those of [cli.Main].
 func Main() { cli.MainFront("hk-bwrap", run) }
 
@@ -32,14 +35,9 @@ func run(f *cli.Front) int {
 	case err == errUsage:
 		os.Stderr.WriteString(usage())
 		return exitFailed
-	case err == nil && l.Common.Help:
+	case err == nil && l.prints():
 		return f.Print(func(w io.Writer) error {
-			_, err := io.WriteString(w, usage())
-			return err
-		})
-	case err == nil && l.Common.Version:
-		return f.Print(func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "bubblewrap %s\nhk-bwrap %s\n", version, cli.Version)
+			_, err := io.WriteString(w, l.text())
 			return err
 		})
 	}
@@ -53,6 +51,17 @@ func run(f *cli.Front) int {
 		return f.Fail(exitFailed, -1, err)
 	}
 	return perform(f, l)
+}
+
+// text is what is printed if nothing is run.
+func (l *line) text() string {
+	switch {
+	case l.Common.Help:
+		return usage()
+	case l.Common.Version:
+		return fmt.Sprintf("bubblewrap %s\nhk-bwrap %s\n", version, cli.Version)
+	}
+	return oldestKernel + "\n"
 }
 
 // perform compiles the settings, and prints, explains or performs the chain.

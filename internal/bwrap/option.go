@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // An option is one of bubblewrap's. It takes the next words as its arguments.
@@ -20,7 +22,7 @@ func (o *option) arguments() error {
 	switch {
 	case o.args > 1:
 		return fmt.Errorf("--%s takes %s arguments", o.name, [...]string{2: "two", 3: "three"}[o.args])
-	case o.name == "chdir" || o.name == "argv0": // so bubblewrap says it
+	case o.name == "chdir" || o.name == "argv0" || o.name == "remount-ro": // so bubblewrap says it
 		return fmt.Errorf("--%s takes one argument", o.name)
 	}
 	return fmt.Errorf("--%s takes an argument", o.name)
@@ -55,9 +57,12 @@ func notEmpty(name, v string) error {
 	return nil
 }
 
+// maxHostname is __NEW_UTS_LEN of Linux.
+const maxHostname = 64
+
 // parseMode parses the mode of an option.
 func parseMode(name, v string) (uint32, error) {
-	n, err := strconv.ParseUint(v, 8, 32)
+	n, err := strconv.ParseUint(number(v), 8, 32)
 	if err != nil || n > 0o7777 {
 		return 0, fmt.Errorf("--%s takes an octal argument <= 07777", name)
 	}
@@ -67,10 +72,21 @@ func parseMode(name, v string) (uint32, error) {
 // maxSize is the maximum size of a tmpfs.
 const maxSize = 1<<63 - 1
 
+// parseSize parses a size, which may be hexadecimal or octal as in C.
 func parseSize(v string) (uint64, error) {
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil || n == 0 || n > maxSize {
+	digits, base := v, 10
+	switch {
+	case strings.HasPrefix(v, "0x"), strings.HasPrefix(v, "0X"):
+		digits, base = v[2:], 16
+	case strings.HasPrefix(v, "0"):
+		base = 8
+	}
+	n, err := strconv.ParseUint(digits, base, 64)
+	switch {
+	case err != nil || n == 0:
 		return 0, errors.New("--size takes a non-zero number of bytes")
+	case n > maxSize:
+		return 0, fmt.Errorf("--size (for tmpfs) is limited to %d", uint64(maxSize))
 	}
 	return n, nil
 }
@@ -163,6 +179,10 @@ func general() []option {
 		alone("level-prefix", func(l *line) { l.LevelPrefix = true }),
 		// The mounts that bubblewrap then goes without are made in one call here.
 		alone("not-a-security-boundary", func(*line) {}),
+		// What these force is for kernels on which hk does not run.
+		alone("debug-opt=force-openat-fallback", func(*line) {}),
+		alone("debug-opt=force-mount-setattr-fallback", func(*line) {}),
+		alone("debug-opt=print-assumed-kernel", func(l *line) { l.Kernel = true }),
 	}
 }
 
@@ -197,6 +217,9 @@ func namespaces() []option {
 			return err
 		}),
 		last("hostname", func(l *line, v string) error {
+			if len(v) > maxHostname {
+				return fmt.Errorf("Can't set hostname to %s: %s", v, reason(unix.EINVAL))
+			}
 			l.Settings.Hostname = v
 			return notEmpty("hostname", v)
 		}),
@@ -237,8 +260,9 @@ func process() []option {
 	}
 	capability := func(drop bool) func(*line, []string) error {
 		return func(l *line, args []string) error {
-			l.Settings.Caps = append(l.Settings.Caps, Cap{drop, args[0]})
-			return checkCap(args[0])
+			name, err := parseCap(args[0])
+			l.Settings.Caps = append(l.Settings.Caps, Cap{drop, name})
+			return err
 		}
 	}
 	return []option{

@@ -81,7 +81,7 @@ type Env struct {
 	Name, Value  string
 }
 
-// Cap is a capability by its name, or "ALL".
+// Cap is a capability by its name in lower case without cap_, or "all".
 type Cap struct {
 	Drop bool
 	Name string
