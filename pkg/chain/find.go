@@ -29,6 +29,9 @@ type Finder struct {
 	// Payload is the program of a chain that names none, where none is to be executed; ""
 	// refuses such a chain.
 	Payload string
+	// Links finds stages through symbolic links in other directories too. They are executed as
+	// separate programs, so this is for a chain that is only looked at.
+	Links bool
 	// ReadArgs reads the words in a descriptor, for --args; nil refuses the flag.
 	ReadArgs func(fd int) ([]string, error)
 }
@@ -36,11 +39,11 @@ type Finder struct {
 // Find returns the stage that a word names, or nil, and the path of its program.
 func (f *Finder) Find(word string) (*stage.Kind, string) {
 	kind := ByName(filepath.Base(word))
-	if kind == nil {
+	if kind == nil && !f.Links {
 		return nil, ""
 	}
 	if f.ByFD {
-		if word == kind.Name {
+		if kind != nil && word == kind.Name {
 			return kind, ""
 		}
 		return nil, ""
@@ -52,12 +55,46 @@ func (f *Finder) Find(word string) (*stage.Kind, string) {
 		if unix.Access(path, unix.X_OK) != nil {
 			continue
 		}
-		if f.isOurs(filepath.Dir(path)) {
+		switch {
+		case kind != nil && f.isOurs(filepath.Dir(path)):
 			return kind, path
+		case f.Links:
+			return f.through(kind, path)
 		}
 		return nil, "" // another program of that name comes first
 	}
 	return nil, ""
+}
+
+// through is Find for a symbolic link; kind is the stage of its name, or nil. A program under
+// several names is, by any other name, the first stage.
+func (f *Finder) through(kind *stage.Kind, link string) (*stage.Kind, string) {
+	path, err := filepath.EvalSymlinks(link)
+	if err != nil || !f.isOurs(filepath.Dir(path)) {
+		return nil, ""
+	}
+	other := ByName(filepath.Base(path))
+	switch {
+	case other == nil:
+		return nil, ""
+	case kind != nil:
+		return kind, path
+	}
+	at, err := os.Stat(path)
+	first, err2 := os.Stat(filepath.Join(f.Dir, Kinds[0].Name))
+	if err == nil && err2 == nil && os.SameFile(at, first) {
+		return Kinds[0], path
+	}
+	return other, path
+}
+
+// Word is how a stage is called so that Find, and execvp(3), find it: by its name, or by its
+// path in the directory of this program.
+func (f *Finder) Word(name string) string {
+	if f.ByFD || f.Dir == "" {
+		return name
+	}
+	return execdeps.Word(name, f.Dir, f.Path)
 }
 
 func (f *Finder) isOurs(dir string) bool {

@@ -1,6 +1,7 @@
 package execdeps
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,35 @@ func TestCandidates(t *testing.T) {
 	} {
 		if got := Candidates(c.word, c.path); !slices.Equal(got, strings.Fields(c.want)) {
 			t.Errorf("Candidates(%q, %q) = %q; want %q", c.word, c.path, got, strings.Fields(c.want))
+		}
+	}
+}
+
+// TestWord has programs before that of dir in PATH, and a directory under two names.
+func TestWord(t *testing.T) {
+	top := t.TempDir()
+	t.Chdir(top)
+	for _, dir := range []string{"ours", "theirs", "none"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if dir == "none" {
+			continue
+		}
+		if err := os.WriteFile(dir+"/p", nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("ours", "link"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"T/ours": "p", "T/none:T/ours:T/theirs": "p", "T/link": "p", "T/none": "T/ours/p", "": "T/ours/p",
+		"T/theirs:T/ours": "T/ours/p", "ours": "T/ours/p", ".:T/ours": "T/ours/p", ":T/ours": "T/ours/p",
+	} {
+		got := Word("p", top+"/ours", strings.ReplaceAll(path, "T", top))
+		if want := strings.ReplaceAll(want, "T", top); got != want {
+			t.Errorf("Word(p, T/ours, %q) = %q; want %q", path, got, want)
 		}
 	}
 }

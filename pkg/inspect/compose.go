@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -48,8 +49,9 @@ func readForChain(h *host.Host, pid int, contents bool) (own, other *Report, err
 	return own, other, nil
 }
 
-// writeChain prints the chain as a command of sh(1), and the notes as comments.
-func writeChain(w io.Writer, own, other *Report) error {
+// writeChain prints the chain as a command of sh(1), and the notes as comments. call says how
+// a stage is called.
+func writeChain(w io.Writer, own, other *Report, call func(string) string) error {
 	stages, notes := compose(own, other)
 	var b strings.Builder
 	if len(stages) > 0 {
@@ -60,7 +62,16 @@ func writeChain(w io.Writer, own, other *Report) error {
 	for _, n := range notes {
 		comment(&b, n)
 	}
+	payload := other.command
+	if len(stages) > 0 && slices.Contains(programs, filepath.Base(payload[0])) {
+		comment(&b, "COMMAND is a process with the name of a stage, whose words would belong to the chain:")
+		b.WriteString("# ")
+		sentence(&b, payload, nil, "# ")
+		b.WriteByte('\n')
+		payload = []string{"COMMAND"}
+	}
 	for _, s := range stages {
+		s[0] = call(s[0])
 		sentence(&b, s, nil, "")
 		b.WriteString(" \\\n")
 	}
@@ -69,7 +80,7 @@ func writeChain(w io.Writer, own, other *Report) error {
 		before = "# " // a program may call itself like a stage: its words are no chain
 	}
 	b.WriteString(before)
-	sentence(&b, other.command, nil, strings.TrimPrefix(before, "-- "))
+	sentence(&b, payload, nil, strings.TrimPrefix(before, "-- "))
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err
 }

@@ -39,10 +39,13 @@ func reports(t testing.TB) (own, other *Report) {
 	return own, other
 }
 
+// plain calls a stage by its name.
+func plain(name string) string { return name }
+
 func TestCompose(t *testing.T) {
 	own, other := reports(t)
 	var got strings.Builder
-	if err := writeChain(&got, own, other); err != nil {
+	if err := writeChain(&got, own, other, plain); err != nil {
 		t.Fatal(err)
 	}
 	const want = `# The chain that would make what the kernel tells of the process. What is not in it:
@@ -70,7 +73,7 @@ hk-limit --nofile=8:unlimited --pids=9 \
 	}
 	got.Reset()
 	own.command = []string{"true"}
-	if err := writeChain(&got, own, own); err != nil || !strings.HasPrefix(got.String(), "# No chain: ") || !strings.HasSuffix(got.String(), "\n# true\n") {
+	if err := writeChain(&got, own, own, plain); err != nil || !strings.HasPrefix(got.String(), "# No chain: ") || !strings.HasSuffix(got.String(), "\n# true\n") {
 		t.Errorf("of itself: %s, %v", &got, err)
 	}
 }

@@ -94,7 +94,7 @@ func TestHostileChain(t *testing.T) {
 		for _, command := range [][]string{{hostile, hostile}, {"hk-limit", "x" + hostile, "\n"}} {
 			var b strings.Builder
 			r.command = command
-			if err := writeChain(&b, own, r); err != nil {
+			if err := writeChain(&b, own, r, plain); err != nil {
 				t.Fatal(err)
 			}
 			if strings.Contains(b.String(), "# No chain") != (r == not) {

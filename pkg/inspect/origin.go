@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hk/internal/vis"
+	"hk/pkg/execdeps"
 	"hk/pkg/host"
 	"hk/pkg/stage"
 
@@ -21,8 +22,12 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	call := func(name string) string { return name }
+	if dir, err := ownDir(s.Host); err == nil {
+		call = func(name string) string { return execdeps.Word(name, dir, s.Host.Search().Path) }
+	}
 	if i.Chain == "kernel" {
-		return writeChain(w, own, other)
+		return writeChain(w, own, other, call)
 	}
 	list, notes, err := Supervisors(s.Host, i.PID)
 	if err != nil {
@@ -49,7 +54,7 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	if _, err := io.WriteString(w, b.String()); err != nil || told {
 		return err
 	}
-	return writeChain(w, own, other)
+	return writeChain(w, own, other, call)
 }
 
 func comment(b *strings.Builder, text string) { b.WriteString("# " + vis.Text(text) + "\n") }
@@ -61,11 +66,13 @@ type level struct {
 	// pid is the process below that is compared, and err says why none is.
 	pid int
 	err error
+	// path is the PATH of the process that looks.
+	path string
 }
 
 // look compares a chain with the process below; contents is as in [What].
 func (s *Supervisor) look(state *stage.State, contents bool) *level {
-	l := &level{sup: s}
+	l := &level{sup: s, path: state.Host.Search().Path}
 	if l.pid = s.PID; s.Own >= len(s.Below) {
 		l.err = errors.New("the process is one of hk itself, and no payload")
 		return l
@@ -121,8 +128,8 @@ func (s *Supervisor) Doubts(state *stage.State, pid int) []string {
 
 // Stages are the words of the chain, from the name of its first stage on.
 func (s *Supervisor) Stages() ([]string, error) {
-	switch name := filepath.Base(s.Words[0]); name {
-	case "hk-run", "hk-bwrap", "bwrap":
+	switch name := s.program(); name {
+	case "hk-run", "hk-bwrap":
 		return nil, fmt.Errorf("%s compiles it to a chain, which its --print shows: it is not compiled again here", name)
 	case "hk-why":
 		rest := s.Words[1:]
@@ -133,6 +140,9 @@ func (s *Supervisor) Stages() ([]string, error) {
 			return nil, errors.New("it is no chain")
 		}
 		return rest, nil
+	}
+	if s.other != "" {
+		return append([]string{s.other}, s.Words[1:]...), nil
 	}
 	return s.Words, nil
 }
@@ -149,9 +159,12 @@ func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.Stat
 	}
 	var plan *stage.State
 	err = s.Within(h, func() (err error) {
-		plan, err = state.Replan(words, s.Dir, h)
+		plan, s.called, err = state.Replan(words, s.Dir, h)
 		return err
 	})
+	for i := range s.called {
+		s.called[i].At += len(s.Words) - len(words)
+	}
 	return plan, err
 }
 
@@ -244,7 +257,17 @@ func (l *level) write(b *strings.Builder) {
 	if l.above != nil && l.above.Root != nil && l.above.Root.Directory != l.own.Root.Directory && l.above.Root.Directory != "" {
 		comment(b, "Its working directory: "+l.above.Root.Directory)
 	}
-	command(b, s.Words, !l.holds())
+	words, breaks, as := s.callable(l.path)
+	for _, how := range as {
+		comment(b, how)
+	}
+	before := ""
+	if !l.holds() { // nobody should run it
+		before = "# "
+	}
+	b.WriteString(before)
+	sentence(b, words, breaks, before)
+	b.WriteByte('\n')
 }
 
 // readsFiles reports whether a flag names a file of which the content matters, and is not
@@ -267,26 +290,6 @@ func readsFiles(words []string) bool {
 		}
 	}
 	return false
-}
-
-// command writes a command line, a stage a line, as a comment if nobody should run it.
-func command(b *strings.Builder, words []string, commented bool) {
-	before := ""
-	if commented {
-		before = "# "
-	}
-	var breaks []int
-	for i, w := range words {
-		if w == "--" {
-			break
-		}
-		if slices.Contains(programs, filepath.Base(w)) {
-			breaks = append(breaks, i)
-		}
-	}
-	b.WriteString(before)
-	sentence(b, words, breaks, before)
-	b.WriteByte('\n')
 }
 
 // since says what a process below another one has otherwise.

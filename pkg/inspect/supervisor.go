@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/execdeps"
 	"hk/pkg/host"
+	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +44,10 @@ type Supervisor struct {
 
 	env    []string
 	envErr error
+	// called are the stages in Words, if these could be read.
+	called []stage.Called
+	// other is the name of its program, if that was called by one that is none of hk's.
+	other string
 }
 
 // programs are the names of the programs of hk that are supervisors.
@@ -193,15 +199,15 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 		return nil, nil // a kernel thread, or one that has ended
 	}
 	s := &Supervisor{PID: p.pid, Words: strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")}
-	name := filepath.Base(s.Words[0])
-	if name == "bwrap" {
-		name = "hk-bwrap"
-	}
-	if !slices.Contains(programs, name) {
-		return nil, nil
-	}
 	dir, err := ownDir(h)
-	if err != nil {
+	named := slices.Contains(programs, s.program())
+	if !named && err == nil {
+		s.other = p.calledOtherwise(dir)
+	}
+	switch {
+	case !named && s.other == "":
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	s.Dir = dir
@@ -216,6 +222,59 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 		s.env = words(strings.TrimSuffix(text, "\x00"), "\x00")
 	}
 	return s, nil
+}
+
+// calledOtherwise is the program of hk that a process executes, as far as this one may look
+// at that, which was called by another name than that of a program; or "". A program that has
+// several names is the first stage then.
+func (p *process) calledOtherwise(dir string) string {
+	link, err := p.link("exe")
+	name, _ := programIn(link)
+	if err != nil || !slices.Contains(programs, name) {
+		return ""
+	}
+	if sameFile(filepath.Join(dir, name), filepath.Join(dir, programs[0])) {
+		return programs[0]
+	}
+	return name
+}
+
+func sameFile(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev && x.Ino == y.Ino
+}
+
+// program is the name of its program.
+func (s *Supervisor) program() string {
+	if s.other != "" {
+		return s.other
+	}
+	if name := filepath.Base(s.Words[0]); name != "bwrap" {
+		return name
+	}
+	return "hk-bwrap"
+}
+
+// callable are its words with each stage called so that this installation's is executed,
+// wherever the one was that its caller has named; path is a value of PATH. breaks are the
+// places of the stages, and as says how they were called.
+func (s *Supervisor) callable(path string) (words []string, breaks []int, as []string) {
+	words = slices.Clone(s.Words)
+	called := s.called
+	if len(called) == 0 || called[0].At > 0 {
+		called = append([]stage.Called{{At: 0, Name: s.program()}}, called...)
+	}
+	for _, c := range called {
+		breaks = append(breaks, c.At)
+		if words[c.At] != c.Name {
+			as = append(as, fmt.Sprintf("%s was called as %s", c.Name, words[c.At]))
+		}
+		words[c.At] = c.Name
+		if s.Dir != "" {
+			words[c.At] = execdeps.Word(c.Name, s.Dir, path)
+		}
+	}
+	return words, breaks, as
 }
 
 // ownDir is the directory of this program.
@@ -238,8 +297,7 @@ func (p *process) executes(h *host.Host, dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	name, inMemory := strings.CutPrefix(link, "/memfd:")
-	name = strings.TrimSuffix(filepath.Base(name), " (deleted)")
+	name, inMemory := programIn(link)
 	if !slices.Contains(programs, name) {
 		return false, nil
 	}
@@ -258,6 +316,13 @@ func (p *process) executes(h *host.Host, dir string) (bool, error) {
 		return false, nil
 	}
 	return p.sameProgram(filepath.Join(dir, name))
+}
+
+// programIn is the name in a link /proc/PID/exe. inMemory is set if it may be that of a file in
+// memory.
+func programIn(link string) (name string, inMemory bool) {
+	name, inMemory = strings.CutPrefix(link, "/memfd:")
+	return strings.TrimSuffix(filepath.Base(name), " (deleted)"), inMemory
 }
 
 // sameProgram reports whether a program in memory is a sealed copy of a file.

@@ -87,6 +87,12 @@ type Report struct {
 	Comments []func() []string
 }
 
+// A Called is a stage in a command line, and the place of the word by which it is called.
+type Called struct {
+	At   int
+	Name string
+}
+
 // A Skip is something that a stage does not do.
 type Skip struct{ Stage, What string }
 

@@ -52,8 +52,9 @@ type State struct {
 	// ExecutesSealed is set if the plan first executes a sealed copy of this program.
 	ExecutesSealed bool
 
-	// Replan makes the plan of another command line; nil outside of a chain.
-	Replan func(words []string, dir string, h *host.Host) (*State, error)
+	// Replan makes the plan of another command line, and says which of its words are stages,
+	// as far as it could be read; nil outside of a chain.
+	Replan func(words []string, dir string, h *host.Host) (*State, []Called, error)
 
 	// dies is the signal that this process gets when its parent ends, or 0.
 	dies   unix.Signal
