@@ -96,14 +96,17 @@ func perform(f *cli.Front, l *line) int {
 	}
 	if l.Settings.InfoFD >= 0 || l.Settings.StatusFD >= 0 {
 		if !f.Fused() {
-			return f.Fail(exitFailed, -1, errors.New("--info-fd and --json-status-fd need a fused chain: HK_FUSE=0 is set"))
+			return f.Fail(exitFailed, -1, fmt.Errorf("%w: HK_FUSE=0 is set", errNeedsFused))
 		}
+		f.Refuses = func() error { return errNeedsFused }
 		if l.report, err = newReport(&l.Settings, created(stages)); err != nil {
 			return f.Fail(exitFailed, -1, err)
 		}
 	}
 	return f.Run(c)
 }
+
+var errNeedsFused = errors.New("--info-fd and --json-status-fd need a fused chain")
 
 // created are the namespaces that the first stage creates.
 func created(stages []stage.Stage) uint64 {

@@ -349,7 +349,7 @@ func own() []option {
 	return []option{
 		alone("print", func(l *line) { l.Print = true }),
 		alone("deny-tiocsti", func(l *line) { l.Settings.DenyTIOCSTI = true }),
-		explain("explain", "text"), explain("explain=text", "text"), explain("explain=json", "json"), explain("explain=why", "why"),
+		explain("explain", "text"), explain("explain=text", "text"), explain("explain=json", "json"), explain("explain=why", "why"), explain("explain=diff", "diff"),
 		alone("verbose", func(l *line) { l.Common.Verbose = true }),
 	}
 }

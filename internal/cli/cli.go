@@ -97,7 +97,7 @@ func do(c *chain.Chain, find *chain.Finder, f *Front) int {
 		return p.report(status, err)
 	}
 	if settings.Explain != "" {
-		return p.explain(c, state, settings.Explain, status)
+		return p.explain(c, find, f, state, status)
 	}
 	if state.ExecutesSealed {
 		return p.perform(state, run.Attr{}, settings.Verbose, status)
@@ -138,8 +138,8 @@ func (p program) follow(c *chain.Chain, h *host.Host, status *status) int {
 }
 
 // explain prints the plan, in one of the forms of --explain.
-func (p program) explain(c *chain.Chain, state *stage.State, how string, status *status) int {
-	print := state.Text
+func (p program) explain(c *chain.Chain, find *chain.Finder, f *Front, state *stage.State, status *status) int {
+	print, how := state.Text, c.Settings().Explain
 	switch file, diff := strings.CutPrefix(how, "diff:"); {
 	case diff:
 		before, err := readPlan(file)
@@ -147,6 +147,12 @@ func (p program) explain(c *chain.Chain, state *stage.State, how string, status 
 			return p.report(status, &chain.UsageError{Stage: p.name, Err: fmt.Errorf("--explain=diff:%s: %w", file, err)})
 		}
 		print = func(w io.Writer) error { return difference(w, file, before, state.Plan) }
+	case how == "diff":
+		b, err := compareFused(c, find, f)
+		if err != nil {
+			return p.report(status, &chain.UsageError{Stage: p.name, Err: fmt.Errorf("--explain=diff: %w", err)})
+		}
+		print = func(w io.Writer) error { _, err := w.Write(b); return err }
 	case how == "json":
 		print = state.Plan.JSON
 	case how == "why":
@@ -185,7 +191,7 @@ func printStage(c *chain.Chain, h *host.Host) (code int, ok bool) {
 	switch {
 	case last.Common.Help:
 		return printed(name, func(w io.Writer) error {
-			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why|diff:FILE]; -v, --verbose; --status-fd N; --args FD; --force-order; --why\nSee ", name, "(1).\n")
+			_, err := fmt.Fprint(w, last.Kind.Usage, "\nAll stages: -h, --help; --version; --explain[=text|json|why|diff|diff:FILE]; -v, --verbose; --status-fd N; --args FD; --force-order; --why\nSee ", name, "(1).\n")
 			return err
 		}), true
 	case last.Common.Version:

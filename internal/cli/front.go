@@ -23,6 +23,9 @@ type Front struct {
 	Reword func(stage, text string) string
 	// Dialect is how the program reports; nil is as the stages do.
 	Dialect *Dialect
+	// Refuses says why the chain cannot be performed with HK_FUSE=0, or returns nil. It may be
+	// nil.
+	Refuses func() error
 	// AlwaysFused performs the chain in this program, whatever HK_FUSE says.
 	AlwaysFused bool
 }

@@ -22,7 +22,7 @@ const completionLine = "hk-run completion bash|zsh|fish|elvish [PROGRAM...]"
 const commonUsage = `
  -h, --help               print the flags and exit
  --version                print the version and exit
- --explain[=text|json|why]  print the plan, do nothing
+ --explain[=text|json|why|diff]  print the plan, do nothing
  -v, --verbose            print each call and its result
  --status-fd N            write events to descriptor N
  --args FD                read more flags from a descriptor

@@ -31,7 +31,7 @@ func TestCompletion(t *testing.T) {
 		}
 	}
 	for flag, want := range map[string]string{
-		"hk-unshare --propagation": "- private slave shared unchanged", "hk-unshare --explain": "?- text json why",
+		"hk-unshare --propagation": "- private slave shared unchanged", "hk-unshare --explain": "?- text json why diff",
 		"hk-mount --ro'|'hk-mount -b": "f:d", "hk-mount --try-ro": "f", "hk-mount --root": "d", "hk-landlock --ro": "lf",
 		"hk-landlock --log": "- off exec subdomains", "hk-limit --cgroup": "f auto systemd", "hk-setuser --user": "u:g",
 		"hk-seccomp --dump": "- bpf asm json", "hk-run --rootdir": "d:- rw", "hk-run --config'|'hk-run -c": "f", "hk-run --hostname": "",

@@ -72,6 +72,7 @@ func run(f *cli.Front) int {
 		})
 	}
 	c.Notes = compiled.Notes
+	f.Refuses = func() error { return apart(compiled.Stages, f.Host) }
 	if err := act(f, c, line); err != nil {
 		return fail(err)
 	}

@@ -15,7 +15,7 @@ import (
 // by a stage's program.
 func Compiled(words []string, common Common, stages []stage.Stage, payload []string) *Chain {
 	c := New(stages...)
-	c.takes, c.Payload = false, payload
+	c.takes, c.compiled, c.Payload = false, true, payload
 	c.Links[0].Common, c.Links[0].words = common, words
 	return c
 }
@@ -28,9 +28,17 @@ func (c *Chain) Check() error { return c.checkSettings() }
 // this one, which becomes the first in PATH. If it is to be quiet, the stages write no
 // warnings.
 func (c *Chain) Apart(h *host.Host, find *Finder, quiet bool) (*stage.State, error) {
+	t, err := c.apart(h, find, quiet)
+	if err != nil {
+		return nil, err
+	}
+	return t.State, nil
+}
+
+func (c *Chain) apart(h *host.Host, find *Finder, quiet bool) (*translator, error) {
 	s := stage.NewState(h)
 	s.Name = c.Links[0].Kind.Name
-	t := translator{State: s, payload: c.Args()}
+	t := &translator{State: s, payload: c.Args()}
 	var kind *stage.Kind
 	kind, t.path = find.Find(s.Name)
 	if err := t.begin(nil); err != nil {
@@ -50,5 +58,5 @@ func (c *Chain) Apart(h *host.Host, find *Finder, quiet bool) (*stage.State, err
 	if err := s.Complete(); err != nil {
 		return nil, &UsageError{s.Name, err}
 	}
-	return s, nil
+	return t, nil
 }

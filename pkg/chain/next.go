@@ -43,7 +43,7 @@ func (t *translator) copyNext(path string) error {
 	var err error
 	switch {
 	case t.Next.FD >= 0:
-		p = host.ProgramAt(t.Next.FD)
+		p = t.Host.Self()
 	case t.exposed:
 		p, err = t.Host.Program()
 	default:

@@ -25,6 +25,8 @@ type Chain struct {
 	// takes is set if the program to execute is given when the plan is performed: a
 	// [Box].
 	takes bool
+	// compiled is set if a program has made it of a command line of its own.
+	compiled bool
 	// ahead are the stages of the payload, if it is a chain, as far as they can be
 	// parsed.
 	ahead []Link
@@ -48,7 +50,7 @@ type Link struct {
 // Common are the flags of every stage.
 type Common struct {
 	Help, Version, Verbose bool
-	// Explain is "text", "json", "why", "diff:" and the name of a file, or "".
+	// Explain is "text", "json", "why", "diff", "diff:" and the name of a file, or "".
 	Explain string
 	// StatusFD is a descriptor for events; -1 means none.
 	StatusFD int
@@ -165,8 +167,8 @@ func (c *Common) SetExplain(v string) error {
 		c.Explain = v
 		return nil
 	}
-	if getopt.OneOf(&c.Explain, "text", "json", "why")(v) != nil {
-		return errors.New("not text, json, why or diff:FILE")
+	if getopt.OneOf(&c.Explain, "text", "json", "why", "diff")(v) != nil {
+		return errors.New("not text, json, why, diff or diff:FILE")
 	}
 	return nil
 }

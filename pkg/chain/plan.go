@@ -20,6 +20,14 @@ import (
 // another clone, and everything after it, is executed as a separate chain. A clone for
 // a stage that only needs a supervisor comes first of all.
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
+	t, err := c.plan(h)
+	if err != nil {
+		return nil, err
+	}
+	return t.State, nil
+}
+
+func (c *Chain) plan(h *host.Host) (*translator, error) {
 	if err := c.checkPlaces(h); err != nil {
 		return nil, err
 	}
@@ -39,7 +47,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		}
 		s.Child.Init = s.Child.Init || n.Init
 	}
-	t := translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
+	t := &translator{State: s, payload: payload, path: path, supervisor: h.Handover.Supervisor, takes: c.takes}
 	t.between(c, links)
 	if c.takes {
 		t.isolate(links)
@@ -50,7 +58,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 		return nil, err
 	}
 	if t.ExecutesSealed && c.Settings().Explain == "" {
-		return s, nil // the copy reads files, such as standard input
+		return t, nil // the copy reads files, such as standard input
 	}
 	if err := t.before(links); err != nil {
 		return nil, err
@@ -77,7 +85,7 @@ func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	if err := s.Complete(); err != nil {
 		return nil, &UsageError{s.Name, err}
 	}
-	return s, nil
+	return t, nil
 }
 
 // Print lets the last stage print what it is asked for, at its place after the others.

@@ -45,7 +45,6 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 	if c.takes {
 		return &UsageError{by, fmt.Errorf("processes that influence what is executed here could write to this program's file, %s, through /proc/PID/exe: put it on a read-only mount, make it not writable by this user, or use a sealed memfd", p.Path)}
 	}
-	t.exposed = true
 	t.seal(c, links, p)
 	return nil
 }
@@ -111,7 +110,7 @@ func (t *translator) program() (host.Program, error) {
 		return t.Host.Program()
 	}
 	if t.Host.SelfFD >= 0 {
-		if p := host.ProgramAt(t.Host.SelfFD); p.Fixed || !p.Writable && !t.exposed {
+		if p := t.Host.Self(); p.Fixed || !p.Writable && !t.exposed {
 			return p, nil
 		}
 	}

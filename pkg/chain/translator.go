@@ -212,6 +212,7 @@ func (t *translator) handoverVariable() string {
 		h.Supervisor = 0
 		t.Plan.Remove(t.keepOpen)
 	}
+	t.handover = h
 	return h.Variable()
 }
 

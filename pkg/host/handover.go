@@ -190,6 +190,10 @@ func (h *Handover) search() *Search {
 	return h.Search
 }
 
+// Inherited is the environment with which a program of hk is executed without the handover,
+// and that.
+func Inherited(env []string) ([]string, Handover) { return takeHandover(env) }
+
 // takeHandover removes the variable from an environment and parses it.
 func takeHandover(env []string) ([]string, Handover) {
 	var h Handover

@@ -55,6 +55,8 @@ type Host struct {
 	LastCap int
 	// SelfFD is the descriptor by which this program was executed, or -1.
 	SelfFD int
+	// SelfProgram is the file that SelfFD refers to, if this process does not have it.
+	SelfProgram *Program
 
 	// Has reports whether the kernel has a feature, according to [Feature.Check].
 	Has func(Feature) bool

@@ -27,6 +27,14 @@ func Sealed(fd int) bool {
 	return err == nil && seals&unix.F_SEAL_WRITE != 0
 }
 
+// Self is the program whose file SelfFD refers to, without its path.
+func (h *Host) Self() Program {
+	if h.SelfProgram != nil {
+		return *h.SelfProgram
+	}
+	return ProgramAt(h.SelfFD)
+}
+
 func program() (Program, error) {
 	const link = "/proc/self/exe"
 	p, err := programAt(link)

@@ -50,6 +50,14 @@ type direction struct {
 	self   uint32
 }
 
+// inside is the caller's ID in the user namespace, or ids.None.
+func (d direction) inside() uint32 {
+	if id, ok := d.ids.Inside(d.self); ok {
+		return id
+	}
+	return ids.None
+}
+
 func (d direction) single() bool {
 	return len(d.ids) == 1 && d.ids[0].Count == 1 && d.ids[0].Outside == d.self
 }
@@ -194,6 +202,7 @@ func (m *Maps) Plan(s *stage.State) error {
 	}
 	s.NS.Mapped, s.NS.NoSetgroups = true, setgroups == "deny"
 	s.NS.MapsUser = uid.ids.Has
+	s.NS.UID, s.NS.GID = uid.inside(), gid.inside()
 	id, ok := uid.ids.Inside(uid.self)
 	s.Cred.Root = ok && id == 0
 	return nil

@@ -142,9 +142,14 @@ func (it Item) Purpose() string {
 	if it.Step != nil {
 		return ""
 	}
-	text := it.Text()
+	return PurposeOf(it.Text())
+}
+
+// PurposeOf is the same for the text of a call.
+func PurposeOf(text string) string {
+	name, _, _ := strings.Cut(text, "(")
 	for _, p := range purposes {
-		if p.call == it.Op.Name && hasAll(text, p.parts) {
+		if p.call == name && hasAll(text, p.parts) {
 			return p.says
 		}
 	}

@@ -102,6 +102,16 @@ func stops(code []unix.SockFilter, op *plan.Op) (answers []filter.Answer, certai
 	return answers, ok && !slices.ContainsFunc(answers, func(a filter.Answer) bool { return passes(op, a) })
 }
 
+// Stops reports whether filters may stop a plan at an op, and whether they are certain to.
+func Stops(filters [][]unix.SockFilter, op *plan.Op) (may, certain bool) {
+	for _, code := range filters {
+		answers, all := stops(code, op)
+		certain = certain || all
+		may = may || len(answers) == 0 || slices.ContainsFunc(answers, func(a filter.Answer) bool { return !passes(op, a) })
+	}
+	return may, certain
+}
+
 // stopped reports whether a filter of the plan is certain to stop an op.
 func stopped(s *stage.State, op *plan.Op) bool {
 	return slices.ContainsFunc(s.Filters, func(code []unix.SockFilter) bool {

@@ -22,6 +22,9 @@ type Namespaces struct {
 	// MapsUser reports whether a user ID of the caller's namespace is mapped in the
 	// user namespace that the plan has entered; nil if the map is not known.
 	MapsUser func(outside uint32) bool
+	// UID and GID are the caller's IDs in the new user namespace, once it has its maps;
+	// ids.None is for one that is not mapped.
+	UID, GID uint32
 	// NoSetgroups is set once setgroups(2) is denied in the user namespace.
 	NoSetgroups bool
 	// Propagation is slave, shared or unchanged if that was asked for the mounts of the
