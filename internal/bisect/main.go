@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"hk/internal/cli"
@@ -119,13 +118,9 @@ func (r *request) flags(fs *getopt.Flags) {
 	fs.Bool("version", "", &r.version)
 }
 
-// parseTime reads a time as hk-limit --wall does: 5, 1.5, 500ms.
+// parseTime reads a time within the bounds of --timeout.
 func parseTime(v string) (time.Duration, error) {
-	word := v
-	if strings.Trim(v, "0123456789.") == "" {
-		word += "s"
-	}
-	d, err := time.ParseDuration(word)
+	d, err := getopt.ParseTime(v)
 	if err != nil || d < time.Millisecond || d > 24*time.Hour {
 		return 0, fmt.Errorf("%q is not a time from 1ms to 24h", v)
 	}

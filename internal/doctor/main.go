@@ -80,13 +80,9 @@ func Main() {
 	cli.MainApart(name, ask)
 }
 
-// parseTime reads a time as hk-limit --wall does: 5, 1.5, 500ms.
+// parseTime reads a time within the bounds of --timeout.
 func parseTime(v string) (time.Duration, error) {
-	word := v
-	if strings.Trim(v, "0123456789.") == "" {
-		word += "s"
-	}
-	d, err := time.ParseDuration(word)
+	d, err := getopt.ParseTime(v)
 	if err != nil || d < time.Millisecond || d > time.Hour {
 		return 0, fmt.Errorf("%q is not a time from 1ms to 1h", v)
 	}

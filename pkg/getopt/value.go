@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Value is the value of a flag, or a part of it, as it is written. Colons, commas and
@@ -138,4 +139,23 @@ func ParsePID(v string) (int, error) {
 		return 0, fmt.Errorf("%q is not a process ID", v)
 	}
 	return int(n), nil
+}
+
+// ParseTime parses a time in seconds, or with units: 90, 1.5, 100ms, 1m30s. It is not negative.
+func ParseTime(v string) (time.Duration, error) {
+	word := v
+	if strings.Trim(v, "0123456789.") == "" {
+		word += "s"
+	}
+	d, err := time.ParseDuration(word)
+	if err == nil && d >= 0 && v[0] != '+' {
+		return d, nil
+	}
+	err = fmt.Errorf("%q is not a time such as 90, 1.5, 100ms or 1m30s", v)
+	if days, ok := strings.CutSuffix(v, "d"); ok {
+		if n, e := strconv.ParseUint(days, 10, 16); e == nil {
+			err = fmt.Errorf("%w: write %dh", err, 24*n)
+		}
+	}
+	return 0, err
 }

@@ -1,9 +1,11 @@
 package getopt
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // shown joins fields such that each can be seen.
@@ -75,6 +77,23 @@ func TestNumbers(t *testing.T) {
 
 // FuzzValue checks that fields are the whole value, that none can be cut again,
 // and that what is printed is read as it was.
+func TestParseTime(t *testing.T) {
+	for v, want := range map[string]time.Duration{
+		"90": 90 * time.Second, "1.5": 1500 * time.Millisecond, "100ms": 100 * time.Millisecond, "1m30s": 90 * time.Second, "0": 0,
+	} {
+		if got, err := ParseTime(v); err != nil || got != want {
+			t.Errorf("ParseTime(%q) = %v, %v; want %v", v, got, err, want)
+		}
+	}
+	for v, want := range map[string]string{
+		"": "1m30s", ".": "1m30s", "x": "1m30s", "-1": "1m30s", "-1s": "1m30s", "+1s": "1m30s", "2d": "1m30s: write 48h", "1e3": "1m30s", "99999999999h": "1m30s",
+	} {
+		if got, err := ParseTime(v); err == nil || got != 0 || err.Error() != fmt.Sprintf("%q is not a time such as 90, 1.5, 100ms or ", v)+want {
+			t.Errorf("ParseTime(%q) = %v, %v; want the error that ends with %s", v, got, err, want)
+		}
+	}
+}
+
 func FuzzValue(f *testing.F) {
 	for _, v := range []string{"", "/a:/b:ro,x=1", `/a\:b\\:c\,d\`, `\\\\:\x`, "lower=a:b,upper=c"} {
 		f.Add(v)

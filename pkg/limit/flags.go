@@ -79,24 +79,15 @@ func (l *Limits) Flags(fs *getopt.Flags) {
 	fs.Bool("report-proc", "", &l.ReportProc)
 }
 
-// duration reads a time in seconds, such as 90, 1.5, 100ms or 1m30s, of at least a
-// millisecond. zero is what somebody may want who gives less.
+// duration reads a time of at least a millisecond. zero is what somebody may want who gives less.
 func duration(at *time.Duration, zero string) func(string) error {
 	return func(v string) error {
-		word := v
-		if strings.Trim(v, "0123456789.") == "" {
-			word += "s"
-		}
-		d, err := time.ParseDuration(word)
-		days, isDays := strings.CutSuffix(v, "d")
-		n, notDays := strconv.ParseUint(days, 10, 16)
+		d, err := getopt.ParseTime(v)
 		switch {
-		case isDays && notDays == nil:
-			return fmt.Errorf("%q is not a time such as 90, 1.5, 100ms or 1m30s: write %dh", v, 24*n)
-		case err == nil && d >= 0 && d < time.Millisecond:
+		case err != nil:
+			return err
+		case d < time.Millisecond:
 			return fmt.Errorf("%q is not a time of at least a millisecond: %s", v, zero)
-		case err != nil || d < 0 || v[0] == '+':
-			return fmt.Errorf("%q is not a time such as 90, 1.5, 100ms or 1m30s", v)
 		}
 		*at = d
 		return nil
