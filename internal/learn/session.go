@@ -151,18 +151,8 @@ func (s *session) begin(at plan.Context, joiner bool) error {
 	}
 	s.caps.has = s.state.PayloadCaps()
 	s.tracer.Executed, s.tracer.Entered, s.tracer.Left = s.access.Executed, s.entered, s.left
-	if err := s.tracer.Seize(at.PID()); err != nil {
-		text := fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
-		if err == unix.EPERM {
-			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
-		}
-		return text
-	}
-	if err := at.CheckAlive(); err != nil {
-		return err // its PID has been reused
-	}
-	if joiner {
-		s.tracer.Between = at.PID()
+	if err := s.tracer.Attach(at.PID(), joiner, at.CheckAlive); err != nil {
+		return err
 	}
 	at.Watch(&plan.Watcher{Stage: name, Stopped: s.tracer.Stopped, Gone: s.gone,
 		Lingering: "the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",

@@ -190,18 +190,8 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	}
 	f.tracer.Entered, f.tracer.Left = f.entered, f.left
 	f.tracer.Executed = f.executed
-	if err := f.tracer.Seize(at.PID()); err != nil {
-		text := fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
-		if err == unix.EPERM {
-			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
-		}
-		return text
-	}
-	if err := at.CheckAlive(); err != nil {
-		return err // its PID has been reused
-	}
-	if joiner {
-		f.tracer.Between = at.PID()
+	if err := f.tracer.Attach(at.PID(), joiner, at.CheckAlive); err != nil {
+		return err
 	}
 	lingering := "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that"
 	if f.marked {

@@ -10,6 +10,8 @@ package ptrace
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +20,6 @@ import (
 // A Tracer follows processes from the first execve(2) on that succeeds. Its methods are
 // for one thread, which has attached.
 type Tracer struct {
-	// Between is a process that is traced only so that its child inherits the tracer; it
-	// is left once that exists. 0 means none.
-	Between int
 	// Entered is called for each call, and Left when one returns, with its result, or with
 	// its errno if it has failed. The thread is stopped. Either may be nil.
 	Entered func(tid int, c Call)
@@ -30,10 +29,13 @@ type Tracer struct {
 	Executed func(tid int)
 
 	// Marked is set, by Executed at the latest, if a filter makes the calls stop that are
-	// shown, with SECCOMP_RET_TRACE and 0; others do not stop. Kill is set before Seize for
+	// shown, with SECCOMP_RET_TRACE and 0; others do not stop. Kill is set before Attach for
 	// that: the processes die with the tracer, because they could make no more such calls.
 	Marked, Kill bool
 
+	// between is a process that is traced only so that its child inherits the tracer; it
+	// is left once that exists. 0 means none.
+	between int
 	// started is set once the payload has been executed.
 	started bool
 	// calls are those in which threads are, if Left needs them.
@@ -74,13 +76,28 @@ func request(request, tid int, addr, data uintptr) error {
 	return nil
 }
 
-// Seize attaches to a process without stopping it.
-func (t *Tracer) Seize(pid int) error {
+// Attach attaches to a process without stopping it. between is set for one that is traced
+// only so that its child inherits the tracer. alive returns an error if the number is not that
+// of the process any more.
+func (t *Tracer) Attach(pid int, between bool, alive func() error) error {
 	options := uintptr(options)
 	if t.Kill {
 		options |= unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_EXITKILL
 	}
-	return request(unix.PTRACE_SEIZE, pid, 0, options)
+	if err := request(unix.PTRACE_SEIZE, pid, 0, options); err != nil {
+		err = fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", pid, err)
+		if errors.Is(err, unix.EPERM) {
+			err = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", err)
+		}
+		return err
+	}
+	if err := alive(); err != nil {
+		return err // its PID has been reused
+	}
+	if between {
+		t.between = pid
+	}
+	return nil
 }
 
 // Stopped is for a thread that wait4(2) has reported to have stopped, and continues it. In
@@ -88,7 +105,7 @@ func (t *Tracer) Seize(pid int) error {
 // cannot be continued; its end will be reported.
 func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 	sig := status.StopSignal()
-	if t.Between != 0 && t.leave(tid, int(status)>>16) {
+	if t.between != 0 && t.leave(tid, int(status)>>16) {
 		return false
 	}
 	deliver := uintptr(0)
@@ -133,14 +150,14 @@ func (t *Tracer) Gone(tid int) { delete(t.calls, tid) }
 // leave detaches from the process between once it has created the child, which is traced
 // from its start. It reports whether that was the stop of tid.
 func (t *Tracer) leave(tid, event int) bool {
-	between := t.Between
+	between := t.between
 	switch {
 	case tid != between: // the child: the other will stop too
 		_ = unix.Waitid(unix.P_PID, between, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT|unix.WALL, nil)
 	case event != unix.PTRACE_EVENT_FORK && event != unix.PTRACE_EVENT_CLONE:
 		return false
 	}
-	t.Between = 0
+	t.between = 0
 	_ = request(unix.PTRACE_DETACH, between, 0, 0)
 	return tid == between
 }

@@ -117,18 +117,8 @@ func (l *learner) attach(at plan.Context) error {
 		return l.Error(err)
 	}
 	l.tracer.Entered = l.call
-	if err := l.tracer.Seize(at.PID()); err != nil {
-		text := fmt.Errorf("--learn: ptrace(PTRACE_SEIZE, %d): %w", at.PID(), err)
-		if err == unix.EPERM {
-			text = fmt.Errorf("%w (is this traced already, or is kernel.yama.ptrace_scope above 1?)", text)
-		}
-		return text
-	}
-	if err := at.CheckAlive(); err != nil {
-		return fmt.Errorf("--learn: %w", err) // its PID has been reused
-	}
-	if l.joiner {
-		l.tracer.Between = at.PID()
+	if err := l.tracer.Attach(at.PID(), l.joiner, at.CheckAlive); err != nil {
+		return fmt.Errorf("--learn: %w", err)
 	}
 	at.Watch(&plan.Watcher{Stage: Kind.Name, Stopped: l.tracer.Stopped,
 		Lingering: "--learn: the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
