@@ -75,10 +75,8 @@ func idsOf(tid int) (i ids) {
 }
 
 func status(tid int, field string) []string {
-	b, _ := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
-	_, text, _ := strings.Cut(string(b), "\n"+field+":")
-	line, _, _ := strings.Cut(text, "\n")
-	return strings.Fields(line)
+	s, _ := ptrace.ReadStatus("/proc/" + strconv.Itoa(tid))
+	return s.Field(field)
 }
 
 // left looks at a call that has succeeded.

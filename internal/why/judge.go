@@ -172,14 +172,12 @@ func (f *follower) inProcfs(tid int, p string) string {
 	if !ok && !thread {
 		return p
 	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
+	status, err := ptrace.ReadStatus("/proc/" + strconv.Itoa(tid))
 	if err != nil {
 		return p
 	}
 	field := func(name string) string {
-		_, text, _ := strings.Cut(string(b), "\n"+name+":")
-		line, _, _ := strings.Cut(text, "\n")
-		words := strings.Fields(line)
+		words := status.Field(name)
 		switch {
 		case len(words) == 0:
 			return "self"

@@ -165,7 +165,7 @@ func (f *follower) outside(tid int, ids [2]uint32) [2]uint32 {
 			continue
 		}
 		for _, line := range strings.Split(string(b), "\n") {
-			if n := numbers(line); len(n) == 3 && ids[i] >= n[0] && ids[i]-n[0] < n[2] && ids[i] != ^uint32(0) {
+			if n := numbers(strings.Fields(line)); len(n) == 3 && ids[i] >= n[0] && ids[i]-n[0] < n[2] && ids[i] != ^uint32(0) {
 				ids[i] += n[1] - n[0]
 				break
 			}

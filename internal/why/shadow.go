@@ -2,6 +2,7 @@ package why
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unsafe"
+
+	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,32 +30,25 @@ type identity struct {
 
 // identify reads the identity of a thread.
 func identify(proc string) (id identity, err error) {
-	b, err := os.ReadFile(proc + "/status")
+	status, err := ptrace.ReadStatus(proc)
 	if err != nil {
 		return id, err
 	}
 	id.ns, _ = os.Readlink(proc + "/ns/user") // "" for a process that may not be looked at
 	id.proc = proc
-	for _, line := range strings.Split(string(b), "\n") {
-		name, text, _ := strings.Cut(line, ":")
-		n := numbers(text)
-		switch {
-		case name == "Uid" && len(n) == 4:
-			id.real, id.effective, id.saved, id.fs = n[0], n[1], n[2], n[3]
-		case name == "Gid" && len(n) == 4:
-			id.group = n[3]
-		case name == "Groups":
-			id.groups = n
-		case name == "CapEff":
-			id.caps, err = strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-		}
+	uids, gids := numbers(status.Field("Uid")), numbers(status.Field("Gid"))
+	if len(uids) != 4 || len(gids) != 4 {
+		return id, errors.New(proc + "/status has no IDs")
 	}
+	id.real, id.effective, id.saved, id.fs = uids[0], uids[1], uids[2], uids[3]
+	id.group, id.groups = gids[3], numbers(status.Field("Groups"))
 	slices.Sort(id.groups)
+	id.caps, err = strconv.ParseUint(strings.Join(status.Field("CapEff"), " "), 16, 64)
 	return id, err
 }
 
-func numbers(text string) (list []uint32) {
-	for _, w := range strings.Fields(text) {
+func numbers(words []string) (list []uint32) {
+	for _, w := range words {
 		if n, err := strconv.ParseUint(w, 10, 32); err == nil {
 			list = append(list, uint32(n))
 		}
@@ -80,7 +76,7 @@ func maps(file string, id uint32) bool {
 		return false
 	}
 	for _, line := range strings.Split(string(b), "\n") {
-		if n := numbers(line); len(n) == 3 && id >= n[1] && id-n[1] < n[2] {
+		if n := numbers(strings.Fields(line)); len(n) == 3 && id >= n[1] && id-n[1] < n[2] {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"hk/pkg/plan"
@@ -37,7 +38,7 @@ func (f *follower) signal(tid int, c ptrace.Call, name string) []reason {
 		r := reason{class: byCapability, verdict: denied, what: "the payload does not have " + plan.CapName(unix.CAP_KILL) + " over a process of another user"}
 		return []reason{r}
 	}
-	if b, err := os.ReadFile(proc + "/status"); err != nil || bytes.Contains(b, []byte(fmt.Sprintf("\nTracerPid:\t%d\n", os.Getpid()))) {
+	if status, err := ptrace.ReadStatus(proc); err != nil || slices.Equal(status.Field("TracerPid"), []string{strconv.Itoa(os.Getpid())}) {
 		return nil // it is in the same domain
 	}
 	return f.scoped(unix.LANDLOCK_SCOPE_SIGNAL, fmt.Sprintf("process %d is outside the domain", target))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -64,12 +63,8 @@ func (f *follower) address(tid int, c ptrace.Call, name string) (a address, ok b
 
 // protocol is that of a socket of a stopped thread: unix.IPPROTO_TCP and others, or 0.
 func protocol(tid int, fd uint64) int {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
-	if err != nil {
-		return 0
-	}
-	_, text, _ := strings.Cut(string(b), "\nTgid:")
-	tgid, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(text, "\n", 2)[0]))
+	status, _ := ptrace.ReadStatus("/proc/" + strconv.Itoa(tid))
+	tgid, err := strconv.Atoi(strings.Join(status.Field("Tgid"), " "))
 	if err != nil {
 		return 0
 	}

@@ -2,10 +2,11 @@ package why
 
 import (
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
 
 	"hk/pkg/plan"
+	"hk/pkg/ptrace"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -75,11 +76,8 @@ func (f *follower) mark(s *stage.State) {
 // isMarked reports whether a thread has loaded the marker: it has a filter more than this.
 func isMarked(tid int) bool {
 	count := func(proc string) (n int) {
-		b, err := os.ReadFile(proc + "/status")
-		_, text, ok := strings.Cut(string(b), "\nSeccomp_filters:\t")
-		if err == nil && ok {
-			fmt.Sscan(text, &n)
-		}
+		status, _ := ptrace.ReadStatus(proc)
+		n, _ = strconv.Atoi(strings.Join(status.Field("Seccomp_filters"), " "))
 		return n
 	}
 	return count(fmt.Sprintf("/proc/%d", tid)) > count("/proc/self")

@@ -340,14 +340,6 @@ func (r *Recorder) place(c call, dir, at int) (in, base string, err error) {
 // ids are the numbers of a field of /proc/PID/status, the last of which is that in the
 // innermost PID namespace.
 func ids(tid int, field string) []string {
-	b, err := os.ReadFile(proc(tid) + "/status")
-	if err != nil {
-		return nil
-	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if v, ok := strings.CutPrefix(line, field+":"); ok {
-			return strings.Fields(v)
-		}
-	}
-	return nil
+	s, _ := ptrace.ReadStatus(proc(tid))
+	return s.Field(field)
 }
