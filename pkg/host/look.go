@@ -21,8 +21,9 @@ type Found struct {
 	// procfs have not led there; otherwise it is "".
 	Straight string
 	// Loose is set if a user other than the caller and root can change a directory in
-	// the path, even if nothing exists there. Then Path is what is opened, and no
-	// symbolic link is followed.
+	// the path, even if nothing exists there, or if the path or a symbolic link leads up to
+	// the root directory: from there the kernel goes to what is mounted over it meanwhile.
+	// Then Path is what is opened, and no symbolic link is followed.
 	Loose bool
 	// Reach is who may search the directories in the path.
 	Reach Reach
@@ -66,6 +67,10 @@ func (e *StrangerLink) Error() string {
 // errProcLink is the error for a symbolic link of procfs, which has no path, where a
 // path is needed.
 var errProcLink = errors.New("it leads through a directory that others can change to a symbolic link of procfs")
+
+// errUp is the error for a path that leads up to the root directory where the path without
+// symbolic links is not known.
+var errUp = errors.New("it leads up to the root directory by \"..\": give the path without that")
 
 // maxLinks is the kernel's MAXSYMLINKS.
 const maxLinks = 40
@@ -115,7 +120,7 @@ func (h *Host) walk(path string) (Found, error) {
 		return Found{}, err
 	}
 	w.isDir()
-	for len(w.todo) > 0 && !w.kernel {
+	for len(w.todo) > 0 {
 		name := w.todo[0]
 		w.todo = w.todo[1:]
 		if !w.found.IsDir {
@@ -129,11 +134,14 @@ func (h *Host) walk(path string) (Found, error) {
 		}
 	}
 	switch {
+	case w.up && (w.kernel || w.relative):
+		return w.found, errUp
 	case w.kernel:
-		var st unix.Stat_t
-		err := unix.Stat(path, &st)
-		return Found{IsDir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Path: path, Reach: w.found.Reach}, err
-	case w.found.Loose:
+		return Found{IsDir: w.found.IsDir, Path: path, Reach: w.found.Reach}, nil
+	case w.up:
+		w.found.Loose = true
+	}
+	if w.found.Loose {
 		w.found.Path = w.name(w.done)
 	}
 	w.found.Straight = w.name(w.done)
@@ -152,8 +160,11 @@ type walker struct {
 	found Found
 	// relative is set if done starts at the working directory.
 	relative bool
-	// kernel is set at a symbolic link of procfs, which no user could have created.
+	// kernel is set after a symbolic link of procfs, which no user could have created. The
+	// names that lead to where the walk is are not known then.
 	kernel bool
+	// up is set if .. has led to the root directory.
+	up bool
 }
 
 // name is the path of names from the start.
@@ -182,11 +193,19 @@ func (w *walker) step(name string) error {
 		unix.Close(fd)
 		return err
 	}
-	replaceable := name != ".." && !w.host.keeps(&w.st, &st)
+	replaceable := !w.kernel && name != ".." && !w.host.keeps(&w.st, &st)
 	w.found.Loose = w.found.Loose || replaceable
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		defer unix.Close(fd)
 		return w.link(fd, name, replaceable, st.Uid)
+	}
+	if name == ".." {
+		var root unix.Stat_t
+		if err := unix.Stat("/", &root); err != nil {
+			unix.Close(fd)
+			return err
+		}
+		w.up = w.up || st.Dev == root.Dev && st.Ino == root.Ino
 	}
 	switch n := len(w.done); {
 	case name != "..", w.relative && (n == 0 || w.done[n-1] == ".."):
@@ -211,8 +230,7 @@ func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error
 	case fs.Type == unix.PROC_SUPER_MAGIC && w.found.Loose:
 		return errProcLink
 	case fs.Type == unix.PROC_SUPER_MAGIC:
-		w.kernel = true
-		return nil
+		return w.follow(name)
 	case replaceable && !w.host.Trusts(owner):
 		return &StrangerLink{w.name(append(w.done, name)), owner}
 	}
@@ -236,6 +254,20 @@ func (w *walker) link(fd int, name string, replaceable bool, owner uint32) error
 	unix.Close(w.dir)
 	w.dir, w.done, w.relative = root, nil, false
 	return unix.Fstat(root, &w.st)
+}
+
+// follow has the kernel follow a symbolic link of procfs.
+func (w *walker) follow(name string) error {
+	w.kernel = true
+	fd, err := unix.Openat(w.dir, name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	unix.Close(w.dir)
+	w.dir = fd
+	err = unix.Fstat(fd, &w.st)
+	w.isDir()
+	return err
 }
 
 // keeps reports whether only the caller and root can replace a name in a directory.

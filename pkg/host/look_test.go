@@ -140,6 +140,15 @@ func TestLook(t *testing.T) {
 	if f, err := ours.look("/proc/self/cwd"); err != nil || !f.IsDir || f.Loose || f.Straight != "" {
 		t.Errorf("look(/proc/self/cwd) = %+v, %v; want a directory, not loose", f, err)
 	}
+	// What is mounted over the root directory later must not be entered.
+	for _, p := range []string{"/..", "/../.", "/" + strings.Repeat("../", 9), dir + strings.Repeat("/..", strings.Count(dir, "/"))} {
+		if f, err := ours.look(p + dir); err != nil || !f.Loose || f.Path != dir {
+			t.Errorf("look(%s) = %+v, %v; want %s, loose", p+dir, f, err, dir)
+		}
+		if f, err := ours.look("/proc/self/root" + p); err != errUp {
+			t.Errorf("look(/proc/self/root%s) = %+v, %v; want %v", p, f, err, errUp)
+		}
+	}
 	if _, err := ours.look(dir + "/" + strings.Repeat("x", 300)); err != unix.ENAMETOOLONG {
 		t.Errorf("look() of a long name = %v; want %v", err, unix.ENAMETOOLONG)
 	}
