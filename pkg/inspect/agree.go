@@ -45,7 +45,7 @@ func (s *Supervisor) Host(h *host.Host) (*host.Host, error) {
 }
 
 func (s *Supervisor) reports(h *host.Host) (own, above *Report, err error) {
-	if own, err = Read(h, What{Sections: sectionsOfChain}); err != nil {
+	if own, err = readOwn(h); err != nil {
 		return nil, nil, err
 	}
 	above, err = Read(h, What{PID: s.PID, Sections: sectionsOfChain})

@@ -26,27 +26,56 @@ type composer struct {
 	entered, apart bool
 }
 
-// readForChain reads what a chain is made of; contents is as in [What].
-func readForChain(h *host.Host, pid int, contents bool) (own, other *Report, err error) {
-	if own, err = Read(h, What{Sections: sectionsOfChain}); err != nil {
+// readForChain reads what a chain is made of.
+func readForChain(h *host.Host, pid int) (own, other *Report, err error) {
+	if own, err = readOwn(h); err != nil {
 		return nil, nil, err
 	}
-	if other, err = Read(h, What{PID: pid, Sections: sectionsOfChain, Contents: contents}); err != nil {
+	if other, err = readBelow(h, pid, false); err != nil {
 		return nil, nil, err
+	}
+	if root := mountAt(other.Mounts, "/"); root == nil || root.Type != "tmpfs" {
+		return own, other, nil
 	}
 	p, err := openProcess(h, pid)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer p.close()
-	other.command = commandOf(p)
-	if root := mountAt(other.Mounts, "/"); root == nil || root.Type != "tmpfs" {
-		return own, other, nil
-	}
 	if other.links, other.dirs, err = p.linksIn(); err != nil {
 		other.unreadable("root.names", err)
 	}
+	if p.lack != nil {
+		return nil, nil, fmt.Errorf("process %d: %w", pid, p.lack)
+	}
 	return own, other, nil
+}
+
+// readOwn reads what this process is compared by.
+func readOwn(h *host.Host) (*Report, error) {
+	own, err := Read(h, What{Sections: sectionsOfChain})
+	if err == nil && own.lack != nil {
+		err = fmt.Errorf("this process: %w", own.lack)
+	}
+	return own, err
+}
+
+// readBelow reads what is compared of a process, with its command line; contents is as in
+// [What].
+func readBelow(h *host.Host, pid int, contents bool) (*Report, error) {
+	r, err := Read(h, What{PID: pid, Sections: sectionsOfChain, Contents: contents})
+	if err != nil {
+		return nil, err
+	}
+	p, err := openProcess(h, pid)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	if r.command = commandOf(p); p.lack != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, p.lack)
+	}
+	return r, nil
 }
 
 // writeChain prints the chain as a command of sh(1), and the notes as comments. call says how
@@ -346,16 +375,6 @@ func (c *composer) contents() string {
 	}
 }
 
-// commandAt is [commandOf] by the number of a process.
-func commandAt(h *host.Host, pid int) ([]string, error) {
-	p, err := openProcess(h, pid)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	return commandOf(p), nil
-}
-
 // commandOf is what the process executes, by /proc/PID/cmdline.
 func commandOf(p *process) []string {
 	text, err := p.read("cmdline")
@@ -371,6 +390,7 @@ func commandOf(p *process) []string {
 func (p *process) linksIn() (links map[string]string, dirs []string, err error) {
 	root, err := unix.Openat(p.dir, "root", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
+		p.notes(err)
 		return nil, nil, err
 	}
 	defer unix.Close(root)

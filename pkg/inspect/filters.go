@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hk/pkg/filter"
+	"hk/pkg/host"
 	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +45,23 @@ func (r *Report) readContents(p *process, s status) {
 			c.Arches = append(c.Arches, archContent(s))
 		}
 		r.Seccomp.Contents = append(r.Seccomp.Contents, c)
+	}
+}
+
+// addContents is readContents for a report that has been read.
+func (r *Report) addContents(h *host.Host, pid int) {
+	p, err := openProcess(h, pid)
+	var s status
+	if err == nil {
+		defer p.close()
+		s, err = p.status()
+	}
+	switch {
+	case r.Seccomp == nil:
+	case err != nil:
+		r.unreadable("seccomp.contents", err)
+	default:
+		r.readContents(p, s)
 	}
 }
 

@@ -4,6 +4,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -195,10 +196,17 @@ func (i *Inspection) show(s *stage.State) error {
 		if err != nil || i.quiet() {
 			return err
 		}
-		if i.Chain != "" {
-			return i.writeTo(func(fd int) error { return i.chain(s, file{fd}) })
+		if i.Chain == "" {
+			return i.write(r, s.Host.Env)
 		}
-		return i.write(r, s.Host.Env)
+		var b strings.Builder // all of it, before the output is truncated
+		if err := i.chain(s, &b); err != nil {
+			return err
+		}
+		return i.writeTo(func(fd int) error {
+			_, err := io.WriteString(file{fd}, b.String())
+			return err
+		})
 	}})
 	return nil
 }
@@ -207,6 +215,10 @@ func (i *Inspection) show(s *stage.State) error {
 func (i *Inspection) look(h *host.Host) (*Report, error) {
 	w := i.What
 	switch {
+	case i.Chain != "":
+		if w.Sections, w.Contents = i.asserted(), false; len(w.Sections) == 0 {
+			return nil, nil // the chain is read for itself
+		}
 	case i.quiet():
 		w.Sections = i.asserted()
 	case len(w.Sections) > 0:

@@ -206,6 +206,9 @@ func (p *process) followed(paths []string, mounts []Mount) map[string]string {
 				break
 			}
 			fd, err := unix.Openat2(root, part, &how)
+			if p.notes(err) {
+				found[name] = reason(err)
+			}
 			if err != nil {
 				break
 			}
@@ -220,9 +223,12 @@ func (p *process) followed(paths []string, mounts []Mount) map[string]string {
 }
 
 // root opens the root directory of the process.
-func (p *process) root() (int, error) {
+func (p *process) root() (fd int, err error) {
 	if p.own {
-		return unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	} else {
+		fd, err = unix.Openat(p.dir, "root", unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
-	return unix.Openat(p.dir, "root", unix.O_PATH|unix.O_CLOEXEC, 0)
+	p.notes(err)
+	return fd, err
 }

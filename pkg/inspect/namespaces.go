@@ -16,9 +16,11 @@ func (r *Report) readNamespaces(p *process) {
 	origins := host.ParseOrigins(p.host.Handover.Origins)
 	var self *process
 	if !p.own {
-		if own, err := openProcess(p.host, 0); err == nil {
+		own, err := openProcess(p.host, 0)
+		if err == nil {
 			defer own.close()
 			self = own
+			defer func() { p.notes(own.lack) }()
 		}
 	}
 	for _, t := range host.NamespaceTypes {

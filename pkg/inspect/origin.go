@@ -18,15 +18,24 @@ import (
 
 // chain prints the chain that has made a process.
 func (i *Inspection) chain(s *stage.State, w io.Writer) error {
-	own, other, err := readForChain(s.Host, i.PID, i.Contents)
+	own, other, err := readForChain(s.Host, i.PID)
 	if err != nil {
 		return err
+	}
+	// The process is stopped for what its filters do, so that is read once, if it is printed.
+	read := false
+	filters := func() {
+		if i.Contents && !read {
+			other.addContents(s.Host, i.PID)
+		}
+		read = true
 	}
 	call := func(name string) string { return name }
 	if dir, err := ownDir(s.Host); err == nil {
 		call = func(name string) string { return execdeps.Word(name, dir, s.Host.Search().Path) }
 	}
 	if i.Chain == "kernel" {
+		filters()
 		return writeChain(w, own, other, call)
 	}
 	list, notes, err := Supervisors(s.Host, i.PID)
@@ -36,7 +45,16 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	var b strings.Builder
 	told := len(list) > 0 // whether all chains are printed, and hold
 	for n, sup := range list {
-		l := sup.look(s, i.Contents)
+		l, err := sup.look(s, func(pid int) (*Report, error) {
+			if pid != i.PID {
+				return readBelow(s.Host, pid, i.Contents)
+			}
+			filters()
+			return other, nil
+		})
+		if err != nil {
+			return err
+		}
 		if told = told && l.holds(); l.holds() && n == len(list)-1 && i.PID != l.pid {
 			if more := since(l.below, other); len(more) > 0 {
 				notes = append(notes, fmt.Sprintf("Process %d, which is below process %d, has since: %s", i.PID, l.pid, strings.Join(more, ", ")))
@@ -54,6 +72,7 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	if _, err := io.WriteString(w, b.String()); err != nil || told {
 		return err
 	}
+	filters()
 	return writeChain(w, own, other, call)
 }
 
@@ -70,31 +89,35 @@ type level struct {
 	path string
 }
 
-// look compares a chain with the process below; contents is as in [What].
-func (s *Supervisor) look(state *stage.State, contents bool) *level {
+// look compares a chain with the process below, of which read tells. It fails only if
+// descriptors or memory run out.
+func (s *Supervisor) look(state *stage.State, read func(pid int) (*Report, error)) (*level, error) {
 	l := &level{sup: s, path: state.Host.Search().Path}
 	if l.pid = s.PID; s.Own >= len(s.Below) {
 		l.err = errors.New("the process is one of hk itself, and no payload")
-		return l
+		return l, nil
 	}
 	l.pid = s.Below[s.Own]
-	if l.own, l.above, l.err = s.reports(state.Host); l.err != nil {
-		return l
+	if l.err = l.compareWith(state, read); exhausted(l.err) {
+		return nil, fmt.Errorf("the chain of process %d: %w", s.PID, l.err)
 	}
-	if l.below, l.err = Read(state.Host, What{PID: l.pid, Sections: sectionsOfChain, Contents: contents}); l.err != nil {
-		return l
+	return l, nil
+}
+
+func (l *level) compareWith(state *stage.State, read func(pid int) (*Report, error)) (err error) {
+	if l.own, l.above, err = l.sup.reports(state.Host); err != nil {
+		return err
 	}
-	if l.below.command, l.err = commandAt(state.Host, l.pid); l.err != nil {
-		return l
+	if l.below, err = read(l.pid); err != nil {
+		return err
 	}
 	if name := filepath.Base(l.below.command[0]); slices.Contains(helpers, name) {
-		l.err = fmt.Errorf("process %d, %s, is a helper of the supervisor, and not in the sandbox", l.pid, name)
-		return l
+		return fmt.Errorf("process %d, %s, is a helper of the supervisor, and not in the sandbox", l.pid, name)
 	}
-	if l.plan, l.err = s.replan(state, l.own, l.above); l.err == nil {
+	if l.plan, err = l.sup.replan(state, l.own, l.above); err == nil {
 		l.compare()
 	}
-	return l
+	return err
 }
 
 // helpers are programs of hk that a supervisor has as children. A payload that calls itself
@@ -105,8 +128,11 @@ var helpers = []string{"hk-cgroup-keeper", "hk-net-forward"}
 // down to pid if the supervisor is the innermost one above that, and otherwise 0. It says
 // what differs, or why it is not known; nothing if the kernel tells the same.
 func (s *Supervisor) Doubts(state *stage.State, pid int) []string {
-	l := s.look(state, false)
-	if l.err != nil {
+	l, err := s.look(state, func(pid int) (*Report, error) { return readBelow(state.Host, pid, false) })
+	switch {
+	case err != nil:
+		return []string{err.Error()}
+	case l.err != nil:
 		return []string{l.err.Error()}
 	}
 	doubts := l.differs

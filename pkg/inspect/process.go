@@ -22,6 +22,9 @@ type process struct {
 	// is that of the caller: what this program's start has changed is taken back.
 	own  bool
 	host *host.Host
+	// lack is set once something could not be read because this process, or the machine, has
+	// too few descriptors or too little memory: that says nothing about the process.
+	lack error
 }
 
 var errNoProcfs = errors.New("no procfs of this PID namespace is mounted on /proc")
@@ -36,16 +39,18 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 		p.pid, name = h.PID, "self"
 	}
 	proc, err := openProcfs()
+	if err == nil {
+		defer unix.Close(proc)
+	}
+	if err == nil && !p.own {
+		err = ofThisNamespace(proc)
+	}
 	if err != nil {
-		p.missing = errNoProcfs
-		if !p.own {
-			return nil, errNoProcfs
+		p.missing = err
+		if p.notes(err); !p.own {
+			return nil, err
 		}
 		return p, nil
-	}
-	defer unix.Close(proc)
-	if !p.own && !ofThisNamespace(proc) {
-		return nil, errNoProcfs
 	}
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
 	p.dir, err = unix.Openat2(proc, name, &how)
@@ -53,7 +58,9 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 	case err == nil:
 		return p, nil
 	case p.own:
-		p.dir, p.missing = -1, errNoProcfs
+		if p.dir, p.missing = -1, errNoProcfs; p.notes(err) {
+			p.missing = err
+		}
 		return p, nil
 	case err == unix.ENOENT:
 		return nil, fmt.Errorf("there is no process %d", pid)
@@ -61,10 +68,29 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 	return nil, fmt.Errorf("/proc/%d: %w", pid, err)
 }
 
+// exhausted reports whether an error is about what this process, or the machine, lacks.
+func exhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
+}
+
+// notes keeps such an error.
+func (p *process) notes(err error) bool {
+	if !exhausted(err) {
+		return false
+	}
+	if p.lack == nil {
+		p.lack = err
+	}
+	return true
+}
+
 func openProcfs() (int, error) {
 	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	switch {
+	case exhausted(err):
 		return -1, err
+	case err != nil:
+		return -1, errNoProcfs
 	}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
@@ -74,18 +100,24 @@ func openProcfs() (int, error) {
 	return fd, nil
 }
 
-// ofThisNamespace reports whether a procfs is of the PID namespace of this process, so that a
-// number there is the same as everywhere: this process has no other number below.
-func ofThisNamespace(proc int) bool {
+// ofThisNamespace returns an error unless a procfs is of the PID namespace of this process, so
+// that a number there is the same as everywhere: this process has no other number below.
+func ofThisNamespace(proc int) error {
 	fd, err := unix.Openat(proc, "self/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
+	text := ""
+	if err == nil {
+		defer unix.Close(fd)
+		text, err = readAll(fd)
 	}
-	defer unix.Close(fd)
-	text, err := readAll(fd)
 	_, line, ok := strings.Cut(text, "\nNSpid:")
 	line, _, _ = strings.Cut(line, "\n")
-	return err == nil && ok && len(strings.Fields(line)) == 1
+	switch {
+	case exhausted(err):
+		return err
+	case err != nil || !ok || len(strings.Fields(line)) != 1:
+		return errNoProcfs
+	}
+	return nil
 }
 
 func (p *process) close() {
@@ -100,7 +132,9 @@ func (p *process) open(name string, flags int) (int, error) {
 		return -1, p.missing
 	}
 	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	return unix.Openat2(p.dir, name, &how)
+	fd, err := unix.Openat2(p.dir, name, &how)
+	p.notes(err)
+	return fd, err
 }
 
 // read reads a file of the process.
@@ -110,7 +144,9 @@ func (p *process) read(name string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(fd)
-	return readAll(fd)
+	text, err := readAll(fd)
+	p.notes(err)
+	return text, err
 }
 
 // readAll reads to the end of a file. Package os would start its poller for it.

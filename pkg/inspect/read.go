@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -26,8 +27,8 @@ type What struct {
 	paths []string
 }
 
-// Read reads what holds for a process. It fails if there is no such process; what cannot be
-// read is in [Report.Unreadable].
+// Read reads what holds for a process. It fails if there is no such process, and for another
+// process if descriptors or memory run out; what else cannot be read is in [Report.Unreadable].
 //
 // Preconditions: for the calling process, it has changed nothing yet, and the calling
 // goroutine is locked to its first thread.
@@ -73,6 +74,12 @@ func Read(h *host.Host, w What) (*Report, error) {
 	}
 	if !p.own {
 		r.readThreads(p, s)
+	}
+	if r.lack == nil {
+		r.lack = p.lack
+	}
+	if r.lack != nil && !p.own {
+		return nil, fmt.Errorf("process %d: %w", p.pid, r.lack)
 	}
 	return r, nil
 }

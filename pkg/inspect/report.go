@@ -43,6 +43,8 @@ type Report struct {
 	followed map[string]string
 	// only are the sections that were asked for.
 	only []string
+	// lack is as in [process].
+	lack error
 	// links and dirs are the symbolic links and the directories at the top of the root
 	// directory, and command is what is executed, for [compose].
 	links   map[string]string
@@ -304,6 +306,9 @@ func (r *Report) unreadable(what string, err error) {
 		r.Unreadable = map[string]string{}
 	}
 	r.Unreadable[what] = reason(err)
+	if exhausted(err) && r.lack == nil {
+		r.lack = err
+	}
 }
 
 // reason is the name of an errno and what it means, or the text of another error.

@@ -63,6 +63,9 @@ func Supervisors(h *host.Host, pid int) (list []*Supervisor, notes []string, err
 	defer func() {
 		for _, p := range line {
 			p.close()
+			if p.lack != nil {
+				list, notes, err = nil, nil, lacking(pid, p.lack)
+			}
 		}
 	}()
 	if err != nil {
@@ -73,6 +76,9 @@ func Supervisors(h *host.Host, pid int) (list []*Supervisor, notes []string, err
 	}
 	for i := len(line) - 1; i > 0; i-- {
 		s, err := asSupervisor(h, line[i])
+		if exhausted(err) {
+			return nil, nil, lacking(pid, err)
+		}
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("Process %d, above it, has the name of a program of hk: %v", line[i].pid, err))
 		}
@@ -113,6 +119,12 @@ func endsIn(words, tail []string) bool {
 	return n >= 0 && filepath.Base(words[n]) == filepath.Base(tail[0]) && slices.Equal(words[n+1:], tail[1:])
 }
 
+// lacking is the error for what could not be read of the processes above another one, because
+// descriptors or memory have run out.
+func lacking(pid int, err error) error {
+	return fmt.Errorf("the processes above process %d: %w", pid, err)
+}
+
 // ancestors are a process and those above it, up to the first one that cannot be seen, which
 // why is about.
 func ancestors(h *host.Host, pid int) (line []*process, why string, err error) {
@@ -130,7 +142,11 @@ func ancestors(h *host.Host, pid int) (line []*process, why string, err error) {
 			return line, "", nil
 		}
 		child := p
-		if p, err = openProcess(h, stat.parent); err != nil {
+		p, err = openProcess(h, stat.parent)
+		switch {
+		case exhausted(err):
+			return line, "", lacking(pid, err)
+		case err != nil:
 			return line, fmt.Sprintf("the parent of process %d cannot be seen: %v", child.pid, err), nil
 		}
 		p.own = false
@@ -213,6 +229,8 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 	s.Dir = dir
 	is, err := p.executes(h, dir)
 	switch {
+	case exhausted(err):
+		return nil, err
 	case err != nil:
 		s.Unsure = fmt.Sprintf("Which program process %d executes cannot be looked at (%s)", p.pid, reason(err))
 	case !is:
