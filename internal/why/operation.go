@@ -1,7 +1,6 @@
 package why
 
 import (
-	"os"
 	"strconv"
 	"strings"
 
@@ -158,18 +157,11 @@ var nodes = map[string]landlock.Access{
 
 // outside are IDs of the user namespace of a thread, in that of the supervisor. The largest
 // number, which stands for none, remains; one that is not mapped, chown(2) refuses anyway.
-func (f *follower) outside(tid int, ids [2]uint32) [2]uint32 {
+func (f *follower) outside(tid int, list [2]uint32) [2]uint32 {
 	for i, file := range []string{"/uid_map", "/gid_map"} {
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + file)
-		if err != nil {
-			continue
-		}
-		for _, line := range strings.Split(string(b), "\n") {
-			if n := numbers(strings.Fields(line)); len(n) == 3 && ids[i] >= n[0] && ids[i]-n[0] < n[2] && ids[i] != ^uint32(0) {
-				ids[i] += n[1] - n[0]
-				break
-			}
+		if id, ok := readMap("/proc/" + strconv.Itoa(tid) + file).Outside(list[i]); ok {
+			list[i] = id
 		}
 	}
-	return ids
+	return list
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"hk/pkg/ids"
 	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
@@ -66,21 +67,17 @@ func (id identity) over(bit int, st *unix.Stat_t, own identity) bool {
 	if id.caps>>bit&1 == 0 {
 		return false
 	}
-	return id.ns == own.ns || maps(id.proc+"/uid_map", st.Uid) && maps(id.proc+"/gid_map", st.Gid)
+	return id.ns == own.ns || readMap(id.proc+"/uid_map").Has(st.Uid) && readMap(id.proc+"/gid_map").Has(st.Gid)
 }
 
-// maps reports whether an ID map has an ID of the supervisor's user namespace.
-func maps(file string, id uint32) bool {
+// readMap reads an ID map. The IDs outside are those of the supervisor's user namespace. A map
+// that cannot be read has none.
+func readMap(file string) ids.Map {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return false
+		return nil
 	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if n := numbers(strings.Fields(line)); len(n) == 3 && id >= n[1] && id-n[1] < n[2] {
-			return true
-		}
-	}
-	return false
+	return ids.ParseMap(string(b))
 }
 
 // as calls a function with the file system IDs, groups and effective capabilities of an

@@ -110,6 +110,18 @@ func TestMap(t *testing.T) {
 			t.Errorf("%v.Inside(%d) = %d, %v, Has = %v; want %d", []Extent(m), c.outside, id, ok, m.Has(c.outside), c.inside)
 		}
 	}
+	for _, c := range []struct{ inside, outside uint32 }{
+		{0, 1000}, {1, 100000}, {65536, 165535}, {70000, Last},
+		{65537, None}, {70001, None}, {Last, None}, {None, None},
+	} {
+		if id, ok := m.Outside(c.inside); id != c.outside || ok != (c.outside != None) {
+			t.Errorf("%v.Outside(%d) = %d, %v; want %d", []Extent(m), c.inside, id, ok, c.outside)
+		}
+	}
+	// As the kernel prints it for a process that has no such ID.
+	if id, ok := ParseMap("0 4294967295 1\n").Outside(0); ok {
+		t.Errorf("Outside(0) = %d, for an ID that is not known", id)
+	}
 	for _, text := range []string{"", "\n", "0 0\n", "0 0 1 1\n", "a 0 1\n", "-1 0 1\n", "0 4294967296 1\n"} {
 		if m := ParseMap(text); len(m) != 0 {
 			t.Errorf("ParseMap(%q) = %v; want nothing", text, m)

@@ -74,6 +74,17 @@ func (m Map) Inside(outside uint32) (id uint32, ok bool) {
 	return None, false
 }
 
+// Outside returns the ID outside the namespace of an ID inside it, if it is mapped and the
+// process that has read the map has an ID for it: otherwise the kernel prints None there.
+func (m Map) Outside(inside uint32) (id uint32, ok bool) {
+	for _, e := range m {
+		if inside != None && e.inside().Contains(inside) && e.Outside != None {
+			return e.Outside + (inside - e.Inside), true
+		}
+	}
+	return None, false
+}
+
 // Has reports whether an ID outside the namespace is mapped.
 func (m Map) Has(outside uint32) bool {
 	_, ok := m.Inside(outside)
