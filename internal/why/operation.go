@@ -2,7 +2,6 @@ package why
 
 import (
 	"strconv"
-	"strings"
 
 	"hk/pkg/landlock"
 	"hk/pkg/ptrace"
