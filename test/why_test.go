@@ -218,6 +218,13 @@ func whyFiles(t *testing.T) string {
 		if err := os.Chown(other, 65534, 65534); err != nil {
 			t.Fatal(err)
 		}
+		shut := filepath.Join(dir, "shut")
+		if err := os.MkdirAll(filepath.Join(shut, "sub"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(shut, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -93,6 +93,9 @@ func (s *subject) file(q question) []reason {
 // place is what is refused at the place of the file, and not by a filter.
 func (s *subject) place(q question) (list []reason) {
 	seen, err := s.see(q.path)
+	if t := q.tried; t != nil && t.lost && (err != nil || !seen.Masked) {
+		return s.tried(q)
+	}
 	if t := q.tried; t != nil && t.resolved {
 		if at, e := s.see(t.path); e == nil {
 			seen = at // without symbolic links, also those of a procfs

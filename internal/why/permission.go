@@ -181,7 +181,7 @@ func (s *subject) tried(q question) []reason {
 		return nil
 	}
 	where := t.path
-	if q.kind == "create" || q.kind == "remove" || q.kind == "write" && !t.there {
+	if !t.lost && (q.kind == "create" || q.kind == "remove" || q.kind == "write" && !t.there) {
 		where = path.Dir(where)
 	}
 	name := plan.CapName(t.bit)

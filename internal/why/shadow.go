@@ -145,6 +145,9 @@ type trial struct {
 	// and at the other path, or 0.
 	resolved     bool
 	mode, toMode uint32
+	// lost is set if the path leads nowhere, although the kernel has refused it for another
+	// reason: the payload may not search a directory on the way, and path is that one.
+	lost bool
 	// payload and caller are the errors for both; 0 if they are permitted. unsure is set if
 	// that of the payload was not found out.
 	payload, caller unix.Errno
@@ -166,6 +169,7 @@ type attempt struct {
 	kind     string
 	flags    uint64
 	owner    [2]uint32 // of chown(2)
+	found    bool      // the kernel has not said that nothing is there
 	who, own identity
 }
 
@@ -206,14 +210,18 @@ func try(tid int, q question) *trial {
 		return nil
 	}
 	defer unix.Close(root)
-	a := attempt{root: root, path: q.path, to: q.to, kind: q.kind, owner: q.owner, who: own, own: own}
+	a := attempt{root: root, path: q.path, to: q.to, kind: q.kind, owner: q.owner, found: q.found, who: own, own: own}
 	t := &trial{otherIDs: !id.sameIDs(own), otherNS: id.ns != own.ns}
 	if !a.find(t) {
 		return nil
 	}
 	t.caller = a.permitted()
 	a.who = id
-	t.unsure = !id.as(own, func() { t.payload = a.permitted() })
+	t.unsure = !id.as(own, func() {
+		if t.payload = a.permitted(); t.lost {
+			t.path = a.barrier()
+		}
+	})
 	const files = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER | 1<<unix.CAP_CHOWN
 	if t.payload != 0 && t.otherNS && id.caps&files != 0 && !a.attributes() {
 		t.unsure = true // its capabilities count for some files
@@ -225,7 +233,7 @@ func try(tid int, q question) *trial {
 // capability is that which gives a permission whose lack has an error.
 func (a attempt) capability(e unix.Errno) int {
 	switch {
-	case a.kind == "chown":
+	case a.kind == "chown" && e == unix.EPERM:
 		return unix.CAP_CHOWN
 	case e == unix.EPERM:
 		return unix.CAP_FOWNER
@@ -277,12 +285,12 @@ func (a attempt) find(t *trial) bool {
 			return t.resolved
 		}
 		if err != unix.ENOENT || a.kind != "write" {
-			return err == unix.EACCES
+			return a.nowhere(t, err)
 		}
 	}
 	dir, fd, err := a.name(a.path)
 	if err != nil {
-		return err == unix.EACCES
+		return a.nowhere(t, err)
 	}
 	defer unix.Close(dir)
 	t.mounts[0] = mountOf(dir)
@@ -298,7 +306,7 @@ func (a attempt) find(t *trial) bool {
 	}
 	toDir, to, err := a.name(a.to)
 	if err != nil {
-		return err == unix.EACCES
+		return a.nowhere(t, err)
 	}
 	defer unix.Close(toDir)
 	t.mounts[1] = mountOf(toDir)
@@ -310,6 +318,35 @@ func (a attempt) find(t *trial) bool {
 		unix.Close(to)
 	}
 	return true
+}
+
+// nowhere is for a path that the caller cannot open. It returns whether permissions can be why
+// the payload cannot.
+func (a attempt) nowhere(t *trial, err error) bool {
+	t.lost = a.found && (err == unix.ENOENT || err == unix.ENOTDIR)
+	return t.lost || err == unix.EACCES
+}
+
+// barrier is the directory on the way that the calling thread may not search.
+func (a attempt) barrier() string {
+	for _, p := range []string{a.path, a.to} {
+		last := "/"
+		for i := range p {
+			if i == 0 || p[i] != '/' && i < len(p)-1 {
+				continue
+			}
+			fd, err := a.look(p[:i+1], 0)
+			if err == unix.EACCES {
+				return last
+			}
+			if err != nil {
+				break
+			}
+			unix.Close(fd)
+			last = strings.TrimRight(p[:i+1], "/")
+		}
+	}
+	return a.path
 }
 
 // mountOf is the number of the mount that a descriptor is in.
