@@ -191,7 +191,7 @@ var house = map[string]string{
 	"internal/similar":    "",
 	"internal/profile":    "internal/similar internal/vis",
 	"internal/completion": "pkg/getopt",
-	"internal/bwrap":      "internal/cli pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
+	"internal/bwrap":      "internal/cli pkg/cause pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
 	"cmd/hk-bwrap":        "internal/bwrap",
 	"internal/systemd":    "internal/cli internal/vis pkg/chain pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
 	"internal/why":        "internal/cli internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/inspect pkg/plan pkg/ptrace stages pkg/stage",

@@ -166,7 +166,11 @@ func (c *compiler) descriptors() error {
 		if j.fd < 0 {
 			continue
 		}
-		if err := c.consume(j.fd); err != nil {
+		err := c.consume(j.fd)
+		if err == nil && c.newUser { // which does not own a PID namespace that exists
+			err = unix.EPERM
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %s", j.text, reason(err))
 		}
 		n.Join = append(n.Join, unshare.Join{Namespaces: j.flag, Target: descriptor(j.fd)})

@@ -206,13 +206,13 @@ func TestMessage(t *testing.T) {
 		err  plan.Error
 		want string
 	}{
-		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM}, "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces"},
-		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "No permissions to create a new namespace: " + hint + " [userns-apparmor]"},
-		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EPERM, Hint: "SELinux is enforcing", Because: cause.UsernsSELinux}, "No permissions to create a new namespace: SELinux is enforcing [userns-selinux]"},
-		{plan.Error{Stage: "hk-unshare", Op: "unshare(CLONE_NEWNS)", Errno: unix.ENOSPC}, "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)"},
-		{plan.Error{Stage: "hk-unshare", Op: "clone3({...}, 88)", Errno: unix.EINVAL}, "Creating new namespace failed, likely because the kernel does not support user namespaces"},
-		{plan.Error{Stage: "hk-idmap", Op: "write($file, ...)", Errno: unix.EACCES, Hint: hint, Because: cause.UsernsAppArmor}, "setting up uid map: Permission denied: " + hint + " [userns-apparmor]"},
-		{plan.Error{Stage: "hk-net", Op: "sendto($socket, ...)", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "loopback: Failed RTM_NEWADDR: Operation not permitted: " + hint + " [userns-apparmor]"},
+		{plan.Error{Stage: "hk-unshare", Call: "clone3", Errno: unix.EPERM}, "No permissions to create a new namespace, likely because the kernel does not allow non-privileged user namespaces"},
+		{plan.Error{Stage: "hk-unshare", Call: "clone3", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "No permissions to create a new namespace: " + hint + " [userns-apparmor]"},
+		{plan.Error{Stage: "hk-unshare", Call: "clone3", Errno: unix.EPERM, Hint: "SELinux is enforcing", Because: cause.UsernsSELinux}, "No permissions to create a new namespace: SELinux is enforcing [userns-selinux]"},
+		{plan.Error{Stage: "hk-unshare", Call: "unshare", Errno: unix.ENOSPC}, "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)"},
+		{plan.Error{Stage: "hk-unshare", Call: "clone3", Errno: unix.EINVAL}, "Creating new namespace failed, likely because the kernel does not support user namespaces"},
+		{plan.Error{Stage: "hk-idmap", Call: "write", Errno: unix.EACCES, Hint: hint, Because: cause.UsernsAppArmor}, "setting up uid map: Permission denied: " + hint + " [userns-apparmor]"},
+		{plan.Error{Stage: "hk-net", Call: "sendto", Errno: unix.EPERM, Hint: hint, Because: cause.UsernsAppArmor}, "loopback: Failed RTM_NEWADDR: Operation not permitted: " + hint + " [userns-apparmor]"},
 	} {
 		l := &line{}
 		if got := l.message(&c.err); got != c.want {

@@ -3,11 +3,12 @@ package bwrap
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"hk/internal/cli"
+	"hk/pkg/idmap"
 	"hk/pkg/mount"
+	"hk/pkg/netns"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -73,126 +74,63 @@ func (l *line) dialect(f *cli.Front) *cli.Dialect {
 func (l *line) message(err error) string {
 	var entry *mount.EntryError
 	if errors.As(err, &entry) {
-		return entryMessage(entry)
+		return l.entryMessage(entry)
+	}
+	var step *plan.StepError
+	if errors.As(err, &step) && askedBy(step.For).name == "--join" {
+		return fmt.Sprintf("%s (%v)", joinMessage(askedBy(step.For), unix.EINVAL), step.Err)
 	}
 	var op *plan.Error
-	if !errors.As(err, &op) || op.Errno == 0 {
+	if !errors.As(err, &op) {
 		return inItsWords(err.Error())
 	}
-	why := reason(op.Errno)
-	call, _, _ := strings.Cut(op.Op, "(")
+	why, by := reason(op.Errno), askedBy(op.For)
 	switch {
+	case op.Errno == 0 && by.name == "--assert-userns-disabled":
+		return "creation of new user namespaces was not disabled as requested"
+	case op.Errno == 0:
+		return inItsWords(err.Error())
 	case op.Exec:
 		return fmt.Sprintf("execvp %s: %s", l.Settings.Command[0], why)
-	case call == "clone3" || call == "unshare":
+	case op.Call == "clone3" || op.Call == "unshare":
 		return namespaceMessage(op)
-	case call == "setns" || strings.HasPrefix(op.For, "--join "):
-		return joinMessage(op)
-	case call == "setresuid":
+	case op.Call == "setns" || by.name == "--join":
+		return joinMessage(by, op.Errno)
+	case op.Call == "setresuid":
 		return fmt.Sprintf("unable to switch to uid %d: %s", l.Settings.UID, why)
-	case call == "setresgid":
+	case op.Call == "setresgid":
 		return fmt.Sprintf("unable to switch to gid %d: %s", l.Settings.GID, why)
-	case op.Stage == "hk-idmap":
+	case op.Stage == idmap.Kind.Name:
 		return withHint("setting up uid map: "+why, op)
-	case op.Stage == "hk-net":
+	case op.Stage == netns.Kind.Name:
 		return withHint("loopback: Failed RTM_NEWADDR: "+why, op)
-	case strings.HasPrefix(op.For, "--chdir "):
+	case by.name == "--chdir":
 		return fmt.Sprintf("Can't chdir to %s: %s", l.Settings.Dir, why)
-	case strings.HasPrefix(op.For, "--lock ") && call == "fcntl":
-		return fmt.Sprintf("Unable to lock file %s: %s", argument(op.For), why)
-	case strings.HasPrefix(op.For, "--lock "):
-		return fmt.Sprintf("Unable to open lock file %s: %s", argument(op.For), why)
+	case by.name == "--lock" && op.Call == "fcntl":
+		return fmt.Sprintf("Unable to lock file %s: %s", by.value, why)
+	case by.name == "--lock":
+		return fmt.Sprintf("Unable to open lock file %s: %s", by.value, why)
 	}
-	return mountMessage(op, call, err)
-}
-
-// argument is what a flag is given.
-func argument(flag string) string {
-	_, text, _ := strings.Cut(flag, " ")
-	return text
-}
-
-// entryMessage is about an option that cannot be done with what is known in advance.
-func entryMessage(err *mount.EntryError) string {
-	e, at := err.Entry, err.Entry.Target
-	var there *mount.ExistsError
-	switch {
-	case errors.As(err, &there) && there.Link != "":
-		return fmt.Sprintf("Can't make symlink at %s: existing destination is %s", at, there.Link)
-	case errors.As(err, &there):
-		return fmt.Sprintf("Can't make symlink at %s: destination exists and is not a symlink", at)
-	case errors.Is(err, mount.ErrIsFile):
-		return fmt.Sprintf("Can't mkdir parents for %s: %s", at, reason(unix.ENOTDIR))
-	case e.Kind == mount.Chmod && errors.Is(err, mount.ErrLink):
-		return fmt.Sprintf("Can't chmod %s %s: %s", e.Options, at, reason(unix.EOPNOTSUPP))
-	case e.Kind == mount.Chmod && errors.Is(err, unix.ENOENT):
-		return fmt.Sprintf("Can't open %s: %s", at, reason(unix.ENOENT))
-	case e.Kind == mount.FileFrom && errors.Is(err, mount.ErrLink):
-		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.ELOOP))
-	case e.Kind == mount.FileFrom && errors.Is(err, unix.EEXIST):
-		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.EEXIST))
-	case e.Kind == mount.Directory && (errors.Is(err, mount.ErrLink) || errors.Is(err, unix.ENOTDIR)), errors.Is(err, mount.ErrOnFile):
-		return "Destination is not a directory " + at
-	case errors.Is(err, mount.ErrOnDirectory):
-		return "Destination is not a file " + at
-	case e.Kind == mount.Mqueue && strings.Contains(err.Error(), "hk-unshare --ipc"):
-		return fmt.Sprintf("Can't mount mqueue on %s: %s: in a new user namespace it also needs --unshare-ipc", at, reason(unix.EPERM))
-	case errors.Is(err, mount.ErrLink):
-		return "Can't mount on symlink destination " + at
+	if text := l.mountMessage(op, by); text != "" {
+		return text
 	}
 	return inItsWords(err.Error())
 }
 
-// mountMessage is about the root, when it is made.
-func mountMessage(op *plan.Error, call string, err error) string {
-	why, at := reason(op.Errno), destination(op.For)
-	lookup := strings.HasPrefix(op.Op, "openat2($root,")
-	switch {
-	case lookup && op.Errno == unix.ENOENT && strings.HasPrefix(op.For, "--chmod "):
-		return fmt.Sprintf("Can't open %s: %s", at, why)
-	case lookup && op.Errno == unix.ENOENT && !strings.HasPrefix(op.For, "--read-only "):
-		// Nothing is created there: it is not writable.
-		return fmt.Sprintf("Can't create file %s: %s", at, reason(unix.EROFS))
-	case lookup && op.Errno == unix.ENOENT:
-		return fmt.Sprintf("Can't create file %s: %s", at, why)
-	case lookup && op.Errno == unix.ENOTDIR && strings.HasPrefix(op.For, "--dir "):
-		return "Destination is not a directory " + at
-	case call == "move_mount" && op.Errno == unix.EINVAL:
-		return mismatch(op.For)
-	case strings.HasPrefix(op.For, "--proc "):
-		return procMessage(op)
-	case call == "symlinkat" || call == "mkdirat" || call == "mknodat":
-		return fmt.Sprintf("Can't create file %s: %s (%s)", at, why, op.Op)
-	}
-	return inItsWords(err.Error())
-}
+// Asked is what asked for an op: one of hk's, with its value.
+type asked struct{ name, value string }
 
-// destination is the path in the root that a flag names.
-func destination(flag string) string {
-	text := argument(flag)
-	if i := strings.LastIndex(text, ":/"); i > 0 {
-		return text[i+1:]
-	}
-	return text
-}
-
-// mismatch is about a file that is to be mounted on a directory, or the other way round.
-func mismatch(flag string) string {
-	what := "directory"
-	switch name, _, _ := strings.Cut(flag, " "); name {
-	case "--data", "--data-rw":
-		what = "file"
-	case "--ro", "--rw", "--try-ro", "--try-rw", "--dev-bind":
-		source := strings.TrimSuffix(argument(flag), ":"+destination(flag))
-		if st, err := os.Stat(source); err == nil && !st.IsDir() {
-			what = "file"
-		}
-	}
-	return fmt.Sprintf("Destination is not a %s %s", what, destination(flag))
+func askedBy(text string) asked {
+	name, value, _ := strings.Cut(text, " ")
+	return asked{name, value}
 }
 
 // inItsWords is a text of hk's that starts with a flag, with the option that was given.
 func inItsWords(text string) string {
+	if rest, ok := strings.CutPrefix(text, "--bpf fd:"); ok {
+		_, why, _ := strings.Cut(rest, ": ")
+		return "Unable to set up system call filtering as requested: " + why
+	}
 	for _, w := range [...][2]string{{"--rw ", "--bind "}, {"--ro ", "--ro-bind "}, {"--try-rw ", "--bind-try "}, {"--try-ro ", "--ro-bind-try "},
 		{"--file-from ", "--file "}, {"--data-rw ", "--bind-data "}, {"--data ", "--ro-bind-data "}, {"--read-only ", "--remount-ro "}} {
 		if rest, ok := strings.CutPrefix(text, w[0]); ok {
@@ -200,14 +138,6 @@ func inItsWords(text string) string {
 		}
 	}
 	return text
-}
-
-// procMessage is about a procfs. Programs look for the text that bubblewrap has before
-// 0.12, and for that of later ones, which goes without /newroot.
-func procMessage(op *plan.Error) string {
-	target, _, _ := strings.Cut(strings.TrimPrefix(op.For, "--proc "), ":")
-	why := reason(op.Errno)
-	return withHint(fmt.Sprintf("Can't mount proc on /newroot%s: %s (Can't mount proc on %s: %s)", target, why, target, why), op)
 }
 
 // withHint adds what was found to be the cause, and its name.
@@ -222,13 +152,13 @@ func withHint(text string, op *plan.Error) string {
 }
 
 // joinMessage is about existing namespaces that cannot be joined.
-func joinMessage(op *plan.Error) string {
-	switch why := reason(op.Errno); {
-	case strings.HasPrefix(op.For, "--userns-fd "):
+func joinMessage(f asked, errno unix.Errno) string {
+	switch why := reason(errno); {
+	case f.name == "--userns-fd":
 		return "Setting userns2 failed: " + why
-	case strings.HasPrefix(op.For, "--join pid="):
+	case strings.HasPrefix(f.value, "pid="):
 		return "Setting pidns failed: " + why
-	case op.Errno == unix.EINVAL:
+	case errno == unix.EINVAL:
 		return "Joining the specified user namespace failed, it might not be a descendant of the current user namespace."
 	default:
 		return "Joining specified user namespace failed: " + why

@@ -34,7 +34,7 @@ func (c *compiler) root() error {
 	c.parents = 0o755
 	begin := 0
 	for i, o := range c.Ops {
-		there, err := c.sources(o)
+		there, err := c.sources(&c.Ops[i])
 		if err != nil {
 			return err
 		}
@@ -98,6 +98,9 @@ func coversRoot(name string) bool {
 // covered sets what the root directory is.
 func (c *compiler) covered(o Op) error {
 	m := &c.mounts
+	if o.file {
+		return errors.New("Destination is not a file /")
+	}
 	switch strings.TrimSuffix(o.Name, "-try") {
 	case "bind":
 		m.Root = c.host(o.Source)
@@ -129,25 +132,28 @@ func (c *compiler) host(p string) string {
 
 // sources reports whether what an option names on the host is there. An error is for what
 // must be there.
-func (c *compiler) sources(o Op) (bool, error) {
+func (c *compiler) sources(o *Op) (bool, error) {
 	switch {
 	case strings.HasSuffix(o.Name, "bind") || strings.HasSuffix(o.Name, "bind-try"):
-		err := c.source(o.Source)
+		isDir, err := c.source(o.Source)
+		o.file = err == nil && !isDir
 		if err != nil && strings.HasSuffix(o.Name, "-try") && errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 		return true, err
 	case o.Name == "bind-fd" || o.Name == "ro-bind-fd":
-		return true, c.source(fmt.Sprintf("/proc/self/fd/%d", o.FD))
+		isDir, err := c.source(fmt.Sprintf("/proc/self/fd/%d", o.FD))
+		o.file = err == nil && !isDir
+		return true, err
 	}
 	for _, dir := range o.Layers {
-		if err := c.source(dir); err != nil {
+		if _, err := c.source(dir); err != nil {
 			return true, err
 		}
 	}
 	if o.Name == "overlay" {
 		for _, dir := range []string{o.Source, o.Work} {
-			if err := c.source(dir); err != nil {
+			if _, err := c.source(dir); err != nil {
 				return true, err
 			}
 		}
@@ -167,14 +173,15 @@ func (e *sourceError) Error() string {
 
 func (e *sourceError) Unwrap() error { return e.err }
 
-func (c *compiler) source(p string) error {
+func (c *compiler) source(p string) (isDir bool, err error) {
 	if p == "" {
-		return &sourceError{p, unix.ENOENT}
+		return false, &sourceError{p, unix.ENOENT}
 	}
-	if _, err := c.Host.Look(c.host(p)); err != nil {
-		return &sourceError{p, err}
+	found, err := c.Host.Look(c.host(p))
+	if err != nil {
+		return false, &sourceError{p, err}
 	}
-	return nil
+	return found.IsDir, nil
 }
 
 // add adds an entry.
@@ -253,8 +260,10 @@ func (c *compiler) inRoot(o Op) error {
 		return nil
 	case o.Name == "symlink":
 		return fmt.Errorf("Can't make symlink at %s: destination exists and is not a symlink", o.Dest)
+	case o.Name == "file":
+		return fmt.Errorf("Can't create file %s: Is a directory", o.Dest)
 	}
-	return fmt.Errorf("Can't create file at %s: Is a directory", o.Dest)
+	return fmt.Errorf("Destination is not a file %s", o.Dest)
 }
 
 // readOnly makes a mount read-only, but not those below it.

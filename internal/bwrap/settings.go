@@ -73,6 +73,9 @@ type Op struct {
 	Mode    uint32
 	ModeSet bool
 	Size    uint64
+
+	// file is set if the source is there and is no directory.
+	file bool
 }
 
 // Env is a change of the environment: a variable, or all of them.

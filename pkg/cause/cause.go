@@ -26,6 +26,7 @@ const (
 	SysfsCovered       Name = "sysfs-covered"
 	MountLandlock      Name = "mount-landlock"
 	MountSeccomp       Name = "mount-seccomp"
+	MountPoint         Name = "mount-point"
 	SecurityModule     Name = "security-module"
 	Capability         Name = "capability"
 	SetgroupsDenied    Name = "setgroups-denied"
@@ -91,6 +92,8 @@ var table = [...]Cause{
 		"start the chain outside that domain, or leave out hk-mount"},
 	{MountSeccomp, "a seccomp filter around this process denies mounts",
 		"start the container or unit with a filter that allows them: SystemCallFilter=@mount in a unit"},
+	{MountPoint, "what is named in the new root does not exist, and nothing is created there",
+		"create it on the host, or mount a tmpfs above it first: hk-mount --tmpfs"},
 	{SecurityModule, "a security module, or something else that cannot be seen, denies it",
 		"look for the denial in the kernel's log and in that of audit"},
 	{Capability, "the process lacks a capability that the call needs",

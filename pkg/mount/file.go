@@ -39,7 +39,7 @@ func (b *builder) directory(e Entry) error {
 	case !at.known && e.Options != "" && at.inside.host && b.changes && at.exists():
 		return nil
 	case !at.known && e.Options != "":
-		return fmt.Errorf("it is in %s, where modes are never changed", at.inside.what)
+		return notChanged(at)
 	case !at.known:
 		b.Add(plan.Close(b.lookup(at, unix.O_DIRECTORY)))
 		return nil
@@ -73,7 +73,7 @@ func (b *builder) create(target string) (place, error) {
 	case !at.known && at.inside.creates():
 		at.base, at.path, err = b.makeParents(at)
 	case !at.known:
-		return at, fmt.Errorf("it would have to be created in %s, where nothing is ever created: mount a --tmpfs there first", at.inside.what)
+		return at, fmt.Errorf("it would have to be created in %s, %w: mount a --tmpfs there first", at.inside.what, ErrNotCreated)
 	}
 	return at, err
 }
@@ -90,7 +90,7 @@ func (b *builder) file(e Entry) error {
 	content := []byte(e.Source)
 	if e.Kind != File {
 		if content, err = b.read(e.Source, maxFile); err != nil {
-			return fmt.Errorf("%s: %w", e.Source, err)
+			return &ContentError{e.Source, err}
 		}
 	}
 	if e.Kind == Data || e.Kind == WritableData {
@@ -108,6 +108,11 @@ func (b *builder) file(e Entry) error {
 			at = to
 		}
 	}
+	if b.changes {
+		if done, err := b.overwrite(at, content); done || err != nil {
+			return err
+		}
+	}
 	if b.covers(at) {
 		return b.cover(e.Target, content, p, true)
 	}
@@ -120,6 +125,37 @@ func (b *builder) file(e Entry) error {
 	b.write(at, content, p)
 	b.created(at, &node{kind: file, created: true})
 	return nil
+}
+
+// overwrite replaces the content of a file that the plan has created, or that is in a
+// writable mount of the host, if that is what is there. As for a mode, a symbolic link does
+// not decide whose content that is.
+func (b *builder) overwrite(at place, content []byte) (done bool, err error) {
+	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC
+	var op *plan.Op
+	switch {
+	case at.isRoot(), at.there == dirThere, at.node != nil && at.node.kind != file && at.node.kind != link:
+		return false, unix.EISDIR
+	case at.node == nil, at.node.kind == link && !b.noFollow:
+		return false, nil
+	case at.node.kind == link:
+		return false, ErrLink
+	case at.known && at.node.created:
+		op = plan.Openat(plan.Ref(at.base), at.path, flags|unix.O_NOFOLLOW, 0)
+	case !at.known && at.inside.creates():
+		if err := at.refuseLinks("changed"); err != nil {
+			return false, err
+		}
+		op = plan.Openat2(plan.Ref(b.root), at.abs, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
+	default:
+		return false, nil
+	}
+	f := b.Open("file", op)
+	if len(content) > 0 {
+		b.Add(plan.Write(f, content))
+	}
+	b.Add(plan.Close(f))
+	return true, nil
 }
 
 // write creates a file.
@@ -192,6 +228,16 @@ func (b *builder) read(name string, max int64) ([]byte, error) {
 	return found.Read(max)
 }
 
+// A ContentError is for the content of a file that cannot be read.
+type ContentError struct {
+	Source string
+	Err    error
+}
+
+func (e *ContentError) Error() string { return e.Source + ": " + e.Err.Error() }
+
+func (e *ContentError) Unwrap() error { return e.Err }
+
 // An EntryError is for an entry that cannot be made.
 type EntryError struct {
 	Entry Entry
@@ -208,6 +254,14 @@ var (
 	ErrOnDirectory = errors.New("a file on a directory")
 	ErrIsFile      = errors.New("is a file") // on the way to the target
 	ErrLink        = errors.New("it is a symbolic link, and --nofollow was given")
+)
+
+// Why something is not done at a target.
+var (
+	ErrNotCreated = errors.New("where nothing is ever created")
+	ErrNotChanged = errors.New("where modes are never changed")
+	// ErrNamespace is for a file system that in a new user namespace needs another one too.
+	ErrNamespace = errors.New("in a new user namespace it also needs")
 )
 
 // An ExistsError is for a symbolic link that cannot be created because something is there:

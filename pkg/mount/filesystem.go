@@ -65,7 +65,7 @@ func (b *builder) filesystem(e Entry) error {
 		return err
 	}
 	if t.flag != 0 && b.NS.New&unix.CLONE_NEWUSER != 0 && b.NS.New&t.flag == 0 {
-		return fmt.Errorf("in a new user namespace it also needs hk-unshare %s", t.needs)
+		return fmt.Errorf("%w hk-unshare %s", ErrNamespace, t.needs)
 	}
 	at, err := b.mountPoint(e.Target, true)
 	if err != nil {

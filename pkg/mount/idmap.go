@@ -138,7 +138,7 @@ func (b *builder) idmap(tree *plan.Result, m *idMap, flags uint64) error {
 		}
 		err := unix.MountSetattr(at.FD(tree), "", uint(flags), &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
 		if errno, ok := err.(unix.Errno); ok {
-			return idmapError(&plan.Error{Stage: name, Op: text, Errno: errno}, at.FD(tree))
+			return idmapError(&plan.Error{Stage: name, Op: text, Call: "mount_setattr", Errno: errno}, at.FD(tree))
 		}
 		return err
 	}})

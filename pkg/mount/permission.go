@@ -88,12 +88,17 @@ func (b *builder) chmod(e Entry) error {
 	case at.node.masked:
 		return errors.New("it is masked")
 	case at.node.kind == file && !at.node.created:
-		return errors.New("it is a file of the host, where modes are never changed")
+		return fmt.Errorf("it is a file of the host, %w", ErrNotChanged)
 	}
 	f := b.Open("file", plan.Openat(plan.Ref(at.base), at.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0))
 	b.set(f, p)
 	b.Add(plan.Close(f))
 	return nil
+}
+
+// notChanged is the error for a mode in a foreign mount.
+func notChanged(at place) error {
+	return fmt.Errorf("it is in %s, %w", at.inside.what, ErrNotChanged)
 }
 
 // chmodForeign is chmod in a tree that the plan did not create.
@@ -102,7 +107,7 @@ func (b *builder) chmodForeign(at place, p permission) error {
 		return b.chmodHost(at, p)
 	}
 	if !at.inside.writable || at.inside != b.tree {
-		return fmt.Errorf("it is in %s, where modes are never changed", at.inside.what)
+		return notChanged(at)
 	}
 	// A bind mount in it is not the overlay, and must not change.
 	f := b.Open("file", plan.Openat2(plan.Ref(b.root), at.abs, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0,

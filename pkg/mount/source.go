@@ -233,7 +233,7 @@ func (b *builder) openHanded(src source, resolve uint64) *plan.Result {
 		Do: func(c plan.Context) error {
 			fd, err := openIn(c.FD(at), src.real, unix.O_PATH|unix.O_CLOEXEC, resolve)
 			if errno, ok := err.(unix.Errno); ok {
-				e := &plan.Error{Stage: name, Op: fmt.Sprintf("openat2(%s, %q, ...)", at, src.real), Errno: errno}
+				e := &plan.Error{Stage: name, Op: fmt.Sprintf("openat2(%s, %q, ...)", at, src.real), Call: "openat2", Errno: errno}
 				switch errno {
 				case unix.ELOOP:
 					e.Hint = becameLink

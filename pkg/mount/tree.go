@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"hk/pkg/cause"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
@@ -286,7 +287,7 @@ func (b *builder) lookup(at place, flags uint64) *plan.Result {
 		if at.linked {
 			it = "a symbolic link leads to /" + at.abs + ": it"
 		}
-		op = op.Hint(unix.ENOENT, fmt.Sprintf("%s does not exist in %s, and nothing is ever created there: create it on the host, or mount a --tmpfs above it first", it, at.inside.what)).
+		op = op.Because(unix.ENOENT, cause.MountPoint, fmt.Sprintf("%s does not exist in %s, and nothing is ever created there: create it on the host, or mount a --tmpfs above it first", it, at.inside.what)).
 			Hint(unix.ELOOP, fmt.Sprintf("there is a symbolic link in %s that did not exist, or could not be read, when the plan was made: give the path without it", at.inside.what))
 	}
 	return b.Open("at", op)

@@ -13,8 +13,8 @@ import (
 // the payload has not started.
 type Error struct {
 	Stage string
-	// Op is the op in strace's notation.
-	Op string
+	// Op is the op in strace's notation, and Call its system call: [Op.Name].
+	Op, Call string
 	// Errno is 0 if the call succeeded with a result other than the expected one; Got
 	// is that result.
 	Errno unix.Errno

@@ -15,7 +15,7 @@ import (
 func (l *layout) failure(k int) error {
 	op := l.op(k)
 	got := int64(l.record(k).result)
-	e := &plan.Error{Stage: op.Stage, Op: l.text(k), Got: got, For: op.Cause}
+	e := &plan.Error{Stage: op.Stage, Op: l.text(k), Call: op.Name, Got: got, For: op.Cause}
 	if got >= 0 || got < -4095 {
 		e.Hint, e.Because = op.HintFor(0)
 		return e
