@@ -10,9 +10,6 @@ import (
 
 	"hk/internal/vis"
 	"hk/pkg/getopt"
-	"hk/pkg/host"
-
-	"golang.org/x/sys/unix"
 )
 
 // A composer makes a chain of what is known about a process, in comparison with the one
@@ -26,58 +23,6 @@ type composer struct {
 	entered, apart bool
 }
 
-// readForChain reads what a chain is made of.
-func readForChain(h *host.Host, pid int) (own, other *Report, err error) {
-	if own, err = readOwn(h); err != nil {
-		return nil, nil, err
-	}
-	if other, err = readBelow(h, pid, false); err != nil {
-		return nil, nil, err
-	}
-	if root := mountAt(other.Mounts, "/"); root == nil || root.Type != "tmpfs" {
-		return own, other, nil
-	}
-	p, err := openProcess(h, pid)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer p.close()
-	if other.links, other.dirs, err = p.linksIn(); err != nil {
-		other.unreadable("root.names", err)
-	}
-	if p.lack != nil {
-		return nil, nil, fmt.Errorf("process %d: %w", pid, p.lack)
-	}
-	return own, other, nil
-}
-
-// readOwn reads what this process is compared by.
-func readOwn(h *host.Host) (*Report, error) {
-	own, err := Read(h, What{Sections: sectionsOfChain})
-	if err == nil && own.lack != nil {
-		err = fmt.Errorf("this process: %w", own.lack)
-	}
-	return own, err
-}
-
-// readBelow reads what is compared of a process, with its command line; contents is as in
-// [What].
-func readBelow(h *host.Host, pid int, contents bool) (*Report, error) {
-	r, err := Read(h, What{PID: pid, Sections: sectionsOfChain, Contents: contents})
-	if err != nil {
-		return nil, err
-	}
-	p, err := openProcess(h, pid)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	if r.command = commandOf(p); p.lack != nil {
-		return nil, fmt.Errorf("process %d: %w", pid, p.lack)
-	}
-	return r, nil
-}
-
 // writeChain prints the chain as a command of sh(1), and the notes as comments. call says how
 // a stage is called.
 func writeChain(w io.Writer, own, other *Report, call func(string) string) error {
@@ -85,6 +30,8 @@ func writeChain(w io.Writer, own, other *Report, call func(string) string) error
 	var b strings.Builder
 	if len(stages) > 0 {
 		comment(&b, "The chain that would make what the kernel tells of the process. What is not in it:")
+	} else if unknown := other.unknown(); len(unknown) > 0 {
+		comment(&b, "No chain: what could be read shows no isolation from this process, but it is not known for "+strings.Join(unknown, ", ")+".")
 	} else {
 		comment(&b, "No chain: as far as the kernel tells, the process is not isolated from this one.")
 	}
@@ -114,6 +61,17 @@ func writeChain(w io.Writer, own, other *Report, call func(string) string) error
 	return err
 }
 
+// unknown are the sections of a chain in which something could not be read.
+func (r *Report) unknown() (list []string) {
+	for _, what := range slices.Sorted(maps.Keys(r.Unreadable)) {
+		section, _, _ := strings.Cut(what, ".")
+		if what != "caps.securebits" && what != "seccomp.contents" && !slices.Contains(list, section) {
+			list = append(list, section)
+		}
+	}
+	return list
+}
+
 // sentence writes words that others may have chosen, as sh(1) reads them. Those at the places
 // in breaks start a line, and each line after the first begins with before: "# " if the first
 // is a comment.
@@ -133,6 +91,9 @@ func sentence(b *strings.Builder, words []string, breaks []int, before string) {
 // compose returns the chain, and notes about what it lacks.
 func compose(own, other *Report) (stages [][]string, notes []string) {
 	c := &composer{own: own, other: other}
+	if text := other.shownThread(); text != "" {
+		c.note("%s", text)
+	}
 	c.unshare()
 	c.idmap()
 	c.mount()
@@ -350,6 +311,9 @@ func (c *composer) untold() {
 	c.note("caps.securebits, keyrings: the kernel tells a process only its own")
 	for _, what := range slices.Sorted(maps.Keys(c.other.Unreadable)) {
 		why := c.other.Unreadable[what]
+		if section, ok := strings.CutSuffix(what, ".threads"); ok {
+			c.note("%s: %s", section, why)
+		}
 		if slices.Contains([]string{"mounts", "limits", "cgroups", "ids.uid_map", "ids.gid_map", "root.names", "root.cwd"}, what) {
 			c.note("%s: not readable: %s", what, why)
 		}
@@ -373,43 +337,6 @@ func (c *composer) contents() string {
 		}
 		return text
 	}
-}
-
-// commandOf is what the process executes, by /proc/PID/cmdline.
-func commandOf(p *process) []string {
-	text, err := p.read("cmdline")
-	if err != nil || text == "" {
-		return []string{"COMMAND"}
-	}
-	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
-}
-
-// linksIn are the symbolic links and the directories at the top of the root of the process,
-// which no mount tells, if that is a tmpfs: another file system may not answer. It follows
-// nothing there.
-func (p *process) linksIn() (links map[string]string, dirs []string, err error) {
-	root, err := unix.Openat(p.dir, "root", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		p.notes(err)
-		return nil, nil, err
-	}
-	defer unix.Close(root)
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(root, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
-		return nil, nil, err
-	}
-	names, err := listDir(root)
-	links = map[string]string{}
-	for _, name := range names[:min(len(names), 256)] {
-		b := make([]byte, unix.PathMax)
-		if n, err := unix.Readlinkat(root, name, b); err == nil {
-			links[name] = string(b[:n])
-		} else if mode, err := typeOf(root, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && mode&unix.S_IFMT == unix.S_IFDIR {
-			dirs = append(dirs, name)
-		}
-	}
-	slices.Sort(dirs)
-	return links, dirs, err
 }
 
 // escaped is a path in a value with colons and commas.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,16 @@ hk-limit --nofile=8:unlimited --pids=9 \
 	stages, notes := compose(own, other)
 	if strings.Join(stages[0], " ") != "hk-unshare --user --mount" || notes[0] != "namespaces: user is not readable: EACCES: x; it must be another one, as its maps are others" || notes[2] != "namespaces: net is not readable: EACCES: x" {
 		t.Errorf("%q %q", stages, notes)
+	}
+	other.Unreadable, other.Thread = map[string]string{"caps.threads": "thread 7 has others"}, 8
+	if _, notes = compose(own, other); !slices.Contains(notes, "caps: thread 7 has others") || !strings.HasPrefix(notes[0], "what is shown is that of thread 8,") {
+		t.Errorf("of threads: %q", notes)
+	}
+	got.Reset()
+	lost := *own
+	lost.Unreadable, lost.command = map[string]string{"namespaces.net": "x", "namespaces.pid": "x", "caps.securebits": "x", "mounts": "x"}, []string{"true"}
+	if err := writeChain(&got, own, &lost, plain); err != nil || !strings.HasPrefix(got.String(), "# No chain: what could be read shows no isolation from this process, but it is not known for mounts, namespaces.\n") {
+		t.Errorf("where little can be read: %s, %v", &got, err)
 	}
 	got.Reset()
 	own.command = []string{"true"}

@@ -74,7 +74,7 @@ func (p *process) descriptor(n int) (FD, error) {
 	}
 	fd.Access, fd.CloseOnExec = access(flags), flags&unix.O_CLOEXEC != 0
 	fd.Kind = kindOf(target, func() (uint32, error) {
-		return typeOf(p.dir, fmt.Sprintf("fd/%d", n), 0)
+		return typeOf(p.dir, p.of(fmt.Sprintf("fd/%d", n)), 0)
 	})
 	return fd, nil
 }

@@ -27,7 +27,7 @@ func (r *Report) readContents(p *process, s status) {
 	err := p.mayReadFilters()
 	var list [][]unix.SockFilter
 	if err == nil {
-		list, err = ptrace.Filters(p.pid, stopTime, func() error { _, err := p.stat(); return err })
+		list, err = ptrace.Filters(p.tid, stopTime, func() error { _, err := p.stat(); return err })
 	}
 	if err != nil {
 		r.unreadable("seccomp.contents", contentsError(err))

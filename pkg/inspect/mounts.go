@@ -227,7 +227,7 @@ func (p *process) root() (fd int, err error) {
 	if p.own {
 		fd, err = unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
 	} else {
-		fd, err = unix.Openat(p.dir, "root", unix.O_PATH|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(p.dir, p.of("root"), unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
 	p.notes(err)
 	return fd, err

@@ -114,6 +114,9 @@ func (l *level) compareWith(state *stage.State, read func(pid int) (*Report, err
 	if name := filepath.Base(l.below.command[0]); slices.Contains(helpers, name) {
 		return fmt.Errorf("process %d, %s, is a helper of the supervisor, and not in the sandbox", l.pid, name)
 	}
+	if l.below.IDs == nil || l.below.Caps == nil || l.below.Seccomp == nil {
+		return fmt.Errorf("the status of process %d cannot be read", l.pid)
+	}
 	if l.plan, err = l.sup.replan(state, l.own, l.above); err == nil {
 		l.compare()
 	}
@@ -273,6 +276,9 @@ func (l *level) write(b *strings.Builder) {
 	}
 	for _, d := range l.differs {
 		comment(b, d)
+	}
+	if l.below != nil && l.below.Thread != 0 {
+		comment(b, fmt.Sprintf("Of process %d, %s", l.pid, l.below.shownThread()))
 	}
 	if l.holds() && len(l.untold) > 0 {
 		comment(b, "Not compared: "+strings.Join(slices.Compact(l.untold), ", "))

@@ -18,6 +18,10 @@ type process struct {
 	dir     int
 	missing error
 	pid     int
+	// tid is the thread that is looked at: the first one or, if that has ended, the first of
+	// those that have not. ended is set if all have, and nobody has waited for the process.
+	tid   int
+	ended bool
 	// own is set for this process, of which much can be asked without procfs. Its state
 	// is that of the caller: what this program's start has changed is taken back.
 	own  bool
@@ -38,6 +42,7 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 	if p.own {
 		p.pid, name = h.PID, "self"
 	}
+	p.tid = p.pid
 	proc, err := openProcfs()
 	if err == nil {
 		defer unix.Close(proc)
@@ -55,6 +60,9 @@ func openProcess(h *host.Host, pid int) (*process, error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV}
 	p.dir, err = unix.Openat2(proc, name, &how)
 	switch {
+	case err == nil && !p.own:
+		p.findThread()
+		return p, nil
 	case err == nil:
 		return p, nil
 	case p.own:
@@ -132,9 +140,18 @@ func (p *process) open(name string, flags int) (int, error) {
 		return -1, p.missing
 	}
 	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	fd, err := unix.Openat2(p.dir, name, &how)
+	fd, err := unix.Openat2(p.dir, p.of(name), &how)
 	p.notes(err)
 	return fd, err
+}
+
+// of is the name of a file of the thread that is looked at. What a process has as a whole is
+// not in the directory of a thread.
+func (p *process) of(name string) string {
+	if p.tid == p.pid || name == "stat" || name == "task" || strings.HasPrefix(name, "task/") {
+		return name
+	}
+	return "task/" + strconv.Itoa(p.tid) + "/" + name
 }
 
 // read reads a file of the process.

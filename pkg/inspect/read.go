@@ -88,7 +88,7 @@ func Read(h *host.Host, w What) (*Report, error) {
 func (r *Report) keep(list []string) {
 	r.only = list
 	all := *r
-	*r = Report{Version: all.Version, only: list}
+	*r = Report{Version: all.Version, Thread: all.Thread, only: list}
 	for name, keep := range map[string]func(){
 		"ids": func() { r.IDs = all.IDs }, "caps": func() { r.Caps = all.Caps }, "namespaces": func() { r.Namespaces = all.Namespaces },
 		"mounts": func() { r.Mounts = all.Mounts }, "root": func() { r.Root = all.Root }, "limits": func() { r.Limits = all.Limits },

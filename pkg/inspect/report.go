@@ -20,7 +20,9 @@ const Version = 1
 // A Report is what holds for a process. A section that was not asked for, or that could
 // not be read at all, is absent. The names in JSON are those of hk-inspect(1).
 type Report struct {
-	Version    int                  `json:"version"`
+	Version int `json:"version"`
+	// Thread is the one that is shown of another process whose first thread has ended, or 0.
+	Thread     int                  `json:"thread,omitempty"`
 	IDs        *IDs                 `json:"ids,omitempty"`
 	Caps       *Caps                `json:"caps,omitempty"`
 	Namespaces map[string]Namespace `json:"namespaces,omitempty"`

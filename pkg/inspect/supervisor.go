@@ -321,7 +321,7 @@ func (p *process) executes(h *host.Host, dir string) (bool, error) {
 	}
 	var there, ours unix.Statx_t
 	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
-	if err := unix.Statx(p.dir, "exe", flags, unix.STATX_BASIC_STATS, &there); err != nil {
+	if err := unix.Statx(p.dir, p.of("exe"), flags, unix.STATX_BASIC_STATS, &there); err != nil {
 		return false, err
 	}
 	if err := unix.Statx(unix.AT_FDCWD, filepath.Join(dir, name), flags, unix.STATX_BASIC_STATS, &ours); err != nil {
@@ -345,7 +345,7 @@ func programIn(link string) (name string, inMemory bool) {
 
 // sameProgram reports whether a program in memory is a sealed copy of a file.
 func (p *process) sameProgram(path string) (bool, error) {
-	in, err := unix.Openat(p.dir, "exe", unix.O_PATH|unix.O_CLOEXEC, 0)
+	in, err := unix.Openat(p.dir, p.of("exe"), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false, err
 	}

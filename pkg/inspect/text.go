@@ -19,6 +19,9 @@ type row struct{ name, value string }
 // Text writes a report for people. color is set for a terminal that shows colors.
 func (r *Report) Text(w io.Writer, color bool) error {
 	var b strings.Builder
+	if text := r.shownThread(); text != "" {
+		b.WriteString(text + "\n")
+	}
 	for _, name := range sections {
 		rows := r.rows(name)
 		if !r.wants(name) {

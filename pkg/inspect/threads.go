@@ -17,8 +17,8 @@ var linked = map[string][]string{
 	"root":       {"root", "cwd"},
 }
 
-// same reports whether something of a thread is that of the first one. A thread that has
-// ended has none, and what the kernel tells of neither is not read of the first one.
+// same reports whether something of a thread is that of the one that is looked at. A thread
+// that has ended has none, and what the kernel tells of neither is not read.
 func same(read func(name string) (string, error), thread, name string) bool {
 	first, err := read(name)
 	other, errOther := read("task/" + thread + "/" + name)
@@ -31,15 +31,47 @@ func same(read func(name string) (string, error), thread, name string) bool {
 	return first == other
 }
 
+// findThread finds the thread that is looked at. Once the first one has ended, the kernel tells
+// of it neither namespaces nor descriptors, and with other threads the process goes on.
+func (p *process) findThread() {
+	first, err := p.read("status")
+	if err != nil || !isEnded(first) {
+		return
+	}
+	list, err := p.list("task")
+	if err != nil {
+		return
+	}
+	for _, name := range list {
+		text, err := p.read("task/" + name + "/status")
+		if tid, errName := strconv.Atoi(name); err == nil && errName == nil && !isEnded(text) {
+			p.tid = tid
+			return
+		}
+	}
+	p.ended = p.lack == nil
+}
+
+// shownThread says which thread is shown, or is "" if it is the first one.
+func (r *Report) shownThread() string {
+	if r.Thread == 0 {
+		return ""
+	}
+	return fmt.Sprintf("what is shown is that of thread %d, as the first one has ended", r.Thread)
+}
+
 // hasOthers is said of a thread that has something for itself.
 func hasOthers(thread string) string { return "thread " + thread + " has others" }
 
 // readThreads notes what the threads of another process do not have in common, so that
-// nothing can be asserted about it: what was read is that of the first one.
+// nothing can be asserted about it: what was read is that of one of them.
 func (r *Report) readThreads(p *process, first status) {
 	list, err := p.list("task")
 	if err != nil {
 		return // the process has ended
+	}
+	if p.tid != p.pid {
+		r.Thread = p.tid
 	}
 	differ := map[string]string{}
 	ended := false
@@ -49,7 +81,7 @@ func (r *Report) readThreads(p *process, first status) {
 			continue
 		}
 		s, err := parseStatus(text)
-		if ended = ended || isEnded(text) && len(list) > 1 && name == strconv.Itoa(p.pid); isEnded(text) {
+		if ended = ended || isEnded(text) && len(list) > 1 && name == strconv.Itoa(p.tid); isEnded(text) {
 			continue
 		}
 		for section, same := range map[string]bool{
@@ -69,13 +101,13 @@ func (r *Report) readThreads(p *process, first status) {
 				differ[section] = hasOthers(name)
 			}
 		}
-		if r.FDs != nil && differ["fds"] == "" && name != strconv.Itoa(p.pid) {
+		if r.FDs != nil && differ["fds"] == "" && name != strconv.Itoa(p.tid) {
 			differ["fds"] = p.otherFiles(name)
 		}
 	}
 	if ended {
 		// Its status has no umask then, so that nothing of it is read.
-		differ = map[string]string{"fds": "the first thread has ended, and others have not"}
+		differ = map[string]string{"fds": fmt.Sprintf("thread %d has ended meanwhile, and others have not", p.tid)}
 	}
 	for what, why := range differ {
 		section, _, _ := strings.Cut(what, ".")
@@ -100,7 +132,7 @@ func (p *process) otherFiles(thread string) string {
 		if err != nil {
 			return ""
 		}
-		order, err := kcmp(p.pid, tid)
+		order, err := kcmp(p.tid, tid)
 		if err == nil && order == 0 || err == unix.ESRCH {
 			return ""
 		}
