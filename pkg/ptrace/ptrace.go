@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -216,9 +217,57 @@ func PeekString(tid int, addr uint64) (s string, ok bool) {
 	return "", false
 }
 
+// patience is how long memory may take that a file system or another process has to fill in
+// first: one that a FUSE server or userfaultfd(2) provides.
+const patience = 10 * time.Second
+
 // Peek reads memory of a stopped thread, up to the first page that cannot be read, and
-// returns the number of bytes.
+// returns the number of bytes. It returns 0 if that takes more than ten seconds.
 func Peek(tid int, addr uint64, b []byte) (n int) {
+	type read struct {
+		n   int
+		err error
+	}
+	got := make([]byte, len(b)) // which may be written to even after the time is over
+	done := make(chan read, 1)
+	go func() {
+		n, err := readPages(tid, addr, got)
+		done <- read{n, err}
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case r := <-done:
+		if r.err == unix.EPERM || r.err == unix.ENOSYS {
+			return peekWords(tid, addr, b)
+		}
+		return copy(b, got[:r.n])
+	case <-late.C:
+		return 0
+	}
+}
+
+// readPages reads with process_vm_readv(2), which any thread of the tracer can wait for, page
+// by page.
+func readPages(tid int, addr uint64, b []byte) (n int, err error) {
+	const page = 4096 // or a part of one
+	for n < len(b) {
+		at := addr + uint64(n)
+		size := min(len(b)-n, int(page-at%page))
+		local := []unix.Iovec{{Base: &b[n]}}
+		local[0].SetLen(size)
+		var m int
+		m, err = unix.ProcessVMReadv(tid, local, []unix.RemoteIovec{{Base: uintptr(at), Len: size}}, 0)
+		if n += max(m, 0); m < size {
+			break
+		}
+	}
+	return n, err
+}
+
+// peekWords reads with ptrace(2), which filters and security modules do not refuse to a
+// tracer, and which only its thread can do.
+func peekWords(tid int, addr uint64, b []byte) (n int) {
 	for n < len(b) {
 		var word [8]byte
 		at := addr + uint64(n)
