@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/access"
 	"hk/pkg/filter"
 	"hk/pkg/ptrace"
 
@@ -21,6 +22,8 @@ type capabilities struct {
 	has uint64
 	// ids are the user and group IDs of a thread before a call that can change them.
 	ids map[int]ids
+	// stuck is set once a file system has not answered.
+	stuck bool
 }
 
 type ids struct{ user, group []string }
@@ -191,15 +194,36 @@ func (k *capabilities) owned(tid int, c ptrace.Call, at, user int) {
 	k.owner(tid, from+"/"+name, c.Args[user])
 }
 
+// look looks at a file, and not again once a file system has not answered. What the kernel
+// has of its attributes suffices.
+func (k *capabilities) look(name string, flags int) (st unix.Statx_t, ok bool) {
+	if k.stuck {
+		return st, false
+	}
+	var at unix.Statx_t
+	var err error
+	if !access.Patiently(func() {
+		err = unix.Statx(unix.AT_FDCWD, name, flags|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS, &at)
+	}) {
+		k.stuck = true
+		return st, false
+	}
+	return at, err == nil
+}
+
 // owner is for a change of the owner, which takes a capability unless it is the thread's own
 // user ID.
 func (k *capabilities) owner(tid int, file string, user uint64) {
-	var st unix.Stat_t
 	own := status(tid, "Uid")
-	if int32(user) == -1 || len(own) < 4 || unix.Lstat("/proc/"+strconv.Itoa(tid)+"/"+file, &st) != nil {
+	if int32(user) == -1 || len(own) < 4 {
 		return
 	}
-	if strconv.Itoa(int(st.Uid)) != own[3] {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if strings.HasPrefix(file, "fd/") && strings.Count(file, "/") == 1 {
+		flags = 0
+	}
+	st, ok := k.look("/proc/"+strconv.Itoa(tid)+"/"+file, flags)
+	if ok && strconv.Itoa(int(st.Uid)) != own[3] {
 		k.use(unix.CAP_CHOWN)
 	}
 }
@@ -207,10 +231,10 @@ func (k *capabilities) owner(tid int, file string, user uint64) {
 // opened is for a file whose mode would not have permitted that. Directories in its path are
 // not looked at, and neither are access control lists.
 func (k *capabilities) opened(tid int, file string) {
-	var st unix.Stat_t
 	link := "/proc/" + strconv.Itoa(tid) + "/" + file
 	own, group := status(tid, "Uid"), status(tid, "Gid")
-	if len(own) < 4 || len(group) < 4 || unix.Stat(link, &st) != nil {
+	st, ok := k.look(link, 0)
+	if len(own) < 4 || len(group) < 4 || !ok {
 		return
 	}
 	bits := st.Mode & 7

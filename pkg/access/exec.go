@@ -2,10 +2,11 @@ package access
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
-	"path"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"hk/pkg/execdeps"
 	"hk/pkg/ptrace"
@@ -18,7 +19,8 @@ func native(b []byte) uint64 { return binary.NativeEndian.Uint64(b) }
 // Executed records a program that was executed: itself, its loader, and the scripts by which
 // it is the interpreter. The first one has the root directory in which names are looked up.
 func (r *Recorder) Executed(tid int) {
-	delete(r.pending, tid)
+	program := r.executed(tid)
+	initial := !r.begun
 	if !r.begun {
 		r.begun = true
 		r.main = tid
@@ -41,14 +43,84 @@ func (r *Recorder) Executed(tid int) {
 		}
 		return
 	}
-	r.use(exe.name, execute|readFile)
-	aux := r.auxiliary(tid)
-	if loader := mapped(tid, aux[atBase]); loader != "" {
-		if name, ok := r.tree.within(loader); ok {
-			r.use(name, execute|readFile)
+	r.useFound(tid, exe, execute|readFile)
+	aux := auxiliary(tid)
+	if initial {
+		program = r.initial(tid, aux[atExecfn])
+	}
+	if loader := mapped(tid, aux[atBase]); loader.name != "" {
+		if o, err := r.loader(loader); err == nil {
+			r.use(o, execute|readFile)
+		} else {
+			r.refuse(loader.name, err)
 		}
 	}
-	r.script(tid, aux[atExecfn], exe)
+	r.script(tid, program, exe.object)
+}
+
+// executing notes the name that execve(2) is given, from the root of the tree.
+func (r *Recorder) executing(tid int, c ptrace.Call, dir int, addr uint64) {
+	name, ok := ptrace.PeekString(tid, addr)
+	if !ok {
+		r.keep(tid, entry{err: errMemory})
+		return
+	}
+	r.keep(tid, r.program(tid, dir, name))
+}
+
+// program looks up what is executed, which can be given by a descriptor.
+func (r *Recorder) program(tid, dir int, name string) (e entry) {
+	fd := ""
+	if name == "" {
+		fd = strconv.Itoa(dir)
+	}
+	for _, prefix := range []string{"/proc/self/fd/", "/dev/fd/"} {
+		if n, ok := strings.CutPrefix(name, prefix); ok && !strings.Contains(n, "/") {
+			fd = n
+		}
+	}
+	if fd != "" {
+		var f found
+		f, _, e.err = r.inTree(tid, "fd/"+fd)
+		name = f.name
+	} else {
+		e.program = name
+		name, e.err = r.absolute(tid, dir, name)
+	}
+	if e.err == nil {
+		e.program = name
+		e.to, e.err = r.tree.lookup(name, true)
+	}
+	return e
+}
+
+// initial is the first program: what was given to execve(2) is in its memory, which the
+// payload has not had yet.
+func (r *Recorder) initial(tid int, execfn uint64) entry {
+	name, ok := ptrace.PeekString(tid, execfn)
+	if !ok {
+		return entry{err: errMemory}
+	}
+	return r.program(tid, unix.AT_FDCWD, name)
+}
+
+// executed is what was noted of the call that has ended in a new program. The thread that has
+// made it has another number by then, unless it was the first of its process.
+func (r *Recorder) executed(tid int) entry {
+	e, ok := r.pending[tid]
+	for other, o := range r.pending {
+		if other != tid && r.group[other] == tid {
+			if o.program != "" || o.err != nil {
+				e, ok = o, true
+			}
+			delete(r.pending, other)
+		}
+	}
+	delete(r.pending, tid)
+	if !ok {
+		e.err = errMemory
+	}
+	return e
 }
 
 // AT_BASE and AT_EXECFN of getauxval(3): where the loader is, and what was given to execve(2).
@@ -57,11 +129,15 @@ const (
 	atExecfn = 31
 )
 
-// auxiliary is the auxiliary vector of a program: getauxval(3).
-func (r *Recorder) auxiliary(tid int) map[uint64]uint64 {
+// auxiliary is the auxiliary vector of a program: getauxval(3). The first entry of that of a
+// 32-bit program has no small key if it is read as one of 64 bits.
+func auxiliary(tid int) map[uint64]uint64 {
 	b, _ := os.ReadFile(proc(tid) + "/auxv")
 	aux := map[uint64]uint64{}
-	size := r.wordSize(tid)
+	size := 8
+	if len(b) >= 8 && native(b) > 0xffff {
+		size = 4
+	}
 	for ; len(b) >= 2*size; b = b[2*size:] {
 		if size == 4 {
 			aux[uint64(binary.NativeEndian.Uint32(b))] = uint64(binary.NativeEndian.Uint32(b[4:]))
@@ -72,112 +148,160 @@ func (r *Recorder) auxiliary(tid int) map[uint64]uint64 {
 	return aux
 }
 
-// wordSize is 4 for a 32-bit program, whose file says so.
-func (r *Recorder) wordSize(tid int) int {
-	head := r.tree.head(proc(tid)+"/exe", 5)
-	if len(head) == 5 && string(head[:4]) == "\x7fELF" && head[4] == 1 {
-		return 4
-	}
-	return 8
-}
+// A mapping is a file that is mapped, as /proc/PID/maps has it: a device, an inode, which need
+// not be those of stat(2), and a name.
+type mapping struct{ inode, name string }
 
-// mapped is the file that is mapped at an address, or "".
-func mapped(tid int, addr uint64) string {
+// mapped is what is mapped at an address.
+func mapped(tid int, addr uint64) (m mapping) {
 	if addr == 0 {
-		return ""
+		return m
 	}
 	b, err := os.ReadFile(proc(tid) + "/maps")
 	if err != nil {
-		return ""
+		return m
 	}
 	for _, line := range strings.Split(string(b), "\n") {
 		from, _, _ := strings.Cut(line, "-")
 		if at, err := strconv.ParseUint(from, 16, 64); err != nil || at != addr {
 			continue
 		}
-		if i := strings.IndexByte(line, '/'); i >= 0 {
-			return unescape(line[i:])
+		w := strings.Fields(line)
+		if i := strings.IndexByte(line, '/'); i >= 0 && len(w) > 5 {
+			return mapping{w[3] + " " + w[4], line[i:]}
 		}
 	}
-	return ""
+	return m
 }
 
-// unescape undoes what the kernel does to a newline in the name of a mapped file.
-func unescape(name string) string { return strings.ReplaceAll(name, `\012`, "\n") }
+// loader is the file of a mapping: that to which its name leads, if a mapping of it has the
+// same device and inode. A newline in a name is shown as \012, and such a name leads nowhere.
+func (r *Recorder) loader(m mapping) (object, error) {
+	name, ok := r.tree.within(m.name)
+	if !ok {
+		return object{}, errOutside
+	}
+	s, err := r.tree.exact(name)
+	if err != nil {
+		return object{}, err
+	}
+	if !s.there || s.kind() != unix.S_IFREG {
+		return object{}, errReplaced
+	}
+	if known, ok := r.loaders[m.inode]; ok && known.name == s.name && known.id() == s.id() {
+		return s.object, nil
+	}
+	inode := ""
+	if err := r.tree.read(s.object, func(f *os.File) { inode = mapsAs(f) }); err != nil {
+		return object{}, err
+	}
+	if inode != m.inode {
+		return object{}, errReplaced
+	}
+	if r.loaders == nil || len(r.loaders) >= maxPaths {
+		r.loaders = map[string]object{}
+	}
+	r.loaders[m.inode] = s.object
+	return s.object, nil
+}
+
+// mapsAs is the device and inode that a mapping of a file has.
+func mapsAs(f *os.File) string {
+	b, err := unix.Mmap(int(f.Fd()), 0, 1, unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return ""
+	}
+	defer unix.Munmap(b)
+	return mapped(os.Getpid(), uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))).inode
+}
+
+// read opens a file of the tree for reading.
+func (t *tree) read(o object, do func(f *os.File)) error {
+	w, err := t.walk(o.name, false)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if !w.there || idOf(&w.obj) != o.id() || o.kind() != unix.S_IFREG {
+		return errReplaced
+	}
+	fd := w.fd
+	late := t.try(inMount(o.st.Mnt_id), func() {
+		var f *os.File
+		if f, err = os.Open("/proc/self/fd/" + strconv.Itoa(fd)); err == nil {
+			do(f)
+			f.Close()
+		}
+	})
+	if late != nil {
+		w.abandon()
+		return late
+	}
+	return err
+}
 
 // script records what was given to execve(2), if that is another file than the program that
-// runs now, and the interpreters between them.
-func (r *Recorder) script(tid int, addr uint64, exe found) {
-	name, ok := ptrace.PeekString(tid, addr)
-	if !ok {
+// runs now, and the interpreters between them: if each of them leads to the next one, and the
+// last one to the program.
+func (r *Recorder) script(tid int, call entry, exe object) {
+	if call.err != nil || !call.to.there {
+		if call.program != exe.name {
+			r.note("execve(2), perhaps of a script: " + errorOf(call.err))
+		}
 		return
 	}
-	if rest, isFD := strings.CutPrefix(name, "/dev/fd/"); isFD {
-		fd, rest, more := strings.Cut(rest, "/")
-		if !more {
-			if f, ok := r.descriptor(tid, "fd/"+fd); ok && f.st.Ino != exe.st.Ino {
-				r.use(f.name, execute|readFile)
+	var list []object
+	s := call.to
+	const maxInterpreters = 6 // the kernel follows five
+	for range maxInterpreters {
+		now, err := r.tree.again(s)
+		if err == nil && (!now.there || now.id() != s.id()) {
+			err = errReplaced
+		}
+		if err != nil {
+			r.refuse(s.name, err)
+			return
+		}
+		if now.id() == exe.id() {
+			for _, o := range list {
+				r.use(o, execute|readFile)
 			}
 			return
 		}
-		shown, err := os.Readlink(proc(tid) + "/fd/" + fd)
-		dir, in := r.tree.within(shown)
-		if err != nil || !in {
-			return
+		list = append(list, now.object)
+		name, ok := r.interpreter(now.object)
+		if !ok {
+			break
 		}
-		name = join(dir, rest)
-	}
-	if !path.IsAbs(name) {
-		base, err := r.base(tid, unix.AT_FDCWD, name)
+		if name, err = r.absolute(tid, unix.AT_FDCWD, name); err == nil {
+			s, err = r.tree.lookup(name, true)
+		}
 		if err != nil {
-			r.note("a script: " + err.Error())
-			return
-		}
-		name = join(base, name)
-	}
-	const maxInterpreters = 6 // the kernel follows five
-	for range maxInterpreters {
-		real, st, err := r.tree.resolve(name, 0)
-		if err != nil || st.Dev == exe.st.Dev && st.Ino == exe.st.Ino {
-			return
-		}
-		r.use(real, execute|readFile)
-		if name, ok = r.interpreter(real, st); !ok {
+			r.refuse(now.name, err)
 			return
 		}
 	}
+	r.refuse(call.to.name, errInterpreter)
 }
+
+func errorOf(err error) string {
+	if err == nil {
+		err = errReplaced
+	}
+	return err.Error()
+}
+
+var errInterpreter = errors.New("its first line does not lead to the program that runs")
 
 // interpreter reads the name of the interpreter of a script.
-func (r *Recorder) interpreter(name string, st unix.Stat_t) (string, bool) {
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return "", false
-	}
-	fd, at, err := r.tree.open(name, unix.O_NOFOLLOW)
-	if err != nil {
-		return "", false
-	}
-	defer unix.Close(fd)
-	if at.Dev != st.Dev || at.Ino != st.Ino {
-		return "", false
-	}
-	return execdeps.Script(r.tree.head("/proc/self/fd/"+strconv.Itoa(fd), 256))
-}
-
-// head is the beginning of a file.
-func (t *tree) head(name string, size int) []byte {
+func (r *Recorder) interpreter(o object) (name string, ok bool) {
 	var head []byte
-	if t.try(func() {
-		f, err := os.Open(name)
-		if err != nil {
-			return
-		}
-		defer f.Close()
-		b := make([]byte, size)
+	if err := r.tree.read(o, func(f *os.File) {
+		b := make([]byte, 256)
 		n, _ := f.Read(b)
 		head = b[:n]
-	}) != nil {
-		return nil
+	}); err != nil {
+		return "", false
 	}
-	return head
+	return execdeps.Script(head)
 }

@@ -2,7 +2,6 @@ package access
 
 import (
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,8 +75,16 @@ func (r *Recorder) opened(c call) {
 		r.notOpened(c)
 		return
 	}
-	fd := strconv.FormatInt(c.result, 10)
-	f, ok := r.descriptor(c.tid, "fd/"+fd)
+	fd := int(c.result)
+	if !r.fresh(c, fd) {
+		return
+	}
+	asked := c.flags
+	if asked&unix.O_TMPFILE == unix.O_TMPFILE {
+		r.temporary(c, fd)
+		return
+	}
+	f, ok := r.descriptor(c.tid, "fd/"+strconv.Itoa(fd))
 	if !ok {
 		return
 	}
@@ -85,16 +92,51 @@ func (r *Recorder) opened(c call) {
 	if !ok || flags&unix.O_PATH != 0 {
 		return
 	}
-	asked := c.flags
-	if c.name == "open_by_handle_at" {
-		asked = c.Args[2]
+	if c.window.closed(fd) && flags&unix.O_ACCMODE == unix.O_RDONLY {
+		asked &^= unix.O_TRUNC // it may be the file of another thread
 	}
-	if c.missing && asked&unix.O_CREAT != 0 && asked&unix.O_TMPFILE != unix.O_TMPFILE {
-		r.create(f.name)
-		r.use(path.Dir(f.name), makeReg)
+	if c.created() && !c.to.there && f.name == join(c.to.dir.name, c.to.base) {
+		if now, err := r.tree.again(c.to); err == nil && now.id() == f.id() {
+			r.create(f.name, now.dir.ref())
+			r.use(now.dir, makeReg)
+		}
 	}
-	r.use(r.named(c.tid, f.name), rightsOf(f.st.Mode, flags, asked))
+	r.useFound(c.tid, f, rightsOf(f.kind(), flags, asked))
 }
+
+// created reports whether a call that opens a file creates one if it is missing.
+func (c call) created() bool { return c.err == nil && c.flags&unix.O_CREAT != 0 }
+
+// temporary records a file without a name (O_TMPFILE): the rights are those of the directory.
+// Which that is cannot be seen by the file, so that it must have been the same all the time.
+func (r *Recorder) temporary(c call, fd int) {
+	st, err := r.statLink(c.tid, "fd/"+strconv.Itoa(fd))
+	dir := c.to
+	if err == nil {
+		err = c.err
+	}
+	if err == nil && (!dir.there || st.Nlink != 0 || uint64(st.Dev_major)<<32|uint64(st.Dev_minor) != dir.device() || c.renames != r.renames || r.renaming > 0) {
+		err = errReplaced
+	}
+	if err == nil {
+		var now spot
+		if now, err = r.tree.exact(dir.name); err == nil && now.id() != dir.id() {
+			err = errReplaced
+		}
+	}
+	flags, ok := openedWith(c.tid, fd)
+	if err != nil || !ok {
+		r.note(c.name + "(2) with O_TMPFILE: the directory cannot be seen for sure: not recorded")
+		return
+	}
+	if r.nameless == nil || len(r.nameless) >= maxPaths {
+		r.nameless = map[id]ref{}
+	}
+	r.nameless[idOf(&st)] = dir.ref()
+	r.use(dir.object, rightsOf(unix.S_IFREG, flags, 0))
+}
+
+func (o *object) device() uint64 { return uint64(o.st.Dev_major)<<32 | uint64(o.st.Dev_minor) }
 
 // rightsOf are the rights that it takes to open a file of a mode with the flags that the
 // descriptor has, and those that were asked for.
@@ -118,18 +160,20 @@ func rightsOf(mode uint32, flags, asked uint64) (rights uint64) {
 
 // notOpened records a device or FIFO that cannot be opened at this time.
 func (r *Recorder) notOpened(c call) {
-	name, err := r.argument(c.tid, c.Call, paths()[c.name].dir, paths()[c.name].path)
-	if err != nil {
+	follow := c.flags&unix.O_NOFOLLOW == 0
+	s, err := r.spot(c.tid, c.Call, paths()[c.name].dir, paths()[c.name].path, follow)
+	switch {
+	case err != nil || !s.there:
+		return
+	case s.kind() == unix.S_IFREG, s.kind() == unix.S_IFDIR, !r.believed(c, s.name):
 		return
 	}
-	if name, st, err := r.tree.resolve(name, 0); err == nil {
-		r.use(r.named(c.tid, name), rightsOf(st.Mode, c.flags, c.flags))
-	}
+	r.useFound(c.tid, found{object: s.object}, rightsOf(s.kind(), c.flags, c.flags))
 }
 
 // openedWith are the flags with which a descriptor is open.
-func openedWith(tid int, fd string) (uint64, bool) {
-	b, err := os.ReadFile(proc(tid) + "/fdinfo/" + fd)
+func openedWith(tid, fd int) (uint64, bool) {
+	b, err := os.ReadFile(proc(tid) + "/fdinfo/" + strconv.Itoa(fd))
 	if err != nil {
 		return 0, false
 	}
@@ -142,201 +186,10 @@ func openedWith(tid int, fd string) (uint64, bool) {
 	return 0, false
 }
 
-// named is the name by which a rule can be made: files of a process have others in each run.
-func (r *Recorder) named(tid int, name string) string {
-	rest, ok := strings.CutPrefix(name, "/proc/")
-	if !ok {
-		return name
-	}
-	pid, rest, _ := strings.Cut(rest, "/")
-	if _, err := strconv.Atoi(pid); err != nil {
-		return name
-	}
-	if host := ids(tid, "Tgid"); len(host) == 0 || host[0] != strconv.Itoa(r.main) {
-		return "/proc"
-	}
-	if own := ids(tid, "NStgid"); len(own) == 0 || !has(own, pid) {
-		return "/proc"
-	}
-	if strings.HasPrefix(rest, "task/") {
-		rest = "task"
-	}
-	return strings.TrimSuffix("/proc/self/"+rest, "/")
-}
-
-func has(list []string, s string) bool {
-	for _, w := range list {
-		if w == s {
-			return true
-		}
-	}
-	return false
-}
-
-// inDirectory resolves the name in an argument, or notes why that is not possible.
-func (r *Recorder) inDirectory(c call, dir, at int) (in, base string, ok bool) {
-	in, base, err := r.place(c, dir, at)
-	if err != nil {
-		r.note(c.name + "(2): " + err.Error())
-		return "", "", false
-	}
-	return in, base, true
-}
-
-var nodeRights = sync.OnceValue(func() map[uint32]uint64 {
-	return map[uint32]uint64{
-		0: makeReg, unix.S_IFREG: makeReg, unix.S_IFDIR: makeDir, unix.S_IFLNK: makeSym, unix.S_IFSOCK: makeSock,
-		unix.S_IFIFO: makeFifo, unix.S_IFCHR: makeChar, unix.S_IFBLK: makeBlock,
-	}
-})
-
-// made records what was created by its name.
-func (r *Recorder) made(c call) {
-	at := paths()[c.name]
-	in, base, ok := r.inDirectory(c, at.dir, at.path)
-	if !ok {
-		return
-	}
-	kind := uint32(unix.S_IFDIR)
-	switch {
-	case strings.HasPrefix(c.name, "mknod"):
-		kind = uint32(c.Args[at.flags]) & unix.S_IFMT
-	case strings.HasPrefix(c.name, "symlink"):
-		kind = unix.S_IFLNK
-	}
-	r.create(join(in, base))
-	r.use(in, nodeRights()[kind])
-}
-
-// unlinked records what was removed.
-func (r *Recorder) unlinked(c call) {
-	at := paths()[c.name]
-	in, base, ok := r.inDirectory(c, at.dir, at.path)
-	if !ok {
-		return
-	}
-	rights := uint64(removeFile)
-	if c.name == "rmdir" || c.name == "unlinkat" && c.Args[at.flags]&unix.AT_REMOVEDIR != 0 {
-		rights = removeDir
-	}
-	r.use(in, rights)
-	if c.errno == 0 {
-		r.removed(join(in, base))
-	}
-}
-
-// renamed records a rename: what was renamed has the new name by now.
-func (r *Recorder) renamed(c call) {
-	at := paths()[c.name]
-	from, old, ok := r.inDirectory(c, at.dir, at.path)
-	to, name, ok2 := r.inDirectory(c, at.dir2, at.path2)
-	if !ok || !ok2 {
-		return
-	}
-	flags := uint64(0)
-	if at.flags >= 0 {
-		flags = c.Args[at.flags]
-	}
-	exchange := flags&unix.RENAME_EXCHANGE != 0
-	moved := name
-	if c.errno != 0 {
-		moved = old
-	}
-	st, err := r.tree.stat(join(map[bool]string{true: to, false: from}[c.errno == 0], moved))
-	if err != nil {
-		r.note(c.name + "(2): what was renamed has gone")
-		return
-	}
-	r.use(from, removal(st.Mode))
-	r.use(to, nodeRights()[st.Mode&unix.S_IFMT])
-	switch {
-	case exchange:
-		if other, err := r.tree.stat(join(from, old)); err == nil {
-			r.use(to, removal(other.Mode))
-			r.use(from, nodeRights()[other.Mode&unix.S_IFMT])
-		}
-	case !c.missing:
-		r.use(to, removal(st.Mode)) // what had the name before
-	}
-	if flags&unix.RENAME_WHITEOUT != 0 {
-		r.use(from, makeChar|makeReg) // which of both depends on the kernel
-	}
-	dir := st.Mode&unix.S_IFMT == unix.S_IFDIR
-	if from != to {
-		r.move(from, to, dir)
-		if exchange {
-			r.move(to, from, true)
-		}
-	}
-	if c.errno == 0 {
-		r.removed(join(from, old))
-		r.create(join(to, name))
-		if exchange {
-			r.create(join(from, old))
-		}
-	}
-}
-
-func removal(mode uint32) uint64 {
-	if mode&unix.S_IFMT == unix.S_IFDIR {
-		return removeDir
-	}
-	return removeFile
-}
-
-// linked records a hard link.
-func (r *Recorder) linked(c call) {
-	at := paths()[c.name]
-	to, name, ok := r.inDirectory(c, at.dir2, at.path2)
-	if !ok {
-		return
-	}
-	st, err := r.tree.stat(join(to, name))
-	if err != nil {
-		r.note(c.name + "(2): what was linked has gone")
-		return
-	}
-	r.create(join(to, name))
-	r.use(to, nodeRights()[st.Mode&unix.S_IFMT])
-	from, ok := r.linkedFrom(c, at)
-	if ok && from != to {
-		r.move(from, to, false)
-	}
-}
-
-// linkedFrom is the directory of the file that was linked, which can be given by a descriptor.
-func (r *Recorder) linkedFrom(c call, at takes) (string, bool) {
-	name, ok := ptrace.PeekString(c.tid, c.Args[at.path])
-	fd, isFD := strings.CutPrefix(name, "/proc/self/fd/")
-	if ok && name == "" && at.dir >= 0 {
-		fd, isFD = strconv.Itoa(int(int32(c.Args[at.dir]))), true
-	}
-	if isFD {
-		f, ok := r.descriptor(c.tid, "fd/"+fd)
-		return path.Dir(f.name), ok
-	}
-	from, _, ok := r.inDirectory(c, at.dir, at.path)
-	return from, ok
-}
-
-func (r *Recorder) truncated(c call) {
-	at := paths()[c.name]
-	name, err := r.argument(c.tid, c.Call, at.dir, at.path)
-	if err == nil {
-		name, _, err = r.tree.resolve(name, 0)
-	}
-	if err != nil {
-		r.note(c.name + "(2): " + err.Error())
-		return
-	}
-	r.use(name, truncate|writeFile)
-}
-
 // shortened is for ftruncate(2), which is not restricted for a file that was open before.
 func (r *Recorder) shortened(c call) {
-	f, _, ok := r.inTree(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
-	if ok && f.st.Mode&unix.S_IFMT == unix.S_IFREG && r.files[r.lasting(f.name)]&writeFile != 0 {
-		r.use(f.name, truncate)
+	if f, ok := r.given(c); ok && f.kind() == unix.S_IFREG && r.used(f.name)&writeFile != 0 {
+		r.use(f.object, truncate)
 	}
 }
 
@@ -356,11 +209,21 @@ func (r *Recorder) controlled(c call) {
 	if unrestricted()[uint32(c.Args[1])] {
 		return
 	}
-	f, _, ok := r.inTree(c.tid, "fd/"+strconv.Itoa(int(int32(c.Args[0]))))
-	kind := f.st.Mode & unix.S_IFMT
-	if ok && (kind == unix.S_IFCHR || kind == unix.S_IFBLK) && r.files[r.lasting(f.name)]&(readFile|writeFile) != 0 {
-		r.use(f.name, ioctlDev)
+	f, ok := r.given(c)
+	if ok && (f.kind() == unix.S_IFCHR || f.kind() == unix.S_IFBLK) && r.used(f.name)&(readFile|writeFile) != 0 {
+		r.use(f.object, ioctlDev)
 	}
+}
+
+// given is the file of the descriptor that a call is given. It may have been open before the
+// recording began, so that nothing is noted if it is not in the tree.
+func (r *Recorder) given(c call) (f found, ok bool) {
+	fd := int(int32(c.Args[0]))
+	if c.window == nil || c.window.changed(fd) || c.window.closed(fd) {
+		return f, false
+	}
+	f, _, err := r.inTree(c.tid, "fd/"+strconv.Itoa(fd))
+	return f, err == nil
 }
 
 func (r *Recorder) mounted(call) { r.mounts = true }

@@ -120,30 +120,44 @@ func TestRules(t *testing.T) {
 // TestRecorded checks what becomes of the rights on names that did not exist before.
 func TestRecorded(t *testing.T) {
 	var r Recorder
-	r.use("/w/old", readFile)
-	r.use("/w/config", readFile)
-	r.create("/w/new")
-	r.use("/w", makeReg)
-	r.use("/w/new", writeFile)
-	r.create("/w/dir")
-	r.use("/w/dir/sub/file", truncate)
-	r.create("/w/dir/sub")
-	r.create("/w/config") // replaced
-	r.create("/w/gone")
-	r.removed("/w/gone")
-	r.use("/w/gone", execute)
+	use := func(name string, rights uint64) { r.use(object{name: name}, rights) }
+	in := ref{name: "/w"}
+	use("/w/old", readFile)
+	use("/w/config", readFile)
+	r.create("/w/new", in)
+	use("/w", makeReg)
+	use("/w/new", writeFile)
+	r.create("/w/dir", in)
+	use("/w/dir/sub/file", truncate)
+	r.create("/w/dir/sub", ref{name: "/w/dir"})
+	r.create("/w/config", in) // replaced
+	r.create("/w/gone", in)
+	r.removed(spot{dir: object{name: "/w"}, base: "gone"})
+	use("/w/gone", execute)
 	got := map[string]string{}
-	for name, rights := range r.files {
-		got[name] = lettersOf(rights)
+	for name, u := range r.files {
+		got[name] = lettersOf(u.rights)
 	}
 	want := map[string]string{"/w/old": "r", "/w": "rwmt", "/w/gone": "x"}
 	if !maps.Equal(got, want) {
 		t.Errorf("files = %v; want %v", got, want)
 	}
-	r.move("/w/dir", "/w", false)
-	r.move("/w", "/v", false)
-	if len(r.moves) != 1 || !r.moves[move{"/w", "/v", false}] || r.files["/v"] != refer {
-		t.Errorf("moves = %v, files[/v] = %x", r.moves, r.files["/v"])
+	r.move(object{name: "/w/dir"}, object{name: "/w"}, false)
+	r.move(object{name: "/w"}, object{name: "/v"}, false)
+	if len(r.moves) != 1 || !r.moves[move{"/w", "/v", false}] || r.files["/v"].rights != refer {
+		t.Errorf("moves = %v, files[/v] = %x", r.moves, r.files["/v"].rights)
+	}
+}
+
+// TestReplaced checks that a name has only the rights on what it leads to at last.
+func TestReplaced(t *testing.T) {
+	var r Recorder
+	o := object{name: "/w/f"}
+	r.use(o, writeFile)
+	o.st.Ino = 1
+	r.use(o, readFile)
+	if got := lettersOf(r.files["/w/f"].rights); got != "r" || len(r.unseen) != 1 {
+		t.Errorf("rights = %s, unseen = %q; want r, and a note", got, r.unseen)
 	}
 }
 
@@ -151,12 +165,65 @@ func TestRecorded(t *testing.T) {
 func TestNames(t *testing.T) {
 	var r Recorder
 	for i := range 2 * maxPaths {
-		r.use(fmt.Sprintf("/%d", i), readFile)
-		r.create(fmt.Sprintf("/c%d", i))
+		r.use(object{name: fmt.Sprintf("/%d", i)}, readFile)
+		r.create(fmt.Sprintf("/c%d", i), ref{name: "/"})
+		r.removed(spot{dir: object{name: "/"}, base: fmt.Sprintf("g%d", i)})
 		r.note(fmt.Sprint(i))
 	}
-	if len(r.files) != maxPaths || len(r.created) != maxPaths || len(r.unseen) != maxUnseen+1 {
-		t.Errorf("%d files, %d created, %d notes", len(r.files), len(r.created), len(r.unseen))
+	if len(r.files) != maxPaths || len(r.created) != maxPaths || len(r.gone) != maxPaths || len(r.unseen) != maxUnseen+1 {
+		t.Errorf("%d files, %d created, %d gone, %d notes", len(r.files), len(r.created), len(r.gone), len(r.unseen))
+	}
+}
+
+// TestWindow has which operations of other threads make a descriptor doubtful.
+func TestWindow(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		list []operation
+		want bool
+	}{
+		{"none", nil, false},
+		{"another number is replaced", []operation{{first: 3, last: 3, replaces: true}}, false},
+		{"this one is", []operation{{first: 4, last: 4, replaces: true}}, true},
+		{"closed before it was opened", []operation{{first: 4, last: 4, closes: true}}, false},
+		{"filled again from what was open", []operation{{first: 1, last: 9, closes: true}, {first: 1, fills: true}}, true},
+		{"too many", make([]operation, maxOperations), true},
+	} {
+		if got := (&window{list: c.list}).changed(4); got != c.want {
+			t.Errorf("%s: changed(4) = %v; want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestGoverns has which mount a name is in.
+func TestGoverns(t *testing.T) {
+	m := mounts{first: parseMounts("1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:1 / /a/b rw - tmpfs t rw\n3 2 0:2 / /a/b/c\\040d rw - tmpfs t rw\n"), info: -1}
+	m.now = maps.Clone(m.first)
+	m.now[4] = mountLine{1, "0:3", "/", "/a", "tmpfs"}
+	m.sort()
+	for _, c := range []struct {
+		name string
+		id   uint64
+		want bool
+	}{
+		{"/x", 1, true}, {"/a/b", 1, false},
+		{"/a/b", 2, false}, // the new mount covers it
+		{"/a/x", 4, false}, // and it is new
+	} {
+		if got := m.governs(1, c.name, c.id); got != c.want {
+			t.Errorf("governs(%s, %d) = %v; want %v", c.name, c.id, got, c.want)
+		}
+	}
+	m.now = m.first
+	m.sort()
+	if !m.governs(1, "/a/b/c d/e", 3) || m.governs(1, "/a/b/c", 3) || !m.governs(1, "/a/b/cd", 2) {
+		t.Error("governs, without the new mount")
+	}
+	m.now = maps.Clone(m.first)
+	m.now[2] = mountLine{1, "0:9", "/", "/a/b", "tmpfs"}
+	m.sort()
+	if !m.good[1] || m.good[2] || m.good[3] {
+		t.Errorf("good = %v; want none in and below what has changed", m.good)
 	}
 }
 

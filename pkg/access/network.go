@@ -102,21 +102,50 @@ func (r *Recorder) bind(c call, fd int, addr, size uint64) {
 		}
 		return
 	}
-	if family(b) != unix.AF_UNIX || len(b) < 3 || c.errno != 0 {
-		return
+	if pathName(b) != "" && c.errno == 0 {
+		r.made(c)
+	}
+}
+
+// pathName is the name of a UNIX socket in a directory, or "".
+func pathName(b []byte) string {
+	if len(b) < 3 || family(b) != unix.AF_UNIX {
+		return ""
 	}
 	name, _, _ := strings.Cut(string(b[2:]), "\x00")
-	base, err := r.base(c.tid, unix.AT_FDCWD, name)
-	if err == nil {
-		name = join(base, name)
-		dir := name[:strings.LastIndexByte(name, '/')+1]
-		if base, _, err = r.tree.resolve(dir, unix.O_DIRECTORY); err == nil {
-			r.create(join(base, name[len(dir):]))
-			r.use(base, makeSock)
+	return name
+}
+
+// binding looks at a call that may make a socket in a directory.
+func (r *Recorder) binding(tid int, c ptrace.Call, name string) {
+	if name == "socketcall" {
+		const bind = 2 // SYS_BIND of <linux/net.h>
+		if c.Args[0] != bind || !inMemory(tid, &c) {
 			return
 		}
 	}
-	r.note("bind(2): " + err.Error())
+	b, _ := r.address(call{Call: c, tid: tid}, int(int32(c.Args[0])), c.Args[1], c.Args[2])
+	socket := pathName(b)
+	if socket == "" {
+		return
+	}
+	var e entry
+	if socket, e.err = r.absolute(tid, unix.AT_FDCWD, socket); e.err == nil {
+		e.to, e.err = r.tree.lookup(socket, false)
+	}
+	r.keep(tid, e)
+}
+
+// inMemory reads the arguments of socketcall(2).
+func inMemory(tid int, c *ptrace.Call) bool {
+	var b [24]byte
+	if ptrace.Peek(tid, c.Args[1], b[:]) == 0 {
+		return false
+	}
+	for i := range c.Args {
+		c.Args[i] = uint64(binary.NativeEndian.Uint32(b[4*i:]))
+	}
+	return true
 }
 
 func (r *Recorder) connected(c call) { r.reach(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], true) }
@@ -171,12 +200,7 @@ func (r *Recorder) socketcall(c call) {
 		looks[socket], looks[sendto], looks[sendmsg] = (*Recorder).socketMade, (*Recorder).sent, (*Recorder).sentMessage
 	}
 	look := looks[c.Args[0]]
-	var b [24]byte
-	if look == nil || ptrace.Peek(c.tid, c.Args[1], b[:]) == 0 {
-		return
+	if look != nil && inMemory(c.tid, &c.Call) {
+		look(r, c)
 	}
-	for i := range c.Args {
-		c.Args[i] = uint64(binary.NativeEndian.Uint32(b[4*i:]))
-	}
-	look(r, c)
 }

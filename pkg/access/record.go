@@ -3,8 +3,8 @@ package access
 import (
 	"errors"
 	"maps"
-	"path"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,24 +58,36 @@ func (r *Recorder) Record() (*Record, error) {
 		return nil, ErrNothing
 	}
 	rec := &Record{Files: map[string]Use{}, Abstract: r.outside, Signals: r.others, Mounts: r.mounts,
-		Internet: r.internet, Remote: r.remote, Unseen: r.unseen, List: r.tree.list, tree: r.tree, Created: r.created,
+		Internet: r.internet, Remote: r.remote, List: r.tree.list, tree: r.tree, Created: map[string]bool{},
 		BindTCP: slices.Sorted(maps.Keys(r.binds)), ConnectTCP: slices.Sorted(maps.Keys(r.connects))}
-	if r.tree.stuck {
-		r.note(errStuck.Error())
-		rec.Unseen = r.unseen
+	for name := range r.created {
+		rec.Created[name] = true
 	}
-	for name, rights := range r.files {
-		name, dir := r.existing(name)
-		u := rec.Files[name]
-		rec.Files[name] = Use{u.Rights | rights, dir}
+	for _, name := range slices.Sorted(maps.Keys(r.files)) {
+		used := r.files[name]
+		at, dir, err := r.existing(name, used)
+		if err != nil {
+			r.refuse(name, err)
+			continue
+		}
+		u := rec.Files[at]
+		rec.Files[at] = Use{u.Rights | used.rights, dir}
 	}
 	for m := range r.moves {
-		from, _ := r.existing(m.from)
-		to, _ := r.existing(m.to)
-		if from != to {
+		from, _, err := r.existing(m.from, r.files[m.from])
+		to, _, err2 := r.existing(m.to, r.files[m.to])
+		if err == nil && err2 == nil && from != to {
 			rec.Moves = append(rec.Moves, Move{from, to, m.dir})
 		}
 	}
+	for id := range r.tree.dead {
+		at := r.tree.now[id].point
+		if at == "" {
+			at = "of a file that is in no directory of the payload"
+		}
+		r.note("a file system does not answer, so that no rule is for what is in it: " + unescapeMount(at))
+	}
+	rec.Unseen = r.unseen
 	return rec, nil
 }
 
@@ -87,35 +99,62 @@ func (r *Recorder) Close() {
 	}
 }
 
-// existing is a name for which a rule can be made: that of the nearest directory above, if it
-// does not exist. What may not be looked at is taken to be as it was.
-func (r *Recorder) existing(name string) (string, bool) {
-	const self = "/proc/self"
-	if name == self || path.Dir(name) == self {
-		return name, name == self || name == self+"/task" || name == self+"/fd" || name == self+"/fdinfo" || name == self+"/net" || name == self+"/ns" || name == self+"/attr"
+// existing is a name for which a rule can be made: it leads to what was used, or is the
+// directory in which that was until it was removed.
+func (r *Recorder) existing(name string, u use) (at string, dir bool, err error) {
+	if u.process && name != "/proc" {
+		return name, name == self || u.dir || slices.Contains([]string{"task", "fd", "fdinfo", "map_files"}, strings.TrimPrefix(name, self+"/")), nil
 	}
-	for {
-		st, err := r.tree.stat(name)
-		if name == "/" || err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			return name, true
-		}
-		if err == nil || err != unix.ENOENT && err != unix.ENOTDIR {
-			return name, false
-		}
-		name = path.Dir(name)
+	s, err := r.tree.exact(name)
+	switch {
+	case err == nil && s.there && s.id() == u.id:
+		return name, u.dir, nil
+	case err == unix.EACCES && u.unsearchable:
+		return name, u.dir, nil
+	case err == errStuck || err == errMounted:
+		return "", false, err
 	}
+	was, ok := r.lasting(name)
+	if gone, removed := first(r.gone, name); removed && (!ok || len(gone.name) < len(was.name)) {
+		was, ok = gone, true
+	}
+	if !ok {
+		return "", false, errOr(err)
+	}
+	s, err = r.tree.exact(was.name)
+	if err == nil && s.there && s.id() == was.id {
+		return was.name, true, nil
+	}
+	return "", false, errOr(err)
+}
+
+func errOr(err error) error {
+	if err == nil {
+		return errReplaced
+	}
+	return err
 }
 
 // Look reports whether a name exists in the root directory of the first program, and whether
 // it is a directory. What may not be looked at is taken to exist.
 func (rec *Record) Look(name string) (there, dir bool) {
-	st, err := rec.tree.stat(name)
-	return err != unix.ENOENT && err != unix.ENOTDIR, st.Mode&unix.S_IFMT == unix.S_IFDIR
+	s, err := rec.tree.lookup(name, false)
+	if err != nil {
+		return err != unix.ENOENT && err != unix.ENOTDIR, false
+	}
+	return s.there, s.kind() == unix.S_IFDIR
 }
 
 // Same reports whether a name leads to the same file there and for this process.
 func (rec *Record) Same(name string) bool {
-	var here unix.Stat_t
-	there, err := rec.tree.stat(name)
-	return err == nil && unix.Lstat(name, &here) == nil && there.Dev == here.Dev && there.Ino == here.Ino
+	there, err := rec.tree.lookup(name, false)
+	if err != nil || !there.there {
+		return false
+	}
+	var here unix.Statx_t
+	var failed error
+	if !Patiently(func() { failed = statx(unix.AT_FDCWD, name, &here) }) {
+		return false
+	}
+	return failed == nil && there.id() == idOf(&here)
 }

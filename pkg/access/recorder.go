@@ -1,7 +1,6 @@
 package access
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -48,23 +47,46 @@ type Recorder struct {
 	begun bool
 	// main is the process that has executed the first program.
 	main int
-	// files are the rights that were used, by name in the tree. A right that only a file
-	// has is, on a directory, for what is created below it.
-	files map[string]uint64
-	// created are the names that were given to something while it was recorded: a rule for
-	// them could not be added before they exist, or would be for what they led to before.
-	created map[string]bool
-	moves   map[move]bool
-	// pending is what was found out when a call was entered, by thread.
+	// files are what was used, by name in the tree. A right that only a file has is, on a
+	// directory, for what is created below it.
+	files map[string]use
+	// created are the names that were given to something while it was recorded, with the
+	// directory in which that is: a rule for them could not be added before they exist, or
+	// would be for what they led to before. gone are those that were taken away.
+	created, gone map[string]ref
+	moves         map[move]bool
+	// nameless are the directories of the files that have no name (O_TMPFILE).
+	nameless map[id]ref
+	// pending is what was found out when a call was entered, by thread, and making the calls
+	// that change a table of descriptors.
 	pending map[int]entry
+	making  map[int]operation
 	names   map[uint64]string
+	// loaders are the files that were seen to be mapped, by what procfs says of them.
+	loaders map[string]object
+	// renames counts the calls that can put a directory in the place of another one, and
+	// renaming are those that are being made.
+	renames, renaming int
 
 	network
 	signals
 
 	// mounts is set if mounts were changed.
 	mounts bool
-	unseen []string
+	// filtered is set once the payload has loaded a filter, answered if a process of it
+	// answers calls, and sharedFiles if it has processes that share a table of descriptors.
+	filtered, answered, sharedFiles bool
+	unseen                          []string
+}
+
+// A use is what was used of a file or directory.
+type use struct {
+	rights uint64
+	id     id
+	dir    bool
+	// unsearchable is set if its directory may not be searched from outside, and process if
+	// the name is one of [Recorder.named], which has another inode in each run.
+	unsearchable, process bool
 }
 
 // A move is a link or rename between directories.
@@ -75,9 +97,18 @@ type move struct {
 
 // An entry is what was found out when a call was entered.
 type entry struct {
-	// missing is set if a name did not exist, and flags are those of openat2(2).
-	missing bool
-	flags   uint64
+	// from and to are where the first and the last name led: to alone if there is one name.
+	from, to spot
+	err      error
+	// flags are those of openat2(2) and its like.
+	flags uint64
+	// window is what happens to the descriptors meanwhile, and numbers those that the thread
+	// had, if it has loaded a filter.
+	window  *window
+	numbers map[string]bool
+	renames int
+	// program is the name that execve(2) was given.
+	program string
 }
 
 // A call is one that has returned.
@@ -94,39 +125,77 @@ type call struct {
 func (r *Recorder) Entered(tid int, c ptrace.Call) {
 	name := r.name(c)
 	r.seen(tid)
+	delete(r.pending, tid)
+	r.begins(call{Call: c, tid: tid, name: name})
+	if r.tree == nil {
+		return
+	}
 	switch name {
-	case "open", "openat", "openat2", "rename", "renameat", "renameat2":
-		var e entry
-		e.flags = openFlags(tid, c, name)
-		if name[0] == 'o' && e.flags&unix.O_CREAT == 0 {
-			r.keep(tid, e)
-			return
-		}
+	case "open", "openat", "openat2", "creat", "open_by_handle_at":
+		r.opening(tid, c, name)
+	case "rename", "renameat", "renameat2", "link", "linkat":
 		at := paths()[name]
-		if name[0] == 'r' {
-			at = takes{at.dir2, at.path2, -1, -1, -1}
+		var e entry
+		if e.to, e.err = r.spot(tid, c, at.dir2, at.path2, false); e.err == nil {
+			e.from, e.err = r.source(tid, c, name, at)
 		}
-		follow := uint64(0)
-		if name[0] == 'r' || e.flags&(unix.O_EXCL|unix.O_NOFOLLOW) != 0 {
-			follow = unix.O_NOFOLLOW
-		}
-		e.missing = r.missing(tid, c, at, follow)
 		r.keep(tid, e)
-	case "creat":
-		r.keep(tid, entry{missing: r.missing(tid, c, paths()[name], 0), flags: unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC})
+	case "mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "unlink", "unlinkat", "rmdir", "truncate", "truncate64":
+		at := paths()[name]
+		var e entry
+		e.to, e.err = r.spot(tid, c, at.dir, at.path, strings.HasPrefix(name, "truncate"))
+		r.keep(tid, e)
+	case "ioctl", "ftruncate", "ftruncate64":
+		r.keep(tid, entry{window: r.open(tid)})
+	case "bind", "socketcall":
+		r.binding(tid, c, name)
+	case "execve":
+		r.executing(tid, c, unix.AT_FDCWD, c.Args[0])
+	case "execveat":
+		r.executing(tid, c, int(int32(c.Args[0])), c.Args[1])
+	case "prctl", "seccomp":
+		r.restricts(name, c)
 	case "clone":
-		if c.Args[0]&unix.CLONE_UNTRACED != 0 {
-			r.untraced()
-		}
+		r.cloned(c.Args[0])
 	case "clone3":
-		if word(tid, c.Args[0])&unix.CLONE_UNTRACED != 0 {
-			r.untraced()
-		}
+		r.cloned(word(tid, c.Args[0]))
+	}
+	if renames(name) {
+		r.renames++
+		r.renaming++
 	}
 }
 
-func (r *Recorder) untraced() {
-	r.note("a process was created with CLONE_UNTRACED: what it does is not recorded")
+// renames reports whether a call can put another directory in the place of one.
+func renames(name string) bool {
+	return strings.HasPrefix(name, "rename") || name == "rmdir" || name == "unlinkat" || strings.HasSuffix(name, "mount") || name == "umount2" || name == "pivot_root" || name == "io_uring_enter"
+}
+
+// opening looks at a call that opens a file.
+func (r *Recorder) opening(tid int, c ptrace.Call, name string) {
+	e := entry{flags: openFlags(tid, c, name), window: r.open(tid), renames: r.renames}
+	if r.filtered {
+		e.numbers = numbers(tid)
+	}
+	if at := paths()[name]; at.path >= 0 {
+		follow := e.flags&unix.O_NOFOLLOW == 0 && e.flags&(unix.O_CREAT|unix.O_EXCL) != unix.O_CREAT|unix.O_EXCL
+		switch {
+		case e.flags&unix.O_TMPFILE == unix.O_TMPFILE && r.renaming > 0:
+			e.err = errReplaced
+		case e.flags&unix.O_CREAT != 0, e.flags&unix.O_TMPFILE == unix.O_TMPFILE:
+			e.to, e.err = r.spot(tid, c, at.dir, at.path, follow)
+		default:
+			e.err = unix.EINVAL // the name does not matter
+		}
+	}
+	r.keep(tid, e)
+}
+
+func (r *Recorder) cloned(flags uint64) {
+	if flags&unix.CLONE_UNTRACED != 0 {
+		r.note("a process was created with CLONE_UNTRACED: what it does is not recorded")
+	}
+	r.sharedFiles = r.sharedFiles || flags&unix.CLONE_FILES != 0 && flags&unix.CLONE_THREAD == 0
 }
 
 func (r *Recorder) keep(tid int, e entry) {
@@ -139,19 +208,22 @@ func (r *Recorder) keep(tid int, e entry) {
 // Gone is for a thread that has ended.
 func (r *Recorder) Gone(tid int) {
 	delete(r.pending, tid)
+	delete(r.making, tid)
 	delete(r.known, tid)
+	delete(r.group, tid)
 }
 
 // Left looks at a call that returns.
 func (r *Recorder) Left(tid int, c ptrace.Call, result int64, errno unix.Errno) {
 	name := r.name(c)
-	look, ok := looks()[name]
-	if !ok {
-		return
-	}
+	delete(r.making, tid)
 	e := r.pending[tid]
 	delete(r.pending, tid)
-	if errno != 0 && !checked(name, errno) {
+	if renames(name) && r.renaming > 0 {
+		r.renaming--
+	}
+	look, ok := looks()[name]
+	if !ok || r.tree == nil || errno != 0 && !checked(name, errno) {
 		return
 	}
 	look(r, call{c, tid, name, result, errno, e})
@@ -202,82 +274,6 @@ func (r *Recorder) note(text string) {
 	case len(r.unseen) == maxUnseen:
 		r.unseen = append(r.unseen, "and more")
 	}
-}
-
-// use records rights on a name, or on the directory in which it was created.
-func (r *Recorder) use(name string, rights uint64) {
-	if rights == 0 {
-		return
-	}
-	name = r.lasting(name)
-	if r.files == nil {
-		r.files = map[string]uint64{}
-	}
-	if _, ok := r.files[name]; !ok && len(r.files) >= maxPaths {
-		r.note("more files were used than are told apart")
-		return
-	}
-	r.files[name] |= rights
-}
-
-// create records that a name was given to something.
-func (r *Recorder) create(name string) {
-	if r.created == nil {
-		r.created = map[string]bool{}
-	}
-	if len(r.created) >= maxPaths {
-		r.note("more files were created than are told apart")
-		return
-	}
-	if r.lasting(name) != name {
-		return // it is in a directory that was created
-	}
-	r.created[name] = true
-	if rights := r.files[name]; rights != 0 {
-		delete(r.files, name)
-		r.use(name, rights)
-	}
-}
-
-// removed records that a name leads nowhere any more.
-func (r *Recorder) removed(name string) {
-	if r.created[name] {
-		delete(r.created, name)
-	}
-}
-
-// lasting is the name, or the directory in which it, or a directory above it, was created.
-func (r *Recorder) lasting(name string) string {
-	if len(r.created) == 0 {
-		return name
-	}
-	for i := 1; i < len(name); i++ {
-		if name[i] == '/' && r.created[name[:i]] {
-			return path.Dir(name[:i])
-		}
-	}
-	if r.created[name] {
-		return path.Dir(name)
-	}
-	return name
-}
-
-// move records a link or rename between directories.
-func (r *Recorder) move(from, to string, dir bool) {
-	r.use(from, refer)
-	r.use(to, refer)
-	from, to = r.lasting(from), r.lasting(to)
-	if from == to {
-		return
-	}
-	if r.moves == nil {
-		r.moves = map[move]bool{}
-	}
-	if len(r.moves) >= maxPaths {
-		r.note("files were moved between more directories than are told apart")
-		return
-	}
-	r.moves[move{from, to, dir}] = true
 }
 
 // Used reports whether a program was recorded.

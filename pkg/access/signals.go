@@ -12,6 +12,8 @@ type signals struct {
 	// namespace, and known those of which that was looked up.
 	inside map[string]bool
 	known  map[int]bool
+	// group are their thread groups.
+	group map[int]int
 	// others is set if another process was sent a signal, or if that is not known.
 	others bool
 }
@@ -22,9 +24,12 @@ func (s *signals) seen(tid int) {
 		return
 	}
 	if s.known == nil || len(s.known) >= maxPaths {
-		s.known, s.inside = map[int]bool{}, map[string]bool{}
+		s.known, s.inside, s.group = map[int]bool{}, map[string]bool{}, map[int]int{}
 	}
 	s.known[tid] = true
+	if group := ids(tid, "Tgid"); len(group) == 1 {
+		s.group[tid], _ = strconv.Atoi(group[0])
+	}
 	if own := ids(tid, "NSpid"); len(own) > 0 {
 		s.inside[own[len(own)-1]] = true
 	}

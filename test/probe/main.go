@@ -34,6 +34,8 @@ func main() {
 		say(uringOpen(args[0]))
 	case "stuck": // probe stuck DIR COMMAND: with a file system there that never answers
 		sayErr(stuck(args[0], args[1:], os.Environ()))
+	case "forge": // probe forge HOW WORD...: have one file taken for another one
+		sayErr(forge(args[0], args[1:]))
 	case "exists":
 		_, err := os.Stat(args[0])
 		sayErr(err)
