@@ -47,9 +47,9 @@ type follower struct {
 	// is set once the payload has been executed.
 	root  string
 	began bool
-	// marked is set if the plan loads a filter with which calls stop, and filters if its
-	// stages load any.
-	marked, filters bool
+	// marked is set if the plan loads a filter with which calls stop, filters if its
+	// stages load any, and traps if those trap what they deny.
+	marked, filters, traps bool
 	// stuck is set if a file system does not answer.
 	stuck bool
 	// blind are what has been used that cannot be followed.
@@ -177,6 +177,7 @@ func (f *follower) attach(s *stage.State) error {
 			Do:   func(at plan.Context) error { return f.begin(at, joiner) }})
 	})
 	f.mark(s)
+	f.trap(s)
 	return nil
 }
 
@@ -190,6 +191,10 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	}
 	f.tracer.Entered, f.tracer.Left = f.entered, f.left
 	f.tracer.Executed = f.executed
+	if f.traps {
+		f.tracer.Denies, f.tracer.Denied, f.tracer.Killed = f.denies, f.denied, f.killed
+		f.unfailing = false // it is told when it happens
+	}
 	if err := f.tracer.Attach(at.PID(), joiner, at.CheckAlive); err != nil {
 		return err
 	}
@@ -216,20 +221,25 @@ func (f *follower) executed(tid int) {
 	if !f.began {
 		f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid))
 		f.began = true
-		f.tracer.Marked = f.marked && isMarked(tid)
+		f.tracer.Marked = f.marked && (f.traps || isMarked(tid))
 	}
 }
+
+const usesRing = "io_uring is used: what it does is not seen"
 
 // entered looks at a call before the filters do.
 func (f *follower) entered(tid int, c ptrace.Call) {
 	name := nameOf(c)
 	switch {
 	case name == "io_uring_enter":
-		f.notSeen("io_uring is used: what it does is not seen")
+		f.notSeen(usesRing)
 	case name == "clone" && c.Args[0]&unix.CLONE_UNTRACED != 0, name == "clone3" && f.flags(tid, c.Args[0])&unix.CLONE_UNTRACED != 0:
 		what := "a process was created with CLONE_UNTRACED: it is not seen"
 		if f.tracer.Marked {
 			what += ", and most of its calls fail with ENOSYS"
+		}
+		if f.traps {
+			what += "; what the filters deny to it ends it"
 		}
 		f.notSeen(what)
 	}
@@ -258,39 +268,20 @@ func (f *follower) flags(tid int, addr uint64) uint64 {
 	return word(b[:], 0)
 }
 
-// decided is what the filters answer to a call, and which of them decides: of the
-// strictest answers that of the newest filter. ok is false if it depends on where the call
-// is made from.
-func (f *follower) decided(c ptrace.Call) (answer filter.Answer, which int, ok bool) {
-	answer.Action, which = filter.Allow, -1
-	for i := len(f.state.Filters) - 1; i >= 0; i-- {
-		list, all := filter.Answers(f.state.Filters[i], c.Arch, filter.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1})
-		if !all || len(list) != 1 {
-			return answer, which, false
-		}
-		if strictness(list[0].Action) < strictness(answer.Action) {
-			answer, which = list[0], i
-		}
+// succeeded looks at a call after which something may not be seen.
+func (f *follower) succeeded(c ptrace.Call) {
+	switch name := nameOf(c); {
+	case name == "io_uring_setup":
+		f.notSeen(usesRing) // its thread in the kernel may do without further calls
+	case f.marked && name == "seccomp" && c.Args[0] == unix.SECCOMP_SET_MODE_FILTER && c.Args[1]&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0:
+		f.notSeen("a filter with a listener was loaded: calls of which that is told are not seen, unless a filter of the chain denies them")
 	}
-	return answer, which, true
-}
-
-// strictness is less for an action that takes precedence.
-func strictness(a filter.Action) int32 { return int32(uint32(a) &^ unix.SECCOMP_RET_DATA) }
-
-// filtered is the reason for a call that a filter denies.
-func (f *follower) filtered(c ptrace.Call, name string, a filter.Answer, which int) reason {
-	r := reason{class: bySeccomp, verdict: denied}
-	r.what = f.state.Culprits[which](plan.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1}, a.PC) + " denies it"
-	if arch := archOf(c); arch != nil && arch == native() {
-		r.stage, r.flags = "hk-seccomp", []string{"--allow", name}
-	}
-	return r
 }
 
 // left looks at a call that returns, if it has failed.
 func (f *follower) left(tid int, c ptrace.Call, _ int64, errno unix.Errno) {
 	if errno == 0 {
+		f.succeeded(c)
 		return
 	}
 	if name := nameOf(c); name == "rt_sigreturn" || name == "sigreturn" {

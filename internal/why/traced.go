@@ -21,55 +21,66 @@ const unrefused = ` accept accept4 alarm arch_prctl brk capget clock_getres cloc
  getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname
  getsockopt gettid gettimeofday getuid lseek madvise membarrier mincore mremap msync
  munmap nanosleep pause pipe pipe2 poll ppoll pread64 preadv preadv2 pselect6 pwrite64 pwritev
- pwritev2 read readahead readv recvfrom recvmmsg recvmsg restart_syscall rseq rt_sigaction rt_sigpending
- rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getparam
+ pwritev2 read readahead readv recvfrom recvmmsg recvmsg restart_syscall rseq rt_sigpending
+ rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getparam
  sched_getscheduler sched_yield select sendfile set_robust_list set_tid_address setitimer shutdown
  sigaltstack socketpair splice sync sysinfo tee time timer_create timer_delete timer_gettime
  timer_settime timerfd_create timerfd_gettime timerfd_settime times umask uname vmsplice wait4
  waitid write writev `
 
 // marker is a filter of hk-why's own, with which the calls stop that may be refused, and no
-// others: one of the native architecture in unrefused, or mmap(2) of what is not executed.
-func marker() []unix.SockFilter {
-	const trace, load, equal = unix.SECCOMP_RET_TRACE, unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+// others: one of the native architecture in unrefused, or mmap(2) of what is not executed. If
+// filters trap what they deny, those stop too by which the tracer knows whether a process
+// blocks SIGSYS, and has a handler for it.
+func marker(traps bool) []unix.SockFilter {
+	const load, equal = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	arch := native()
+	trace := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE | ptrace.Mark}
+	allow := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+	word := func(arg, half uint32) unix.SockFilter { return unix.SockFilter{Code: load, K: 16 + 8*arg + 4*half} }
+	code := []unix.SockFilter{
+		{Code: load, K: 4}, // the architecture
+		{Code: equal, K: arch.Audit, Jt: 1},
+		trace,
+		{Code: load, K: 0}, // the number
+	}
+	with := func(name string, then ...unix.SockFilter) {
+		if nr, ok := arch.Number(name); ok {
+			code = append(append(code, unix.SockFilter{Code: equal, K: nr, Jf: uint8(len(then))}), then...)
+		}
+	}
+	with("mmap", word(2, 0), unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.PROT_EXEC, Jf: 1}, trace, allow)
+	names := strings.Fields(unrefused)
+	if traps {
+		with("rt_sigaction", word(0, 0), unix.SockFilter{Code: equal, K: uint32(unix.SIGSYS), Jf: 1}, trace, allow)
+		with("rt_sigprocmask", word(1, 0), unix.SockFilter{Code: equal, Jf: 2}, word(1, 1), unix.SockFilter{Code: equal, Jt: 1}, trace, allow)
+	} else {
+		names = append(names, "rt_sigaction", "rt_sigprocmask", "rt_sigreturn")
+	}
 	var skip []uint32
-	for _, name := range strings.Fields(unrefused) {
+	for _, name := range names {
 		if nr, ok := arch.Number(name); ok {
 			skip = append(skip, nr)
 		}
 	}
-	mmap, _ := arch.Number("mmap")
-	code := []unix.SockFilter{
-		{Code: load, K: 4}, // the architecture
-		{Code: equal, K: arch.Audit, Jt: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: trace},
-		{Code: load, K: 0}, // the number
-		{Code: equal, K: mmap, Jf: 3},
-		{Code: load, K: 16 + 2*8}, // its protection
-		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.PROT_EXEC, Jf: uint8(len(skip) + 2)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: trace},
-	}
 	for i, nr := range skip {
 		code = append(code, unix.SockFilter{Code: equal, K: nr, Jt: uint8(len(skip) - i)})
 	}
-	return append(code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: trace},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+	return append(code, trace, allow)
 }
 
 // mark adds the loading of the marker, as the last thing before the payload is executed. A
 // kernel that refuses it is no reason to fail: then all calls stop.
 //
-// It is only for a chain without a filter: what that denies takes precedence over the marker,
-// and so would not stop. And a process can make no more marked calls once the tracer has
-// ended, so it must not outlive that.
+// It is only for a chain without a filter; see trap for others. A process can make no more
+// marked calls once the tracer has ended, so it must not outlive that.
 func (f *follower) mark(s *stage.State) {
 	s.Child.Last = append(s.Child.Last, func() {
 		if f.filters || len(s.Filters) > 0 || s.Child.Outlive || s.Next.Stage || !s.NoNewPrivs && s.Cred.Effective>>unix.CAP_SYS_ADMIN&1 == 0 {
 			return
 		}
 		f.marked, f.tracer.Kill = true, true
-		s.Add(plan.SeccompFilter(marker(), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
+		s.Add(plan.SeccompFilter(marker(false), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
 	})
 }
 

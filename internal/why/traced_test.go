@@ -5,13 +5,20 @@ import (
 	"testing"
 
 	"hk/pkg/filter"
+	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
 )
 
 // TestMarker evaluates the filter: what is not known to be of no interest stops.
 func TestMarker(t *testing.T) {
-	code := marker()
+	for _, traps := range []bool{false, true} {
+		testMarker(t, traps)
+	}
+}
+
+func testMarker(t *testing.T, traps bool) {
+	code := marker(traps)
 	if err := filter.Check(code); err != nil {
 		t.Fatal(err)
 	}
@@ -24,9 +31,10 @@ func TestMarker(t *testing.T) {
 		}
 		return list[0].Action
 	}
+	const trace = filter.Trace | ptrace.Mark
 	for name, want := range map[string]filter.Action{
 		"read": filter.Allow, "write": filter.Allow, "futex": filter.Allow, "accept": filter.Allow, "writev": filter.Allow,
-		"openat": filter.Trace, "connect": filter.Trace, "kill": filter.Trace, "clone3": filter.Trace, "ioctl": filter.Trace, "io_uring_enter": filter.Trace,
+		"openat": trace, "connect": trace, "kill": trace, "clone3": trace, "ioctl": trace, "io_uring_enter": trace,
 	} {
 		nr, ok := arch.Number(name)
 		if got := answer(arch.Audit, nr, [6]uint64{}); !ok || got != want {
@@ -34,16 +42,36 @@ func TestMarker(t *testing.T) {
 		}
 	}
 	mmap, _ := arch.Number("mmap")
-	for prot, want := range map[uint64]filter.Action{0: filter.Allow, unix.PROT_READ | unix.PROT_WRITE: filter.Allow, unix.PROT_READ | unix.PROT_EXEC: filter.Trace} {
+	for prot, want := range map[uint64]filter.Action{0: filter.Allow, unix.PROT_READ | unix.PROT_WRITE: filter.Allow, unix.PROT_READ | unix.PROT_EXEC: trace} {
 		if got := answer(arch.Audit, mmap, [6]uint64{2: prot}); got != want {
 			t.Errorf("mmap of %d: %v; want %v", prot, got, want)
 		}
 	}
+	signals := filter.Allow
+	if traps {
+		signals = trace
+	}
+	for _, row := range []struct {
+		name string
+		args [6]uint64
+		want filter.Action
+	}{
+		{"rt_sigaction", [6]uint64{uint64(unix.SIGSYS)}, signals},
+		{"rt_sigaction", [6]uint64{uint64(unix.SIGUSR2)}, filter.Allow},
+		{"rt_sigprocmask", [6]uint64{1: 0x7000}, signals},
+		{"rt_sigprocmask", [6]uint64{1: 0x700000000}, signals},
+		{"rt_sigprocmask", [6]uint64{2: 0x7000}, filter.Allow},
+		{"rt_sigreturn", [6]uint64{}, signals},
+	} {
+		if nr, _ := arch.Number(row.name); answer(arch.Audit, nr, row.args) != row.want {
+			t.Errorf("%s %x: %v; want %v", row.name, row.args, answer(arch.Audit, nr, row.args), row.want)
+		}
+	}
 	read, _ := arch.Number("read")
-	if got := answer(unix.AUDIT_ARCH_I386, read, [6]uint64{}); got != filter.Trace {
+	if got := answer(unix.AUDIT_ARCH_I386, read, [6]uint64{}); got != trace {
 		t.Errorf("another architecture: %v", got)
 	}
-	if got := answer(arch.Audit, 1<<30, [6]uint64{}); got != filter.Trace {
+	if got := answer(arch.Audit, 1<<30, [6]uint64{}); got != trace {
 		t.Errorf("a call that is not known: %v", got)
 	}
 	for _, name := range strings.Fields(unrefused) {

@@ -60,6 +60,17 @@ func SeccompByPrctl(prog []SockFilter) *Op {
 	return Prctl("PR_SET_SECCOMP", unix.PR_SET_SECCOMP, Const("SECCOMP_MODE_FILTER", unix.SECCOMP_MODE_FILTER), program(prog)).filters()
 }
 
+// Reload makes an op that loads a filter load another one in its place.
+func (o *Op) Reload(prog []SockFilter) {
+	old := o.Args[len(o.Args)-1].Buffer()
+	now := program(prog).Buffer()
+	code, was := now.refs[0].Buffer, old.refs[0].Buffer
+	now.number, code.number = old.number, was.number // which the plan has given
+	*was = *code
+	now.refs[0].Buffer = was
+	*old = *now
+}
+
 func (o *Op) filters() *Op {
 	o.Roles |= Filters
 	return o.Because(unix.EACCES, cause.Capability, "loading a filter without no_new_privs needs CAP_SYS_ADMIN").

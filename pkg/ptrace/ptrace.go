@@ -30,9 +30,17 @@ type Tracer struct {
 	Executed func(tid int)
 
 	// Marked is set, by Executed at the latest, if a filter makes the calls stop that are
-	// shown, with SECCOMP_RET_TRACE and 0; others do not stop. Kill is set before Attach for
-	// that: the processes die with the tracer, because they could make no more such calls.
+	// shown, with SECCOMP_RET_TRACE and [Mark]; others do not stop. Kill is set before Attach
+	// for that: the processes die with the tracer, because they could make no more such calls.
 	Marked, Kill bool
+
+	// Denies is the errno with which a call is denied, if filters that return
+	// SECCOMP_RET_TRAP and [Mark] were loaded in place of others that deny calls so, or it is
+	// nil. The tracer has the call fail; Denied is called for it. Killed is called for the
+	// last call of a thread that gets SIGSYS, and ends. Both may be nil, and Kill must be set.
+	Denies func(c Call) (errno unix.Errno, denied bool)
+	Denied func(tid int, c Call, errno unix.Errno)
+	Killed func(tid int, c Call)
 
 	// between is a process that is traced only so that its child inherits the tracer; it
 	// is left once that exists. 0 means none.
@@ -41,6 +49,9 @@ type Tracer struct {
 	started bool
 	// calls are those in which threads are, if Left needs them.
 	calls map[int]Call
+	// masks are those that threads get back, and processes what is known of threads.
+	masks     map[int]uint64
+	processes map[int]process
 }
 
 // A Call is a system call: the AUDIT_ARCH value of its architecture, its number and its
@@ -85,6 +96,9 @@ func (t *Tracer) Attach(pid int, between bool, alive func() error) error {
 	if t.Kill {
 		options |= unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_EXITKILL
 	}
+	if t.Denies != nil {
+		options |= unix.PTRACE_O_TRACEEXIT
+	}
 	if err := request(unix.PTRACE_SEIZE, pid, 0, options); err != nil {
 		err = fmt.Errorf("ptrace(PTRACE_SEIZE, %d): %w", pid, err)
 		if errors.Is(err, unix.EPERM) {
@@ -120,33 +134,52 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 		}
 		t.started = true
 		t.Gone(tid)
-		var former uint64 // the thread that has executed, which has the PID now
-		if request(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&former))) == nil {
-			t.Gone(int(former))
-		}
+		t.Gone(int(message(tid))) // the thread that has executed, which has the PID now
+	case event == unix.PTRACE_EVENT_SECCOMP && message(tid) != Mark:
+		refuse(tid)
 	case event == unix.PTRACE_EVENT_SECCOMP:
 		if t.Marked && t.started {
 			t.call(tid)
 		}
+	case event == unix.PTRACE_EVENT_EXIT:
+		t.dies(tid)
 	case event != 0:
 		// A new process, or one that continues after a group-stop.
 	case sig == unix.SIGTRAP|0x80:
 		t.call(tid)
+	case sig == unix.SIGSYS && t.trapped(tid):
 	default:
 		deliver = uintptr(sig)
 	}
-	// Before the payload is executed, the process that stops is the child during the
-	// set-up, whose calls are not shown.
-	next := unix.PTRACE_SYSCALL
-	if _, in := t.calls[tid]; !t.started || t.Marked && !in {
-		next = unix.PTRACE_CONT
-	}
-	_ = request(next, tid, 0, deliver)
+	_ = request(t.next(tid, deliver != 0), tid, 0, deliver)
 	return false
 }
 
+// next is how a thread continues. Before the payload is executed, the process that stops is
+// the child during the set-up, whose calls are not shown. handler is set if it gets a signal.
+func (t *Tracer) next(tid int, handler bool) int {
+	_, in := t.calls[tid]
+	switch {
+	case !t.started:
+		return unix.PTRACE_CONT
+	case in, !t.Marked, t.Denies != nil && t.handles(tid) && (handler || blocksSys(tid)):
+		return unix.PTRACE_SYSCALL
+	}
+	return unix.PTRACE_CONT
+}
+
+// message is what PTRACE_GETEVENTMSG tells of an event.
+func message(tid int) (m uint64) {
+	_ = request(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&m)))
+	return m
+}
+
 // Gone is for a thread that wait4(2) has reported to have ended.
-func (t *Tracer) Gone(tid int) { delete(t.calls, tid) }
+func (t *Tracer) Gone(tid int) {
+	delete(t.calls, tid)
+	delete(t.masks, tid)
+	delete(t.processes, tid)
+}
 
 // leave detaches from the process between once it has created the child, which is traced
 // from its start. It reports whether that was the stop of tid.
@@ -180,7 +213,10 @@ func (t *Tracer) call(tid int) {
 		if t.Entered != nil {
 			t.Entered(tid, c)
 		}
-		if t.Left != nil {
+		if t.Denies != nil && t.unheeded(tid, c) {
+			return
+		}
+		if t.Left != nil || t.Denies != nil {
 			if t.calls == nil {
 				t.calls = map[int]Call{}
 			}
@@ -190,6 +226,12 @@ func (t *Tracer) call(tid int) {
 		c, ok := t.calls[tid]
 		delete(t.calls, tid)
 		if !ok {
+			return
+		}
+		if t.Denies != nil && c.setsHandler() {
+			t.changes(tid)
+		}
+		if t.Left == nil {
 			return
 		}
 		result, errno := int64(info.nr), unix.Errno(0)

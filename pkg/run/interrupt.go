@@ -70,8 +70,8 @@ func (i *Interrupt) waitBeside(fd, child, timeout int) (readable bool, err error
 		case fds[2].Revents != 0:
 			return false, errChildEnded
 		}
-		if err := i.Err(); err != nil {
-			return false, err
+		if err := i.Err(); err != nil || timeout >= 0 {
+			return false, err // a signal may also say that a traced child has stopped
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (f *Filter) Plan(s *stage.State) error {
 	}
 	s.For(f.flag())
 	s.Add(load)
-	s.Filters = append(s.Filters, fl.code)
+	s.Filters, s.Loads = append(s.Filters, fl.code), append(s.Loads, load)
 	s.Culprits = append(s.Culprits, func(c plan.Call, pc int) string {
 		return f.culprit(fl, filter.Call(c), filter.Answer{PC: pc})
 	})

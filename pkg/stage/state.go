@@ -42,6 +42,8 @@ type State struct {
 
 	// Filters are the seccomp filters loaded so far.
 	Filters [][]unix.SockFilter
+	// Loads are the ops that load them.
+	Loads []*plan.Op
 	// Culprits name, for each of them, the stage's flag by which it denies a call, at an
 	// instruction of it.
 	Culprits []func(c plan.Call, pc int) string

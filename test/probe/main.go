@@ -106,6 +106,8 @@ func main() {
 		say(clone(args[0], unix.CLONE_NEWUSER))
 	case "untraced": // probe untraced clone|clone3: make a process that no tracer of ours sees
 		say(clone(args[0], unix.CLONE_UNTRACED))
+	case "trap": // probe trap WHAT: what depends on a tracer
+		trap(args[0])
 	case "pidfd": // probe pidfd PID FD PROGRAM...: execute with the descriptor
 		pid, _ := strconv.Atoi(args[0])
 		to, _ := strconv.Atoi(args[1])

@@ -1,0 +1,69 @@
+package ptrace
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Register sets, ELF(5).
+const (
+	ntPrstatus      = 1
+	ntARMSystemCall = 0x404
+)
+
+const native = unix.AUDIT_ARCH_AARCH64
+
+// registers are those of a thread: x0 to x30, sp, pc and pstate, or of a 32-bit one r0 to r15,
+// cpsr and the former r0.
+type registers struct {
+	bytes [34 * 8]byte
+	iov   unix.Iovec
+}
+
+func (r *registers) read(tid int) error {
+	r.iov = unix.Iovec{Base: &r.bytes[0], Len: uint64(len(r.bytes))}
+	return request(unix.PTRACE_GETREGSET, tid, ntPrstatus, uintptr(unsafe.Pointer(&r.iov)))
+}
+
+func (r *registers) write(tid int) error {
+	return request(unix.PTRACE_SETREGSET, tid, ntPrstatus, uintptr(unsafe.Pointer(&r.iov)))
+}
+
+func (r *registers) at(n int) uint64 {
+	if r.iov.Len < uint64(len(r.bytes)) {
+		return uint64(binary.LittleEndian.Uint32(r.bytes[4*n:]))
+	}
+	return binary.LittleEndian.Uint64(r.bytes[8*n:])
+}
+
+// call is the call that was not made. The kernel has forgotten its number, but not the
+// register in which it was.
+func (r *registers) call(arch uint32) (c Call, ok bool) {
+	number := 8
+	if arch == unix.AUDIT_ARCH_ARM {
+		number = 7
+	}
+	c = Call{Arch: arch, Nr: uint32(r.at(number))}
+	for i := range c.Args {
+		c.Args[i] = r.at(i)
+	}
+	return c, int32(c.Nr) >= 0
+}
+
+// answer makes the call one that has returned.
+func (r *registers) answer(result int64) {
+	if r.iov.Len < uint64(len(r.bytes)) {
+		binary.LittleEndian.PutUint32(r.bytes[:], uint32(result))
+		return
+	}
+	binary.LittleEndian.PutUint64(r.bytes[:], uint64(result))
+}
+
+// skip has the kernel not make the call that a thread enters.
+func skip(tid int) error {
+	none := int32(-1)
+	iov := unix.Iovec{Base: (*byte)(unsafe.Pointer(&none)), Len: uint64(unsafe.Sizeof(none))}
+	return request(unix.PTRACE_SETREGSET, tid, ntARMSystemCall, uintptr(unsafe.Pointer(&iov)))
+}
