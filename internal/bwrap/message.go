@@ -52,10 +52,11 @@ func (l *line) dialect(f *cli.Front) *cli.Dialect {
 				say(severityWarning, text)
 			}
 		},
-		Ready: func(pid int, list []plan.Namespace) {
-			if l.report != nil {
-				l.report.start(pid, list)
+		Ready: func(pid int, list []plan.Namespace) error {
+			if l.report == nil {
+				return nil
 			}
+			return l.report.start(pid, list)
 		},
 		Ended: func(w unix.WaitStatus) int {
 			code := w.ExitStatus()
@@ -75,6 +76,10 @@ func (l *line) message(err error) string {
 	var entry *mount.EntryError
 	if errors.As(err, &entry) {
 		return l.entryMessage(entry)
+	}
+	var report *reportError
+	if errors.As(err, &report) {
+		return report.Error()
 	}
 	var step *plan.StepError
 	if errors.As(err, &step) && askedBy(step.For).name == "--join" {

@@ -55,7 +55,7 @@ func newReport(s *Settings, created uint64) (*report, error) {
 			_, err = unix.FcntlInt(uintptr(d.fd), unix.F_SETFD, unix.FD_CLOEXEC)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("Write to info_fd: %s", reason(err))
+			return nil, &reportError{err}
 		}
 		*d.file = os.NewFile(uintptr(d.fd), "report")
 	}
@@ -67,9 +67,16 @@ func newReport(s *Settings, created uint64) (*report, error) {
 	return r, nil
 }
 
+// A reportError is for a descriptor to which nothing can be written. The payload is not
+// executed then: who has asked for its PID could do nothing about it.
+type reportError struct{ err error }
+
+func (e *reportError) Error() string { return "Write to info_fd: " + reason(e.err) }
+
+func (e *reportError) Unwrap() error { return e.err }
+
 // start reports the process and its namespaces.
-func (r *report) start(pid int, list []plan.Namespace) {
-	r.ready = true
+func (r *report) start(pid int, list []plan.Namespace) error {
 	members := []string{fmt.Sprintf("\"child-pid\": %d", pid)}
 	for _, name := range r.created {
 		for _, ns := range list {
@@ -79,13 +86,19 @@ func (r *report) start(pid int, list []plan.Namespace) {
 		}
 	}
 	if r.info != nil {
-		fmt.Fprintf(r.info, "{\n    %s\n}\n", strings.Join(members, ",\n    "))
+		if _, err := fmt.Fprintf(r.info, "{\n    %s\n}\n", strings.Join(members, ",\n    ")); err != nil {
+			return &reportError{err}
+		}
 		r.info.Close()
 		r.info = nil
 	}
 	if r.status != nil {
-		fmt.Fprintf(r.status, "{ %s }\n", strings.Join(members, ", "))
+		if _, err := fmt.Fprintf(r.status, "{ %s }\n", strings.Join(members, ", ")); err != nil {
+			return &reportError{err}
+		}
 	}
+	r.ready = true
+	return nil
 }
 
 // end reports the exit status.

@@ -37,8 +37,8 @@ type Dialect struct {
 	// Warn reports what is not a failure; kind is "skipped" or "warning".
 	Warn func(kind, text string)
 	// Ready is told of the process before the payload is executed, if a stage asks for
-	// that: its PID and its namespaces.
-	Ready func(pid int, namespaces []plan.Namespace)
+	// that: its PID and its namespaces. After an error the payload is not executed.
+	Ready func(pid int, namespaces []plan.Namespace) error
 	// Ended returns the exit status for the end of the payload.
 	Ended func(unix.WaitStatus) int
 }

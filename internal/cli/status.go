@@ -99,9 +99,9 @@ func (s *status) write(e event) {
 }
 
 // ready reports the start before the payload is executed.
-func (s *status) ready(pid int, list []plan.Namespace) {
+func (s *status) ready(pid int, list []plan.Namespace) error {
 	if s == nil {
-		return
+		return nil
 	}
 	e := event{Event: "started", PID: pid, Namespaces: map[string]uint64{}}
 	for _, ns := range list {
@@ -109,6 +109,7 @@ func (s *status) ready(pid int, list []plan.Namespace) {
 	}
 	s.write(e)
 	s.told = true
+	return nil
 }
 
 // started reports the start, unless that was done.

@@ -85,8 +85,9 @@ type Context interface {
 	// started by f may ask for a parent-death signal.
 	OnThread(f func() error) error
 
-	// Ready reports that the payload is executed once the step is done.
-	Ready(namespaces []Namespace)
+	// Ready reports that the payload is executed once the step is done. It is not if that
+	// cannot be reported, which is the error.
+	Ready(namespaces []Namespace) error
 	// Note reports something for a user who asks for it.
 	Note(text string)
 	// Skip reports that something was asked for only if possible, and does not exist.

@@ -93,10 +93,11 @@ func (a *stepContext) Warn(stage, text string) {
 	}
 }
 
-func (a *stepContext) Ready(list []plan.Namespace) {
+func (a *stepContext) Ready(list []plan.Namespace) error {
 	if tell := a.layout.attr.Ready; tell != nil {
-		tell(a.pid, list)
+		return tell(a.pid, list)
 	}
+	return nil
 }
 
 func (a *stepContext) AtEnd(f func()) {

@@ -24,8 +24,9 @@ type Attr struct {
 	// Note is called for messages of steps that do not weaken the chain; it may be nil.
 	Note func(stage, text string)
 	// Ready is called by a step once the child, whose PID in this PID namespace is given,
-	// has done everything but execute the payload; it may be nil.
-	Ready func(pid int, namespaces []plan.Namespace)
+	// has done everything but execute the payload, which it does not do after an error; it
+	// may be nil.
+	Ready func(pid int, namespaces []plan.Namespace) error
 	// Failed is called by another thread if Exec fails and a filter may deny the thread
 	// that performs the plan the calls it needs to return: [plan.Plan.Mute]. It must
 	// not return. If it is nil, Exec returns in any case.

@@ -166,7 +166,9 @@ func (n *Namespaces) planReport(s *stage.State, list []found) {
 	}
 	step := plan.Step{Stage: s.Name, Text: strings.Join(what, ", and "), Do: func(at plan.Context) error {
 		if n.UserBlock == 0 {
-			report(at, list)
+			if err := report(at, list); err != nil {
+				return err
+			}
 		}
 		if n.Block == 0 {
 			return nil
@@ -202,12 +204,12 @@ func waitText(fd int) string {
 	return fmt.Sprintf("wait until descriptor %d has a byte or its end to read", fd)
 }
 
-func report(at plan.Context, list []found) {
+func report(at plan.Context, list []found) error {
 	all := make([]plan.Namespace, len(list))
 	for i, ns := range list {
 		all[i] = plan.Namespace{Name: ns.name, ID: uint64(at.Result(ns.id))}
 	}
-	at.Ready(all)
+	return at.Ready(all)
 }
 
 // reporter is the flag that asks for the report.

@@ -23,7 +23,9 @@ func (n *Namespaces) planMapped(s *stage.State) error {
 		return err
 	}
 	step := plan.Step{Stage: s.Name, Text: reportText(list) + ", " + waitText(n.UserBlock) + ", and check that IDs are mapped", Do: func(at plan.Context) error {
-		report(at, list)
+		if err := report(at, list); err != nil {
+			return err
+		}
 		if err := await(at, n.UserBlock); err != nil {
 			return err
 		}
