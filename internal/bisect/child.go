@@ -42,11 +42,10 @@ func childChain(f *cli.Front) (c *chain.Chain, fd int, err error) {
 		return nil, -1, err
 	}
 	words := os.Args[2:]
-	kind := chain.ByName(words[0])
-	if kind == nil {
+	if words[0] == "--" {
 		return nil, fd, nil
 	}
-	c, err = chain.Read(kind, words, f.Finder(true))
+	c, err = cli.ReadChain(f.Finder(true), words)
 	return c, fd, err
 }
 

@@ -18,6 +18,7 @@ import (
 // A subject is the chain that is searched.
 type subject struct {
 	chain   *chain.Chain
+	find    *chain.Finder
 	stages  []stageWords
 	payload []string
 	force   bool
@@ -72,22 +73,14 @@ func (s *subject) parts(stage int) (list []part) {
 // subject reads the chain.
 func (r *request) subject(f *cli.Front, words []string) (*subject, error) {
 	find := f.Finder(true)
-	kind, _ := find.Find(words[0])
-	switch {
-	case kind != nil:
-	case find.Beside(words[0]):
-		return nil, fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", words[0], find.Dir)
-	default:
-		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (hk-run --print and hk-bwrap --print write theirs)", words[0])
-	}
-	c, err := chain.Read(kind, words, find)
+	c, err := cli.ReadChain(find, words)
 	if err != nil {
 		return nil, err
 	}
-	if last := c.Links[len(c.Links)-1]; last.Common.Help || last.Common.Version || c.Printer() != nil || len(c.Payload) == 0 {
-		return nil, fmt.Errorf("%s executes nothing: there is nothing to run", last.Kind.Name)
+	if len(c.Payload) == 0 {
+		return nil, fmt.Errorf("%s executes nothing: there is nothing to run", c.Links[len(c.Links)-1].Kind.Name)
 	}
-	s := &subject{chain: c, payload: c.Payload, onePlan: c.OnePlan()}
+	s := &subject{chain: c, find: find, payload: c.Payload, onePlan: c.OnePlan()}
 	for _, l := range c.Links {
 		if err := s.add(l); err != nil {
 			return nil, fmt.Errorf("%s: %w", l.Kind.Name, err)
@@ -191,7 +184,8 @@ func (s *subject) unsafe(without map[part]bool) map[part]bool {
 	return list
 }
 
-// build is the chain without parts and with additions, as words, without the payload.
+// build is the chain without parts and with additions, as words that a child finds, without the
+// payload.
 func (s *subject) build(without map[part]bool, more []addition) (words []string) {
 	without = union(without, s.unsafe(without))
 	for i, st := range s.stages {
@@ -199,7 +193,7 @@ func (s *subject) build(without map[part]bool, more []addition) (words []string)
 		if all {
 			continue
 		}
-		words = append(words, st.name)
+		words = append(words, s.find.Word(st.name))
 		if s.force {
 			words = append(words, "--force-order")
 		}

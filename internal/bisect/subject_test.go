@@ -3,20 +3,22 @@ package bisect
 import (
 	"strings"
 	"testing"
+
+	"hk/pkg/chain"
 )
 
 // words makes a subject of stages and their flags, as they are printed.
-func subjectOf(chain string) *subject {
-	s := &subject{payload: []string{"true"}, onePlan: true}
-	for _, text := range strings.Split(chain, " | ") {
-		fields := strings.Fields(text)
+func subjectOf(text string) *subject {
+	s := &subject{find: &chain.Finder{}, payload: []string{"true"}, onePlan: true}
+	for _, one := range strings.Split(text, " | ") {
+		fields := strings.Fields(one)
 		st := stageWords{name: fields[0]}
 		for _, f := range fields[1:] {
 			st.words = append(st.words, split(st.name, f))
 		}
 		s.stages = append(s.stages, st)
 	}
-	s.mounts, s.nets = strings.Contains(chain, "--mount"), strings.Contains(chain, "--net")
+	s.mounts, s.nets = strings.Contains(text, "--mount"), strings.Contains(text, "--net")
 	return s
 }
 

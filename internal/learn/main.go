@@ -93,23 +93,14 @@ func run(f *cli.Front) int {
 	return s.perform()
 }
 
-// read parses the words of a chain.
+// read parses the words of a chain that can be followed.
 func read(find *chain.Finder, words []string) (*chain.Chain, error) {
-	kind, _ := find.Find(words[0])
-	switch {
-	case kind != nil:
-	case find.Beside(words[0]):
-		return nil, fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", words[0], find.Dir)
-	default:
-		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (hk-run --print and hk-bwrap --print write theirs)", words[0])
-	}
-	c, err := chain.Read(kind, words, find)
+	c, err := cli.ReadChain(find, words)
 	if err != nil {
 		return nil, err
 	}
-	last := c.Links[len(c.Links)-1]
-	if last.Common.Help || last.Common.Version || c.Settings().Explain != "" || c.Printer() != nil {
-		return nil, fmt.Errorf("%s is to print something and executes nothing", last.Kind.Name)
+	if c.Settings().Explain != "" {
+		return nil, errors.New("--explain is to print something and executes nothing")
 	}
 	for _, l := range c.Links {
 		if l.Stage.Needs().Attach != nil || l.Common.Why {

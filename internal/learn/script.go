@@ -1,7 +1,7 @@
 package learn
 
 import (
-	"slices"
+	"path/filepath"
 	"strings"
 
 	"hk/internal/cli"
@@ -22,16 +22,16 @@ func (s *session) words() []string {
 	var words []string
 	add := func(list []chain.Link) {
 		for _, l := range list {
-			words = append(append(words, l.Kind.Name), l.Stage.Args()...)
+			words = append(append(words, s.find.Word(l.Kind.Name)), l.Stage.Args()...)
 			if l.Common.ForceOrder {
 				words = append(words, "--force-order")
 			}
 		}
 	}
 	add(links[:end])
-	words = append(words, "hk-landlock", "--rules="+s.files[rulesFile].Path)
+	words = append(words, s.find.Word("hk-landlock"), "--rules="+s.files[rulesFile].Path)
 	add(links[end:])
-	words = append(words, "hk-seccomp", "--profile="+s.files[profileFile].Path, "--")
+	words = append(words, s.find.Word("hk-seccomp"), "--profile="+s.files[profileFile].Path, "--")
 	return append(words, s.chain.Payload...)
 }
 
@@ -43,8 +43,9 @@ func (s *session) script(comments []string) []byte {
 		b.WriteString("# " + vis.Text(c) + "\n")
 	}
 	b.WriteString("exec")
-	for _, w := range s.words() {
-		if strings.HasPrefix(w, "hk-") && slices.ContainsFunc(chain.Kinds, func(k *kind) bool { return k.Name == w }) {
+	words := s.words()
+	for i, w := range words {
+		if i < len(words)-len(s.chain.Payload) && chain.ByName(filepath.Base(w)) != nil {
 			b.WriteString(" \\\n ")
 		}
 		b.WriteString(" " + cli.Quote(w))
@@ -55,9 +56,7 @@ func (s *session) script(comments []string) []byte {
 
 // check plans the chain that was written, which changes nothing.
 func (s *session) check() error {
-	words := s.words()
-	kind, _ := s.find.Find(words[0])
-	c, err := chain.Read(kind, words, s.find)
+	c, err := cli.ReadChain(s.find, s.words())
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,9 @@ import (
 	"hk/pkg/access"
 	"hk/pkg/getopt"
 	"hk/pkg/plan"
-	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
 )
-
-type kind = stage.Kind
 
 // unused says what the payload has and did not use, as far as can be seen.
 func (s *session) unused(rec *access.Record) (list []string) {

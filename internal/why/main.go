@@ -8,7 +8,6 @@ package why
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -117,7 +116,7 @@ func run(f *cli.Front) int {
 	if len(l.questions) > 0 {
 		find.Payload = "/nonexistent/hk-why" // it is not to be performed
 	}
-	c, err := read(find, words)
+	c, err := cli.ReadChain(find, words)
 	if err == nil && len(l.questions) == 0 {
 		return l.followChain(f, c)
 	}
@@ -147,25 +146,4 @@ func (l *line) say(f *cli.Front, answers []answer) int {
 		return exitFailed
 	}
 	return code
-}
-
-// read parses the words of a chain.
-func read(find *chain.Finder, words []string) (*chain.Chain, error) {
-	kind, _ := find.Find(words[0])
-	switch {
-	case kind != nil:
-	case find.Beside(words[0]):
-		return nil, fmt.Errorf("%s is not in PATH, but is beside this program in %s: set PATH", words[0], find.Dir)
-	default:
-		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (hk-run --print and hk-bwrap --print write theirs)", words[0])
-	}
-	c, err := chain.Read(kind, words, find)
-	if err != nil {
-		return nil, err
-	}
-	last := c.Links[len(c.Links)-1]
-	if last.Common.Help || last.Common.Version || c.Printer() != nil {
-		return nil, fmt.Errorf("%s is to print something and executes nothing", last.Kind.Name)
-	}
-	return c, nil
 }
