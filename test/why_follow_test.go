@@ -75,6 +75,8 @@ func followRows() []followRow {
 		row(lock+" --allow $D:write_file", "truncate -s 1 $D/f", "landlock", "ftruncate(3, 1) = EACCES: no rule allows truncate on $D/f", true),
 		row("hk-landlock --rx / --allow /dev:write_file", "probe right ioctl_dev /dev/null | grep ok", "landlock", "no rule allows ioctl_dev on /dev/null", true),
 		row(ownRoot+" --ro $D:/d", "chmod 600 /d/f", "read-only mount", "/d/f is on a mount that is read-only", true),
+		row(ownRoot+" --ro $BIN --ro $D:/d --try-ro /sys/kernel/mm/transparent_hugepage", "probe syscall fsetxattr 0 user.x v 1 0 </d/f | grep -v EROFS", "read-only mount", `fsetxattr(0, "user.x", ..., 1, 0) = EROFS: /d/f is on a mount that is read-only`, true),
+		row(ownRoot+" --ro $BIN --ro $D:/d --try-ro /sys/kernel/mm/transparent_hugepage", "probe syscall lremovexattr /d/f user.x | grep -v EROFS", "read-only mount", `lremovexattr("/d/f", "user.x") = EROFS: /d/f is on a mount that is read-only`, true),
 		row(ownRoot+" --ro $D:/d", "rm -f /d/gone", "read-only mount", "/d is on a mount that is read-only", true),
 		row(ownRoot+" --ro $D:/d", "mv /d/f /d/made", "read-only mount", "/d is on a mount that is read-only", true),
 		row(ownRoot+" --rw $D:/a --rw $D/sub:/b", "ln /a/f /b/hard", "separate mounts", "/a and /b are on different mounts", false),
@@ -84,6 +86,10 @@ func followRows() []followRow {
 		only("root", row("hk-setuser --caps none", "mknod $D/made c 1 3", "capability", "= EPERM: the payload does not have CAP_MKNOD", true)),
 		only("root", row("hk-setuser --caps none", "chown 1 $D/f", "capability", "permissions refuse it without CAP_CHOWN, which the payload does not have: $D/f", true)),
 		only("root", row("hk-setuser --caps none", "cat $D/other", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/other", true)),
+		only("root", row("hk-setuser --caps none", "probe syscall setxattr $D/other user.x v 1 0 | grep -v EACCES", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/other", true)),
+		only("root", row("hk-setuser --caps none", "probe syscall setxattrat CWD $D/other 0 user.x words:0,0,0,0 16 | grep -v EACCES", "capability", `setxattrat(AT_FDCWD, "$D/other", 0, "user.x", ..., 16) = EACCES: permissions refuse it without CAP_DAC_OVERRIDE`, true)),
+		only("root", row("hk-setuser --caps none", "probe syscall setxattr $D/f trusted.x v 1 0 | grep -v EPERM", "capability", `setxattr("$D/f", "trusted.x", ..., 1, 0) = EPERM: the payload does not have CAP_SYS_ADMIN`, true)),
+		only("root", row("hk-setuser --caps none", "probe syscall lremovexattr $D/f security.capability | grep -v EPERM", "capability", "= EPERM: the payload does not have CAP_SETFCAP", true)),
 		only("root", row("hk-setuser --caps none", "chmod 644 $D/other", "capability", "permissions refuse it without CAP_FOWNER, which the payload does not have: $D/other", true)),
 		only("root", row("hk-setuser --caps none", "probe syscall socket 2 3 1 | grep ok", "capability", "the payload does not have CAP_NET_RAW", true)),
 		only("root", row("hk-setuser --caps none", "cat $D/shut/missing 2>&1 | grep 'No such'", "capability", `missing", O_RDONLY) = EACCES: permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/shut: hk-setuser`, true)),
@@ -101,6 +107,7 @@ func followRows() []followRow {
 		only("user", row("hk-landlock --restrict tcp-bind", "probe kill 1 | grep ok", "not the sandbox", "process 1 is another user's", false)),
 		only("user", row("hk-unshare --user | hk-idmap --root", "mknod $D/made c 1 3", "not the sandbox", "the caller lacks CAP_MKNOD", false)),
 		only("user", row(filter+"personality", "chmod 600 /etc/passwd", "not the sandbox", "permissions refuse it to the caller too: /etc/passwd", false)),
+		only("user", row(filter+"personality", "probe syscall fremovexattr 0 user.x </etc/passwd | grep -v EACCES", "not the sandbox", "permissions refuse it to the caller too: /etc/passwd", false)),
 		only("user", row(lock, "chown 1 $D/f", "not the sandbox", "permissions refuse it to the caller too: $D/f", false)),
 		only("user", row(filter+"personality", "probe syscall socket 2 3 1 | grep ok", "not the sandbox", "the caller lacks CAP_NET_RAW", false)),
 		only("user", row(lock, "rm -f /etc/passwd", "not the sandbox", "permissions refuse it to the caller too: /etc", false)),
@@ -123,6 +130,9 @@ func TestWhyFollow(t *testing.T) {
 	t.Cleanup(func() { l.Close() })
 	for _, r := range followRows() {
 		if strings.Contains(strings.Join(r.chain[0], " "), "--scope") && !kernelHasLandlock(6) {
+			continue
+		}
+		if strings.Contains(r.do, "setxattrat") && !kernelAtLeast("6.13") {
 			continue
 		}
 		if r.only != "" && (r.only == "user") == (os.Getuid() == 0) {

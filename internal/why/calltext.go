@@ -42,7 +42,7 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 		switch a, ok := f.addressArg(tid, c, name, i); {
 		case ok:
 			text = a.String()
-		case isPathArg(name, i):
+		case isTextArg(name, i):
 			if p, ok := ptrace.PeekString(tid, v); ok {
 				text = strconv.Quote(p)
 			}
@@ -58,12 +58,12 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 	return name + "(" + strings.Join(args, ", ") + ")"
 }
 
-// isPathArg and isDirArg report whether an argument is a path, or a directory that one
-// starts from.
-func isPathArg(name string, i int) bool {
+// isTextArg and isDirArg report whether an argument is a path or the name of an attribute, or a
+// directory that a path starts from.
+func isTextArg(name string, i int) bool {
 	m, moves := moves[name]
 	at, ok := paths[name]
-	return moves && (i == m.path || i == m.to) || ok && i == at.path || name == "symlink" && i == 0 || name == "symlinkat" && i == 0
+	return moves && (i == m.path || i == m.to) || ok && (i == at.path || at.kind == "xattr" && i == at.more) || name == "symlink" && i == 0 || name == "symlinkat" && i == 0
 }
 
 func isDirArg(name string, i int) bool {

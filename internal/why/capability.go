@@ -2,6 +2,7 @@ package why
 
 import (
 	"slices"
+	"strings"
 
 	"hk/pkg/plan"
 	"hk/pkg/ptrace"
@@ -41,6 +42,12 @@ func (f *follower) takesCap(tid int, c ptrace.Call, name string) (bit int, host,
 	case "mknod", "mknodat":
 		mode := c.Args[paths[name].more] & unix.S_IFMT
 		return unix.CAP_MKNOD, true, mode == unix.S_IFCHR || mode == unix.S_IFBLK
+	case "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat":
+		attr := attribute(tid, c, name)
+		if attr == "security.capability" {
+			return unix.CAP_SETFCAP, false, true
+		}
+		return unix.CAP_SYS_ADMIN, true, strings.HasPrefix(attr, "trusted.") || strings.HasPrefix(attr, "security.")
 	case "socket":
 		packet := c.Args[0] == unix.AF_PACKET
 		raw := (c.Args[0] == unix.AF_INET || c.Args[0] == unix.AF_INET6) && c.Args[1]&0xf == unix.SOCK_RAW

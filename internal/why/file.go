@@ -206,7 +206,7 @@ func (s *subject) rights(q question, seen, at stage.Seen) (list []reason) {
 		return s.need(seen.Path, ioctlDev, seen.Unsure != "")
 	case "socket":
 		return s.need(seen.Path, resolve, seen.Unsure != "")
-	case "attributes", "chown":
+	case "attributes", "xattr", "chown":
 		return nil
 	case "truncate":
 		return s.need(seen.Path, truncate, seen.Unsure != "")

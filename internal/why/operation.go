@@ -2,6 +2,7 @@ package why
 
 import (
 	"strconv"
+	"strings"
 
 	"hk/pkg/landlock"
 	"hk/pkg/ptrace"
@@ -10,8 +11,8 @@ import (
 )
 
 // A takes says which arguments of a call are a directory, a path in it, and the number that
-// says more, which are flags of open(2), or of the *at calls, or a mode of mknod(2); -1 is
-// none. Without a path, dir is the file.
+// says more, which are flags of open(2), or of the *at calls, a mode of mknod(2), or the name of
+// an extended attribute; -1 is none. Without a path, dir is the file.
 type takes struct {
 	kind            string
 	dir, path, more int
@@ -29,7 +30,8 @@ var paths = map[string]takes{
 	"chmod": {"attributes", -1, 0, -1}, "fchmod": {"attributes", 0, -1, -1}, "fchmodat": {"attributes", 0, 1, -1}, "fchmodat2": {"attributes", 0, 1, 3},
 	"chown": {"chown", -1, 0, 1}, "lchown": {"chown", -1, 0, 1}, "fchown": {"chown", 0, -1, 1}, "fchownat": {"chown", 0, 1, 2},
 	"utime": {"attributes", -1, 0, -1}, "utimes": {"attributes", -1, 0, -1}, "utimensat": {"attributes", 0, 1, 3}, "futimesat": {"attributes", 0, 1, -1},
-	"setxattr": {"attributes", -1, 0, -1}, "lsetxattr": {"attributes", -1, 0, -1}, "removexattr": {"attributes", -1, 0, -1},
+	"setxattr": {"xattr", -1, 0, 1}, "lsetxattr": {"xattr", -1, 0, 1}, "fsetxattr": {"xattr", 0, -1, 1}, "setxattrat": {"xattr", 0, 1, 3},
+	"removexattr": {"xattr", -1, 0, 1}, "lremovexattr": {"xattr", -1, 0, 1}, "fremovexattr": {"xattr", 0, -1, 1}, "removexattrat": {"xattr", 0, 1, 3},
 	"ioctl":  {"ioctl", 0, -1, -1},
 	"chroot": {"find", -1, 0, -1}, "umount2": {"find", -1, 0, -1}, "pivot_root": {"find", -1, 0, -1}, "mount": {"find", -1, 1, -1},
 	"chdir": {"find", -1, 0, -1}, "stat": {"find", -1, 0, -1}, "lstat": {"find", -1, 0, -1}, "access": {"find", -1, 0, -1},
@@ -74,6 +76,10 @@ func (f *follower) asks(tid int, c ptrace.Call, errno unix.Errno) (list []questi
 		if at.more >= 0 {
 			q.node = nodeOf(uint32(c.Args[at.more]))
 		}
+	case "xattr":
+		if !strings.HasPrefix(attribute(tid, c, name), "user.") {
+			q.kind = "attributes"
+		}
 	case "chown":
 		if at.path >= 0 && at.dir >= 0 {
 			at.more = 2
@@ -115,6 +121,12 @@ func (f *follower) opens(tid int, c ptrace.Call, name string, q question, at tak
 		kinds = append([]string{"truncate"}, kinds...)
 	}
 	return ask(kinds...)
+}
+
+// attribute is the name of the extended attribute that a call is about: xattr(7).
+func attribute(tid int, c ptrace.Call, name string) string {
+	text, _ := ptrace.PeekString(tid, c.Args[paths[name].more])
+	return text
 }
 
 // isMissing reports whether nothing is at a path, or it is not known to be.

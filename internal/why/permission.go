@@ -28,7 +28,7 @@ func (s *subject) permission(q question, seen, at stage.Seen) []reason {
 	switch q.kind {
 	case "exec":
 		bits, access = 1, unix.X_OK
-	case "write", "truncate", "create", "remove":
+	case "write", "truncate", "create", "remove", "xattr":
 		bits, access = 2, unix.W_OK
 	}
 	if at.Path != seen.Path || seen.Dir && q.kind != "write" {

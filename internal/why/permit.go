@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
@@ -28,6 +29,8 @@ func (a attempt) permitted() unix.Errno {
 		return access(fd, unix.W_OK)
 	case "exec":
 		return executable(fd)
+	case "xattr":
+		return cmp.Or(immutable(fd), access(fd, unix.W_OK))
 	case "attributes", "chown":
 		return a.owns(fd)
 	}

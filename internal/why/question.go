@@ -48,7 +48,7 @@ type question struct {
 // writes reports whether it takes a mount that is writable.
 func (q question) writes() bool {
 	switch q.kind {
-	case "write", "truncate", "create", "remove", "rename", "link", "attributes", "chown":
+	case "write", "truncate", "create", "remove", "rename", "link", "attributes", "xattr", "chown":
 		return true
 	}
 	return false

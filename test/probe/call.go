@@ -16,6 +16,9 @@ import (
 var numbers = map[string]uintptr{
 	"clock_settime":  unix.SYS_CLOCK_SETTIME,
 	"fchmodat":       unix.SYS_FCHMODAT,
+	"fremovexattr":   unix.SYS_FREMOVEXATTR,
+	"fsetxattr":      unix.SYS_FSETXATTR,
+	"lremovexattr":   unix.SYS_LREMOVEXATTR,
 	"fcntl":          unix.SYS_FCNTL,
 	"getgid":         unix.SYS_GETGID,
 	"getpid":         unix.SYS_GETPID,
@@ -38,6 +41,8 @@ var numbers = map[string]uintptr{
 	"sched_setattr":  unix.SYS_SCHED_SETATTR,
 	"seccomp":        unix.SYS_SECCOMP,
 	"setns":          unix.SYS_SETNS,
+	"setxattr":       unix.SYS_SETXATTR,
+	"setxattrat":     463, // the same everywhere
 	"setuid":         unix.SYS_SETUID,
 	"socket":         unix.SYS_SOCKET,
 	"unlinkat":       unix.SYS_UNLINKAT,
