@@ -230,7 +230,7 @@ func (p program) perform(state *stage.State, attr run.Attr, verbose bool, status
 		return p.supervise(state, attr, verbose, status)
 	}
 	if verbose {
-		attr.Trace = os.Stderr
+		attr.Trace = Stderr{}
 	}
 	attr.Failed = func(err error) { exit.Exit(p.report(status, err)) }
 	if err := run.Exec(state.Plan, attr); err != nil {
@@ -257,7 +257,7 @@ func (p program) supervise(state *stage.State, attr run.Attr, verbose bool, stat
 		err = above.Adopt(child)
 	}
 	if verbose {
-		child.Trace(os.Stderr)
+		child.Trace(Stderr{})
 	}
 	if err != nil {
 		return p.failed(state.Host.Handover.Supervisor, status, err)

@@ -3,7 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"hk/internal/vis"
 	"hk/pkg/cause"
@@ -14,9 +14,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Stderr is standard error. If nobody reads it, a write fails; with that of package os the
+// process would end by SIGPIPE, and its payload with it.
+type Stderr struct{}
+
+func (Stderr) Write(b []byte) (n int, err error) {
+	for n < len(b) {
+		m, err := unix.Write(unix.Stderr, b[n:])
+		switch err {
+		case nil:
+			n += m
+		case unix.EAGAIN:
+			if _, err := unix.Poll([]unix.PollFd{{Fd: 2, Events: unix.POLLOUT}}, -1); err != nil && err != unix.EINTR {
+				return n, err
+			}
+		case unix.EINTR:
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // say writes a line to standard error.
 func say(stage, text string) {
-	os.Stderr.WriteString(vis.Text(stage+": "+text) + "\n")
+	io.WriteString(Stderr{}, vis.Text(stage+": "+text)+"\n")
 }
 
 // complain writes the line of an error, and a hint if there is one.

@@ -3,6 +3,7 @@ package why
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -76,16 +77,17 @@ func (w followed) Needs() stage.Needs {
 // followChain performs a chain, and follows its payload.
 func (l *line) followChain(f *cli.Front, c *chain.Chain) int {
 	fl := &follower{say: func(text string) { f.Say("hk-why", text) }, json: l.json, own: -1}
-	to := os.Stderr
+	to := io.Writer(cli.Stderr{})
 	if l.output != "" {
-		var err error
-		if to, fl.own, err = l.output.open(); err != nil {
+		file, own, err := l.output.open()
+		if err != nil {
 			return f.Fail(exitFailed, -1, err)
 		}
+		to, fl.own = file, own
 		fl.say = func(text string) { fl.write([]byte(vis.Text("hk-why: "+text) + "\n")) }
 	}
 	fl.write = func(line []byte) {
-		if _, err := to.Write(line); err != nil && fl.lost == nil {
+		if _, err := to.Write(line); err != nil && fl.lost == nil && l.output != "" {
 			fl.lost = err
 		}
 	}
