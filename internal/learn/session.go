@@ -73,7 +73,7 @@ func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*
 		if err := in.Probe(); err != nil {
 			return nil, in.Error(err)
 		}
-		if in.before, _, err = in.Read(); err != nil {
+		if in.before, err = in.Start(); err != nil {
 			return nil, in.Error(err)
 		}
 		s.files = append(s.files, in)
@@ -94,10 +94,7 @@ func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*
 	return s, nil
 }
 
-var (
-	errForeign = errors.New("it exists and was not written by hk-learn: give another directory")
-	errChanged = errors.New("it has changed since the start, perhaps by the payload: nothing is written")
-)
+var errForeign = errors.New("it exists and was not written by hk-learn: give another directory")
 
 // recorded is the first stage of a chain, with the tracer.
 type recorded struct {
@@ -231,10 +228,5 @@ func (s *session) write() (notes []string, err error) {
 func (s *session) update(which int, mode fs.FileMode, change func([]byte) ([]byte, error)) ([]string, error) {
 	f := s.files[which]
 	f.Mode = mode
-	return f.Update(func(data []byte, _ fs.FileInfo) ([]byte, error) {
-		if !bytes.Equal(data, f.before) {
-			return nil, errChanged
-		}
-		return change(data)
-	})
+	return f.Update(change)
 }

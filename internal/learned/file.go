@@ -2,12 +2,14 @@
 // file has, out of the reach of the payload.
 //
 // The directory of the file is opened before the payload starts, so that changes that the
-// payload makes to the path have no effect. The file is replaced when the run has ended, by
-// a new one with the same mode; what has taken its name meanwhile, and is no regular file, is
-// an error. Runs that end at the same time wait for one another.
+// payload makes to the path have no effect, and the file is read. It is replaced when the run
+// has ended, by a new one with the same mode. If it is not as it was at the start, that is an
+// error, because the payload may have written it: runs that learn at the same time need a file
+// each.
 package learned
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +37,9 @@ type File struct {
 	// dir is the directory of the file, and base its name there.
 	dir  *os.Root
 	base string
+	// before is what the file had at the start, and info describes it, or is nil.
+	before []byte
+	info   fs.FileInfo
 	// tmp is the temporary name of the file. A PID would not do: another run may have
 	// the same one in another PID namespace.
 	tmp string
@@ -98,8 +103,28 @@ func (f *File) Probe() error {
 	return nil
 }
 
-// Read reads the file; info is nil if it does not exist, and data if it is empty.
-func (f *File) Read() (data []byte, info fs.FileInfo, err error) {
+// Start reads the file, before the payload starts. The data is nil if it does not exist or is
+// empty. Precondition: [File.Open].
+func (f *File) Start() (data []byte, err error) {
+	f.before, f.info, err = f.read()
+	return f.before, err
+}
+
+// errChanged is also the error for another run that has written the file.
+var errChanged = errors.New("it has changed since the start, perhaps by the payload: nothing is written")
+
+// unchanged reports whether a file is that of the start, as it was.
+func (f *File) unchanged(data []byte, info fs.FileInfo) bool {
+	if info == nil || f.info == nil {
+		return info == nil && f.info == nil
+	}
+	now, ok := info.Sys().(*sys.Stat_t)
+	was, ok2 := f.info.Sys().(*sys.Stat_t)
+	return ok && ok2 && os.SameFile(info, f.info) && now.Mode == was.Mode && now.Uid == was.Uid && now.Gid == was.Gid && bytes.Equal(data, f.before)
+}
+
+// read reads the file; info is nil if it does not exist, and data if it is empty.
+func (f *File) read() (data []byte, info fs.FileInfo, err error) {
 	fi, err := f.dir.Lstat(f.base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -157,18 +182,21 @@ func (f *File) lock() (unlock func(), err error) {
 	}
 }
 
-// Update replaces the file by what change makes of its content, which is nil if it does not
-// exist or is empty; old is then nil or describes the empty file. notes are warnings.
-func (f *File) Update(change func(data []byte, old fs.FileInfo) ([]byte, error)) (notes []string, err error) {
+// Update replaces the file by what change makes of its content, if it is as it was at
+// [File.Start]. The data is nil if the file does not exist or is empty. notes are warnings.
+func (f *File) Update(change func(data []byte) ([]byte, error)) (notes []string, err error) {
 	// Another run may have written the file in the meantime, or be about to.
 	if unlock, err := f.lock(); err == nil {
 		defer unlock()
 	} else {
 		notes = append(notes, fmt.Sprintf("%s %s: %v: what another run learns at the same time may be lost", f.Flag, f.Path, bare(err)))
 	}
-	data, old, err := f.Read()
+	data, old, err := f.read()
+	if err == nil && !f.unchanged(data, old) {
+		err = errChanged
+	}
 	if err == nil {
-		data, err = change(data, old)
+		data, err = change(data)
 	}
 	if err != nil {
 		return notes, f.Error(err)

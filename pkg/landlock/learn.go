@@ -1,10 +1,8 @@
 package landlock
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"hk/internal/learned"
@@ -24,9 +22,7 @@ type learner struct {
 	recorder access.Recorder
 	tracer   ptrace.Tracer
 	joiner   bool
-	// abi is that of the kernel, and before what the file had at the start.
-	abi    int
-	before []byte
+	abi      int // that of the kernel
 }
 
 var errLearnAlone = errors.New("--learn restricts nothing: it cannot be combined with other flags than --allow-new-privs")
@@ -42,14 +38,13 @@ func (r *Ruleset) learner(abi int) (*learner, error) {
 		return nil, l.Error(err)
 	}
 	defer l.Close()
-	data, _, err := l.Read()
+	data, err := l.Start()
 	if err == nil && data != nil {
 		err = CheckLearned(data)
 	}
 	if err != nil {
 		return nil, l.Error(err)
 	}
-	l.before = data
 	return l, nil
 }
 
@@ -101,9 +96,7 @@ func (l *learner) gone(tid int) {
 	l.recorder.Gone(tid)
 }
 
-var errChanged = errors.New("it has changed since the start, perhaps by the payload: nothing is written")
-
-// write writes the rules. What the file has is trusted only if it was there at the start.
+// write writes the rules.
 func (l *learner) write() (notes []string, err error) {
 	defer l.recorder.Close()
 	rec, err := l.recorder.Record()
@@ -111,10 +104,7 @@ func (l *learner) write() (notes []string, err error) {
 		return nil, l.Error(err)
 	}
 	w := NewLearned(rec, l.abi, Homes())
-	more, err := l.Update(func(data []byte, _ fs.FileInfo) ([]byte, error) {
-		if !bytes.Equal(data, l.before) {
-			return nil, errChanged
-		}
+	more, err := l.Update(func(data []byte) ([]byte, error) {
 		if data != nil {
 			if err := w.Add(data); err != nil {
 				return nil, err

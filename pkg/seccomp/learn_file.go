@@ -3,7 +3,6 @@ package seccomp
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime"
 
 	"hk/internal/learned"
@@ -25,9 +24,9 @@ func newLearner(path string) *learner {
 	return &learner{File: learned.File{Flag: "--learn", Path: path, Mode: 0o644, Max: maxProfile, TooLarge: errNotLearned}, recording: &filter.Recording{}}
 }
 
-// existing merges an existing file into a recording.
+// existing reads the file, and merges it into a recording.
 func (l *learner) existing(into *filter.Recording) error {
-	data, _, err := l.Read()
+	data, err := l.Start()
 	if err != nil || data == nil {
 		return err
 	}
@@ -61,7 +60,7 @@ func (l *learner) write() (notes []string, err error) {
 	for _, name := range l.also {
 		l.recording.Add(native, name, 0)
 	}
-	more, err := l.Update(func(data []byte, _ fs.FileInfo) ([]byte, error) {
+	more, err := l.Update(func(data []byte) ([]byte, error) {
 		if data != nil {
 			if err := mergeError(l.recording.Merge(data)); err != nil {
 				return nil, err

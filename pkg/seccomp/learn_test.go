@@ -62,29 +62,37 @@ func TestLearnFile(t *testing.T) {
 	}
 }
 
-// TestLearnTogether checks that runs which end at the same time lose nothing of
-// each other.
+// TestLearnTogether checks that of runs that learn at the same time one writes the file, and
+// the others say that it has changed.
 func TestLearnTogether(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p.json")
-	var names []string
+	var runs []*learner
+	names := strings.Fields("accept bind chdir close connect dup fstat getpid")
+	for _, name := range names {
+		l, err := (&Filter{Learn: file}).learner()
+		if err == nil {
+			err = l.Open()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		l.recording.Add(filter.X86_64, name, 0)
+		runs = append(runs, l)
+	}
 	errs := make(chan error)
-	for _, name := range strings.Fields("accept bind chdir close connect dup fstat getpid kill link listen lseek mkdir open pipe poll read stat wait4 write") {
-		names = append(names, name)
+	for _, l := range runs {
 		go func() {
-			l, err := (&Filter{Learn: file}).learner()
-			if err == nil {
-				err = l.Open()
-			}
-			if err == nil {
-				defer l.Close()
-				l.recording.Add(filter.X86_64, name, 0)
-				_, err = l.write()
-			}
+			_, err := l.write()
 			errs <- err
 		}()
 	}
+	written := 0
 	for range names {
-		if err := <-errs; err != nil {
+		switch err := <-errs; {
+		case err == nil:
+			written++
+		case !strings.Contains(err.Error(), "it has changed since the start"):
 			t.Error(err)
 		}
 	}
@@ -92,11 +100,77 @@ func TestLearnTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := 0
 	for _, name := range names {
-		if !bytes.Contains(data, []byte(`"`+name+`"`)) {
-			t.Errorf("%s is lost", name)
+		found += bytes.Count(data, []byte(`"`+name+`"`))
+	}
+	if written != 1 || found != 1 {
+		t.Errorf("%d runs have written, and the calls of %d are there; want 1 and 1", written, found)
+	}
+}
+
+// TestLearnForged writes what the payload could have written: it is not merged, and its mode
+// and owner are not taken over.
+func TestLearnForged(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		before  bool
+		forge   func(file string) error
+		refused bool
+	}{
+		{"nothing", true, func(string) error { return nil }, false},
+		{"nothing, of a new file", false, func(string) error { return nil }, false},
+		{"another profile", true, func(file string) error { return forgedProfile(file, "mount") }, true},
+		{"a profile", false, func(file string) error { return forgedProfile(file, "mount") }, true},
+		{"an empty file", false, func(file string) error { return os.WriteFile(file, nil, 0o666) }, true},
+		{"another mode", true, func(file string) error { return os.Chmod(file, 0o666) }, true},
+		{"the same in another file", true, func(file string) error {
+			data, err := os.ReadFile(file)
+			if err == nil {
+				err = os.Rename(file, file+"2")
+			}
+			if err == nil {
+				err = os.WriteFile(file, data, 0o600)
+			}
+			return err
+		}, true},
+		{"it is gone", true, os.Remove, true},
+	} {
+		file := filepath.Join(t.TempDir(), "p.json")
+		if c.before {
+			if err := forgedProfile(file, "read"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := (&Filter{Learn: file}).learner()
+		if err == nil {
+			err = l.Open()
+		}
+		if err == nil {
+			err = c.forge(file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.recording.Add(filter.X86_64, "write", 0)
+		_, err = l.write()
+		l.Close()
+		data, _ := os.ReadFile(file)
+		if refused := err != nil; refused != c.refused || bytes.Contains(data, []byte(`"write"`)) == refused {
+			t.Errorf("%s: write() = %v; want an error: %v; the file: %s", c.name, err, c.refused, data)
 		}
 	}
+}
+
+// forgedProfile writes a profile as a run would have written it.
+func forgedProfile(file, call string) error {
+	var r filter.Recording
+	r.Add(filter.X86_64, call, 0)
+	data, err := r.Profile(filter.X86_64)
+	if err == nil {
+		err = os.WriteFile(file, data, 0o600)
+	}
+	return err
 }
 
 // TestLearnBig checks that of a file without an end not all is read.
