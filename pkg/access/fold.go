@@ -20,8 +20,11 @@ type Rule struct {
 	// Also are entries of the directory that were not used, and are granted too, if it is in
 	// a directory where that matters.
 	Also []string
+	// Keys are those entries among them that hold keys and passwords.
+	Keys []string
 	// Withheld is set if the rule should not be made, because it would be for everything
-	// below a directory of [Places] that is never granted as a whole.
+	// below a directory that is never granted as a whole: one of [Places], or one in which
+	// keys and passwords are.
 	Withheld bool
 	// Secret is set if the file is among what is kept secret.
 	Secret bool
@@ -42,15 +45,16 @@ func (rec *Record) Rules(places Places, more map[string]Use) []Rule {
 		files[name] = Use{files[name].Rights | u.Rights, u.Dir}
 	}
 	used := slices.Collect(maps.Keys(files))
-	fold(files, places)
+	fold(files, func(dir string) bool { return places.apart(dir) || rec.keyed(dir) })
 	connect(files, rec.Moves)
-	list := withhold(files, places, more)
+	list := withhold(files, func(dir string) bool { return places.withheld(dir) || rec.keyed(dir) }, more)
 	reduce(files)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		u := files[name]
 		r := Rule{Path: name, Rights: u.Rights, Dir: u.Dir, Secret: places.secret(name)}
 		if u.Dir && places.matters(name) && rec.List != nil {
 			r.Also = rec.unused(name, used)
+			r.Keys = rec.among(name, inProjects)
 		}
 		list = append(list, r)
 	}
@@ -59,11 +63,11 @@ func (rec *Record) Rules(places Places, more map[string]Use) []Rule {
 
 // withhold takes away the rights on directories that are never granted as a whole, unless
 // that has been done already.
-func withhold(files map[string]Use, places Places, more map[string]Use) (list []Rule) {
+func withhold(files map[string]Use, withheld func(string) bool, more map[string]Use) (list []Rule) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		u := files[name]
 		kept := more[name].Rights
-		if !u.Dir || !places.withheld(name) || u.Rights&^kept == 0 {
+		if !u.Dir || u.Rights&^kept == 0 || !withheld(name) {
 			continue
 		}
 		list = append(list, Rule{Path: name, Rights: u.Rights &^ kept, Dir: true, Withheld: true})
@@ -75,8 +79,8 @@ func withhold(files map[string]Use, places Places, more map[string]Use) (list []
 // foldable are the rights for which rules are folded.
 const foldable = readFile | readDir | writeFile | truncate | removeDir | removeFile | makeDir | makeReg | makeSock | makeFifo | makeSym | refer
 
-// fold folds the rules for entries of directories.
-func fold(files map[string]Use, places Places) {
+// fold folds the rules for entries of directories, except those for which apart is true.
+func fold(files map[string]Use, apart func(dir string) bool) {
 	below := map[string]map[string]bool{} // entries, by directory
 	for name := range files {
 		for name != "/" {
@@ -92,7 +96,7 @@ func fold(files map[string]Use, places Places) {
 		return strings.Count(b, "/") - strings.Count(a, "/")
 	})
 	for _, dir := range dirs {
-		if places.apart(dir) {
+		if len(below[dir]) < Fold || apart(dir) {
 			continue
 		}
 		for bit := uint64(1); bit <= foldable; bit <<= 1 {
@@ -164,6 +168,39 @@ func reduce(files map[string]Use) {
 	if files["/"].Rights == 0 {
 		delete(files, "/")
 	}
+}
+
+// keyed reports whether there are keys and passwords in a directory, wherever that is: a home
+// directory by another name.
+func (rec *Record) keyed(dir string) bool {
+	keyed, known := rec.keys[dir]
+	if !known {
+		keyed = slices.ContainsFunc(secrets, func(s string) bool { return !slices.Contains(inProjects, s) && rec.has(join(dir, s)) })
+		if rec.keys == nil {
+			rec.keys = map[string]bool{}
+		}
+		rec.keys[dir] = keyed
+	}
+	return keyed
+}
+
+// among are those of the names that are in a directory.
+func (rec *Record) among(dir string, names []string) (list []string) {
+	for _, name := range names {
+		if rec.has(join(dir, name)) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// has reports whether a name is seen to exist.
+func (rec *Record) has(name string) bool {
+	if rec.tree == nil {
+		return false
+	}
+	s, err := rec.tree.exact(name)
+	return err == nil && s.there
 }
 
 // unused are the entries of a directory of which nothing is among the names that were used.

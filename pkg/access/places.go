@@ -20,6 +20,10 @@ var secrets = []string{
 	".config/chromium", ".local/share/keyrings", ".cargo/credentials.toml", ".cargo/credentials",
 }
 
+// inProjects are those of secrets that are often also found where no others are, in the
+// directory of a project.
+var inProjects = []string{".docker", ".npmrc", ".pypirc"}
+
 // systemSecrets are the same of the system.
 var systemSecrets = []string{
 	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssh", "/etc/ssl/private", "/etc/sudoers", "/etc/sudoers.d", "/etc/krb5.keytab",
@@ -46,8 +50,7 @@ func (p Places) home(name string) bool {
 		slices.ContainsFunc(p.Homes, func(h string) bool { return h == name || strings.HasPrefix(h, strings.TrimSuffix(name, "/")+"/") })
 }
 
-// leadsToSecret reports whether secrets are in directories below this one, in a home
-// directory.
+// leadsToSecret reports whether secrets are in directories below this one.
 func leadsToSecret(name string) bool {
 	for _, s := range secrets {
 		for dir := path.Dir(s); dir != "."; dir = path.Dir(dir) {
@@ -56,20 +59,19 @@ func leadsToSecret(name string) bool {
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(systemSecrets, func(s string) bool { return strings.HasPrefix(s, name+"/") })
 }
 
-// withheld reports whether a directory is never granted as a whole: the root directory, home
-// directories, and what holds keys and passwords.
+// withheld reports whether a directory is never granted as a whole, by its name: the root
+// directory, home directories, what holds keys and passwords, and what those are in.
 func (p Places) withheld(name string) bool {
-	return name == "/" || p.home(name) || p.secret(name)
+	return name == "/" || p.home(name) || p.secret(name) || leadsToSecret(name)
 }
 
 // apart reports whether rules for the entries of a directory remain apart: there, in
-// directories of the root directory, in a procfs, and in directories that have secrets below.
+// directories of the root directory, and in a procfs.
 func (p Places) apart(name string) bool {
-	return p.withheld(name) || strings.Count(name, "/") == 1 || strings.HasPrefix(name, "/proc/") || leadsToSecret(name) ||
-		slices.ContainsFunc(systemSecrets, func(s string) bool { return strings.HasPrefix(s, name+"/") })
+	return p.withheld(name) || strings.Count(name, "/") == 1 || strings.HasPrefix(name, "/proc/")
 }
 
 // matters reports whether it matters what else is in a directory. It does not in those of

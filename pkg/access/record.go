@@ -33,6 +33,8 @@ type Record struct {
 	List func(dir string) []string
 
 	tree *tree
+	// keys are the directories of which it is known whether they have keys and passwords.
+	keys map[string]bool
 }
 
 // A Use is what was used of a file or directory: bits of LANDLOCK_ACCESS_FS_*.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 
 	"hk/internal/learned"
 	"hk/pkg/access"
@@ -118,10 +119,14 @@ func (l *learner) write() (notes []string, err error) {
 	return append(notes, more...), err
 }
 
-// Homes are the home directories of the caller.
-func Homes() []string {
+// Homes are the home directories of the caller: that of the account, and that of the
+// environment.
+func Homes() (list []string) {
 	if u, err := user.LookupUid(os.Getuid()); err == nil && len(u.Home) > 1 {
-		return []string{u.Home}
+		list = append(list, path.Clean(u.Home))
 	}
-	return nil
+	if home := os.Getenv("HOME"); path.IsAbs(home) && path.Clean(home) != "/" {
+		list = append(list, path.Clean(home))
+	}
+	return list
 }

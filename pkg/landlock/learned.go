@@ -52,6 +52,7 @@ const (
 	notGranted  = "# withheld, as it would be for everything below: "
 	alsoGranted = "# also grants: "
 	isSecret    = "# a key or password:"
+	hasSecret   = "# also grants, perhaps with keys or passwords: "
 )
 
 var errNotLearned = errors.New("it exists and was not written by --learn: remove it, or give another file")
@@ -227,6 +228,9 @@ func (l *Learned) Text() []byte {
 			continue
 		case r.Secret:
 			b.WriteString(isSecret + "\n")
+		case len(r.Keys) > 0:
+			b.WriteString(hasSecret + also(r.Keys) + "\n")
+			b.WriteString(alsoGranted + also(r.Also) + "\n")
 		case len(r.Also) > 0:
 			b.WriteString(alsoGranted + also(r.Also) + "\n")
 		}
@@ -256,6 +260,9 @@ func (l *Learned) Notes(name, dir string) []string {
 		}
 		if r.Secret {
 			notes = append(notes, "a key or password: "+vis.Text(strings.Replace(ruleFlag(r), "=", " ", 1)))
+		}
+		if len(r.Keys) > 0 {
+			notes = append(notes, fmt.Sprintf("this also grants, perhaps with keys or passwords, %s: %s", also(r.Keys), vis.Text(strings.Replace(ruleFlag(r), "=", " ", 1))))
 		}
 		const change = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE
 		for at := dir; dir != "" && r.Rights&change != 0; at = path.Dir(at) {

@@ -65,7 +65,7 @@ func TestLearned(t *testing.T) {
 	rec := func() *access.Record {
 		return &access.Record{
 			Files: map[string]access.Use{
-				"/usr/bin/x": {Rights: execute | readFile}, "/etc/a\nb": {Rights: readFile}, "/etc": {Rights: read &^ readFile, Dir: true},
+				"/usr/bin/x": {Rights: execute | readFile}, "/etc/a\nb": {Rights: readFile}, "/data": {Rights: read &^ readFile, Dir: true},
 				"/": {Rights: makeReg, Dir: true}, "/root/.netrc": {Rights: readFile}, "/srv": {Rights: uint64(classes[2].access), Dir: true},
 			},
 			BindTCP: []uint16{80}, Signals: true, Unseen: []string{"io\x1b"}, List: func(string) []string { return []string{"z"} },
@@ -79,7 +79,7 @@ func TestLearned(t *testing.T) {
 --restrict tcp-connect
 --scope abstract-unix-socket
 # also grants: z
---allow /etc:read_dir
+--allow /data:read_dir
 --ro /etc/a\x0ab
 # a key or password:
 --ro /root/.netrc
