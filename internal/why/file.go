@@ -238,7 +238,8 @@ func (s *subject) need(p string, rights landlock.Access, unsure bool) (list []re
 		if missing == 0 {
 			continue
 		}
-		r := reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows %s on %s", missing.Names(), p), stage: "hk-landlock"}
+		r := reason{class: byLandlock, verdict: denied, what: fmt.Sprintf("no rule allows %s on %s", missing.Names(), p), stage: "hk-landlock",
+			places: []place{{p, missing}}}
 		p := lasting(p)
 		path := string(getopt.Escape(p, ","))
 		allow := []string{"--allow", string(getopt.Escape(p, ",:")) + ":" + missing.Names()}

@@ -53,6 +53,8 @@ type follower struct {
 	marked, filters, traps bool
 	// stuck is set if a file system does not answer.
 	stuck bool
+	// kernel is what the kernel tells besides.
+	kernel kernelAccount
 	// blind are what has been used that cannot be followed.
 	blind []string
 }
@@ -101,8 +103,9 @@ func followWith(f *cli.Front, c *chain.Chain, fl *follower, words []string) int 
 	}
 	common := c.Settings()
 	var stages []stage.Stage
+	fl.askKernel()
 	for _, l := range c.Links {
-		stages = append(stages, l.Stage)
+		stages = append(stages, fl.kernel.logged(l.Stage))
 		common.Args = append(common.Args, l.Common.Args...)
 		common.ForceOrder = common.ForceOrder || l.Common.ForceOrder
 	}
@@ -200,6 +203,7 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	if err := f.tracer.Attach(at.PID(), joiner, at.CheckAlive); err != nil {
 		return err
 	}
+	f.hears(at)
 	lingering := "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM ends that"
 	if f.marked {
 		lingering = "the payload has ended, but processes that it has left running are still followed: SIGINT or SIGTERM kills them"
@@ -209,6 +213,7 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 		Alone:     f.each != nil,
 		Lingering: lingering,
 		Ended: func(*plan.End, plan.Payload) ([]string, error) {
+			f.addKernel()
 			f.report()
 			if f.lost != nil {
 				return []string{fmt.Sprintf("the account is not whole: %v", f.lost)}, nil
@@ -222,7 +227,7 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 func (f *follower) executed(tid int) {
 	if !f.began {
 		f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid))
-		f.began = true
+		f.began, f.kernel.child = true, tid
 		f.tracer.Marked = f.marked && (f.traps || isMarked(tid))
 	}
 }
@@ -234,7 +239,7 @@ func (f *follower) entered(tid int, c ptrace.Call) {
 	name := nameOf(c)
 	switch {
 	case name == "io_uring_enter":
-		f.notSeen(usesRing)
+		f.notSeen(f.kernel.rings())
 	case name == "clone" && c.Args[0]&unix.CLONE_UNTRACED != 0, name == "clone3" && f.flags(tid, c.Args[0])&unix.CLONE_UNTRACED != 0:
 		what := "a process was created with CLONE_UNTRACED: it is not seen"
 		if f.tracer.Marked {
@@ -274,7 +279,7 @@ func (f *follower) flags(tid int, addr uint64) uint64 {
 func (f *follower) succeeded(c ptrace.Call) {
 	switch name := nameOf(c); {
 	case name == "io_uring_setup":
-		f.notSeen(usesRing) // its thread in the kernel may do without further calls
+		f.notSeen(f.kernel.rings()) // its thread in the kernel may do without further calls
 	case f.marked && name == "seccomp" && c.Args[0] == unix.SECCOMP_SET_MODE_FILTER && c.Args[1]&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0:
 		f.notSeen("a filter with a listener was loaded: calls of which that is told are not seen, unless a filter of the chain denies them")
 	}
@@ -325,6 +330,7 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	if r.question.kind != "" {
 		q = r.question
 	}
+	f.noted(r)
 	r = f.confirmed(q, r)
 	told := &refusal{Refused: refused(call, r), Times: 1, line: head + r.text()}
 	if f.each != nil {

@@ -77,18 +77,20 @@ func (s *subject) moveRights(q question, seen stage.Seen, from, to string) (list
 		}
 		var where []string
 		var paths []string
+		var places []place
 		for _, m := range []struct {
 			missing landlock.Access
 			at      string
 		}{{a, from}, {b, to}} {
 			if m.missing != 0 {
 				where = append(where, m.missing.Names()+" on "+m.at)
+				places = append(places, place{m.at, m.missing})
 				paths = append(paths, string(getopt.Escape(m.at, ",")))
 			}
 		}
 		if where != nil {
 			list = append(list, reason{class: byLandlock, verdict: denied, what: "no rule allows " + strings.Join(where, ", or "),
-				stage: "hk-landlock", flags: []string{"--rw", strings.Join(paths, ",")}})
+				stage: "hk-landlock", flags: []string{"--rw", strings.Join(paths, ",")}, places: places})
 		} else if from != to {
 			list = append(list, s.gains(d, q, seen, from, to)...)
 		}

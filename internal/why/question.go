@@ -43,6 +43,8 @@ type question struct {
 	// name and call are for a system call.
 	name string
 	call filter.Call
+	// denial is what the kernel has told.
+	denial *denial
 }
 
 // writes reports whether it takes a mount that is writable.

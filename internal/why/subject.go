@@ -72,6 +72,8 @@ type reason struct {
 	// question is what was asked, and also what else may refuse it.
 	question question
 	also     string
+	// places are what it is about, if it is Landlock's, and the rights that are missing.
+	places []place
 }
 
 // An answer is what was found out about a question.
@@ -104,6 +106,8 @@ func (s *subject) reasons(q question) (list []reason) {
 		list = s.capability(q.bit)
 	case "connect", "bind":
 		list = s.port(q)
+	case "kernel":
+		list = s.deniedBy(*q.denial)
 	default:
 		list = s.file(q)
 	}

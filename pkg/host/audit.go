@@ -43,6 +43,13 @@ func auditText(status auditStatus, err error, cmdline []string) string {
 	return "records are in the log of the audit daemon: ausearch -m LANDLOCK_ACCESS"
 }
 
+// AuditEnabled reports whether the kernel writes audit records, and this process is told so:
+// that takes CAP_AUDIT_CONTROL in the initial user and PID namespaces.
+func AuditEnabled() bool {
+	status, err := readAudit()
+	return err == nil && status.enabled != 0
+}
+
 // readAudit asks the kernel by netlink(7). The error is EPROTONOSUPPORT if it has no audit.
 func readAudit() (status auditStatus, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT)

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Println("usage: probe syscall|int80|uring|connect|listen|abstract|sleep ...")
+		fmt.Println("usage: probe syscall|int80|uring|uring-async|connect|listen|abstract|sleep ...")
 		os.Exit(2)
 	}
 	args := os.Args[2:]
@@ -31,7 +31,9 @@ func main() {
 	case "socketcall": // probe386 socketcall FAMILY TYPE PROTOCOL: socket(2) as old C libraries make it
 		say(socketcall(args))
 	case "uring": // probe uring PATH: opens it without openat(2)
-		say(uringOpen(args[0]))
+		say(uringOpen(args[0], 0))
+	case "uring-async": // probe uring-async PATH: a thread of the kernel does it
+		say(uringOpen(args[0], 16))
 	case "stuck": // probe stuck DIR COMMAND: with a file system there that never answers
 		sayErr(stuck(args[0], args[1:], os.Environ()))
 	case "forge": // probe forge HOW WORD...: have one file taken for another one

@@ -34,8 +34,9 @@ type (
 
 const openatOp = 18 // IORING_OP_OPENAT
 
-// uringOpen opens a file for reading by a ring, and returns what came of it.
-func uringOpen(path string) syscall.Errno {
+// uringOpen opens a file for reading by a ring, and returns what came of it. flags are those of
+// the entry, such as IOSQE_ASYNC, which is 16.
+func uringOpen(path string, flags uint8) syscall.Errno {
 	var p uringParams
 	fd, _, e := syscall.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)), 0)
 	if e != 0 {
@@ -57,7 +58,7 @@ func uringOpen(path string) syscall.Errno {
 		return err.(syscall.Errno)
 	}
 	name := append([]byte(path), 0)
-	*(*submission)(unsafe.Pointer(&entries[0])) = submission{op: openatOp, fd: unix.AT_FDCWD, addr: uint64(uintptr(unsafe.Pointer(&name[0])))}
+	*(*submission)(unsafe.Pointer(&entries[0])) = submission{op: openatOp, flags: flags, fd: unix.AT_FDCWD, addr: uint64(uintptr(unsafe.Pointer(&name[0])))}
 	*(*uint32)(unsafe.Pointer(&sq[p.sq.array])) = 0
 	*(*uint32)(unsafe.Pointer(&sq[p.sq.tail])) = 1
 	if _, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, fd, 1, 1, 1, 0, 0); e != 0 {
