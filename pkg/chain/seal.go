@@ -34,6 +34,11 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 	switch {
 	case err != nil:
 		return &UsageError{t.Name, err}
+	case p.Fixed && t.Host.Handover.Program != "":
+		// It is the copy. Whether the caller may write to the file is no longer seen, and the
+		// file is what the next stage would be executed from.
+		t.exposed = true
+		return nil
 	case !t.exposed && !p.Writable:
 		return nil
 	case p.Fixed:
@@ -45,6 +50,7 @@ func (t *translator) executeSealed(c *Chain, links []Link) error {
 	if c.takes {
 		return &UsageError{by, fmt.Errorf("processes that influence what is executed here could write to this program's file, %s, through /proc/PID/exe: put it on a read-only mount, make it not writable by this user, or use a sealed memfd", p.Path)}
 	}
+	t.exposed = true
 	t.seal(c, links, p)
 	return nil
 }
