@@ -17,20 +17,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a child does, by the name under which it is called. Such a name has a space, so that
+// What a process of a run does, by the name under which it is called. Such a name has a space, so that
 // no file is called by it by mistake. Its first argument is the descriptor for events.
 const (
+	guards   = "hk-bisect guards"
 	performs = "hk-bisect performs"
 	follows  = "hk-bisect follows"
 )
 
-// An event is a line that a child writes: an event of a stage, or a refusal.
+// ended is the event that says how a child has ended.
+const ended = "hk-bisect ended"
+
+// An event is a line that a child writes: an event of a stage, or a refusal; or its guard.
 type event struct {
 	Event   string       `json:"event"`
 	Stage   string       `json:"stage"`
 	Error   string       `json:"error"`
 	Hint    string       `json:"hint"`
 	Refused *why.Refused `json:"refused"`
+	Status  uint32       `json:"status"`
 }
 
 // childChain is the chain that a child is given.

@@ -18,14 +18,14 @@ const keeper = "hk-cgroup-keeper"
 var errLeft = errors.New("a process of it cannot be killed, or creates others faster than that, and is left behind")
 
 // killLeft kills what a run has left behind. This process is a subreaper, so that is its
-// children, and what becomes one when its parent is killed.
-func (n *runner) killLeft() error {
+// children, but for others, and what becomes one when its parent is killed.
+func killLeft(others []int) error {
 	end := time.Now().Add(leftTime)
 	spare := time.Now().Add(leftTime / 2)
 	for quiet := 0; quiet < 3; {
 		left := false
 		for _, pid := range children() {
-			if slices.Contains(n.others, pid) {
+			if slices.Contains(others, pid) {
 				continue
 			}
 			if !isKeeper(pid) || time.Now().After(spare) {

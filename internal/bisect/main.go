@@ -130,6 +130,8 @@ func parseTime(v string) (time.Duration, error) {
 // Main runs hk-bisect. It does not return. Preconditions: those of [cli.Main].
 func Main() {
 	switch os.Args[0] {
+	case guards:
+		cli.MainFront(name, guard)
 	case performs:
 		cli.MainFront(name, perform)
 	case follows:

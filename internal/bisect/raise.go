@@ -2,6 +2,7 @@ package bisect
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -10,13 +11,24 @@ const doublings = 16
 
 const digits = "0123456789"
 
+// ceilings are the flags of hk-limit of which a higher number allows more, and does nothing
+// else. In a path or a list of processors a number means something else.
+var ceilings = []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+	"memory", "memory-high", "swap", "cpus", "pids", "wall", "max-output"}
+
+// raisable reports whether a flag of hk-limit is a limit that can be raised.
+func raisable(flag string) bool {
+	name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+	return slices.Contains(ceilings, name) && strings.ContainsAny(value, digits)
+}
+
 // raise finds out how much higher the limits of hk-limit would have to be, if they are all
 // that is guilty: the same multiple of each, a power of two.
 func (h *hunt) raise(rep *report, guilty []part) error {
 	var flags []string
 	for _, p := range guilty {
 		s := h.stages[p.stage]
-		if s.name != "hk-limit" || p.flag < 0 || !strings.ContainsAny(s.words[p.flag].head, digits) {
+		if s.name != "hk-limit" || p.flag < 0 || !raisable(s.words[p.flag].head) {
 			return nil
 		}
 		flags = append(flags, s.words[p.flag].head)

@@ -69,8 +69,8 @@ func newRunner(f *cli.Front, r *request) (*runner, error) {
 		return nil, fmt.Errorf("a procfs is needed, to find what a run leaves behind: %w", err)
 	}
 	n.others = children()
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return nil, fmt.Errorf("prctl(PR_SET_CHILD_SUBREAPER): %w", err)
+	if err := above(); err != nil {
+		return nil, err
 	}
 	if err := n.openStdin(); err != nil {
 		return nil, fmt.Errorf("--stdin %s: %w", r.stdin, err)
@@ -100,12 +100,7 @@ func (n *runner) openStdin() (err error) {
 		n.stdin, err = os.Open(os.DevNull)
 		return err
 	case "-":
-		fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
-		if err != nil {
-			return err
-		}
-		n.stdin = os.NewFile(uintptr(fd), "stdin")
-		_, err = io.Copy(n.stdin, os.Stdin)
+		n.stdin, err = replayed(os.Stdin)
 		return err
 	default: // without waiting for a writer, if it is a FIFO
 		if n.stdin, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
@@ -117,6 +112,23 @@ func (n *runner) openStdin() (err error) {
 		}
 		return err
 	}
+}
+
+// replayed is a copy of what can be read, which no run can change for the next one.
+func replayed(r io.Reader) (*os.File, error) {
+	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "stdin")
+	if _, err = io.Copy(f, r); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // before runs the command of --before.
@@ -134,15 +146,15 @@ func (n *runner) before() error {
 	case err != nil:
 		return fmt.Errorf("--before %s: %w", n.request.before, err)
 	case stopped != nil:
-		return cmp.Or[error](n.killLeft(), stopped)
+		return cmp.Or[error](killLeft(n.others), stopped)
 	case status != 0:
 		return fmt.Errorf("--before %s: %s", n.request.before, endText(status))
 	}
 	return nil
 }
 
-// run has a child perform words in a new session, and waits for its end and for that of all
-// that descends from it.
+// run has a child perform words in a new session, guarded by a process between, and waits for
+// its end and for that of all that descends from it.
 func (n *runner) run(does string, words []string) (*outcome, error) {
 	select {
 	case sig := <-n.signals:
@@ -183,7 +195,7 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 	defer timer.Stop()
 	status, late, stopped, err := n.wait(cmd.Process.Pid, timer.C)
 	if err == nil {
-		err = n.killLeft()
+		err = killLeft(n.others)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run %d: %w", n.count, err)
@@ -199,7 +211,7 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 	return o, n.keep(o)
 }
 
-// command is the child. fd is a copy of the descriptor for events that only it inherits.
+// command is the process that guards the child. fd is a copy of the descriptor for events that only it inherits.
 func (n *runner) command(does string, words []string, to *os.File) (*exec.Cmd, int, error) {
 	stdin, err := os.Open("/proc/self/fd/" + strconv.Itoa(int(n.stdin.Fd()))) // from its beginning
 	if err != nil {
@@ -212,8 +224,8 @@ func (n *runner) command(does string, words []string, to *os.File) (*exec.Cmd, i
 			return nil, -1, err
 		}
 	}
-	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{does, strconv.Itoa(fd)}, words...), Env: environment(), Stdin: stdin,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
+	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{guards, strconv.Itoa(fd), strconv.Itoa(os.Getpid()), does}, words...), Env: environment(),
+		Stdin: stdin, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	return cmd, fd, nil
 }
 
@@ -262,11 +274,16 @@ func (n *runner) wait(pid int, end <-chan time.Time) (status unix.WaitStatus, la
 
 // judge says what the end of a run means.
 func (n *runner) judge(o *outcome, status unix.WaitStatus, late bool) {
+	failed := false
+	for _, e := range o.events {
+		if e.Event == ended {
+			status = unix.WaitStatus(e.Status)
+		}
+	}
 	o.end = endText(status)
 	if late {
 		o.end = fmt.Sprintf("not ended after %v", n.request.timeout)
 	}
-	failed := false
 	for _, e := range o.events {
 		if e.Event == "failed" {
 			o.stage, failed = e.Stage, true
