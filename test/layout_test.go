@@ -164,6 +164,25 @@ func TestEntry(t *testing.T) {
 	}
 }
 
+// TestArchitecture checks that docs/architecture.md names each package once.
+func TestArchitecture(t *testing.T) {
+	sources(t)
+	_, text, ok := strings.Cut(readFile(t, "../docs/architecture.md"), "\n## Layout\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var named []string
+	for _, m := range regexp.MustCompile(`(?m)^    (internal|pkg)/(?:\{(.*)\}|(.*?))/ `).FindAllStringSubmatch(text, -1) {
+		for _, p := range strings.Split(m[2]+m[3], ",") {
+			named = append(named, "../"+m[1]+"/"+p)
+		}
+	}
+	slices.Sort(named)
+	dirs, _ := filepath.Glob("../internal/*")
+	more, _ := filepath.Glob("../pkg/*")
+	if dirs = append(dirs, more...); !ok || !slices.Equal(named, dirs) {
+		t.Errorf("it names %v; there are %v", named, dirs)
+	}
+}
+
 // house says which packages of the project each package may import; "stages" stands for
 // the stages.
 var house = map[string]string{
