@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -80,6 +81,7 @@ func (r *Recorder) program(tid, dir int, name string) (e entry) {
 		}
 	}
 	if fd != "" {
+		e.byNumber = true
 		var f found
 		f, _, e.err = r.inTree(tid, "fd/"+fd)
 		name = f.name
@@ -228,7 +230,8 @@ func (t *tree) read(o object, do func(f *os.File)) error {
 	fd := w.fd
 	late := t.try(inMount(o.st.Mnt_id), func() {
 		var f *os.File
-		if f, err = os.Open("/proc/self/fd/" + strconv.Itoa(fd)); err == nil {
+		// Not waiting for a lease that the payload has: fcntl(2).
+		if f, err = os.OpenFile("/proc/self/fd/"+strconv.Itoa(fd), os.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
 			do(f)
 			f.Close()
 		}
@@ -253,6 +256,7 @@ func (r *Recorder) script(tid int, call entry, exe object) {
 	var list []object
 	s := call.to
 	const maxInterpreters = 6 // the kernel follows five
+follow:
 	for range maxInterpreters {
 		now, err := r.tree.again(s)
 		if err == nil && (!now.there || now.id() != s.id()) {
@@ -263,6 +267,9 @@ func (r *Recorder) script(tid int, call entry, exe object) {
 			return
 		}
 		if now.id() == exe.id() {
+			if len(list) > 0 && !runs(tid, call) {
+				break follow
+			}
 			for _, o := range list {
 				r.use(o, execute|readFile)
 			}
@@ -282,6 +289,14 @@ func (r *Recorder) script(tid int, call entry, exe object) {
 		}
 	}
 	r.refuse(call.to.name, errInterpreter)
+}
+
+// runs reports whether a process has the name that execve(2) gives it: that of the script, up
+// to 15 bytes. The argument of the call alone could have been changed.
+func runs(tid int, call entry) bool {
+	b, err := os.ReadFile(proc(tid) + "/comm")
+	name := path.Base(call.program)
+	return err == nil && (call.byNumber || strings.TrimSuffix(string(b), "\n") == name[:min(len(name), 15)])
 }
 
 func errorOf(err error) string {

@@ -92,8 +92,8 @@ func (r *Recorder) opened(c call) {
 	if !ok || flags&unix.O_PATH != 0 {
 		return
 	}
-	if c.window.closed(fd) && flags&unix.O_ACCMODE == unix.O_RDONLY {
-		asked &^= unix.O_TRUNC // it may be the file of another thread
+	if flags&unix.O_ACCMODE == unix.O_RDONLY && (f.st.Size != 0 || c.window.closed(fd)) {
+		asked &^= unix.O_TRUNC // that of openat2(2) is in memory, and not to be seen here
 	}
 	if c.created() && !c.to.there && f.name == join(c.to.dir.name, c.to.base) {
 		if now, err := r.tree.again(c.to); err == nil && now.id() == f.id() {
@@ -115,7 +115,7 @@ func (r *Recorder) temporary(c call, fd int) {
 	if err == nil {
 		err = c.err
 	}
-	if err == nil && (!dir.there || st.Nlink != 0 || uint64(st.Dev_major)<<32|uint64(st.Dev_minor) != dir.device() || c.renames != r.renames || r.renaming > 0) {
+	if err == nil && (!dir.there || !r.isIn(c.tid, fd, &st, dir.object) || c.renames != r.renames || r.renaming > 0) {
 		err = errReplaced
 	}
 	if err == nil {
@@ -136,7 +136,14 @@ func (r *Recorder) temporary(c call, fd int) {
 	r.use(dir.object, rightsOf(unix.S_IFREG, flags, 0))
 }
 
-func (o *object) device() uint64 { return uint64(o.st.Dev_major)<<32 | uint64(o.st.Dev_minor) }
+// isIn reports whether a descriptor is of a file that was made without a name in a directory:
+// by the name that the kernel shows, in the same mount.
+func (r *Recorder) isIn(tid, fd int, st *unix.Statx_t, dir object) bool {
+	shown, err := os.Readlink(proc(tid) + "/fd/" + strconv.Itoa(fd))
+	name, ok := r.tree.within(shown)
+	return err == nil && ok && name == join(dir.name, "#"+strconv.FormatUint(st.Ino, 10))+deleted &&
+		st.Nlink == 0 && st.Mnt_id == dir.st.Mnt_id
+}
 
 // rightsOf are the rights that it takes to open a file of a mode with the flags that the
 // descriptor has, and those that were asked for.

@@ -33,6 +33,6 @@ func (r *Recorder) believed(c call, name string) bool {
 	default:
 		return true
 	}
-	r.note(c.name + "(2) of " + name + " has failed, and " + why + ": not recorded")
+	r.refused = noted(r.refused, "what "+c.name+"(2) was given cannot be seen for sure, as "+why+": "+name)
 	return false
 }

@@ -175,7 +175,7 @@ func reduce(files map[string]Use) {
 func (rec *Record) keyed(dir string) bool {
 	keyed, known := rec.keys[dir]
 	if !known {
-		keyed = slices.ContainsFunc(secrets, func(s string) bool { return !slices.Contains(inProjects, s) && rec.has(join(dir, s)) })
+		keyed = slices.ContainsFunc(rec.among(dir, secrets), func(s string) bool { return !slices.Contains(inProjects, s) })
 		if rec.keys == nil {
 			rec.keys = map[string]bool{}
 		}
@@ -185,22 +185,11 @@ func (rec *Record) keyed(dir string) bool {
 }
 
 // among are those of the names that are in a directory.
-func (rec *Record) among(dir string, names []string) (list []string) {
-	for _, name := range names {
-		if rec.has(join(dir, name)) {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
-// has reports whether a name is seen to exist.
-func (rec *Record) has(name string) bool {
+func (rec *Record) among(dir string, names []string) []string {
 	if rec.tree == nil {
-		return false
+		return nil
 	}
-	s, err := rec.tree.exact(name)
-	return err == nil && s.there
+	return rec.tree.among(dir, names)
 }
 
 // unused are the entries of a directory of which nothing is among the names that were used.

@@ -160,8 +160,8 @@ func TestReplaced(t *testing.T) {
 	r.use(o, writeFile)
 	o.st.Ino = 1
 	r.use(o, readFile)
-	if got := lettersOf(r.files["/w/f"].rights); got != "r" || len(r.unseen) != 1 {
-		t.Errorf("rights = %s, unseen = %q; want r, and a note", got, r.unseen)
+	if got := lettersOf(r.files["/w/f"].rights); got != "r" || len(r.refused) != 1 {
+		t.Errorf("rights = %s, refused = %q; want r, and a note", got, r.refused)
 	}
 }
 

@@ -146,7 +146,8 @@ func (r *Recorder) linked(c call) {
 	}
 	r.create(to.name, to.dir.ref())
 	r.use(to.dir, nodeRights()[to.kind()])
-	if c.from.dir.name != to.dir.name {
+	// Of a file with several names, another one may have been given.
+	if c.from.dir.name != to.dir.name && (c.from.st.Nlink <= 1 || r.believed(c, c.from.name)) {
 		r.move(c.from.dir, to.dir, false)
 	}
 }

@@ -46,7 +46,7 @@ func (r *Recorder) descriptor(tid int, what string) (f found, ok bool) {
 
 // refuse notes that there is no rule for something, by the name that procfs shows.
 func (r *Recorder) refuse(shown string, err error) {
-	r.note("not understood, so that no rule is for it: " + shown + ": " + err.Error())
+	r.refused = noted(r.refused, "not understood, so that no rule is for it: "+shown+": "+err.Error())
 }
 
 var (

@@ -89,7 +89,7 @@ func (r *Recorder) Record() (*Record, error) {
 		}
 		r.note("a file system does not answer, so that no rule is for what is in it: " + unescapeMount(at))
 	}
-	rec.Unseen = r.unseen
+	rec.Unseen = slices.Concat(r.unseen, r.refused)
 	return rec, nil
 }
 

@@ -37,7 +37,7 @@ const (
 // recorder use any amount of memory.
 const maxPaths = 100_000
 
-// maxUnseen is how many notes there are of what could not be seen.
+// maxUnseen is how many notes there are of what could not be seen, and of files.
 const maxUnseen = 20
 
 // A Recorder records. The zero value is ready. Its methods are for one thread: [Recorder.Executed],
@@ -76,7 +76,9 @@ type Recorder struct {
 	// filtered is set once the payload has loaded a filter, answered if a process of it
 	// answers calls, and sharedFiles if it has processes that share a table of descriptors.
 	filtered, answered, sharedFiles bool
-	unseen                          []string
+	// unseen is what could not be seen, and refused which files, so that names of the payload's
+	// choice do not displace the rest.
+	unseen, refused []string
 }
 
 // A use is what was used of a file or directory.
@@ -107,8 +109,9 @@ type entry struct {
 	window  *window
 	numbers map[string]bool
 	renames int
-	// program is the name that execve(2) was given.
-	program string
+	// program is the name that execve(2) was given, or that of a descriptor if byNumber is set.
+	program  string
+	byNumber bool
 }
 
 // A call is one that has returned.
@@ -266,14 +269,17 @@ func (r *Recorder) name(c ptrace.Call) string {
 }
 
 // note notes what cannot be seen.
-func (r *Recorder) note(text string) {
+func (r *Recorder) note(text string) { r.unseen = noted(r.unseen, text) }
+
+func noted(list []string, text string) []string {
 	switch {
-	case slices.Contains(r.unseen, text):
-	case len(r.unseen) < maxUnseen:
-		r.unseen = append(r.unseen, text)
-	case len(r.unseen) == maxUnseen:
-		r.unseen = append(r.unseen, "and more")
+	case slices.Contains(list, text):
+	case len(list) < maxUnseen:
+		return append(list, text)
+	case len(list) == maxUnseen:
+		return append(list, "and more")
 	}
+	return list
 }
 
 // Used reports whether a program was recorded.

@@ -186,6 +186,33 @@ func (t *tree) within(shown string) (string, bool) {
 	return rest, true
 }
 
+// among are those of the names that are seen to be in a directory.
+func (t *tree) among(dir string, names []string) (list []string) {
+	w, err := t.walk(dir, false)
+	if err != nil {
+		return nil
+	}
+	defer w.close()
+	var found []string
+	fd := w.fd
+	if t.try(inMount(w.obj.Mnt_id), func() {
+		for _, name := range names {
+			at, err := unix.Openat2(fd, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+				Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS})
+			if err == nil {
+				unix.Close(at)
+			}
+			if err == nil || err == unix.EXDEV { // a mount
+				found = append(found, name)
+			}
+		}
+	}) != nil {
+		w.abandon()
+		return nil
+	}
+	return found
+}
+
 // list are the names in a directory.
 func (t *tree) list(name string) []string {
 	w, err := t.walk(name, false)
