@@ -213,7 +213,7 @@ var house = map[string]string{
 	"internal/bwrap":      "internal/cli pkg/cause pkg/chain pkg/getopt pkg/host pkg/ids pkg/plan stages pkg/stage",
 	"cmd/hk-bwrap":        "internal/bwrap",
 	"internal/systemd":    "internal/cli internal/vis pkg/chain pkg/filter pkg/getopt pkg/host pkg/plan stages pkg/stage",
-	"internal/why":        "internal/cli internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/inspect pkg/plan pkg/ptrace stages pkg/stage",
+	"internal/why":        "internal/cli internal/vis pkg/chain pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/inspect pkg/plan pkg/ptrace pkg/run stages pkg/stage",
 	"cmd/hk-why":          "internal/why",
 	"internal/doctor":     "internal/cli internal/vis pkg/cause pkg/chain pkg/getopt pkg/host pkg/ids pkg/stage",
 	"cmd/hk-doctor":       "internal/doctor",

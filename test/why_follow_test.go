@@ -86,6 +86,7 @@ func followRows() []followRow {
 		only("root", row("hk-setuser --caps none", "mknod $D/made c 1 3", "capability", "= EPERM: the payload does not have CAP_MKNOD", true)),
 		only("root", row("hk-setuser --caps none", "chown 1 $D/f", "capability", "permissions refuse it without CAP_CHOWN, which the payload does not have: $D/f", true)),
 		only("root", row("hk-setuser --caps none", "cat $D/other", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/other", true)),
+		only("root", row("hk-unshare --user | hk-idmap --root", "cat $D/other", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have over files of the host: $D/other", false)),
 		only("root", row("hk-setuser --caps none", "probe syscall setxattr $D/other user.x v 1 0 | grep -v EACCES", "capability", "permissions refuse it without CAP_DAC_OVERRIDE, which the payload does not have: $D/other", true)),
 		only("root", row("hk-setuser --caps none", "probe syscall setxattrat CWD $D/other 0 user.x words:0,0,0,0 16 | grep -v EACCES", "capability", `setxattrat(AT_FDCWD, "$D/other", 0, "user.x", ..., 16) = EACCES: permissions refuse it without CAP_DAC_OVERRIDE`, true)),
 		only("root", row("hk-setuser --caps none", "probe syscall setxattr $D/f trusted.x v 1 0 | grep -v EPERM", "capability", `setxattr("$D/f", "trusted.x", ..., 1, 0) = EPERM: the payload does not have CAP_SYS_ADMIN`, true)),

@@ -84,9 +84,9 @@ func (l *line) flags(fs *getopt.Flags) {
 }
 
 // Main runs hk-why. It does not return. Preconditions: those of [cli.Main].
-func Main() { cli.MainFront("hk-why", run) }
+func Main() { cli.MainFront("hk-why", perform) }
 
-func run(f *cli.Front) int {
+func perform(f *cli.Front) int {
 	var l line
 	var fs getopt.Flags
 	l.flags(&fs)

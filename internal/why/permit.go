@@ -24,13 +24,13 @@ func (a attempt) permitted() unix.Errno {
 	defer unix.Close(fd)
 	switch a.kind {
 	case "read":
-		return access(fd, unix.R_OK)
+		return a.access(fd, unix.R_OK)
 	case "write", "truncate", "socket":
-		return access(fd, unix.W_OK)
+		return a.access(fd, unix.W_OK)
 	case "exec":
-		return executable(fd)
+		return a.executable(fd)
 	case "xattr":
-		return cmp.Or(immutable(fd), access(fd, unix.W_OK))
+		return cmp.Or(immutable(fd), a.access(fd, unix.W_OK))
 	case "attributes", "chown":
 		return a.owns(fd)
 	}
@@ -45,12 +45,15 @@ func lacks(err error) unix.Errno {
 	return 0
 }
 
-func access(fd int, mode uint32) unix.Errno {
+func (a attempt) access(fd int, mode uint32) unix.Errno {
+	if a.by != nil {
+		return lacks(a.by.access(fd, mode))
+	}
 	return lacks(unix.Faccessat2(fd, "", mode, unix.AT_EMPTY_PATH|unix.AT_EACCESS))
 }
 
 // executable is access(2) for a file, without what its mount forbids.
-func executable(fd int) unix.Errno {
+func (a attempt) executable(fd int) unix.Errno {
 	var fs unix.Statfs_t
 	var st unix.Stat_t
 	if unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 && unix.Fstat(fd, &st) == nil {
@@ -59,7 +62,7 @@ func executable(fd int) unix.Errno {
 		}
 		return 0
 	}
-	return access(fd, unix.X_OK)
+	return a.access(fd, unix.X_OK)
 }
 
 // owns is for what only the owner may do.
@@ -131,7 +134,7 @@ func (a attempt) change(p string, goes bool) unix.Errno {
 	if fd >= 0 {
 		defer unix.Close(fd)
 	}
-	if e := access(dir, unix.W_OK|unix.X_OK); e != 0 || fd < 0 || !goes {
+	if e := a.access(dir, unix.W_OK|unix.X_OK); e != 0 || fd < 0 || !goes {
 		return e
 	}
 	var st, in unix.Stat_t
@@ -142,7 +145,7 @@ func (a attempt) change(p string, goes bool) unix.Errno {
 		return unix.EPERM
 	}
 	if a.kind == "rename" && st.Mode&unix.S_IFMT == unix.S_IFDIR && path.Dir(strings.TrimRight(a.path, "/")) != path.Dir(strings.TrimRight(a.to, "/")) {
-		if e := access(fd, unix.W_OK); e != 0 {
+		if e := a.access(fd, unix.W_OK); e != 0 {
 			return e // its .. changes
 		}
 	}
@@ -166,7 +169,7 @@ func (a attempt) linkable() unix.Errno {
 		return immutable(fd)
 	}
 	gains := st.Mode&unix.S_ISUID != 0 || st.Mode&(unix.S_ISGID|unix.S_IXGRP) == unix.S_ISGID|unix.S_IXGRP
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || gains || access(fd, unix.R_OK|unix.W_OK) != 0 {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || gains || a.access(fd, unix.R_OK|unix.W_OK) != 0 {
 		return unix.EPERM
 	}
 	return immutable(fd)

@@ -171,6 +171,8 @@ type attempt struct {
 	owner    [2]uint32 // of chown(2)
 	found    bool      // the kernel has not said that nothing is there
 	who, own identity
+	// by makes the calls, or it is nil for the calling thread.
+	by *joiner
 }
 
 // patience is how long a file system may take to answer.
@@ -215,19 +217,46 @@ func try(tid int, q question) *trial {
 	if !a.find(t) {
 		return nil
 	}
+	if t.otherNS {
+		a.owner = outside(proc, a.owner)
+	}
 	t.caller = a.permitted()
 	a.who = id
-	t.unsure = !id.as(own, func() {
+	a.asPayload(t)
+	t.bit = a.capability(t.payload)
+	return t
+}
+
+// outside are the IDs outside of a user namespace of those in it that have one.
+func outside(proc string, owner [2]uint32) [2]uint32 {
+	for i, file := range []string{"/uid_map", "/gid_map"} {
+		if id, ok := readMap(proc + file).Outside(owner[i]); ok {
+			owner[i] = id
+		}
+	}
+	return owner
+}
+
+// asPayload tries it as the payload: a thread with its IDs, or if it is in another user
+// namespace a process that joins that.
+func (a attempt) asPayload(t *trial) {
+	look := func() {
 		if t.payload = a.permitted(); t.lost {
 			t.path = a.barrier()
 		}
-	})
-	const files = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER | 1<<unix.CAP_CHOWN
-	if t.payload != 0 && t.otherNS && id.caps&files != 0 && !a.attributes() {
-		t.unsure = true // its capabilities count for some files
 	}
-	t.bit = a.capability(t.payload)
-	return t
+	const files = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER | 1<<unix.CAP_CHOWN
+	capable := t.otherNS && a.who.caps&files != 0 // over some files
+	if t.unsure = !a.who.as(a.own, look) || capable && t.payload != 0; !t.unsure || !t.otherNS {
+		return
+	}
+	if a.by = a.who.joins(a.own); a.by != nil {
+		defer a.by.close()
+		if look(); t.payload == 0 && !t.resolved && !t.lost {
+			a.find(t) // where the caller may not look
+		}
+		t.unsure = a.by.failed
+	}
 }
 
 // capability is that which gives a permission whose lack has an error.
@@ -243,7 +272,14 @@ func (a attempt) capability(e unix.Errno) int {
 
 // look opens a path from the root.
 func (a attempt) look(p string, flags uint64) (fd int, err error) {
-	return unix.Openat2(a.root, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_IN_ROOT})
+	return a.open(a.root, p, unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_IN_ROOT})
+}
+
+func (a attempt) open(dir int, p string, how unix.OpenHow) (fd int, err error) {
+	if a.by != nil {
+		return a.by.open(dir, p, how)
+	}
+	return unix.Openat2(dir, p, &how)
 }
 
 // name opens the directory that a path names something in, and what it names there, or -1.
@@ -253,7 +289,7 @@ func (a attempt) name(p string) (dir, fd int, err error) {
 	if dir, err = a.look(cmp.Or(p[:at], "/"), unix.O_DIRECTORY); err != nil {
 		return -1, -1, err
 	}
-	fd, err = unix.Openat(dir, cmp.Or(p[at:], "."), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err = a.open(dir, cmp.Or(p[at:], "."), unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC})
 	if err != nil {
 		fd = -1
 	}

@@ -23,6 +23,18 @@ func Setresgid(gid Arg) *Op {
 		Because(unix.EPERM, cause.Capability, "changing IDs needs CAP_SETGID")
 }
 
+// Setfsuid is setfsuid(2), which tells of no error: [HasFsuid] does.
+func Setfsuid(uid uint32) *Op { return call("setfsuid", unix.SYS_SETFSUID, Int(int64(uid))) }
+
+// Setfsgid is setfsgid(2), which tells of no error: [HasFsgid] does.
+func Setfsgid(gid uint32) *Op { return call("setfsgid", unix.SYS_SETFSGID, Int(int64(gid))) }
+
+// HasFsuid is a setfsuid(2) that changes nothing, and fails if the ID is another one.
+func HasFsuid(uid uint32) *Op { return call("setfsuid", unix.SYS_SETFSUID, Int(-1)).Exactly(int(uid)) }
+
+// HasFsgid is a setfsgid(2) that changes nothing, and fails if the ID is another one.
+func HasFsgid(gid uint32) *Op { return call("setfsgid", unix.SYS_SETFSGID, Int(-1)).Exactly(int(gid)) }
+
 // Setgroups is setgroups(2) of a known list.
 func Setgroups(gids []uint32) *Op {
 	b := []byte{}

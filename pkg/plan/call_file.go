@@ -46,6 +46,13 @@ func MayWrite(fd *Result) *Op {
 		flagArg(unix.AT_EMPTY_PATH|unix.AT_EACCESS, accessFlags))
 }
 
+// MayAccess is faccessat2(2) of a descriptor of the caller, for the effective IDs. mode is
+// R_OK, W_OK and X_OK, as bits.
+func MayAccess(fd int, mode uint32) *Op {
+	return call("faccessat2", unix.SYS_FACCESSAT2, Int(int64(fd)), Str(""), Int(int64(mode)),
+		flagArg(unix.AT_EMPTY_PATH|unix.AT_EACCESS, accessFlags))
+}
+
 // accessFlags are flags of faccessat2(2); AT_EACCESS means something else elsewhere.
 var accessFlags = []bit{{unix.AT_EACCESS, "AT_EACCESS"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}}
 
