@@ -314,7 +314,7 @@ func (c *composer) untold() {
 		if section, ok := strings.CutSuffix(what, ".threads"); ok {
 			c.note("%s: %s", section, why)
 		}
-		if slices.Contains([]string{"mounts", "limits", "cgroups", "ids.uid_map", "ids.gid_map", "root.names", "root.cwd"}, what) {
+		if slices.Contains([]string{"mounts", "limits", "cgroups", "ids.uid_map", "ids.gid_map", "root.names", "root.cwd", "root.command"}, what) {
 			c.note("%s: not readable: %s", what, why)
 		}
 	}

@@ -166,6 +166,27 @@ func (p *process) read(name string) (string, error) {
 	return text, err
 }
 
+// maxWords is more than execve(2) takes, of which the kernel limits the arguments and the
+// environment together to 6 MiB.
+const maxWords = 8 << 20
+
+var errTooLong = errors.New("longer than what execve(2) takes, and so not what the process was executed with")
+
+// readWords reads the command line or the environment, which the process may have replaced by
+// any part of its memory: prctl(2), PR_SET_MM.
+func (p *process) readWords(name string) (string, error) {
+	fd, err := p.open(name, unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	text, err := readUpTo(fd, maxWords)
+	if p.notes(err); err == nil && len(text) > maxWords {
+		return "", errTooLong
+	}
+	return text, err
+}
+
 // readAll reads to the end of a file. Package os would start its poller for it.
 func readAll(fd int) (string, error) { return readUpTo(fd, math.MaxInt) }
 
@@ -208,23 +229,24 @@ func (p *process) list(name string) ([]string, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	names, err := listDir(fd)
+	names, err := listDir(fd, math.MaxInt)
 	if p.own {
 		names = without(names, strconv.Itoa(fd))
 	}
 	return names, err
 }
 
-// listDir lists a directory.
-func listDir(fd int) (names []string, err error) {
+// listDir lists a directory, up to little more than a number of names.
+func listDir(fd, most int) (names []string, err error) {
 	b := make([]byte, 16<<10)
-	for {
+	for len(names) <= most {
 		n, err := unix.ReadDirent(fd, b)
 		if err != nil || n <= 0 {
 			return names, err
 		}
 		_, _, names = unix.ParseDirent(b[:n], -1, names)
 	}
+	return names, nil
 }
 
 func without(names []string, name string) []string {

@@ -56,7 +56,10 @@ func readBelow(h *host.Host, pid int, contents bool) (*Report, error) {
 		return nil, err
 	}
 	defer p.close()
-	switch r.command = commandOf(p); {
+	if r.command, err = commandOf(p); err != nil {
+		r.unreadable("root.command", err)
+	}
+	switch {
 	case p.lack != nil:
 		return nil, fmt.Errorf("process %d: %w", pid, p.lack)
 	case p.ended:
@@ -66,31 +69,34 @@ func readBelow(h *host.Host, pid int, contents bool) (*Report, error) {
 }
 
 // commandOf is what the process executes, by /proc/PID/cmdline.
-func commandOf(p *process) []string {
-	text, err := p.read("cmdline")
+func commandOf(p *process) ([]string, error) {
+	text, err := p.readWords("cmdline")
 	if err != nil || text == "" {
-		return []string{"COMMAND"}
+		return []string{"COMMAND"}, err
 	}
-	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
+	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00"), nil
 }
+
+// maxNames is how many names of a root directory are read: a process may have made any number.
+const maxNames = 256
+
+var errManyNames = fmt.Errorf("it has more than %d names", maxNames)
 
 // linksIn are the symbolic links and the directories at the top of the root of the process,
 // which no mount tells, if that is a tmpfs: another file system may not answer. It follows
 // nothing there.
 func (p *process) linksIn() (links map[string]string, dirs []string, err error) {
-	root, err := unix.Openat(p.dir, p.of("root"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		p.notes(err)
+	root, err := p.openTmpfs()
+	if err != nil || root < 0 {
 		return nil, nil, err
 	}
 	defer unix.Close(root)
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(root, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
-		return nil, nil, err
+	names, err := listDir(root, maxNames)
+	if err == nil && len(names) > maxNames {
+		names, err = names[:maxNames], errManyNames
 	}
-	names, err := listDir(root)
 	links = map[string]string{}
-	for _, name := range names[:min(len(names), 256)] {
+	for _, name := range names {
 		b := make([]byte, unix.PathMax)
 		if n, err := unix.Readlinkat(root, name, b); err == nil {
 			links[name] = string(b[:n])
@@ -100,4 +106,30 @@ func (p *process) linksIn() (links map[string]string, dirs []string, err error) 
 	}
 	slices.Sort(dirs)
 	return links, dirs, err
+}
+
+// openTmpfs opens the root directory of the process, or returns -1 if that is not on a tmpfs.
+// The process can change it meanwhile. What is open keeps the number of its file system, so
+// that the mount with that number, read after that, tells the type, and no server is asked.
+func (p *process) openTmpfs() (int, error) {
+	at, err := p.root()
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	var st unix.Statx_t
+	if err := unix.Statx(at, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st); err != nil {
+		return -1, err
+	}
+	mounts, err := p.mounts()
+	if err != nil {
+		return -1, err
+	}
+	device := fmt.Sprintf("%d:%d", st.Dev_major, st.Dev_minor)
+	if !slices.ContainsFunc(mounts, func(m Mount) bool { return m.Device == device && m.Type == "tmpfs" }) {
+		return -1, nil
+	}
+	fd, err := unix.Openat(at, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	p.notes(err)
+	return fd, err
 }

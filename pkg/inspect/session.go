@@ -165,7 +165,7 @@ func (r *Report) readEnv(p *process, values bool) {
 	if p.own {
 		list = p.host.Env
 	} else {
-		text, err := p.read("environ")
+		text, err := p.readWords("environ")
 		if err != nil {
 			r.unreadable("env", err)
 			return
@@ -176,11 +176,13 @@ func (r *Report) readEnv(p *process, values bool) {
 	if values {
 		r.Env.Values = map[string]string{}
 	}
+	seen := map[string]bool{}
 	for _, v := range list {
 		name, value, _ := strings.Cut(v, "=")
-		if slices.Contains(r.Env.Names, name) {
+		if seen[name] {
 			continue // most programs use the first
 		}
+		seen[name] = true
 		r.Env.Names = append(r.Env.Names, name)
 		if values {
 			r.Env.Values[name] = value

@@ -210,7 +210,7 @@ func nap() {
 }
 
 func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
-	text, err := p.read("cmdline")
+	text, err := p.readWords("cmdline")
 	if err != nil || text == "" {
 		return nil, nil // a kernel thread, or one that has ended
 	}
@@ -236,7 +236,7 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 	case !is:
 		return nil, errors.New("it executes another one, which is not of this installation")
 	}
-	if text, s.envErr = p.read("environ"); s.envErr == nil {
+	if text, s.envErr = p.readWords("environ"); s.envErr == nil {
 		s.env = words(strings.TrimSuffix(text, "\x00"), "\x00")
 	}
 	return s, nil
@@ -350,8 +350,7 @@ func (p *process) sameProgram(path string) (bool, error) {
 		return false, err
 	}
 	defer unix.Close(in)
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(in, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
+	if is, err := isMemfd(in); err != nil || !is {
 		return false, err
 	}
 	memory, err := unix.Open("/proc/self/fd/"+strconv.Itoa(in), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -368,6 +367,25 @@ func (p *process) sameProgram(path string) (bool, error) {
 		return false, nil
 	}
 	return sameContent(memory, file)
+}
+
+// isMemfd reports whether a descriptor is on the file system of memfd_create(2). A file system
+// of somebody else, which may not answer, is not asked.
+func isMemfd(fd int) (bool, error) {
+	memory, err := unix.MemfdCreate("hk-inspect", unix.MFD_CLOEXEC)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(memory)
+	var there, ours unix.Statx_t
+	const flags = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
+	if err := unix.Statx(fd, "", flags, unix.STATX_TYPE, &there); err != nil {
+		return false, err
+	}
+	if err := unix.Statx(memory, "", flags, unix.STATX_TYPE, &ours); err != nil {
+		return false, err
+	}
+	return there.Dev_major == ours.Dev_major && there.Dev_minor == ours.Dev_minor, nil
 }
 
 // sameContent compares two files.

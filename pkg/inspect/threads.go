@@ -167,7 +167,11 @@ func (p *process) files(dir string) ([]string, error) {
 
 // missing are those of a list that another one does not have.
 func missing(list, other []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return slices.Contains(other, w) })
+	has := map[string]bool{}
+	for _, w := range other {
+		has[w] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(w string) bool { return has[w] })
 }
 
 // kcmp compares the descriptors of two threads: kcmp(2). The order is 0 if they share them.
