@@ -29,11 +29,29 @@ func TestWhyAudit(t *testing.T) {
 	if os.Getuid() != 0 || landlockABI() < 7 || !host.AuditEnabled() {
 		t.Skip("audit with denials of Landlock is not enabled, or this is not root")
 	}
-	t.Run("refusals", whyAudited)
-	t.Run("lost", whyAuditLost)
+	t.Run("refusals", whyKernel)
+	if _, err := os.Stat("/sys/kernel/tracing/events/landlock"); err != nil {
+		t.Run("lost", whyAuditLost)
+	}
 }
 
-func whyAudited(t *testing.T) {
+// TestWhyTracepoints is the same by Landlock's tracepoints, whether audit is enabled or not.
+func TestWhyTracepoints(t *testing.T) {
+	if os.Getuid() != 0 || landlockABI() < 11 {
+		t.Skip("the kernel has no tracepoints of Landlock, or this is not root")
+	}
+	if _, err := os.Stat("/sys/kernel/tracing/events/landlock"); err != nil {
+		t.Skip("tracefs is not mounted, or the tracepoints are not built into the kernel")
+	}
+	whyKernel(t)
+	quiet := whySays(t, "hk-why hk-landlock --log off --rx /usr,$BIN --rw /dev --ro /proc,/lib", "probe uring /etc/hosts")
+	if !slices.ContainsFunc(quiet, func(l string) bool { return strings.Contains(l, "the kernel tells") }) {
+		t.Errorf("--log off is not only for the log:\n%s", strings.Join(quiet, "\n"))
+	}
+}
+
+// whyKernel follows a run of which the kernel tells too.
+func whyKernel(t *testing.T) {
 	const chain = "hk-landlock --rx /usr,$BIN --rw /dev --ro /proc,/lib,$DIR --tcp-connect 81 --scope signal"
 	with := whySays(t, "hk-why "+chain, refusals)
 	without := whySays(t, "hk-unshare --mount --pid --init hk-mount --in-place --proc -- hk-why "+chain, refusals)
@@ -71,6 +89,9 @@ func whyAudited(t *testing.T) {
 		}) {
 			t.Errorf("the denial of %s in a namespace is not told:\n%s", file, strings.Join(inside, "\n"))
 		}
+	}
+	if _, err := os.Stat("/sys/kernel/tracing/events/landlock"); err == nil {
+		return
 	}
 	quiet := whySays(t, "hk-why "+strings.Replace(chain, "hk-landlock", "hk-landlock --log off", 1), "probe uring /etc/hosts")
 	if slices.ContainsFunc(quiet, func(l string) bool { return strings.Contains(l, "the kernel tells") }) {

@@ -13,6 +13,7 @@ import (
 
 	"hk/pkg/host"
 	"hk/pkg/landlock"
+	"hk/pkg/plan"
 	"hk/pkg/stage"
 
 	"golang.org/x/sys/unix"
@@ -63,11 +64,9 @@ type creator struct {
 }
 
 // newAudit is nil unless audit is enabled and this process can hear it. Denials are sent only
-// to the initial network namespace, with PIDs of the initial PID namespace.
+// to the initial network namespace.
 func newAudit(unseen func(string)) *audit {
-	const first = "pid:[4026531836]" // PROC_PID_INIT_INO
-	ns, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil || ns != first || host.Landlock(auditABI).Check() != nil || !host.AuditEnabled() {
+	if host.Landlock(auditABI).Check() != nil || !host.AuditEnabled() {
 		return nil
 	}
 	return &audit{fd: -1, unseen: unseen, creators: map[string]creator{}}
@@ -76,7 +75,7 @@ func newAudit(unseen func(string)) *audit {
 // logged is a stage whose domain is audited after execve(2) too, unless it says what is.
 func (k *kernelAccount) logged(s stage.Stage) stage.Stage {
 	r, ok := s.(*landlock.Ruleset)
-	if k.audit == nil || !ok || r.Log != "" || r.Learn != "" || r.Support {
+	if !k.logs || !ok || r.Log != "" || r.Learn != "" || r.Support {
 		return s
 	}
 	loud := *r
@@ -85,15 +84,19 @@ func (k *kernelAccount) logged(s stage.Stage) stage.Stage {
 }
 
 // open starts to listen. The kernel writes a record of that too.
-func (a *audit) open() bool {
+func (a *audit) open(at plan.Context) bool {
 	fd, err := listen()
 	if err != nil {
 		return false
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1<<20)
 	a.fd = fd
+	at.Watch(&plan.Watcher{Stage: "hk-why", FD: fd, Ready: func(plan.Payload) { a.drain() }})
 	return true
 }
+
+// returned does nothing: the records say what a denial was for.
+func (*audit) returned(int, bool) {}
 
 func listen() (int, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_AUDIT)
@@ -199,9 +202,6 @@ func denialOf(fields map[string]string) denial {
 // denials are those of the domains that a process has entered. They are read until the record
 // of another listener, which comes after them.
 func (a *audit) denials(pid int) (list []denial) {
-	if a.fd < 0 {
-		return nil
-	}
 	defer unix.Close(a.fd)
 	if fd, err := listen(); err == nil {
 		unix.Close(fd)

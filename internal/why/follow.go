@@ -287,6 +287,7 @@ func (f *follower) succeeded(c ptrace.Call) {
 
 // left looks at a call that returns, if it has failed.
 func (f *follower) left(tid int, c ptrace.Call, _ int64, errno unix.Errno) {
+	f.kernel.returned(tid, c)
 	if errno == 0 {
 		f.succeeded(c)
 		return

@@ -2,11 +2,13 @@ package why
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
 	"hk/pkg/landlock"
 	"hk/pkg/plan"
+	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,10 +35,25 @@ type place struct {
 	rights landlock.Access
 }
 
+// A teller is a way in which the kernel tells of denials.
+type teller interface {
+	// open starts to listen, in the supervisor, and has it watch what is heard.
+	open(at plan.Context) bool
+	// returned is called when a call of a thread returns, which starts what a ring has to do
+	// or not.
+	returned(tid int, byRing bool)
+	// denials ends it, and returns the denials of the domains that a process has entered.
+	denials(pid int) []denial
+}
+
 // A kernelAccount is what the kernel tells of the denials of the chain's domains, besides what
 // the tracer sees.
 type kernelAccount struct {
-	audit *audit
+	// from is nil if the kernel tells nothing, and heard is set once it is listened to.
+	from  teller
+	heard bool
+	// logs is set if a domain must log what is told.
+	logs bool
 	// child is the process that has performed the plan, and become the payload.
 	child int
 	// places are those of what was told, and said are its texts.
@@ -47,21 +64,26 @@ type kernelAccount struct {
 // askKernel prepares for the denials that the kernel tells of, if it does, before the plan is
 // made.
 func (f *follower) askKernel() {
-	if f.each == nil {
-		f.kernel = kernelAccount{audit: newAudit(f.notSeen), said: map[string]bool{}}
+	const first = "pid:[4026531836]" // PROC_PID_INIT_INO: other numbers are told than this process sees
+	if ns, err := os.Readlink("/proc/self/ns/pid"); f.each != nil || err != nil || ns != first {
+		return
+	}
+	f.kernel.said = map[string]bool{}
+	if t := newTracing(f.notSeen); t != nil {
+		f.kernel.from = t
+	} else if a := newAudit(f.notSeen); a != nil {
+		f.kernel.from, f.kernel.logs = a, true
 	}
 }
 
 // hears starts to listen, in the supervisor, and watches what is heard.
 func (f *follower) hears(at plan.Context) {
-	if a := f.kernel.audit; a != nil && a.open() {
-		at.Watch(&plan.Watcher{Stage: "hk-why", FD: a.fd, Ready: func(plan.Payload) { a.drain() }})
-	}
+	f.kernel.heard = f.kernel.from != nil && f.kernel.from.open(at)
 }
 
 // rings says what is not seen of io_uring.
 func (k *kernelAccount) rings() string {
-	if k.audit != nil && k.audit.fd >= 0 {
+	if k.heard {
 		return "io_uring is used: of what it does, only the denials of Landlock are seen"
 	}
 	return usesRing
@@ -69,22 +91,29 @@ func (k *kernelAccount) rings() string {
 
 // noted notes what was told, which the kernel may tell too.
 func (f *follower) noted(r reason) {
-	if f.kernel.audit != nil && r.class == byLandlock {
+	if f.kernel.heard && r.class == byLandlock {
 		f.kernel.places, f.kernel.said[r.what] = append(f.kernel.places, r.places...), true
 	}
 }
 
 // addKernel tells at the end of the denials that were not seen.
 func (f *follower) addKernel() {
-	if f.kernel.audit == nil {
+	if !f.kernel.heard {
 		return
 	}
-	for _, d := range f.kernel.audit.denials(f.kernel.child) {
+	for _, d := range f.kernel.from.denials(f.kernel.child) {
 		for _, r := range f.deniedBy(d) {
 			if !f.kernel.has(d, r) {
 				f.tellDenial(d, r)
 			}
 		}
+	}
+}
+
+// returned is called for each call that was followed when it returns.
+func (k *kernelAccount) returned(tid int, c ptrace.Call) {
+	if k.heard {
+		k.from.returned(tid, nameOf(c) == "io_uring_enter")
 	}
 }
 
