@@ -33,6 +33,7 @@ What is restricted is denied unless a rule allows it
  --abi N                  restrict the file rights of ABI N; default 5
  --best-effort            skip what this kernel cannot enforce, and report it
  --ignore-missing         skip paths that do not exist, and report it
+ --no-symlinks            a symbolic link in a path is an error
  --log off|exec|subdomains                audit what the payload is denied
  --allow-new-privs        do not set no_new_privs; needs CAP_SYS_ADMIN
  --support                print which rights this kernel supports
@@ -108,6 +109,7 @@ func (r *Ruleset) ruleFlags(fs *getopt.Flags) {
 	})
 	fs.Bool("best-effort", "", &r.BestEffort)
 	fs.Bool("ignore-missing", "", &r.IgnoreMissing)
+	fs.Bool("no-symlinks", "", &r.NoSymlinks)
 	fs.String("log", "", getopt.OneOf(&r.Log, "off", "exec", "subdomains"))
 }
 
@@ -211,6 +213,7 @@ func (r *Ruleset) Args() []string {
 	a.Set("learn", r.Learn)
 	a.Bool("best-effort", r.BestEffort)
 	a.Bool("ignore-missing", r.IgnoreMissing)
+	a.Bool("no-symlinks", r.NoSymlinks)
 	a.Bool("allow-new-privs", r.AllowNewPrivs)
 	a.Bool("support", r.Support)
 	return a

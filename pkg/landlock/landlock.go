@@ -60,6 +60,9 @@ type Ruleset struct {
 	// IgnoreMissing skips rules for paths, and programs of Closures, that do not exist,
 	// and reports it.
 	IgnoreMissing bool
+	// NoSymlinks makes a symbolic link in the path of a rule an error, except in those that
+	// begin with /proc/self. It is not about Closures.
+	NoSymlinks bool
 	// Log says which denials are written to the audit log: "off" none, "exec" those of
 	// this domain, "subdomains" also those of domains created in it, and "" the
 	// kernel's default: none of this domain.
@@ -297,7 +300,7 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 		if g.access &= handled; g.access == 0 {
 			continue
 		}
-		at, err := allowPath(s, set, g, r.IgnoreMissing)
+		at, err := r.allowPath(s, set, g)
 		if err != nil {
 			return err
 		}
@@ -320,22 +323,32 @@ func (r *Ruleset) allowPaths(s *stage.State, set *plan.Result, handled Access) e
 	return nil
 }
 
+// openPath opens the path of a rule.
+func (r *Ruleset) openPath(s *stage.State, path string) (*plan.Op, error) {
+	const self = "/proc/self" // a link to what belongs to the payload
+	if !r.NoSymlinks || path == self || strings.HasPrefix(path, self+"/") {
+		return s.OpenPath(path, unix.O_PATH|unix.O_CLOEXEC)
+	}
+	return plan.Openat2(plan.AtCwd(), path, unix.O_PATH|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_SYMLINKS).
+		Hint(unix.ELOOP, "a symbolic link is in the path: an earlier payload may have put it there"), nil
+}
+
 // allowPath grants rights at a path. Whether it is a directory is not known before the
 // root exists, so the rights that a file can have are granted first, and then the rest,
 // for a directory: for a file the kernel returns EINVAL for those.
 //
 // A path that does not exist, and may be missing, is descriptor -1, for which the
 // kernel returns EBADF.
-func allowPath(s *stage.State, set *plan.Result, g grant, missing bool) (*plan.Result, error) {
+func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, g grant) (*plan.Result, error) {
 	name := strings.Join(g.flags, ", ") + " " + g.path
 	s.For(name)
 	defer s.For("")
-	open, err := s.OpenPath(g.path, unix.O_PATH|unix.O_CLOEXEC)
+	open, err := r.openPath(s, g.path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var absent []unix.Errno
-	if missing {
+	if r.IgnoreMissing {
 		open = open.Tolerate(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {

@@ -156,7 +156,8 @@ func (l *Learned) Flags() []string {
 
 // general are the flags that are not about single files.
 func (l *Learned) general() []string {
-	flags := []string{"--restrict=fs"}
+	// A payload that may change a directory can put a link in the place of what has a rule.
+	flags := []string{"--restrict=fs", "--no-symlinks"}
 	if l.abi < DefaultABI {
 		flags = append(flags, "--abi="+strconv.Itoa(l.abi))
 	}

@@ -17,6 +17,7 @@ func TestParseRules(t *testing.T) {
 		{`--ro /a\\x41`, `--ro=/a\\x41`},
 		{`--ro /a\x2cb`, `--ro=/a\,b`},
 		{`--ignore-missing`, `--ignore-missing`},
+		{`--no-symlinks`, `--no-symlinks`},
 		{`--ro /x\x0`, `line 1: "/x\\x0": two hexadecimal digits come after \x`},
 		{"--ro /x\nro /x", `line 2: "ro" is not a flag`},
 		{"--ro /x\n--nosuch /x", `line 2: unknown flag --nosuch`},
@@ -75,6 +76,7 @@ func TestLearned(t *testing.T) {
 # incomplete: io\x1b
 # withheld, as it would be for everything below: --allow /:make_reg
 --restrict fs
+--no-symlinks
 --tcp-bind 80
 --restrict tcp-connect
 --scope abstract-unix-socket
