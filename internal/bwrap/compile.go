@@ -3,6 +3,7 @@ package bwrap
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"hk/pkg/host"
@@ -77,12 +78,10 @@ func (c *compiler) othersMap() bool { return c.Namespaces.JoinUser >= 0 || c.Use
 // descriptor is the name of a descriptor for a stage.
 func descriptor(fd int) string { return fmt.Sprintf("fd:%d", fd) }
 
-// consume records that a stage reads a descriptor.
+// consume records that a stage reads a descriptor, from which nothing else has read.
 func (c *compiler) consume(fd int) error {
-	for _, before := range c.consumed {
-		if before == fd {
-			return unix.EBADF
-		}
+	if slices.Contains(c.consumed, fd) || slices.Contains(c.Read, fd) {
+		return unix.EBADF
 	}
 	if _, err := c.Host.FDInfo(fd); err != nil {
 		return unix.EBADF

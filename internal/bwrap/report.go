@@ -3,6 +3,7 @@ package bwrap
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"hk/pkg/plan"
@@ -48,7 +49,7 @@ func newReport(s *Settings, created uint64) (*report, error) {
 			continue
 		}
 		flags, err := unix.FcntlInt(uintptr(d.fd), unix.F_GETFL, 0)
-		if err == nil && flags&unix.O_ACCMODE == unix.O_RDONLY {
+		if err == nil && (flags&unix.O_ACCMODE == unix.O_RDONLY || slices.Contains(s.Read, d.fd)) {
 			err = unix.EBADF
 		}
 		if err == nil && d.fd > 2 {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,6 +142,8 @@ func (c *compiler) sources(o *Op) (bool, error) {
 			return false, nil
 		}
 		return true, err
+	case (o.Name == "bind-fd" || o.Name == "ro-bind-fd") && slices.Contains(c.Read, o.FD):
+		return true, fmt.Errorf("--%s %d: %s", o.Name, o.FD, reason(unix.EBADF))
 	case o.Name == "bind-fd" || o.Name == "ro-bind-fd":
 		isDir, err := c.source(fmt.Sprintf("/proc/self/fd/%d", o.FD))
 		o.file = err == nil && !isDir
@@ -189,26 +192,38 @@ func (c *compiler) add(kind mount.EntryKind, source, target, options string) {
 	c.mounts.Entries = append(c.mounts.Entries, mount.Entry{Kind: kind, Source: source, Target: target, Options: options})
 }
 
-// onTheWay sets the mode of the directories on the way to a target: 700 for bind mounts and links,
-// and otherwise 755 without what --perms forbids to others.
+// onTheWay sets the mode of the directories on the way to a target: 755 without what the mode of
+// the target denies to the group or to others. As in bubblewrap, what is mounted has none.
 func (c *compiler) onTheWay(o Op) {
-	mode := uint32(0o755)
-	switch {
-	case o.Name == "chmod" || o.Name == "remount-ro":
+	if o.Name == "chmod" || o.Name == "remount-ro" {
 		return
-	case o.Name == "symlink" || strings.HasSuffix(o.Name, "bind") || strings.HasSuffix(o.Name, "bind-try") || strings.HasSuffix(o.Name, "bind-fd"):
-		mode = 0o700
-	case o.ModeSet:
-		for _, bits := range []uint32{0o070, 0o007} {
-			if o.Mode&bits == 0 {
-				mode &^= bits
-			}
+	}
+	mode, allowed := uint32(0o755), defaultMode(o.Name)
+	if o.ModeSet {
+		allowed = o.Mode
+	}
+	for _, bits := range []uint32{0o070, 0o007} {
+		if allowed&bits == 0 {
+			mode &^= bits
 		}
 	}
 	if mode != c.parents {
 		c.parents = mode
 		c.add(mount.Parents, "", "", fmt.Sprintf("%04o", mode))
 	}
+}
+
+// defaultMode is the mode of what an option creates, without --perms.
+func defaultMode(name string) uint32 {
+	switch name {
+	case "tmpfs", "dir":
+		return 0o755
+	case "file":
+		return 0o666
+	case "bind-data", "ro-bind-data":
+		return 0o600
+	}
+	return 0
 }
 
 // op adds what an option asks for.
@@ -352,7 +367,7 @@ func (c *compiler) data(o Op, target string) error {
 	}
 	mode := o.Mode
 	if !o.ModeSet {
-		mode = map[string]uint32{"file": 0o666, "bind-data": 0o600, "ro-bind-data": 0o600}[o.Name]
+		mode = defaultMode(o.Name)
 	}
 	kind := map[string]mount.EntryKind{"file": mount.FileFrom, "bind-data": mount.WritableData, "ro-bind-data": mount.Data}[o.Name]
 	c.add(kind, descriptor(o.FD), target, fmt.Sprintf("%04o", mode))

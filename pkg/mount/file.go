@@ -109,7 +109,7 @@ func (b *builder) file(e Entry) error {
 		}
 	}
 	if b.changes {
-		if done, err := b.overwrite(at, content); done || err != nil {
+		if done, err := b.overwrite(at, content, p); done || err != nil {
 			return err
 		}
 	}
@@ -130,8 +130,11 @@ func (b *builder) file(e Entry) error {
 // overwrite replaces the content of a file that the plan has created, or that is in a
 // writable mount of the host, if that is what is there. As for a mode, a symbolic link does
 // not decide whose content that is.
-func (b *builder) overwrite(at place, content []byte) (done bool, err error) {
-	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC
+//
+// With O_CREAT the kernel refuses a file that another user has put into a directory like /tmp:
+// fs.protected_regular in proc(5).
+func (b *builder) overwrite(at place, content []byte, p permission) (done bool, err error) {
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC
 	var op *plan.Op
 	switch {
 	case at.isRoot(), at.there == dirThere, at.node != nil && at.node.kind != file && at.node.kind != link:
@@ -141,12 +144,12 @@ func (b *builder) overwrite(at place, content []byte) (done bool, err error) {
 	case at.node.kind == link:
 		return false, ErrLink
 	case at.known && at.node.created:
-		op = plan.Openat(plan.Ref(at.base), at.path, flags|unix.O_NOFOLLOW, 0)
+		op = plan.Openat(plan.Ref(at.base), at.path, flags|unix.O_NOFOLLOW, p.mode&0o777)
 	case !at.known && at.inside.creates():
 		if err := at.refuseLinks("changed"); err != nil {
 			return false, err
 		}
-		op = plan.Openat2(plan.Ref(b.root), at.abs, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
+		op = plan.Openat2(plan.Ref(b.root), at.abs, flags, p.mode&0o777, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
 	default:
 		return false, nil
 	}
