@@ -28,7 +28,7 @@ const maxSteps = 1 << 16
 // Answers lists the possible results of a filter that [Check] accepts, for a call of an
 // architecture given by its AUDIT_ARCH value. all is false if there may be more.
 func Answers(code []unix.SockFilter, audit uint32, c Call) (list []Answer, all bool) {
-	w := walk{code: code, audit: audit, call: c}
+	w := walk{code: code, audit: audit, call: c, most: maxSteps}
 	all = w.from(0, registers{})
 	return w.list, all
 }
@@ -39,7 +39,9 @@ type walk struct {
 	audit uint32
 	call  Call
 	steps int
-	list  []Answer
+	// most is how many steps there may be.
+	most int
+	list []Answer
 }
 
 // A value is a 32-bit word that may not be known.
@@ -57,7 +59,7 @@ type registers struct {
 // known.
 func (w *walk) from(pc int, r registers) bool {
 	for ; ; pc++ {
-		if w.steps++; w.steps > maxSteps {
+		if w.steps++; w.steps > w.most {
 			return false
 		}
 		i := w.code[pc]

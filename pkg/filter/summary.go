@@ -23,8 +23,10 @@ type Summary struct {
 }
 
 // Summarize says what a filter that [Check] accepts does with the calls of each
-// architecture that a machine runs.
-func Summarize(code []unix.SockFilter, native *Arch) []Summary {
+// architecture that a machine runs. Somebody may have written the filter to take long, so at
+// most so many instructions are followed as steps says, from which those are subtracted; what
+// is not known then varies. A built-in profile takes a million.
+func Summarize(code []unix.SockFilter, native *Arch, steps *int) []Summary {
 	var list []Summary
 	for _, a := range arches {
 		if !native.Runs(a) {
@@ -32,7 +34,7 @@ func Summarize(code []unix.SockFilter, native *Arch) []Summary {
 		}
 		s := Summary{Arch: a, Denied: map[Action][]string{}}
 		for _, c := range a.table {
-			switch act, sure := certain(code, a, c.nr); {
+			switch act, sure := certain(code, a, c.nr, steps); {
 			case !sure:
 				s.Varying = append(s.Varying, c.name)
 			case act.Denies():
@@ -46,7 +48,7 @@ func Summarize(code []unix.SockFilter, native *Arch) []Summary {
 			last |= x32Bit
 		}
 		var sure bool
-		s.Others, sure = certain(code, a, last)
+		s.Others, sure = certain(code, a, last, steps)
 		s.OthersVary = !sure
 		list = append(list, s)
 	}
@@ -57,8 +59,11 @@ func Summarize(code []unix.SockFilter, native *Arch) []Summary {
 const unknownCall = 0xfff
 
 // certain is what a filter does with a call whatever its arguments are.
-func certain(code []unix.SockFilter, a *Arch, nr uint32) (act Action, sure bool) {
-	list, all := Answers(code, a.Audit, Call{Nr: nr})
+func certain(code []unix.SockFilter, a *Arch, nr uint32, steps *int) (act Action, sure bool) {
+	w := walk{code: code, audit: a.Audit, call: Call{Nr: nr}, most: min(maxSteps, *steps)}
+	all := w.from(0, registers{})
+	*steps -= min(w.steps, w.most)
+	list := w.list
 	if !all || len(list) == 0 {
 		return 0, false
 	}

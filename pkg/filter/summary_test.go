@@ -7,6 +7,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func budget() *int {
+	n := 1 << 24
+	return &n
+}
+
+// TestSummarizeLong has a filter that was written to take long: 2^20 ways lead through it, for
+// each call. What is not known is not said to be allowed or denied.
+func TestSummarizeLong(t *testing.T) {
+	var code []unix.SockFilter
+	for bit := range 20 {
+		code = append(code, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16},
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 1, K: 1 << bit},
+			unix.SockFilter{Code: unix.BPF_LDX | unix.BPF_IMM, K: uint32(bit)})
+	}
+	code = append(code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+	if err := Check(code); err != nil {
+		t.Fatal(err)
+	}
+	left := budget()
+	for _, s := range Summarize(code, X86_64, left) {
+		if s.Allowed != 0 || len(s.Denied) != 0 || len(s.Varying) != len(s.Arch.table) || !s.OthersVary {
+			t.Errorf("%s: %d calls are allowed, %d denied", s.Arch.Name, s.Allowed, len(s.Denied))
+		}
+	}
+	if *left != 0 {
+		t.Errorf("%d steps are left", *left)
+	}
+}
+
 func TestSummarize(t *testing.T) {
 	p := &Policy{Default: Allow, Newer: Allow, Arches: []*Arch{X86_64, X86}, Rules: []Rule{
 		{Names: []string{"mkdir", "mkdirat"}, Action: Errno(unix.EPERM)},
@@ -17,7 +46,7 @@ func TestSummarize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := Summarize(code, X86_64)
+	list := Summarize(code, X86_64, budget())
 	if len(list) != 3 {
 		t.Fatalf("%d architectures", len(list))
 	}
@@ -44,6 +73,11 @@ func TestSummarize(t *testing.T) {
 			if got := ProfileOf(code, X86_64); err != nil || got != name {
 				t.Errorf("%s is taken for %q: %v", name, got, err)
 			}
+			left := budget()
+			Summarize(code, X86_64, left)
+			if used := *budget() - *left; used > 1e6 {
+				t.Errorf("%s takes %d steps", name, used)
+			}
 		}
 	}
 }
@@ -56,7 +90,7 @@ func FuzzSummarize(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, s := range Summarize(code, X86_64) {
+		for _, s := range Summarize(code, X86_64, budget()) {
 			n := s.Allowed + len(s.Varying)
 			for _, l := range s.Denied {
 				n += len(l)

@@ -19,6 +19,10 @@ import (
 // stopTime is how long a process may take to stop.
 const stopTime = 5 * time.Second
 
+// maxSteps is how many instructions of all filters of a process are followed at most: some
+// tenths of a second.
+const maxSteps = 1 << 26
+
 // readContents reads what the filters of another process do.
 func (r *Report) readContents(p *process, s status) {
 	if s.mode != unix.SECCOMP_MODE_FILTER {
@@ -34,6 +38,7 @@ func (r *Report) readContents(p *process, s status) {
 		return
 	}
 	native := filter.Native(runtime.GOARCH)
+	steps := maxSteps
 	for _, code := range list {
 		c := FilterContent{Instructions: len(code), code: code, Arches: []ArchContent{}}
 		if err := filter.Check(code); err != nil {
@@ -41,10 +46,13 @@ func (r *Report) readContents(p *process, s status) {
 			return
 		}
 		c.Profile = filter.ProfileOf(code, native)
-		for _, s := range filter.Summarize(code, native) {
+		for _, s := range filter.Summarize(code, native, &steps) {
 			c.Arches = append(c.Arches, archContent(s))
 		}
 		r.Seccomp.Contents = append(r.Seccomp.Contents, c)
+	}
+	if steps == 0 {
+		r.unreadable("seccomp.calls", errors.New("the filters have too many branches to say of each call what they do with it: what is not known is listed as by arguments"))
 	}
 }
 
