@@ -348,7 +348,8 @@ func (r *Ruleset) allowPath(s *stage.State, set *plan.Result, g grant) (*plan.Re
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var absent []unix.Errno
-	if r.IgnoreMissing {
+	missing := r.IgnoreMissing
+	if missing {
 		open = open.Tolerate(unix.ENOENT, unix.ENOTDIR)
 		absent = []unix.Errno{unix.EBADF}
 	} else {
