@@ -82,6 +82,9 @@ func condition(t *testing.T, name string) (bool, error) {
 	case "file": // what depends on the kernel's configuration
 		_, err := os.Stat(value)
 		return err == nil, nil
+	case "filtered": // by a filter around the tests
+		status, err := os.ReadFile("/proc/self/status")
+		return err == nil && !strings.Contains(string(status), "\nSeccomp:\t0\n"), nil
 	case "linux":
 		return kernelAtLeast(value), nil
 	case "needs-idmap": // a file system in which mounts can be id-mapped

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"hk/pkg/plan"
 	"hk/pkg/run"
@@ -91,7 +92,13 @@ func (j *joiner) do(op *plan.Op, do func(fd int) error) error {
 		}})
 	}
 	add(plan.Chdir(nowhere)) // which fails
-	c, err := run.Start(p, run.Attr{})
+	late, err := lateness(patience + time.Second)
+	if err != nil {
+		j.failed = true
+		return err
+	}
+	defer unix.Close(late.FD)
+	c, err := run.Start(p, run.Attr{Interrupt: late})
 	if err == nil {
 		err = c.Setup()
 		c.Close()
@@ -106,6 +113,28 @@ func (j *joiner) do(op *plan.Op, do func(fd int) error) error {
 	}
 	j.failed = true
 	return unix.EIO
+}
+
+var errLate = errors.New("a process that has joined a user namespace did not end in time")
+
+// lateness abandons what takes longer than patiently waits for: otherwise the process would be
+// waited for with those of the payload.
+func lateness(d time.Duration) (*run.Interrupt, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	end := time.Now().Add(d)
+	if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &run.Interrupt{FD: fd, Err: func() error {
+		if time.Now().Before(end) {
+			return nil
+		}
+		return errLate
+	}}, nil
 }
 
 // open opens a path with O_PATH.

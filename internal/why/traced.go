@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,16 +73,24 @@ func marker(traps bool) []unix.SockFilter {
 // mark adds the loading of the marker, as the last thing before the payload is executed. A
 // kernel that refuses it is no reason to fail: then all calls stop.
 //
-// It is only for a chain without a filter; see trap for others. A process can make no more
-// marked calls once the tracer has ended, so it must not outlive that.
+// It is only for a chain without a filter, and without one around hk-why; see trap for others.
+// A process can make no more marked calls once the tracer has ended, so it must not outlive
+// that.
 func (f *follower) mark(s *stage.State) {
 	s.Child.Last = append(s.Child.Last, func() {
-		if f.filters || len(s.Filters) > 0 || s.Child.Outlive || s.Next.Stage || !s.NoNewPrivs && s.Cred.Effective>>unix.CAP_SYS_ADMIN&1 == 0 {
+		if filtered() || f.filters || len(s.Filters) > 0 || s.Child.Outlive || s.Next.Stage || !s.NoNewPrivs && s.Cred.Effective>>unix.CAP_SYS_ADMIN&1 == 0 {
 			return
 		}
 		f.marked, f.tracer.Kill = true, true
 		s.Add(plan.SeccompFilter(marker(false), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
 	})
+}
+
+// filtered reports whether this process has filters, which the payload then has too. What they
+// deny would not stop.
+func filtered() bool {
+	status, err := ptrace.ReadStatus("/proc/self")
+	return err != nil || !slices.Equal(status.Field("Seccomp"), []string{"0"})
 }
 
 // isMarked reports whether a thread has loaded the marker: it has a filter more than this.

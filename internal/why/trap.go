@@ -17,11 +17,11 @@ import (
 // only has the call fail with the errno that the filters give for it.
 //
 // If one of them cannot be changed so, all calls stop; and if one was loaded before the clone,
-// which the supervisor has too.
+// which the supervisor has too, or if there is one around hk-why.
 func (f *follower) trap(s *stage.State) {
 	before := len(s.Filters)
 	s.AtEnd(func() error {
-		if before > 0 || len(s.Filters) == 0 || s.Child.Outlive || s.Next.Stage {
+		if filtered() || before > 0 || len(s.Filters) == 0 || s.Child.Outlive || s.Next.Stage {
 			return nil
 		}
 		var list [][]unix.SockFilter
