@@ -137,13 +137,21 @@ func (s *subject) absent(q question, seen stage.Seen) reason {
 	if q.found {
 		return reason{class: unseen, verdict: unknown, what: q.path + " has been made since the chain was planned"}
 	}
-	if _, err := s.host.Lstat(q.path); err != nil || s.state.Root.See == nil {
-		return reason{class: notSandbox, verdict: denied, what: q.path + " does not exist"}
+	p, what := q.path, q.path
+	if seen.LedTo != "" {
+		p, what = seen.LedTo, q.path+" leads to "+seen.LedTo+", which"
 	}
-	r := reason{class: byHidden, verdict: denied, what: q.path + " is on the host, and not in the new root", stage: "hk-mount"}
-	r.flags = []string{"--ro", string(getopt.Escape(q.path, ":,"))}
-	if q.writes() {
-		r.flags[0] = "--rw"
+	if _, err := s.host.Lstat(p); err != nil || s.state.Root.See == nil {
+		return reason{class: notSandbox, verdict: denied, what: what + " does not exist"}
+	}
+	r := reason{class: byHidden, verdict: denied, what: what + " is on the host, and not in the new root", stage: "hk-mount"}
+	switch {
+	case p == "/proc":
+		r.flags = []string{"--proc"}
+	case q.writes():
+		r.flags = []string{"--rw", string(getopt.Escape(p, ":,"))}
+	default:
+		r.flags = []string{"--ro", string(getopt.Escape(p, ":,"))}
 	}
 	return r
 }

@@ -91,6 +91,10 @@ func (b *builder) seePath(p string) (stage.Seen, error) {
 	at, err := b.follow(p, false)
 	if err != nil {
 		s := stage.Seen{Path: path.Clean(p)}
+		var m missing
+		if errors.As(err, &m) && !strings.HasPrefix(s.Path+"/", string(m)+"/") {
+			s.LedTo = string(m)
+		}
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, ErrIsFile) || errors.Is(err, unix.ELOOP) {
 			return s, err
 		}

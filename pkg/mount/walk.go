@@ -87,7 +87,7 @@ func (w *walker) step() error {
 	next := w.child(name)
 	switch {
 	case next == nil && !w.make:
-		return fmt.Errorf("/%s: %w", join(append(w.abs, name)), unix.ENOENT)
+		return missing("/" + join(append(w.abs, name)))
 	case next == nil:
 		next = newDir()
 		w.Add(plan.Mkdirat(plan.Ref(w.base), join(append(w.rel, name)), w.parents))
@@ -101,6 +101,12 @@ func (w *walker) step() error {
 	return nil
 }
 
+// missing is the error for a directory, after symbolic links, that does not exist.
+type missing string
+
+func (m missing) Error() string { return string(m) + ": " + unix.ENOENT.Error() }
+func (m missing) Unwrap() error { return unix.ENOENT }
+
 func (w *walker) enter(name string, next *node) {
 	w.abs, w.rel, w.todo, w.cur = append(w.abs, name), append(w.rel, name), w.todo[1:], next
 	if next.fd != nil {
@@ -112,7 +118,7 @@ func (w *walker) enter(name string, next *node) {
 // the target of a link leads where it does in the kernel.
 func (w *walker) up() error {
 	if w.cur.absent {
-		return fmt.Errorf("/%s: %w", join(w.abs), unix.ENOENT)
+		return missing("/" + join(w.abs))
 	}
 	names := append([]string{}, w.abs[:max(len(w.abs)-1, 0)]...)
 	w.restart(append(names, w.todo[1:]...))

@@ -4,6 +4,8 @@ package stage
 type Seen struct {
 	// Path is the path without symbolic links, as far as it exists.
 	Path string
+	// LedTo is a directory that does not exist, if a symbolic link on the way leads there.
+	LedTo string
 	// Unsure says why it is not known what is there; "" if it is known.
 	Unsure string
 	// There is set if something is there, and Dir if that is a directory.
