@@ -49,9 +49,9 @@ type Tracer struct {
 	started bool
 	// calls are those in which threads are, if Left needs them.
 	calls map[int]Call
-	// masks are those that threads get back, and processes what is known of threads.
-	masks     map[int]uint64
-	processes map[int]process
+	// masks are those that threads get back, and handlers whether they have one for SIGSYS.
+	masks    map[int]uint64
+	handlers map[int]bool
 }
 
 // A Call is a system call: the AUDIT_ARCH value of its architecture, its number and its
@@ -147,7 +147,10 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 		// A new process, or one that continues after a group-stop.
 	case sig == unix.SIGTRAP|0x80:
 		t.call(tid)
-	case sig == unix.SIGSYS && t.trapped(tid):
+	case sig == unix.SIGSYS:
+		if trapped, sent := t.trapped(tid); !trapped || sent {
+			deliver = uintptr(sig)
+		}
 	default:
 		deliver = uintptr(sig)
 	}
@@ -178,7 +181,7 @@ func message(tid int) (m uint64) {
 func (t *Tracer) Gone(tid int) {
 	delete(t.calls, tid)
 	delete(t.masks, tid)
-	delete(t.processes, tid)
+	delete(t.handlers, tid)
 }
 
 // leave detaches from the process between once it has created the child, which is traced
@@ -229,7 +232,7 @@ func (t *Tracer) call(tid int) {
 			return
 		}
 		if t.Denies != nil && c.setsHandler() {
-			t.changes(tid)
+			clear(t.handlers)
 		}
 		if t.Left == nil {
 			return

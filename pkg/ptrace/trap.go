@@ -21,31 +21,37 @@ type siginfo struct {
 const sysSeccomp = 1 // SYS_SECCOMP
 
 // trapped answers a call which the filters deny that were loaded in place of those of which
-// Denies tells, and reports whether that is why a thread gets SIGSYS. The kernel has not made
-// the call. A process can send itself the same signal, so it is the registers that tell which
-// call it was, and Denies whether it is denied.
-func (t *Tracer) trapped(tid int) bool {
+// Denies tells, and reports whether that is why a thread gets SIGSYS, and whether it gets the
+// signal nevertheless. The kernel has not made the call. A process can send itself the same
+// signal, so it is the registers that tell which call it was, and Denies whether it is denied.
+//
+// If the same signal was sent to the thread before, which blocks it, the kernel sends no other
+// one for the call: that one is then the answer, and waits again until it is not blocked.
+func (t *Tracer) trapped(tid int) (trapped, sent bool) {
 	var info siginfo
 	var r registers
-	if t.Denies == nil || request(unix.PTRACE_GETSIGINFO, tid, 0, uintptr(unsafe.Pointer(&info))) != nil ||
-		info.code != sysSeccomp || info.errno != Mark || r.read(tid) != nil {
-		return false
+	if t.Denies == nil || request(unix.PTRACE_GETSIGINFO, tid, 0, uintptr(unsafe.Pointer(&info))) != nil || r.read(tid) != nil {
+		return false, false
+	}
+	if sent = info.code != sysSeccomp; !sent && info.errno != Mark {
+		delete(t.masks, tid) // a filter of the payload has trapped
+		return false, false
 	}
 	c, ok := r.call(archOf(tid))
 	if !ok {
-		return false
+		return false, false
 	}
 	errno, denied := t.Denies(c)
 	if !denied {
-		return false
+		return false, false
 	}
 	if t.started && t.Denied != nil {
 		t.Denied(tid, c, errno)
 	}
 	r.answer(-int64(errno))
 	_ = r.write(tid)
-	t.giveMask(tid)
-	return true
+	t.giveMask(tid, sent)
+	return true, sent
 }
 
 // archOf is the AUDIT_ARCH value of the call in which a stopped thread is.
@@ -134,14 +140,15 @@ func (t *Tracer) openMask(tid int) {
 }
 
 // giveMask gives a thread its mask back. For one that was not stopped before it is the kernel
-// that has changed it: whether it had blocked SIGSYS can only be told from the rest.
-func (t *Tracer) giveMask(tid int) {
+// that has changed it: whether it had blocked SIGSYS can only be told from the rest, or from one
+// that was sent before.
+func (t *Tracer) giveMask(tid int, sent bool) {
 	if set, ok := t.masks[tid]; ok {
 		delete(t.masks, tid)
 		setMask(tid, set)
 		return
 	}
-	if set, ok := mask(tid); ok && set&usual == usual && !t.handles(tid) {
+	if set, ok := mask(tid); ok && (sent || set&usual == usual) && !t.handles(tid) {
 		setMask(tid, set|sysBit)
 	}
 }
@@ -153,46 +160,28 @@ func (c Call) setsHandler() bool {
 	return uint32(c.Args[0]) == uint32(unix.SIGSYS) && (c.Nr == unix.SYS_RT_SIGACTION || c.Nr >= x32 || c.Arch != native)
 }
 
-// A process as far as its signals go.
-type process struct {
-	group   int
-	handles bool // SIGSYS
-}
-
 // handles reports whether the process of a thread has a handler for SIGSYS, as it was when
-// that was looked at: at the first stop, and whenever the process changes it.
+// that was looked at: at the first stop, and whenever a process changes its own, which other
+// processes may share.
 func (t *Tracer) handles(tid int) bool {
-	p, ok := t.processes[tid]
+	handles, ok := t.handlers[tid]
 	if !ok {
-		if t.processes == nil {
-			t.processes = map[int]process{}
+		if t.handlers == nil {
+			t.handlers = map[int]bool{}
 		}
-		p = lookAt(tid)
-		t.processes[tid] = p
+		handles = hasHandler(tid)
+		t.handlers[tid] = handles
 	}
-	return p.handles
+	return handles
 }
 
-// changes looks again at the process of a thread that may have changed its handler.
-func (t *Tracer) changes(tid int) {
-	now := lookAt(tid)
-	for other, p := range t.processes {
-		if p.group == now.group {
-			t.processes[other] = now
-		}
-	}
-}
-
-// lookAt reads what procfs tells. What it does not tell is taken to be there.
-func lookAt(tid int) (p process) {
-	p = process{tid, true}
+// hasHandler reads what procfs tells. What it does not tell is taken to be there.
+func hasHandler(tid int) bool {
 	status, _ := ReadStatus("/proc/" + strconv.Itoa(tid))
-	if f := status.Field("Tgid"); len(f) == 1 {
-		p.group, _ = strconv.Atoi(f[0])
+	f := status.Field("SigCgt")
+	if len(f) != 1 {
+		return true
 	}
-	if f := status.Field("SigCgt"); len(f) == 1 {
-		set, err := strconv.ParseUint(f[0], 16, 64)
-		p.handles = err != nil || set&sysBit != 0
-	}
-	return p
+	set, err := strconv.ParseUint(f[0], 16, 64)
+	return err != nil || set&sysBit != 0
 }

@@ -29,6 +29,13 @@ func trap(what string) {
 		after = signalState(nil)
 		say(e)
 		fmt.Println("the same", before == after, before[0] == 0)
+	case "pending": // the signal of a denied call waits already, with a handler and without
+		all := ^uint64(0)
+		signalState(&all)
+		fmt.Println(deniedPending())
+		none := [4]uint64{}
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGSYS), uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
+		fmt.Println(deniedPending())
 	case "own": // a filter of its own sends SIGSYS
 		load(unix.SECCOMP_RET_TRAP|7, 0)
 		say(personality())
@@ -69,6 +76,20 @@ func signalState(set *uint64) (state [2]uint64) {
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, 0, uintptr(unsafe.Pointer(&state[1])), 8, 0, 0)
 	state[0] = old[0]
 	return state
+}
+
+// deniedPending sends this thread SIGSYS, which it blocks, and returns what personality(2) returns, and
+// whether the state of the signals is the same afterwards.
+func deniedPending() (result uintptr, e syscall.Errno, same bool) {
+	unix.RawSyscall(unix.SYS_TGKILL, uintptr(os.Getpid()), uintptr(unix.Gettid()), uintptr(unix.SIGSYS))
+	state := func() (s [3]uint64) {
+		now := signalState(nil)
+		unix.RawSyscall(unix.SYS_RT_SIGPENDING, uintptr(unsafe.Pointer(&s[2])), 8, 0)
+		return [3]uint64{now[0], now[1], s[2] >> (unix.SIGSYS - 1) & 1}
+	}
+	before := state()
+	result, _, e = unix.RawSyscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
+	return result, e, state() == before && before[2] == 1
 }
 
 // load loads a filter with an answer for personality(2), and returns what seccomp(2) does.
