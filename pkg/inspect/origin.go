@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,10 +31,7 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 		}
 		read = true
 	}
-	call := func(name string) string { return name }
-	if dir, err := ownDir(s.Host); err == nil {
-		call = func(name string) string { return execdeps.Word(name, dir, s.Host.Search().Path) }
-	}
+	call := callerOf(s.Host)
 	if i.Chain == "kernel" {
 		filters()
 		return writeChain(w, own, other, call)
@@ -45,6 +43,9 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	var b strings.Builder
 	told := len(list) > 0 // whether all chains are printed, and hold
 	for n, sup := range list {
+		if err := sup.reused(i.PID, other); err != nil {
+			return err
+		}
 		l, err := sup.look(s, func(pid int) (*Report, error) {
 			if pid != i.PID {
 				return readBelow(s.Host, pid, i.Contents)
@@ -74,6 +75,15 @@ func (i *Inspection) chain(s *stage.State, w io.Writer) error {
 	}
 	filters()
 	return writeChain(w, own, other, call)
+}
+
+// callerOf says how the stages of this installation are called here.
+func callerOf(h *host.Host) func(name string) string {
+	dir, err := ownDir(h)
+	if err != nil {
+		return func(name string) string { return name }
+	}
+	return func(name string) string { return execdeps.Word(name, dir, h.Search().Path) }
 }
 
 func comment(b *strings.Builder, text string) { b.WriteString("# " + vis.Text(text) + "\n") }
@@ -109,6 +119,9 @@ func (l *level) compareWith(state *stage.State, read func(pid int) (*Report, err
 		return err
 	}
 	if l.below, err = read(l.pid); err != nil {
+		return err
+	}
+	if err := cmp.Or(l.sup.reused(l.sup.PID, l.above), l.sup.reused(l.pid, l.below)); err != nil {
 		return err
 	}
 	if name := filepath.Base(l.below.command[0]); slices.Contains(helpers, name) {
@@ -147,6 +160,9 @@ func (s *Supervisor) Doubts(state *stage.State, pid int) []string {
 	}
 	other, err := Read(state.Host, What{PID: pid, Sections: sectionsOfChain})
 	if err != nil {
+		return append(doubts, err.Error())
+	}
+	if err := s.reused(pid, other); err != nil {
 		return append(doubts, err.Error())
 	}
 	if more := since(l.below, other); len(more) > 0 {

@@ -128,7 +128,7 @@ func FuzzParseLimits(f *testing.F) {
 func TestParseStat(t *testing.T) {
 	const text = "7 (a) S 9) S 1 2 3 34817 5 4194304 1 2 3 4 5 6 7 8 20 -5 1 0 100 0 0\n"
 	got, err := parseStat(text)
-	if want := (processStat{parent: 1, group: 2, session: 3, terminal: 34817, foreground: 5, nice: -5, faults: [2]int{1, 3}}); err != nil || got != want {
+	if want := (processStat{parent: 1, group: 2, session: 3, terminal: 34817, foreground: 5, nice: -5, faults: [2]int{1, 3}, start: 101}); err != nil || got != want {
 		t.Errorf("parseStat = %+v, %v; want %+v", got, err, want)
 	}
 	for _, bad := range []string{"", "7 (sh) S 1 2", strings.Replace(text, "34817", "x", 1), "7 sh S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"} {

@@ -74,6 +74,9 @@ func Read(h *host.Host, w What) (*Report, error) {
 	}
 	if !p.own {
 		r.readThreads(p, s)
+		if stat, err := p.stat(); err == nil {
+			r.start = stat.start
+		}
 	}
 	if r.lack == nil {
 		r.lack = p.lack

@@ -59,7 +59,9 @@ func readBelow(h *host.Host, pid int, contents bool) (*Report, error) {
 	if r.command, err = commandOf(p); err != nil {
 		r.unreadable("root.command", err)
 	}
-	switch {
+	switch stat, err := p.stat(); {
+	case p.lack == nil && (err != nil || stat.start != r.start):
+		return nil, fmt.Errorf("process %d has ended meanwhile", pid)
 	case p.lack != nil:
 		return nil, fmt.Errorf("process %d: %w", pid, p.lack)
 	case p.ended:

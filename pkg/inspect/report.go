@@ -47,6 +47,8 @@ type Report struct {
 	only []string
 	// lack is as in [process].
 	lack error
+	// start is as in [processStat], of another process.
+	start int
 	// links and dirs are the symbolic links and the directories at the top of the root
 	// directory, and command is what is executed, for [compose].
 	links   map[string]string

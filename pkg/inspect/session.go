@@ -68,6 +68,9 @@ type processStat struct {
 	parent, group, session, terminal, foreground, nice int
 	// faults are its page faults so far, of both kinds.
 	faults [2]int
+	// start is one more than when it was started, in clock ticks since the machine was: with its
+	// number, that is one process.
+	start int
 }
 
 // parseStat parses /proc/PID/stat: proc_pid_stat(5). The program's name is in parentheses,
@@ -75,14 +78,15 @@ type processStat struct {
 func parseStat(text string) (s processStat, err error) {
 	at := strings.LastIndexByte(text, ')')
 	f := strings.Fields(text[at+1:])
-	if at < 0 || len(f) < 17 {
+	if at < 0 || len(f) < 20 {
 		return s, errors.New("it is not as in proc_pid_stat(5)")
 	}
-	for i, to := range map[int]*int{1: &s.parent, 2: &s.group, 3: &s.session, 4: &s.terminal, 5: &s.foreground, 7: &s.faults[0], 9: &s.faults[1], 16: &s.nice} {
+	for i, to := range map[int]*int{1: &s.parent, 2: &s.group, 3: &s.session, 4: &s.terminal, 5: &s.foreground, 7: &s.faults[0], 9: &s.faults[1], 16: &s.nice, 19: &s.start} {
 		if *to, err = strconv.Atoi(f[i]); err != nil {
 			return processStat{}, fmt.Errorf("it is not as in proc_pid_stat(5): %q", f[i])
 		}
 	}
+	s.start++ // 0 is not known
 	return s, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"hk/pkg/execdeps"
@@ -46,6 +45,8 @@ type Supervisor struct {
 	envErr error
 	// called are the stages in Words, if these could be read.
 	called []stage.Called
+	// starts are when it and the processes in Below were started, as in [processStat].
+	starts map[int]int
 	// other is the name of its program, if that was called by one that is none of hk's.
 	other string
 }
@@ -85,8 +86,14 @@ func Supervisors(h *host.Host, pid int) (list []*Supervisor, notes []string, err
 		if s == nil {
 			continue
 		}
-		for _, below := range slices.Backward(line[:i]) {
-			s.Below = append(s.Below, below.pid)
+		s.starts = map[int]int{}
+		for _, p := range slices.Backward(line[:i+1]) {
+			if p != line[i] {
+				s.Below = append(s.Below, p.pid)
+			}
+			if stat, err := p.stat(); err == nil {
+				s.starts[p.pid] = stat.start
+			}
 		}
 		if n := len(list); n > 0 && list[n-1].adopts(s) {
 			continue
@@ -162,6 +169,15 @@ func stillInLine(line []*process) error {
 		if err != nil || i+1 < len(line) && stat.parent != line[i+1].pid {
 			return fmt.Errorf("process %d, or one above it, has ended meanwhile", p.pid)
 		}
+	}
+	return nil
+}
+
+// reused returns an error if a report is not of the process that had the number when the
+// supervisor was found.
+func (s *Supervisor) reused(pid int, r *Report) error {
+	if r.start == 0 || s.starts[pid] != r.start {
+		return fmt.Errorf("process %d has ended meanwhile", pid)
 	}
 	return nil
 }
@@ -242,26 +258,6 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 	return s, nil
 }
 
-// calledOtherwise is the program of hk that a process executes, as far as this one may look
-// at that, which was called by another name than that of a program; or "". A program that has
-// several names is the first stage then.
-func (p *process) calledOtherwise(dir string) string {
-	link, err := p.link("exe")
-	name, _ := programIn(link)
-	if err != nil || !slices.Contains(programs, name) {
-		return ""
-	}
-	if sameFile(filepath.Join(dir, name), filepath.Join(dir, programs[0])) {
-		return programs[0]
-	}
-	return name
-}
-
-func sameFile(a, b string) bool {
-	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev && x.Ino == y.Ino
-}
-
 // program is the name of its program.
 func (s *Supervisor) program() string {
 	if s.other != "" {
@@ -305,104 +301,4 @@ func ownDir(h *host.Host) (string, error) {
 		err = errors.New("the directory of the programs of hk is not known here")
 	}
 	return filepath.Dir(program.Path), err
-}
-
-// executes reports whether a process executes a program in the directory of this one, or a
-// sealed copy of one. Whatever else it executes is not read: it may be on a file system
-// that does not answer.
-func (p *process) executes(h *host.Host, dir string) (bool, error) {
-	link, err := p.link("exe")
-	if err != nil {
-		return false, err
-	}
-	name, inMemory := programIn(link)
-	if !slices.Contains(programs, name) {
-		return false, nil
-	}
-	var there, ours unix.Statx_t
-	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
-	if err := unix.Statx(p.dir, p.of("exe"), flags, unix.STATX_BASIC_STATS, &there); err != nil {
-		return false, err
-	}
-	if err := unix.Statx(unix.AT_FDCWD, filepath.Join(dir, name), flags, unix.STATX_BASIC_STATS, &ours); err != nil {
-		return false, nil
-	}
-	if !inMemory {
-		return there.Ino == ours.Ino && there.Dev_major == ours.Dev_major && there.Dev_minor == ours.Dev_minor, nil
-	}
-	if there.Size != ours.Size {
-		return false, nil
-	}
-	return p.sameProgram(filepath.Join(dir, name))
-}
-
-// programIn is the name in a link /proc/PID/exe. inMemory is set if it may be that of a file in
-// memory.
-func programIn(link string) (name string, inMemory bool) {
-	name, inMemory = strings.CutPrefix(link, "/memfd:")
-	return strings.TrimSuffix(filepath.Base(name), " (deleted)"), inMemory
-}
-
-// sameProgram reports whether a program in memory is a sealed copy of a file.
-func (p *process) sameProgram(path string) (bool, error) {
-	in, err := unix.Openat(p.dir, p.of("exe"), unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(in)
-	if is, err := isMemfd(in); err != nil || !is {
-		return false, err
-	}
-	memory, err := unix.Open("/proc/self/fd/"+strconv.Itoa(in), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(memory)
-	file, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(file)
-	if !host.Sealed(memory) {
-		return false, nil
-	}
-	return sameContent(memory, file)
-}
-
-// isMemfd reports whether a descriptor is on the file system of memfd_create(2). A file system
-// of somebody else, which may not answer, is not asked.
-func isMemfd(fd int) (bool, error) {
-	memory, err := unix.MemfdCreate("hk-inspect", unix.MFD_CLOEXEC)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(memory)
-	var there, ours unix.Statx_t
-	const flags = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
-	if err := unix.Statx(fd, "", flags, unix.STATX_TYPE, &there); err != nil {
-		return false, err
-	}
-	if err := unix.Statx(memory, "", flags, unix.STATX_TYPE, &ours); err != nil {
-		return false, err
-	}
-	return there.Dev_major == ours.Dev_major && there.Dev_minor == ours.Dev_minor, nil
-}
-
-// sameContent compares two files.
-func sameContent(a, b int) (bool, error) {
-	var x, y [64 << 10]byte
-	for at := int64(0); ; {
-		n, err := unix.Pread(a, x[:], at)
-		if err != nil {
-			return false, err
-		}
-		m, err := unix.Pread(b, y[:max(n, 1)], at)
-		if err != nil || m != n || string(x[:n]) != string(y[:n]) {
-			return false, err
-		}
-		if n == 0 {
-			return true, nil
-		}
-		at += int64(n)
-	}
 }

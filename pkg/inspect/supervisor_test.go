@@ -46,6 +46,19 @@ func TestAdopts(t *testing.T) {
 	}
 }
 
+// TestReused has a report of another process that got the number.
+func TestReused(t *testing.T) {
+	s := &Supervisor{PID: 7, Below: []int{8}, starts: map[int]int{7: 100, 8: 101}}
+	for _, c := range []struct {
+		pid, start int
+		want       bool
+	}{{7, 100, true}, {8, 101, true}, {7, 101, false}, {8, 102, false}, {8, 0, false}, {9, 0, false}, {9, 1, false}} {
+		if err := s.reused(c.pid, &Report{start: c.start}); (err == nil) != c.want {
+			t.Errorf("process %d, started at %d: %v; want %v", c.pid, c.start, err, c.want)
+		}
+	}
+}
+
 func TestStages(t *testing.T) {
 	for _, c := range [][2]string{
 		{"/x/hk-limit --wall 1 true", "/x/hk-limit --wall 1 true"},
