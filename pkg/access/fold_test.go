@@ -179,6 +179,17 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestLongNames is TestNames for a few that are as long as a name can be.
+func TestLongNames(t *testing.T) {
+	var r Recorder
+	for i := range 2 * maxBytes / unix.PathMax {
+		r.use(object{name: fmt.Sprintf("/%0*d", unix.PathMax, i)}, readFile)
+	}
+	if n := len(r.files); n >= maxBytes/unix.PathMax || n < maxBytes/unix.PathMax/2 || len(r.unseen) != 1 {
+		t.Errorf("%d files, %q", n, r.unseen)
+	}
+}
+
 // TestWindow has which operations of other threads make a descriptor doubtful.
 func TestWindow(t *testing.T) {
 	for _, c := range []struct {

@@ -37,6 +37,9 @@ const (
 // recorder use any amount of memory.
 const maxPaths = 100_000
 
+// maxBytes is how long all these names can be together.
+const maxBytes = 64 << 20
+
 // maxUnseen is how many notes there are of what could not be seen, and of files.
 const maxUnseen = 20
 
@@ -67,6 +70,8 @@ type Recorder struct {
 	// renames counts the calls that can put a directory in the place of another one, and
 	// renaming are those that are being made.
 	renames, renaming int
+	// bytes is the length of the names that are kept.
+	bytes int
 
 	network
 	signals

@@ -34,7 +34,7 @@ func (r *Recorder) add(name string, u use) {
 	}
 	old, ok := r.files[name]
 	switch {
-	case !ok && len(r.files) >= maxPaths:
+	case !ok && (len(r.files) >= maxPaths || !r.room(name)):
 		r.note("more files were used than are told apart")
 		return
 	case ok && old.id != u.id && !u.process:
@@ -43,6 +43,16 @@ func (r *Recorder) add(name string, u use) {
 		u.rights |= old.rights
 	}
 	r.files[name] = u
+}
+
+// room reports whether one more name can be kept. The directory that is kept with it is
+// about as long.
+func (r *Recorder) room(name string) bool {
+	if r.bytes+len(name) > maxBytes {
+		return false
+	}
+	r.bytes += len(name)
+	return true
 }
 
 // used are the rights that were used by a name.
@@ -58,12 +68,12 @@ func (r *Recorder) create(name string, dir ref) {
 	if r.created == nil {
 		r.created = map[string]ref{}
 	}
-	if len(r.created) >= maxPaths {
+	if _, ok := r.lasting(name); ok {
+		return // it is in a directory that was created, or was created again
+	}
+	if len(r.created) >= maxPaths || !r.room(name) {
 		r.note("more files were created than are told apart")
 		return
-	}
-	if _, ok := r.lasting(name); ok {
-		return // it is in a directory that was created
 	}
 	r.created[name] = dir
 	delete(r.gone, name)
@@ -78,6 +88,7 @@ func (r *Recorder) removed(s spot) {
 	name := join(s.dir.name, s.base)
 	if _, ok := r.created[name]; ok {
 		delete(r.created, name)
+		r.bytes -= len(name)
 		return
 	}
 	if _, ok := r.lasting(name); ok {
@@ -86,7 +97,7 @@ func (r *Recorder) removed(s spot) {
 	if r.gone == nil {
 		r.gone = map[string]ref{}
 	}
-	if len(r.gone) >= maxPaths {
+	if _, ok := r.gone[name]; !ok && (len(r.gone) >= maxPaths || !r.room(name)) {
 		r.note("more files were removed than are told apart")
 		return
 	}
@@ -129,9 +140,10 @@ func (r *Recorder) move(from, to object, dir bool) {
 	if r.moves == nil {
 		r.moves = map[move]bool{}
 	}
-	if len(r.moves) >= maxPaths {
+	m := move{a, b, dir}
+	if !r.moves[m] && (len(r.moves) >= maxPaths || !r.room(a+b)) {
 		r.note("files were moved between more directories than are told apart")
 		return
 	}
-	r.moves[move{a, b, dir}] = true
+	r.moves[m] = true
 }
