@@ -30,6 +30,10 @@ func forge(how string, args []string) error {
 		return forgeDescriptor(fd)
 	case "stuck": // DIR PROGRAM...: as stuck, in the mount namespace that there is
 		return mountStuck(args[0], args[1:], os.Environ())
+	case "answering": // DIR PROGRAM...: until it gets SIGUSR1
+		return answering(args[0], false, args[1:])
+	case "lazily": // DIR PROGRAM...: the same, unmounted with MNT_DETACH
+		return answering(args[0], true, args[1:])
 	case "detached": // DIR PROGRAM...: the same, and lazily unmounted, as descriptor 5
 		return mountDetached(args[0], args[1:], os.Environ())
 	}
