@@ -3,7 +3,8 @@
 //
 // It attaches with PTRACE_SEIZE and continues with PTRACE_SYSCALL, which does not affect
 // job control or other filters, sees a call before any filter does, and leaves no traces;
-// or, if a filter marks the calls that are of interest, continues without stopping for others.
+// or, if a filter marks the calls that are of interest, continues without stopping for others,
+// and has those fail with an errno that other filters trap in place of it.
 // Its price: programs that use ptrace(2) themselves fail, set-user-ID programs gain no
 // privileges from the kernel, and an ignored signal still interrupts a call.
 package ptrace
