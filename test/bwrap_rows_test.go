@@ -11,6 +11,8 @@ var bwrapRows = []bwrapRow{
 	{name: "root_tmpfs", script: `$B --perms 0711 --tmpfs / --ro-bind /usr /usr --ro-bind-try /bin /bin --ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc "$@"`},
 	{name: "root_of_a_directory", script: `mkdir -p r/usr r/proc; for d in bin lib lib64; do ln -s usr/$d r/$d; done
 		$B --bind r / --ro-bind /usr /usr --unshare-pid --proc /proc --dev /dev --dir /new "$@"`, differs: nested},
+	{name: "root_of_a_descriptor", script: `mkdir -p r/usr r/proc; for d in bin lib lib64; do ln -s usr/$d r/$d; done
+		$B --bind-fd 5 / --ro-bind-fd 6 /usr --unshare-pid --proc /proc --dir /new "$@" 5<r 6</usr; $B --ro-bind-fd 5 / --proc /proc "$@" 5</; $B --ro-bind-fd 6 /mnt --ro-bind-fd 5 / --tmpfs /tmp --bind-fd 5 /tmp/x sh -c 'echo >/x; ls /tmp/x/file; ls /proc/self/fd' 5</ 6<src; $B --bind-fd 5 / true 5<src/file`, since: "0.10.0"},
 	{name: "root_remounted", script: `$B --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --remount-ro / "$@"; $B --bind / / --remount-ro / "$@"`},
 	{name: "binds", script: `$B --ro-bind / / --bind src /mnt --ro-bind src/file /mnt/sub/../file --dev-bind-try /none /x --tmpfs /tmp --bind src /tmp/a/b --ro-bind link /tmp/link --proc /proc "$@"`},
 	{name: "binds_create", script: `$B --bind / / --bind $PWD $PWD --bind src $PWD/newdir --ro-bind src/file $PWD/newfile --proc /proc "$@"`},

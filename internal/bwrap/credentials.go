@@ -57,7 +57,8 @@ func (c *compiler) credentials() error {
 			words = append([]string{"all"}, words...)
 		}
 		u.Caps = strings.Join(words, ",")
-	case !c.newUser && c.apart:
+	case !c.newUser && (c.apart || c.mounts.Root != "" && c.mounts.Root != "/"):
+		// With another root too there is a supervisor, for which CAP_SYS_PTRACE would be lost.
 		u.Caps = "keep"
 	}
 	c.environment()

@@ -48,7 +48,7 @@ func (c *compiler) root() error {
 			return err
 		}
 	}
-	for _, o := range c.Ops[:begin] { // not done, and the payload must not do it
+	for _, o := range c.Ops[:max(begin-1, 0)] { // not done, and the payload must not do it
 		if o.FD > 2 {
 			c.Read = append(c.Read, o.FD)
 		}
@@ -109,6 +109,9 @@ func (c *compiler) covered(o Op) error {
 		m.Root, m.RootDev = c.host(o.Source), true
 	case "ro-bind":
 		m.Root, m.Writable = c.host(o.Source), false
+	case "bind-fd", "ro-bind-fd":
+		m.Root, m.Writable = descriptor(o.FD), o.Name == "bind-fd"
+		return c.above2(o)
 	case "tmpfs":
 		m.Tmpfs = tmpfsOptions(o, false)
 	case "tmp-overlay":
@@ -248,8 +251,8 @@ func (c *compiler) op(o Op) error {
 		c.add(mount.TryReadOnly, c.host(o.Source), target, "")
 	case "bind-fd", "ro-bind-fd":
 		kind := map[string]mount.EntryKind{"bind-fd": mount.Bind, "ro-bind-fd": mount.ReadOnlyBind}[o.Name]
-		if o.FD <= 2 {
-			return fmt.Errorf("--%s %d: a descriptor above 2 is needed here", o.Name, o.FD)
+		if err := c.above2(o); err != nil {
+			return err
 		}
 		c.mounts.Entries = append(c.mounts.Entries, mount.Entry{Kind: kind, FD: o.FD, Target: target})
 	case "overlay", "tmp-overlay", "ro-overlay":
@@ -264,6 +267,14 @@ func (c *compiler) op(o Op) error {
 		return c.data(o, target)
 	default:
 		c.new(o, target)
+	}
+	return nil
+}
+
+// above2 refuses a standard descriptor, which the payload needs.
+func (c *compiler) above2(o Op) error {
+	if o.FD <= 2 {
+		return fmt.Errorf("--%s %d: a descriptor above 2 is needed here", o.Name, o.FD)
 	}
 	return nil
 }

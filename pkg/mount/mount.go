@@ -24,7 +24,8 @@ import (
 
 // Mounts says what the root consists of.
 type Mounts struct {
-	// Root is a directory that is bind mounted as the root; "" means a new tmpfs.
+	// Root is a directory that is bind mounted as the root, or fd:N for what a descriptor of the
+	// caller above 2 refers to, as in [Entry.FD]; "" means a new tmpfs.
 	Root string
 	// Ephemeral makes Root writable, with changes that are finally discarded.
 	Ephemeral bool
@@ -191,8 +192,19 @@ func (m *Mounts) Needs() stage.Needs {
 	return stage.Needs{Hides: true, Root: true, ForeignRoot: foreign, Supervisor: m.protects() || len(m.Locks) > 0, Init: m.protects(), FDs: m.descriptors()}
 }
 
+// rootFD is the descriptor of the root, or 0.
+func (m *Mounts) rootFD() int {
+	if fd, ok := host.FDName(m.Root); ok && fd > 2 && !m.Ephemeral {
+		return fd
+	}
+	return 0
+}
+
 // descriptors are the caller's that are bind mounted or read.
 func (m *Mounts) descriptors() (fds []int) {
+	if fd := m.rootFD(); fd != 0 {
+		fds = append(fds, fd)
+	}
 	for _, e := range m.Entries {
 		fd := e.FD
 		if e.isFile() && e.Kind != File {
@@ -230,6 +242,9 @@ func (m *Mounts) begin(b *builder) error {
 		look := b.source
 		if m.Ephemeral {
 			look = b.layer
+		}
+		if fd := m.rootFD(); fd != 0 {
+			look = func(string) (source, error) { return b.descriptor(fd) }
 		}
 		dir, err := look(m.Root)
 		if err != nil {

@@ -140,7 +140,7 @@ func (b *builder) openHere(m *Mounts) {
 // relative reports whether a source may be relative.
 func (m *Mounts) relative() bool {
 	is := func(p string) bool { return p != "" && !filepath.IsAbs(p) }
-	if is(m.Root) {
+	if is(m.Root) && m.rootFD() == 0 {
 		return true
 	}
 	for _, e := range m.Entries {
