@@ -247,12 +247,13 @@ func (t *Tracer) call(tid int) {
 }
 
 // PeekString reads a string that ends in a null byte from the memory of a stopped thread.
-// ok is false if it cannot be read, or is longer than a path can be.
+// ok is false if it cannot be read, as within ten seconds, or is longer than a path can be.
 func PeekString(tid int, addr uint64) (s string, ok bool) {
 	b := make([]byte, unix.PathMax)
+	until := time.Now().Add(patience)
 	for n := 0; n < len(b); {
 		end := min(n+256, len(b))
-		m := Peek(tid, addr+uint64(n), b[n:end])
+		m := peek(tid, addr+uint64(n), b[n:end], until)
 		if i := bytes.IndexByte(b[n:n+m], 0); i >= 0 {
 			return string(b[:n+i]), true
 		}
@@ -270,6 +271,10 @@ const patience = 10 * time.Second
 // Peek reads memory of a stopped thread, up to the first page that cannot be read, and
 // returns the number of bytes. It returns 0 if that takes more than ten seconds.
 func Peek(tid int, addr uint64, b []byte) (n int) {
+	return peek(tid, addr, b, time.Now().Add(patience))
+}
+
+func peek(tid int, addr uint64, b []byte, until time.Time) (n int) {
 	type read struct {
 		n   int
 		err error
@@ -280,7 +285,7 @@ func Peek(tid int, addr uint64, b []byte) (n int) {
 		n, err := readPages(tid, addr, got)
 		done <- read{n, err}
 	}()
-	late := time.NewTimer(patience)
+	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	select {
 	case r := <-done:

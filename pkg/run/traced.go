@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// maxStops is how many stops are handled before signals are: otherwise the traced
-	// processes could keep the supervisor busy forever.
+	// maxStops is how many stops are handled before signals and the time are, and maxTime how
+	// long: otherwise the traced processes could keep the supervisor busy, also with memory or
+	// a file system of theirs that the tracer waits for.
 	maxStops = 100
+	maxTime  = 100 * time.Millisecond
 	// settling is how often signals are waited for before the supervisor stops. A
 	// SIGCONT that arrives later continues it.
 	settling = 20
@@ -40,7 +42,7 @@ type tracing struct {
 // be more of it.
 func (s *Supervisor) stops() (more bool, err error) {
 	turns := 0
-	for range maxStops {
+	for n, began := 0, time.Now(); n < maxStops && time.Since(began) < maxTime; n++ {
 		var status unix.WaitStatus
 		var usage unix.Rusage
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED|unix.WALL, &usage)

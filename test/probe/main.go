@@ -36,6 +36,8 @@ func main() {
 		say(uringOpen(args[0], 16))
 	case "stuck": // probe stuck DIR COMMAND: with a file system there that never answers
 		sayErr(stuck(args[0], args[1:], os.Environ()))
+	case "fault": // probe fault N: so many calls name memory that nobody provides
+		sayErr(fault(atoi(args[0])))
 	case "forge": // probe forge HOW WORD...: have one file taken for another one
 		sayErr(forge(args[0], args[1:]))
 	case "exists":

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,4 +65,42 @@ func become(argv, env []string) error {
 		return err
 	}
 	return unix.Exec(path, argv, env)
+}
+
+// fault makes n calls of mkdir(2) at the same time whose paths are in memory that userfaultfd(2)
+// is to provide, and does not. As root.
+func fault(n int) error {
+	const newFD, api, register = 0xaa00, 0xc018aa3f, 0xc020aa00
+	control := func(fd, request, arg uintptr) (uintptr, error) {
+		r, _, e := unix.Syscall(unix.SYS_IOCTL, fd, request, arg)
+		if e != 0 {
+			return 0, e
+		}
+		return r, nil
+	}
+	dev, err := unix.Open("/dev/userfaultfd", unix.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	fd, err := control(uintptr(dev), newFD, unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	version := [3]uint64{0xaa}
+	if _, err := control(fd, api, uintptr(unsafe.Pointer(&version))); err != nil {
+		return err
+	}
+	page := os.Getpagesize()
+	pages, err := unix.Mmap(-1, 0, n*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return err
+	}
+	missing := [4]uint64{uint64(uintptr(unsafe.Pointer(&pages[0]))), uint64(len(pages)), 1}
+	if _, err := control(fd, register, uintptr(unsafe.Pointer(&missing))); err != nil {
+		return err
+	}
+	for i := range n {
+		go unix.Syscall(unix.SYS_MKDIRAT, ^uintptr(0), uintptr(unsafe.Pointer(&pages[i*page])), 0)
+	}
+	select {}
 }
