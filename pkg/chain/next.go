@@ -13,7 +13,7 @@ import (
 // openNext opens the program that the plan executes for the rest of the chain, if a
 // stage makes it unreachable.
 func (t *translator) openNext(links []Link) error {
-	_, hidden := first(links, func(n stage.Needs) bool { return n.Hides })
+	_, t.hidden = first(links, func(n stage.Needs) bool { return n.Hides })
 	path := t.path
 	if t.exposed {
 		path = self // the file itself will not be executed
@@ -23,7 +23,7 @@ func (t *translator) openNext(links []Link) error {
 		return nil
 	case t.Host.SelfFD >= 0:
 		t.Next.FD = t.Host.SelfFD
-	case t.exposed || hidden:
+	case t.exposed || t.hidden:
 		// It is not closed by execve(2), so that the next stage also has its own
 		// program open, can check its seals, and can copy it.
 		t.Next.Program = t.Open("next", plan.Openat(plan.AtCwd(), path, unix.O_RDONLY, 0).

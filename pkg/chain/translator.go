@@ -33,6 +33,8 @@ type translator struct {
 	restored, child bool
 	// exposed is set if a stage lets other processes open this program.
 	exposed bool
+	// hidden is set if the path of this program does not lead to it for the next stage.
+	hidden bool
 	// pid is the PID of the child, if a variable of the environment is to hold it, or nil.
 	pid *plan.Result
 	// begins and attaches add what stages need right after the clone, if that is still to
@@ -168,11 +170,28 @@ func (t *translator) writeHandover() {
 		h.Ambient = true
 	}
 	t.handOverShown(&h)
+	h.Program = t.installed()
 	if h.Supervisor = t.supervisor; h.Supervisor > 0 {
 		t.keepOpen = plan.KeepOpen(plan.Int(int64(h.Supervisor)))
 		t.Add(t.keepOpen)
 	}
 	t.handover = h
+}
+
+// installed is the path of this program for a next stage that is executed by a descriptor, and
+// so may be a copy in memory; or "", also if the path leads elsewhere in the root of that stage.
+func (t *translator) installed() string {
+	if t.hidden || t.Next.FD < 0 && t.Next.Program == nil {
+		return ""
+	}
+	if p := t.Host.Handover.Program; p != "" {
+		return p
+	}
+	p, err := t.Host.Program()
+	if err != nil || host.InMemory(p.Path) {
+		return ""
+	}
+	return p.Path
 }
 
 // handOverShown adds what is only shown.

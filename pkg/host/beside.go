@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 )
 
 // Beside returns the path of a regular file that is installed with this program: in its
@@ -16,7 +17,9 @@ func (h *Host) Beside(name, other string, bits fs.FileMode) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		program = self.Path
+		if program = self.Path; InMemory(program) {
+			return "", fmt.Errorf("%s, which is looked for beside this program: that is a copy in memory, and in this root it is not known of what", name)
+		}
 	}
 	dir := filepath.Dir(program)
 	for _, path := range []string{filepath.Join(dir, name), filepath.Join(filepath.Dir(dir), other, name)} {
@@ -26,3 +29,7 @@ func (h *Host) Beside(name, other string, bits fs.FileMode) (string, error) {
 	}
 	return "", fmt.Errorf("%s, which is neither in %s nor in ../%s beside it", name, dir, other)
 }
+
+// InMemory reports whether the path of a program, as /proc/PID/exe has it, is that of a file
+// in memory.
+func InMemory(path string) bool { return strings.HasPrefix(path, "/memfd:") }

@@ -143,7 +143,7 @@ func (h Handover) held(host *Host) Handover {
 	}
 	if h.Program != "" {
 		p, err := program()
-		if err != nil || !strings.HasPrefix(p.Path, "/memfd:") {
+		if err != nil || !InMemory(p.Path) {
 			h.Program = ""
 		}
 	}
