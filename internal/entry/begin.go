@@ -25,8 +25,8 @@ const (
 
 // patience is the timer slack of the threads that the runtime starts, in nanoseconds. One of
 // them only watches the others, and sleeps for 20 microseconds again and again: 80 wake-ups,
-// which take a fifth of the processor time of a small sandbox.
-const patience = 10_000_000
+// which take a fifth of the processor time of a small sandbox. Timers of Go are late by as much.
+const patience = 1_000_000
 
 // beginFunc is how start calls begin: the linker's wrapper for calls from assembly
 // would look for the runtime's thread-local storage.

@@ -43,7 +43,8 @@ func (s *Supervisor) leaves() bool {
 	if !s.layout.plan.Leaves || !s.alone() {
 		return false
 	}
-	for end := time.Now().Add(patienceAtEnd); time.Now().Before(end) && !isReadable(s.PidFD); time.Sleep(time.Millisecond) {
+	wait := time.Duration(0)
+	for end := time.Now().Add(patienceAtEnd); time.Now().Before(end) && !isReadableWithin(s.PidFD, wait); wait = 50 * time.Microsecond {
 		if status, ok := s.PayloadStatus(); ok {
 			s.end(plan.End{Status: status})
 			return true

@@ -163,8 +163,13 @@ func (s *Supervisor) ready() {
 	}
 }
 
-func isReadable(fd int) bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+func isReadable(fd int) bool { return isReadableWithin(fd, 0) }
+
+// isReadableWithin waits on this thread: a timer of the runtime is another one's, whose timer
+// slack is larger.
+func isReadableWithin(fd int, d time.Duration) bool {
+	most := unix.NsecToTimespec(int64(d))
+	n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &most, nil)
 	return n > 0 && err == nil
 }
 
