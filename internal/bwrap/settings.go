@@ -74,7 +74,7 @@ type Op struct {
 	ModeSet bool
 	Size    uint64
 
-	// file is set if the source is there and is no directory.
+	// file is set if the source exists and is not a directory.
 	file bool
 }
 

@@ -12,7 +12,7 @@ import (
 
 // A takes says which arguments of a call are a directory, a path in it, and the number that
 // says more, which are flags of open(2), or of the *at calls, a mode of mknod(2), or the name of
-// an extended attribute; -1 is none. Without a path, dir is the file.
+// an extended attribute; -1 if it has none. Without a path, dir is the file.
 type takes struct {
 	kind            string
 	dir, path, more int

@@ -44,13 +44,13 @@ func (r *Recorder) descriptor(tid int, what string) (f found, ok bool) {
 	return f, err == nil
 }
 
-// refuse notes that there is no rule for something, by the name that procfs shows.
+// refuse notes what gets no rule, by the name that procfs shows.
 func (r *Recorder) refuse(shown string, err error) {
 	r.refused = noted(r.refused, "not understood, so that no rule is for it: "+shown+": "+err.Error())
 }
 
 var (
-	errNoFile  = errors.New("it is no file")
+	errNoFile  = errors.New("it is not a file")
 	errDeleted = errors.New("it has been removed, or is in no directory")
 )
 
@@ -140,7 +140,7 @@ func (r *Recorder) base(tid, dir int, name string) (string, error) {
 }
 
 // A takes says which arguments of a call are a directory, a path in it and flags, and which
-// a second directory and path; -1 is none.
+// a second directory and path; -1 if it has none.
 type takes struct{ dir, path, flags, dir2, path2 int }
 
 var errMemory = errors.New("the name cannot be read from the memory of the process")

@@ -13,8 +13,8 @@ import (
 // ErrNoSELinux is why there is no label: matches with errors.Is.
 var ErrNoSELinux = errors.New("SELinux is not enabled, or its file system is not mounted on /sys/fs/selinux")
 
-// CheckLabel returns why an SELinux label cannot be given, or nil: it is no label, there is no
-// SELinux (ErrNoSELinux), or the loaded policy does not have it. Whether the policy lets this
+// CheckLabel returns why an SELinux label cannot be given, or nil: it is not a label, SELinux
+// is missing (ErrNoSELinux), or the loaded policy does not have it. Whether the policy lets this
 // process use it is not known before.
 func (h *Host) CheckLabel(label string) error {
 	switch {
