@@ -9,8 +9,12 @@ import (
 	"hk/pkg/stage"
 )
 
-// checkPlaces refuses what depends on where the stages are in the chain, before it is planned.
+// checkPlaces refuses what depends on where the stages are in the chain, before it is planned, and
+// to plan for a host that could not be read.
 func (c *Chain) checkPlaces(h *host.Host) error {
+	if h.Unread != nil {
+		return &UsageError{c.Links[0].Kind.Name, h.Unread}
+	}
 	if err := c.checkLeft(); err != nil {
 		return err
 	}

@@ -32,10 +32,11 @@ func Calling() *Host {
 	}
 	h.capabilities()
 	groups, err := unix.Getgroups()
+	h.unread("getgroups", "", err)
 	for _, g := range groups {
 		h.Groups = append(h.Groups, uint32(g))
 	}
-	h.DropsGroups = err == nil && len(groups) > 0 && h.Effective>>unix.CAP_SETGID&1 != 0 && !h.NoSetgroups()
+	h.DropsGroups = len(groups) > 0 && h.Effective>>unix.CAP_SETGID&1 != 0 && !h.NoSetgroups()
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	h.Dumpable = err == nil && dumpable == 1
 	h.Ordinary = h.UID != 0 && h.Permitted == 0 && hasOneUser()

@@ -37,10 +37,12 @@ type Host struct {
 	// kernel sends when the parent ends, or 0.
 	Parent            int
 	ParentDeathSignal unix.Signal
+	// Unread is why something of what follows cannot be read, on which plans depend, or nil.
+	Unread error
 	// The capability sets of the calling thread, as bits by capability number.
 	Permitted, Effective, Inheritable, Bounding, Ambient uint64
 	// Securebits are SECBIT_* of securebits(7), and NoNewPrivs is the no_new_privs
-	// attribute; 0 and false if they cannot be determined.
+	// attribute; false if it cannot be determined.
 	Securebits uint32
 	NoNewPrivs bool
 	// DropsGroups is set if the caller has supplementary groups and may drop them.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"hk/internal/entry"
+	"hk/pkg/cause"
 	"hk/pkg/ids"
 
 	"golang.org/x/sys/unix"
@@ -140,25 +141,26 @@ func (h *Host) rlimit(resource int) (soft, hard uint64) {
 // AllCaps is every capability that the kernel knows, as bits.
 func (h *Host) AllCaps() uint64 { return ^uint64(0) >> (63 - h.LastCap) }
 
+// capabilities reads what this process may do. A failure is never taken for less than there is.
 func (h *Host) capabilities() {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	if unix.Capget(&head, &data[0]) == nil {
-		h.Effective = uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
-		h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
-		h.Inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
-	}
+	h.unread("capget", "", unix.Capget(&head, &data[0]))
+	h.Effective = uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
+	h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
+	h.Inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
 	for c := 0; c < 64; c++ {
 		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
-		if err != nil {
+		if err == unix.EINVAL && c > unix.CAP_CHECKPOINT_RESTORE { // Linux 5.9
 			break
 		}
+		h.unread("prctl", "PR_CAPBSET_READ", err)
 		h.LastCap = c
 		h.Bounding |= uint64(set&1) << c
 	}
-	if bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0); err == nil {
-		h.Securebits = uint32(bits)
-	}
+	bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+	h.unread("prctl", "PR_GET_SECUREBITS", err)
+	h.Securebits = uint32(max(bits, 0))
 	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
 		h.NoNewPrivs = set != 0
 	}
@@ -167,15 +169,26 @@ func (h *Host) capabilities() {
 		if h.Permitted&h.Inheritable>>c&1 == 0 {
 			continue
 		}
-		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0); err == nil {
-			h.Ambient |= uint64(set&1) << c
-		}
+		set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0)
+		h.unread("prctl", "PR_CAP_AMBIENT_IS_SET", err)
+		h.Ambient |= uint64(set&1) << c
 	}
 }
 
+// unread records that a call has failed on which plans depend. It changes nothing and needs no
+// privilege, so it is a filter that denies it.
+func (h *Host) unread(call, option string, err error) {
+	if err == nil || h.Unread != nil {
+		return
+	}
+	text, name := RefusedBy(call)
+	h.Unread = cause.Because(name, fmt.Errorf("%s(%s): %w: %s", call, option, err, text))
+}
+
+// hasGroups reports whether there are supplementary groups, and true if that cannot be known.
 func hasGroups() bool {
 	groups, err := unix.Getgroups()
-	return err == nil && len(groups) > 0
+	return err != nil || len(groups) > 0
 }
 
 // landlockVersion asks landlock_create_ruleset(2) for its version, or is 0 if it is not

@@ -56,5 +56,5 @@ func forkNothing(how *syscall.SysProcAttr) error {
 func ordinary() bool {
 	var h Host
 	h.capabilities()
-	return os.Geteuid() != 0 && h.Permitted == 0 && hasOneUser()
+	return os.Geteuid() != 0 && h.Unread == nil && h.Permitted == 0 && hasOneUser()
 }
