@@ -30,7 +30,7 @@ var paths = sync.OnceValue(func() map[string]takes {
 
 // looks are what is recorded of a call that has returned, by its name.
 var looks = sync.OnceValue(func() map[string]func(*Recorder, call) {
-	return map[string]func(*Recorder, call){
+	table := map[string]func(*Recorder, call){
 		"open": (*Recorder).opened, "openat": (*Recorder).opened, "openat2": (*Recorder).opened, "creat": (*Recorder).opened,
 		"open_by_handle_at": (*Recorder).opened,
 		"mkdir":             (*Recorder).made, "mkdirat": (*Recorder).made, "mknod": (*Recorder).made, "mknodat": (*Recorder).made,
@@ -45,10 +45,16 @@ var looks = sync.OnceValue(func() map[string]func(*Recorder, call) {
 		"pivot_root":     (*Recorder).mounted,
 		"io_uring_setup": (*Recorder).ring, "ptrace": (*Recorder).tracing,
 		"socket": (*Recorder).socketMade, "bind": (*Recorder).bound, "connect": (*Recorder).connected,
-		"sendto": (*Recorder).sent, "sendmsg": (*Recorder).sentMessage, "socketcall": (*Recorder).socketcall,
+		"sendto": (*Recorder).sent, "sendmsg": (*Recorder).sentMessage, "sendmmsg": (*Recorder).sentMessages, "socketcall": (*Recorder).socketcall,
+		"listen": (*Recorder).listened, "accept": (*Recorder).accepts, "accept4": (*Recorder).accepts,
+		"access": (*Recorder).asked, "faccessat": (*Recorder).asked, "faccessat2": (*Recorder).asked,
 		"kill": (*Recorder).signalled, "tkill": (*Recorder).signalled, "tgkill": (*Recorder).signalled,
 		"rt_sigqueueinfo": (*Recorder).signalled, "rt_tgsigqueueinfo": (*Recorder).signalled, "pidfd_send_signal": (*Recorder).signalledFD,
 	}
+	for name := range altering() {
+		table[name] = (*Recorder).alter
+	}
+	return table
 })
 
 // word is the beginning of a structure in the memory of a thread.
@@ -213,6 +219,9 @@ var unrestricted = sync.OnceValue(func() map[uint32]bool {
 
 // controlled is for ioctl(2) on a device that was opened while recording.
 func (r *Recorder) controlled(c call) {
+	if c.errno == 0 {
+		r.setsFlags(c)
+	}
 	if unrestricted()[uint32(c.Args[1])] {
 		return
 	}

@@ -23,11 +23,17 @@ type network struct {
 	abstract map[string]bool
 	outside  bool
 	// internet is set if Internet sockets were made, and remote if one was connected, or
-	// something sent, to another machine, or if that is not known.
-	internet, remote bool
+	// something sent, to another machine, or if that is not known. other is set if sockets
+	// of another kind were made than these and UNIX sockets.
+	internet, remote, other bool
+	local
 }
 
-type socket struct{ family, kind int }
+// A socket has the port to which it is bound, or 0.
+type socket struct {
+	family, kind int
+	port         uint16
+}
 
 func (n *network) init() {
 	if n.sockets == nil {
@@ -40,9 +46,13 @@ func (n *network) init() {
 func (r *Recorder) socketMade(c call) {
 	r.init()
 	const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
-	s := socket{int(c.Args[0]), int(c.Args[1] &^ flags)}
-	if s.family == unix.AF_INET || s.family == unix.AF_INET6 {
+	s := socket{family: int(c.Args[0]), kind: int(c.Args[1] &^ flags)}
+	switch s.family {
+	case unix.AF_INET, unix.AF_INET6:
 		r.internet = true
+	case unix.AF_UNIX:
+	default:
+		r.other = true
 	}
 	if shown, err := os.Readlink(proc(c.tid) + "/fd/" + strconv.FormatInt(c.result, 10)); err == nil && len(r.sockets) < maxPaths {
 		r.sockets[shown] = s
@@ -59,6 +69,12 @@ func (r *Recorder) address(c call, fd int, addr, size uint64) (b []byte, tcp boo
 	shown, err := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(fd))
 	s, known := r.sockets[shown]
 	return b, err != nil || !known || s.kind == unix.SOCK_STREAM
+}
+
+// socketOf is what procfs shows of the socket that a call is given first.
+func (r *Recorder) socketOf(c call) string {
+	shown, _ := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(int(int32(c.Args[0]))))
+	return shown
 }
 
 func family(b []byte) int { return int(binary.NativeEndian.Uint16(b)) }
@@ -94,6 +110,9 @@ func (r *Recorder) bind(c call, fd int, addr, size uint64) {
 		if tcp {
 			r.binds[port] = true
 		}
+		if c.errno == 0 {
+			r.boundTo(c, fd, port)
+		}
 		return
 	}
 	if name, ok := abstractName(b); ok {
@@ -104,6 +123,19 @@ func (r *Recorder) bind(c call, fd int, addr, size uint64) {
 	}
 	if pathName(b) != "" && c.errno == 0 {
 		r.made(c)
+	}
+}
+
+// boundTo notes the port of a socket, at which one without connections can be reached.
+func (r *Recorder) boundTo(c call, fd int, port uint16) {
+	shown, _ := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(fd))
+	s, known := r.sockets[shown]
+	if known {
+		s.port = port
+		r.sockets[shown] = s
+	}
+	if !known || s.kind != unix.SOCK_STREAM {
+		r.opens(port, false)
 	}
 }
 
@@ -181,9 +213,13 @@ func (r *Recorder) reach(c call, fd int, addr, size uint64, connects bool) {
 	}
 	if ip, port, ok := internetAddress(b); ok {
 		r.internet = true
-		r.remote = r.remote || !ip.IsLoopback() && !ip.IsUnspecified()
+		here := ip.IsLoopback() || ip.IsUnspecified()
+		r.remote = r.remote || !here
 		if tcp {
 			r.connects[port] = true
+		}
+		if here && (c.errno == 0 || c.errno == unix.EINPROGRESS) {
+			r.reaches(port, r.isStream(c, fd))
 		}
 		return
 	}
@@ -192,12 +228,32 @@ func (r *Recorder) reach(c call, fd int, addr, size uint64, connects bool) {
 	}
 }
 
+// isStream reports whether a socket has connections.
+func (r *Recorder) isStream(c call, fd int) bool {
+	shown, _ := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(fd))
+	return r.sockets[shown].kind == unix.SOCK_STREAM
+}
+
+// sentMessages is sentMessage for an array of struct mmsghdr.
+func (r *Recorder) sentMessages(c call) {
+	const is64, most = 0x8000_0000, 1024 // UIO_MAXIOV
+	size := uint64(64)
+	if c.Arch&is64 == 0 {
+		size = 32
+	}
+	for range min(c.Args[2], most) {
+		r.sentMessage(c)
+		c.Args[1] += size
+	}
+}
+
 // socketcall is for 32-bit programs: the arguments are in memory.
 func (r *Recorder) socketcall(c call) {
-	const socket, bind, connect, sendto, sendmsg = 1, 2, 3, 11, 16 // SYS_SOCKET and so on of <linux/net.h>
+	const socket, bind, connect, listen, accept, sendto, sendmsg, accept4, sendmmsg = 1, 2, 3, 4, 5, 11, 16, 18, 20 // SYS_SOCKET and so on of <linux/net.h>
 	looks := map[uint64]func(*Recorder, call){bind: (*Recorder).bound, connect: (*Recorder).connected}
 	if c.errno == 0 {
 		looks[socket], looks[sendto], looks[sendmsg] = (*Recorder).socketMade, (*Recorder).sent, (*Recorder).sentMessage
+		looks[listen], looks[accept], looks[accept4], looks[sendmmsg] = (*Recorder).listened, (*Recorder).accepts, (*Recorder).accepts, (*Recorder).sentMessages
 	}
 	look := looks[c.Args[0]]
 	if look != nil && inMemory(c.tid, &c.Call) {

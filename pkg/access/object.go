@@ -21,6 +21,8 @@ type found struct {
 	unsearchable bool
 }
 
+func fdName(fd int) string { return "fd/" + strconv.Itoa(fd) }
+
 // statLink looks at what a link of procfs to an open file of a process leads to.
 func (r *Recorder) statLink(tid int, what string) (st unix.Statx_t, err error) {
 	var at unix.Statx_t

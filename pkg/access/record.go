@@ -25,8 +25,16 @@ type Record struct {
 	Abstract, Signals bool
 	// Mounts is set if mounts were changed, which a domain with rights on files forbids.
 	Mounts bool
-	// Internet is set if Internet sockets were used, and Remote if other machines were.
-	Internet, Remote bool
+	// Altered are the files whose attributes were changed, or of which access(2) has told that
+	// they may be written, and AlteredUnseen is set if there are others, which could not be
+	// seen. No right of landlock(7) is for that.
+	Altered       map[string]bool
+	AlteredUnseen bool
+	// Internet is set if Internet sockets were used, Remote if other machines were, Shared if
+	// ports of other processes of this one were, or if others may have reached the payload at
+	// a port or an abstract UNIX socket, and OtherSockets if sockets of another kind were made,
+	// such as those of netlink(7).
+	Internet, Remote, Shared, OtherSockets bool
 	// Unseen says what could not be recorded.
 	Unseen []string
 	// List lists a directory; it works until the recorder is closed.
@@ -60,7 +68,8 @@ func (r *Recorder) Record() (*Record, error) {
 		return nil, ErrNothing
 	}
 	rec := &Record{Files: map[string]Use{}, Abstract: r.outside, Signals: r.others, Mounts: r.mounts,
-		Internet: r.internet, Remote: r.remote, List: r.tree.list, tree: r.tree, Created: map[string]bool{},
+		Internet: r.internet, Remote: r.remote, Shared: r.shared() || len(r.abstract) > 0, OtherSockets: r.other,
+		Altered: r.attributes, AlteredUnseen: r.alteredUnseen, List: r.tree.list, tree: r.tree, Created: map[string]bool{},
 		BindTCP: slices.Sorted(maps.Keys(r.binds)), ConnectTCP: slices.Sorted(maps.Keys(r.connects))}
 	for name := range r.created {
 		rec.Created[name] = true
@@ -145,6 +154,17 @@ func (rec *Record) Look(name string) (there, dir bool) {
 		return err != unix.ENOENT && err != unix.ENOTDIR, false
 	}
 	return s.there, s.kind() == unix.S_IFDIR
+}
+
+// Real is the name without symbolic links of what a name leads to in the root directory of the
+// first program, and whether that is a directory. ok is false if it does not exist, or may not
+// be looked at.
+func (rec *Record) Real(name string) (real string, dir, ok bool) {
+	s, err := rec.tree.lookup(name, true)
+	if err != nil || !s.there {
+		return "", false, false
+	}
+	return s.object.name, s.kind() == unix.S_IFDIR, true
 }
 
 // Same reports whether a name leads to the same file there and for this process.

@@ -78,6 +78,10 @@ type Recorder struct {
 
 	// mounts is set if mounts were changed.
 	mounts bool
+	// attributes are files whose attributes were changed, or of which access(2) has told that
+	// they may be written, and alteredUnseen is set if it could not be seen of which.
+	attributes    map[string]bool
+	alteredUnseen bool
 	// filtered is set once the payload has loaded a filter, answered if a process of it
 	// answers calls, and sharedFiles if it has processes that share a table of descriptors.
 	filtered, answered, sharedFiles bool
