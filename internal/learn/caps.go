@@ -22,6 +22,8 @@ type capabilities struct {
 	has uint64
 	// ids are the user and group IDs of a thread before a call that can change them.
 	ids map[int]ids
+	// told is set if the kernel has told of each check.
+	told bool
 	// stuck is set once a file system has not answered.
 	stuck bool
 }

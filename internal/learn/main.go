@@ -2,8 +2,8 @@
 // writes the chain with a Landlock domain and a filter for just that, and what else of the
 // chain was not used.
 //
-// The domain and the filter are added to the chain, and take nothing of it away: the chain
-// that is written never allows more than the one that was given.
+// The domain and the filter are added to the chain, and the other changes of it restrict the
+// payload too: the chain that is written never allows more than the one that was given.
 package learn
 
 import (
@@ -20,7 +20,7 @@ import (
 const (
 	name       = "hk-learn"
 	exitFailed = 125
-	usageLine  = name + " --out DIR [--] CHAIN"
+	usageLine  = name + " --out DIR [--keep KIND,...] [--] CHAIN"
 )
 
 // Usage is the text of --help.
@@ -29,18 +29,22 @@ const Usage = `hk-learn --out DIR [--] CHAIN: perform a chain, and write what it
  --out DIR                a directory, which is made, for
                             rules         what hk-landlock is to allow
                             profile.json  what hk-seccomp is to allow
-                            chain         a script: the chain with both
+                            used.json     what else was used
+                            chain         a script: the chain with all of it
+ --keep KIND,...          leave this as it is in the chain: caps, mounts, net or all
  -h, --help               print the flags and exit
  --version                print the version and exit
 The payload is restricted by the chain alone, and followed with ptrace(2). What several
-runs with the same DIR need is added up. At the end, standard error and the script say
-which capabilities, mounts and network of the chain were not used, as far as can be seen.
+runs with the same DIR need is added up. The script also has no capabilities that were
+not used, binds in which nothing was changed are read-only, and a network that was not
+used is a new one. It says so, and what else was not used, as standard error does.
 The exit status is that of the payload, or 125 for an error.
 See hk-learn(1).
 `
 
 type line struct {
 	out           string
+	keep          []string
 	help, version bool
 }
 
@@ -53,6 +57,10 @@ func (l *line) flags(fs *getopt.Flags) {
 			return errors.New("a directory is needed")
 		}
 		return nil
+	})
+	fs.String("keep", "", func(v string) (err error) {
+		l.keep, err = parseKeep(v)
+		return err
 	})
 	fs.Bool("help", "h", &l.help)
 	fs.Bool("version", "", &l.version)
@@ -90,6 +98,7 @@ func run(f *cli.Front) int {
 	if err != nil {
 		return f.Fail(exitFailed, -1, err)
 	}
+	s.keep = l.keep
 	return s.perform()
 }
 

@@ -32,6 +32,9 @@ type session struct {
 	out   string
 	files []*file
 	state *stage.State
+	// keep are those of kinds that are left as they are, and changes what is changed.
+	keep    []string
+	changes []change
 
 	tracer ptrace.Tracer
 	access access.Recorder
@@ -49,6 +52,7 @@ type file struct {
 const (
 	rulesFile = iota
 	profileFile
+	usedFile
 	chainFile
 )
 
@@ -65,7 +69,7 @@ func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*
 		return nil, fmt.Errorf("--out: %w", err)
 	}
 	s := &session{front: f, find: find, chain: c, out: out}
-	for _, base := range []string{"rules", "profile.json", "chain"} {
+	for _, base := range []string{"rules", "profile.json", "used.json", "chain"} {
 		in := &file{File: learned.File{Flag: "--out", Path: filepath.Join(out, base), Max: maxFile, TooLarge: errForeign}}
 		if err := in.Open(); err != nil {
 			return nil, in.Error(err)
@@ -86,6 +90,11 @@ func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*
 	if data := s.files[profileFile].before; data != nil {
 		if err := (&filter.Recording{}).Merge(data); err != nil {
 			return nil, s.files[profileFile].Error(errForeign)
+		}
+	}
+	if data := s.files[usedFile].before; data != nil {
+		if _, err := parseUsage(data); err != nil {
+			return nil, s.files[usedFile].Error(err)
 		}
 	}
 	if data := s.files[chainFile].before; data != nil && !bytes.HasPrefix(data, []byte(head)) {
@@ -210,18 +219,41 @@ func (s *session) write() (notes []string, err error) {
 	if notes = append(notes, more...); err != nil {
 		return notes, err
 	}
-	unused := s.unused(rec)
-	more, err = s.update(chainFile, 0o755, func([]byte) ([]byte, error) { return s.script(unused), nil })
-	notes = append(notes, more...)
-	for _, text := range unused {
+	more, err = s.writeChain(rec)
+	return append(notes, more...), err
+}
+
+// writeChain writes what else was used, and the chain.
+func (s *session) writeChain(rec *access.Record) (notes []string, err error) {
+	u := s.used(rec)
+	notes, err = s.update(usedFile, 0o644, func(data []byte) ([]byte, error) {
+		switch {
+		case data != nil:
+			old, err := parseUsage(data)
+			if err != nil {
+				return nil, err
+			}
+			u.add(old)
+		case s.files[rulesFile].before != nil:
+			u.Unsure = "an earlier run has left no used.json"
+			u.Caps = capList(s.caps.has)
+		}
+		return u.text()
+	})
+	if err != nil {
+		return notes, err
+	}
+	var said []string
+	if err := s.check(); err != nil {
+		notes = append(notes, fmt.Sprintf("the chain in %s cannot be planned: %v", s.files[chainFile].Path, err))
+	} else {
+		said = s.narrow(u, rec)
+	}
+	more, err := s.update(chainFile, 0o755, func([]byte) ([]byte, error) { return s.script(said) })
+	for _, text := range said {
 		s.front.Say(name, text)
 	}
-	if err == nil {
-		if err := s.check(); err != nil {
-			notes = append(notes, fmt.Sprintf("the chain in %s cannot be planned: %v", s.files[chainFile].Path, err))
-		}
-	}
-	return notes, err
+	return append(notes, more...), err
 }
 
 // update replaces a file, if it is as it was at the start.

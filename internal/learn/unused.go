@@ -1,92 +1,144 @@
 package learn
 
 import (
-	"fmt"
+	"math/bits"
 	"path"
+	"slices"
 	"strings"
 
 	"hk/pkg/access"
-	"hk/pkg/getopt"
+	"hk/pkg/mount"
 	"hk/pkg/plan"
 
 	"golang.org/x/sys/unix"
 )
 
-// unused says what the payload has and did not use, as far as can be seen.
-func (s *session) unused(rec *access.Record) (list []string) {
-	list = append(list, s.unusedCaps()...)
-	list = append(list, s.unusedNetwork(rec)...)
-	for _, l := range s.chain.Links {
-		if l.Kind.Name == "hk-mount" {
-			list = append(list, unusedMounts(l.Stage.Args(), rec)...)
-		}
+// capList are the names of a set as flags have them, without CAP_.
+func capList(set uint64) []string {
+	list := []string{}
+	for ; set != 0; set &= set - 1 {
+		list = append(list, strings.ToLower(strings.TrimPrefix(plan.CapName(bits.TrailingZeros64(set)), "CAP_")))
 	}
+	slices.Sort(list)
 	return list
 }
 
-// unusedCaps names the capabilities that were used, if the payload had others too.
-func (s *session) unusedCaps() []string {
-	has := s.state.PayloadCaps()
-	used := s.caps.used & has
-	switch {
-	case has == 0 || has == used:
-		return nil
-	case used == 0:
-		return []string{"no use of a capability was seen: hk-setuser --caps=none takes them away"}
+// capBits is the set of such names.
+func capBits(names []string) (set uint64, ok bool) {
+	known := map[string]int{}
+	for c := range 64 {
+		known[strings.ToLower(strings.TrimPrefix(plan.CapName(c), "CAP_"))] = c
 	}
-	names := strings.ToLower(strings.ReplaceAll(plan.CapNames(used), "CAP_", ""))
-	names = strings.NewReplacer("|", ",", " ", "", "1<<", "").Replace(names)
-	return []string{"of the capabilities, the use of these was seen: hk-setuser --caps=none,+" + strings.ReplaceAll(names, ",", ",+")}
+	for _, name := range names {
+		c, ok := known[name]
+		if !ok {
+			return 0, false
+		}
+		set |= 1 << c
+	}
+	return set, true
 }
 
-// unusedNetwork says what a payload with the network of the caller could do without.
-func (s *session) unusedNetwork(rec *access.Record) []string {
-	switch {
-	case (s.state.NS.New|s.state.NS.Joined)&unix.CLONE_NEWNET != 0, rec.Remote, rec.Abstract:
-		return nil
-	case !rec.Internet:
-		return []string{"the network was not used: hk-unshare --net, in a user namespace unless the caller is root, takes it away"}
+// network says how the network was used, and whether only the payload's own ports were.
+func network(rec *access.Record) (how string, loopback bool) {
+	for name := range rec.Files {
+		if strings.HasPrefix(name, "/proc/self/net/") || strings.HasPrefix(name, "/sys/") && strings.Contains(name, "/net/") {
+			return "its state was read: " + name, false
+		}
 	}
-	return []string{"other machines were not reached: hk-unshare --net and hk-net --loopback leave the payload its own ports"}
+	switch {
+	case rec.Remote:
+		return "other machines were reached", false
+	case rec.OtherSockets:
+		return "sockets of another kind than Internet and UNIX sockets were made", false
+	case rec.Abstract:
+		return "abstract UNIX sockets of others were reached", false
+	case rec.Shared:
+		return "other machines were not reached, but ports or abstract sockets that others have, or can reach, were used", false
+	case rec.Internet:
+		return "only ports were used that the payload itself has opened", true
+	}
+	return "", false
 }
 
-// unusedMounts says which files of the host were not used, and which were not written to.
-func unusedMounts(args []string, rec *access.Record) (list []string) {
-	for _, a := range args {
-		flag, value, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
-		switch flag {
-		case "ro", "rw", "try-ro", "try-rw", "dev-bind":
-		default:
+// A place is a bind mount of a chain.
+type place struct {
+	// link and entry are the stage of the chain, and the entry of its settings.
+	link, entry int
+	kind        mount.EntryKind
+	// at is the target as the payload's root has it, and over those of later mounts below it.
+	at   string
+	over []string
+}
+
+// mounts are the bind mounts of the chain, without those whose target cannot be looked up.
+func (s *session) mounts(rec *access.Record) (list []place) {
+	for i, l := range s.chain.Links {
+		m, ok := l.Stage.(*mount.Mounts)
+		if !ok {
 			continue
 		}
-		parts := getopt.Value(value).Split(':')
-		at := parts[0].Text()
-		if len(parts) > 1 {
-			at = parts[1].Text()
-		}
-		if !path.IsAbs(at) {
-			continue
-		}
-		used, written := usedBelow(rec, path.Clean(at))
-		switch {
-		case !used:
-			list = append(list, fmt.Sprintf("nothing was opened or changed there: hk-mount --%s=%s", flag, value))
-		case !written && (flag == "rw" || flag == "try-rw"):
-			list = append(list, fmt.Sprintf("nothing was changed there, so --%s suffices: hk-mount --%s=%s", strings.Replace(flag, "rw", "ro", 1), flag, value))
+		for j, e := range m.Entries {
+			target, made := target(e)
+			if !made || !path.IsAbs(target) {
+				continue
+			}
+			at, _, there := rec.Real(target)
+			if !there {
+				continue
+			}
+			if e.Kind != mount.TryBind && e.Kind != mount.TryReadOnly {
+				for k := range list {
+					if below(at, list[k].at) {
+						list[k].over = append(list[k].over, at)
+					}
+				}
+			}
+			list = append(list, place{link: i, entry: j, kind: e.Kind, at: at})
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, func(p place) bool {
+		return !slices.Contains([]mount.EntryKind{mount.ReadOnlyBind, mount.Bind, mount.DeviceBind, mount.TryReadOnly, mount.TryBind}, p.kind)
+	})
+}
+
+// target is where an entry mounts something.
+func target(e mount.Entry) (at string, mounts bool) {
+	switch e.Kind {
+	case mount.ReadOnlyBind, mount.Bind, mount.DeviceBind, mount.TryReadOnly, mount.TryBind:
+		if e.Target == "" {
+			return e.Source, true
+		}
+		return e.Target, true
+	case mount.Tmpfs, mount.Proc, mount.Dev, mount.Overlay, mount.ReadOnlyOverlay, mount.TmpOverlay, mount.Mqueue, mount.Sysfs, mount.Cgroup2, mount.FileSystem:
+		return e.Target, true
+	}
+	return "", false
 }
 
 // reads are the rights that change nothing.
 const reads = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR | unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 
-func usedBelow(rec *access.Record, dir string) (used, written bool) {
+// used reports whether something was opened or changed in a mount.
+func (p place) used(rec *access.Record) (opened, changed bool) {
+	in := func(name string) bool {
+		return below(name, p.at) && !slices.ContainsFunc(p.over, func(o string) bool { return below(name, o) })
+	}
 	for name, u := range rec.Files {
-		if name == dir || dir == "/" || strings.HasPrefix(name, dir+"/") {
-			used = true
-			written = written || u.Rights&^reads != 0
+		if in(name) {
+			opened = true
+			changed = changed || u.Rights&^reads != 0
 		}
 	}
-	return used, written
+	for name := range rec.Altered {
+		if in(name) {
+			opened, changed = true, true
+		}
+	}
+	return opened, changed
+}
+
+// below reports whether a name is that of a directory, or of something below it.
+func below(name, dir string) bool {
+	return name == dir || dir == "/" || strings.HasPrefix(name, dir+"/")
 }
