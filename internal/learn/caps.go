@@ -24,6 +24,8 @@ type capabilities struct {
 	ids map[int]ids
 	// told is set if the kernel has told of each check.
 	told bool
+	// memory is that of the tracer.
+	memory *ptrace.Memory
 	// stuck is set once a file system has not answered.
 	stuck bool
 }
@@ -106,7 +108,7 @@ func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
 	case "clone":
 		k.namespaces(c.Args[0])
 	case "clone3":
-		k.namespaces(word(tid, c.Args[0]))
+		k.namespaces(k.word(tid, c.Args[0]))
 	case "socket":
 		const kind = 0xf
 		if c.Args[0] == unix.AF_PACKET || c.Args[1]&kind == unix.SOCK_RAW && (c.Args[0] == unix.AF_INET || c.Args[0] == unix.AF_INET6) {
@@ -129,7 +131,7 @@ func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
 	case "fchownat":
 		k.owned(tid, c, 1, 2)
 	case "open", "openat", "openat2":
-		if created(tid, c, call) {
+		if k.created(tid, c, call) {
 			return // its mode says nothing about that
 		}
 		k.opened(tid, "fd/"+strconv.FormatInt(result, 10))
@@ -137,20 +139,20 @@ func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
 }
 
 // word is the beginning of a structure in the memory of a thread.
-func word(tid int, addr uint64) uint64 {
+func (k *capabilities) word(tid int, addr uint64) uint64 {
 	var b [8]byte
-	ptrace.Peek(tid, addr, b[:])
+	k.memory.Peek(tid, addr, b[:])
 	return binary.NativeEndian.Uint64(b[:])
 }
 
 // created reports whether a call may have created the file that it has opened.
-func created(tid int, c ptrace.Call, name string) bool {
+func (k *capabilities) created(tid int, c ptrace.Call, name string) bool {
 	flags := c.Args[1]
 	switch name {
 	case "openat":
 		flags = c.Args[2]
 	case "openat2":
-		flags = word(tid, c.Args[2])
+		flags = k.word(tid, c.Args[2])
 	}
 	return flags&unix.O_CREAT != 0
 }
@@ -171,7 +173,7 @@ func (k *capabilities) namespaces(flags uint64) {
 // bound is for a port below 1024.
 func (k *capabilities) bound(tid int, c ptrace.Call) {
 	var b [4]byte
-	if ptrace.Peek(tid, c.Args[1], b[:]) < len(b) {
+	if k.memory.Peek(tid, c.Args[1], b[:]) < len(b) {
 		return
 	}
 	family, port := int(b[0])|int(b[1])<<8, int(b[2])<<8|int(b[3])
@@ -182,7 +184,7 @@ func (k *capabilities) bound(tid int, c ptrace.Call) {
 
 // owned is owner for a name in an argument.
 func (k *capabilities) owned(tid int, c ptrace.Call, at, user int) {
-	name, ok := ptrace.PeekString(tid, c.Args[at])
+	name, ok := k.memory.PeekString(tid, c.Args[at])
 	if !ok || int32(c.Args[user]) == -1 {
 		return
 	}

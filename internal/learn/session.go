@@ -69,6 +69,7 @@ func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*
 		return nil, fmt.Errorf("--out: %w", err)
 	}
 	s := &session{front: f, find: find, chain: c, out: out}
+	s.access.Memory, s.caps.memory = &s.tracer.Memory, &s.tracer.Memory
 	for _, base := range []string{"rules", "profile.json", "used.json", "chain"} {
 		in := &file{File: learned.File{Flag: "--out", Path: filepath.Join(out, base), Max: maxFile, TooLarge: errForeign}}
 		if err := in.Open(); err != nil {
@@ -173,7 +174,7 @@ func (s *session) gone(tid int) {
 }
 
 func (s *session) entered(tid int, c ptrace.Call) {
-	seccomp.Record(&s.calls, tid, c)
+	seccomp.Record(&s.calls, &s.tracer.Memory, tid, c)
 	s.access.Entered(tid, c)
 	s.caps.entered(tid, c)
 }

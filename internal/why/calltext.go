@@ -43,7 +43,7 @@ func (f *follower) text(tid int, c ptrace.Call) string {
 		case ok:
 			text = a.String()
 		case isTextArg(name, i):
-			if p, ok := ptrace.PeekString(tid, v); ok {
+			if p, ok := f.tracer.PeekString(tid, v); ok {
 				text = strconv.Quote(p)
 			}
 		case isDirArg(name, i) && int32(v) == unix.AT_FDCWD:

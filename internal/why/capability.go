@@ -43,7 +43,7 @@ func (f *follower) takesCap(tid int, c ptrace.Call, name string) (bit int, host,
 		mode := c.Args[paths[name].more] & unix.S_IFMT
 		return unix.CAP_MKNOD, true, mode == unix.S_IFCHR || mode == unix.S_IFBLK
 	case "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat":
-		attr := attribute(tid, c, name)
+		attr := f.attribute(tid, c, name)
 		if attr == "security.capability" {
 			return unix.CAP_SETFCAP, false, true
 		}

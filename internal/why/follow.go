@@ -271,7 +271,7 @@ func unfailing(a filter.Action) bool {
 // flags is the first field of the structure that a call is given.
 func (f *follower) flags(tid int, addr uint64) uint64 {
 	var b [8]byte
-	ptrace.Peek(tid, addr, b[:])
+	f.tracer.Peek(tid, addr, b[:])
 	return word(b[:], 0)
 }
 

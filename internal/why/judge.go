@@ -136,7 +136,7 @@ func (f *follower) other(tid int, c ptrace.Call, name string, errno unix.Errno) 
 func (f *follower) path(tid int, c ptrace.Call, dir, arg int) (p, why string) {
 	if arg >= 0 {
 		var ok bool
-		if p, ok = ptrace.PeekString(tid, c.Args[arg]); !ok {
+		if p, ok = f.tracer.PeekString(tid, c.Args[arg]); !ok {
 			return "", "the path cannot be read from the memory of the process"
 		}
 	}

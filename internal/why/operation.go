@@ -77,7 +77,7 @@ func (f *follower) asks(tid int, c ptrace.Call, errno unix.Errno) (list []questi
 			q.node = nodeOf(uint32(c.Args[at.more]))
 		}
 	case "xattr":
-		if !strings.HasPrefix(attribute(tid, c, name), "user.") {
+		if !strings.HasPrefix(f.attribute(tid, c, name), "user.") {
 			q.kind = "attributes"
 		}
 	case "chown":
@@ -124,8 +124,8 @@ func (f *follower) opens(tid int, c ptrace.Call, name string, q question, at tak
 }
 
 // attribute is the name of the extended attribute that a call is about: xattr(7).
-func attribute(tid int, c ptrace.Call, name string) string {
-	text, _ := ptrace.PeekString(tid, c.Args[paths[name].more])
+func (f *follower) attribute(tid int, c ptrace.Call, name string) string {
+	text, _ := f.tracer.PeekString(tid, c.Args[paths[name].more])
 	return text
 }
 

@@ -39,13 +39,13 @@ func (f *follower) address(tid int, c ptrace.Call, name string) (a address, ok b
 		at, n = c.Args[4], c.Args[5]
 	case "sendmsg":
 		var b [16]byte // the start of struct msghdr
-		if ptrace.Peek(tid, c.Args[1], b[:]) < len(b) {
+		if f.tracer.Peek(tid, c.Args[1], b[:]) < len(b) {
 			return a, false
 		}
 		at, n = word(b[:], 0), uint64(binary.NativeEndian.Uint32(b[8:]))
 	}
 	b := make([]byte, min(n, uint64(unix.SizeofSockaddrUnix)))
-	if at == 0 || len(b) < 4 || ptrace.Peek(tid, at, b) < len(b) {
+	if at == 0 || len(b) < 4 || f.tracer.Peek(tid, at, b) < len(b) {
 		return a, false
 	}
 	a.family = binary.NativeEndian.Uint16(b)

@@ -3,8 +3,6 @@ package access
 import (
 	"sync"
 
-	"hk/pkg/ptrace"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -51,7 +49,7 @@ func (r *Recorder) alter(c call) {
 		follow = c.Args[at.flags]&unix.AT_SYMLINK_NOFOLLOW == 0
 	}
 	if at.path >= 0 && at.dir >= 0 {
-		if name, ok := ptrace.PeekString(c.tid, c.Args[at.path]); c.Args[at.path] == 0 || ok && name == "" {
+		if name, ok := r.memory().PeekString(c.tid, c.Args[at.path]); c.Args[at.path] == 0 || ok && name == "" {
 			fd = int(int32(c.Args[at.dir]))
 		}
 	}

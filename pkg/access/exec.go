@@ -61,7 +61,7 @@ func (r *Recorder) Executed(tid int) {
 
 // executing notes the name that execve(2) is given, from the root of the tree.
 func (r *Recorder) executing(tid int, c ptrace.Call, dir int, addr uint64) {
-	name, ok := ptrace.PeekString(tid, addr)
+	name, ok := r.memory().PeekString(tid, addr)
 	if !ok {
 		r.keep(tid, entry{err: errMemory})
 		return
@@ -99,7 +99,7 @@ func (r *Recorder) program(tid, dir int, name string) (e entry) {
 // initial is the first program: what was given to execve(2) is in its memory, which the
 // payload has not had yet.
 func (r *Recorder) initial(tid int, execfn uint64) entry {
-	name, ok := ptrace.PeekString(tid, execfn)
+	name, ok := r.memory().PeekString(tid, execfn)
 	if !ok {
 		return entry{err: errMemory}
 	}

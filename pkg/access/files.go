@@ -57,18 +57,26 @@ var looks = sync.OnceValue(func() map[string]func(*Recorder, call) {
 	return table
 })
 
+// memory reads that of the stopped threads.
+func (r *Recorder) memory() *ptrace.Memory {
+	if r.Memory == nil {
+		r.Memory = &ptrace.Memory{}
+	}
+	return r.Memory
+}
+
 // word is the beginning of a structure in the memory of a thread.
-func word(tid int, addr uint64) uint64 {
+func (r *Recorder) word(tid int, addr uint64) uint64 {
 	var b [8]byte
-	ptrace.Peek(tid, addr, b[:])
+	r.memory().Peek(tid, addr, b[:])
 	return native(b[:])
 }
 
 // openFlags are the flags of a call that opens a file; 0 for others.
-func openFlags(tid int, c ptrace.Call, name string) uint64 {
+func (r *Recorder) openFlags(tid int, c ptrace.Call, name string) uint64 {
 	switch at := paths()[name]; {
 	case name == "openat2":
-		return word(tid, c.Args[2])
+		return r.word(tid, c.Args[2])
 	case strings.HasPrefix(name, "open"):
 		return c.Args[at.flags]
 	}

@@ -159,7 +159,7 @@ func (r *Recorder) source(tid int, c ptrace.Call, call string, at takes) (spot, 
 		return r.spot(tid, c, at.dir, at.path, false)
 	}
 	flags := c.Args[at.flags]
-	name, ok := ptrace.PeekString(tid, c.Args[at.path])
+	name, ok := r.memory().PeekString(tid, c.Args[at.path])
 	fd, isFD := strings.CutPrefix(name, "/proc/self/fd/")
 	if ok && name == "" && at.dir >= 0 {
 		fd, isFD = strconv.Itoa(int(int32(c.Args[at.dir]))), true

@@ -63,7 +63,7 @@ func (r *Recorder) socketMade(c call) {
 func (r *Recorder) address(c call, fd int, addr, size uint64) (b []byte, tcp bool) {
 	r.init()
 	b = make([]byte, min(size, 128))
-	if ptrace.Peek(c.tid, addr, b) < len(b) || len(b) < 2 {
+	if r.memory().Peek(c.tid, addr, b) < len(b) || len(b) < 2 {
 		return nil, false
 	}
 	shown, err := os.Readlink(proc(c.tid) + "/fd/" + strconv.Itoa(fd))
@@ -152,7 +152,7 @@ func pathName(b []byte) string {
 func (r *Recorder) binding(tid int, c ptrace.Call, name string) {
 	if name == "socketcall" {
 		const bind = 2 // SYS_BIND of <linux/net.h>
-		if c.Args[0] != bind || !inMemory(tid, &c) {
+		if c.Args[0] != bind || !r.inMemory(tid, &c) {
 			return
 		}
 	}
@@ -169,9 +169,9 @@ func (r *Recorder) binding(tid int, c ptrace.Call, name string) {
 }
 
 // inMemory reads the arguments of socketcall(2).
-func inMemory(tid int, c *ptrace.Call) bool {
+func (r *Recorder) inMemory(tid int, c *ptrace.Call) bool {
 	var b [24]byte
-	if ptrace.Peek(tid, c.Args[1], b[:]) == 0 {
+	if r.memory().Peek(tid, c.Args[1], b[:]) == 0 {
 		return false
 	}
 	for i := range c.Args {
@@ -192,7 +192,7 @@ func (r *Recorder) sent(c call) {
 // sentMessage is sent for the address in a struct msghdr.
 func (r *Recorder) sentMessage(c call) {
 	var head [16]byte
-	if ptrace.Peek(c.tid, c.Args[1], head[:]) < len(head) || native(head[:]) == 0 {
+	if r.memory().Peek(c.tid, c.Args[1], head[:]) < len(head) || native(head[:]) == 0 {
 		return
 	}
 	addr, size := native(head[:]), uint64(binary.NativeEndian.Uint32(head[8:]))
@@ -256,7 +256,7 @@ func (r *Recorder) socketcall(c call) {
 		looks[listen], looks[accept], looks[accept4], looks[sendmmsg] = (*Recorder).listened, (*Recorder).accepts, (*Recorder).accepts, (*Recorder).sentMessages
 	}
 	look := looks[c.Args[0]]
-	if look != nil && inMemory(c.tid, &c.Call) {
+	if look != nil && r.inMemory(c.tid, &c.Call) {
 		look(r, c)
 	}
 }

@@ -150,7 +150,7 @@ var errMemory = errors.New("the name cannot be read from the memory of the proce
 // argument is a name in an argument of a call, from the root of the tree, and not yet
 // resolved. A "/proc/self" in it is that of the thread.
 func (r *Recorder) argument(tid int, c ptrace.Call, dir, at int) (string, error) {
-	name, ok := ptrace.PeekString(tid, c.Args[at])
+	name, ok := r.memory().PeekString(tid, c.Args[at])
 	if !ok {
 		return "", errMemory
 	}

@@ -46,6 +46,9 @@ const maxUnseen = 20
 // A Recorder records. The zero value is ready. Its methods are for one thread: [Recorder.Executed],
 // [Recorder.Entered] and [Recorder.Left] are for a [ptrace.Tracer].
 type Recorder struct {
+	// Memory is that of the tracer; nil is one for this recorder alone.
+	Memory *ptrace.Memory
+
 	tree  *tree
 	begun bool
 	// main is the process that has executed the first program.
@@ -170,7 +173,7 @@ func (r *Recorder) Entered(tid int, c ptrace.Call) {
 	case "clone":
 		r.cloned(c.Args[0])
 	case "clone3":
-		r.cloned(word(tid, c.Args[0]))
+		r.cloned(r.word(tid, c.Args[0]))
 	}
 	if renames(name) {
 		r.renames++
@@ -185,7 +188,7 @@ func renames(name string) bool {
 
 // opening looks at a call that opens a file.
 func (r *Recorder) opening(tid int, c ptrace.Call, name string) {
-	e := entry{flags: openFlags(tid, c, name), window: r.open(tid), renames: r.renames}
+	e := entry{flags: r.openFlags(tid, c, name), window: r.open(tid), renames: r.renames}
 	if r.filtered {
 		e.numbers = numbers(tid)
 	}

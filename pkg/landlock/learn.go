@@ -81,6 +81,7 @@ func (l *learner) attach(at plan.Context) error {
 	if err := l.Probe(); err != nil {
 		return l.Error(err)
 	}
+	l.recorder.Memory = &l.tracer.Memory
 	l.tracer.Executed, l.tracer.Entered, l.tracer.Left = l.recorder.Executed, l.recorder.Entered, l.recorder.Left
 	if err := l.tracer.Attach(at.PID(), l.joiner, at.CheckAlive); err != nil {
 		return fmt.Errorf("--learn: %w", err)

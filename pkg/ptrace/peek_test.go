@@ -42,14 +42,49 @@ func TestPeekUnanswered(t *testing.T) {
 	if err != nil {
 		t.Skip("userfaultfd: " + line)
 	}
-	begin := time.Now()
+	var m Memory
 	var b [8]byte
-	if n := Peek(cmd.Process.Pid, addr, b[:]); n != 0 || time.Since(begin) < patience {
+	// The control: the page before, which it has.
+	if n := m.Peek(cmd.Process.Pid, addr-8, b[:]); n != 8 {
+		t.Errorf("Peek of memory that is there = %d; want 8", n)
+	}
+	begin := time.Now()
+	if n := m.Peek(cmd.Process.Pid, addr, b[:]); n != 0 || time.Since(begin) < patience {
 		t.Errorf("Peek = %d after %v; want 0 after %v", n, time.Since(begin), patience)
 	}
-	// The control: the page before, which it has.
-	if n := Peek(cmd.Process.Pid, addr-8, b[:]); n != 8 {
-		t.Errorf("Peek of memory that is there = %d; want 8", n)
+	// It is not waited for again, and no more reads wait for it.
+	begin = time.Now()
+	for range 100 {
+		if n := m.Peek(cmd.Process.Pid, addr+8, b[:]); n != 0 || len(m.late) != 1 {
+			t.Fatalf("Peek = %d, and %d reads wait; want 0 and 1", n, len(m.late))
+		}
+	}
+	if d := time.Since(begin); d > patience {
+		t.Errorf("100 times Peek took %v", d)
+	}
+	// Other processes are read, and the read ends with the process.
+	if n := m.Peek(os.Getpid(), uint64(uintptr(unsafe.Pointer(&b))), b[:]); n != 8 {
+		t.Errorf("Peek of this process = %d; want 8", n)
+	}
+	_ = cmd.Process.Kill()
+	for m.owes(cmd.Process.Pid) {
+		time.Sleep(time.Millisecond)
+	}
+	if len(m.late) != 0 {
+		t.Errorf("%d reads wait after the end of the process", len(m.late))
+	}
+}
+
+// TestPeekProcfs reads as where a filter denies process_vm_readv(2), and with ptrace(2).
+func TestPeekProcfs(t *testing.T) {
+	want := []byte("what is in memory, over the end of a word")
+	b := make([]byte, len(want))
+	addr := uint64(uintptr(unsafe.Pointer(&want[0])))
+	if n, err := readProcfs(os.Getpid(), addr, b); n != len(b) || err != nil || string(b) != string(want) {
+		t.Errorf("%d, %v: %q", n, err, b)
+	}
+	if n, err := readProcfs(os.Getpid(), 8, b); n != 0 || err == nil {
+		t.Errorf("of what is not mapped: %d, %v", n, err)
 	}
 }
 

@@ -10,10 +10,8 @@
 package ptrace
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +20,9 @@ import (
 // A Tracer follows processes from the first execve(2) on that succeeds. Its methods are
 // for one thread, which has attached.
 type Tracer struct {
+	// Memory reads that of the threads.
+	Memory
+
 	// Entered is called for each call, and Left when one returns, with its result, or with
 	// its errno if it has failed. The thread is stopped. Either may be nil.
 	Entered func(tid int, c Call)
@@ -244,89 +245,4 @@ func (t *Tracer) call(tid int) {
 		}
 		t.Left(tid, c, result, errno)
 	}
-}
-
-// PeekString reads a string that ends in a null byte from the memory of a stopped thread.
-// ok is false if it cannot be read, as within ten seconds, or is longer than a path can be.
-func PeekString(tid int, addr uint64) (s string, ok bool) {
-	b := make([]byte, unix.PathMax)
-	until := time.Now().Add(patience)
-	for n := 0; n < len(b); {
-		end := min(n+256, len(b))
-		m := peek(tid, addr+uint64(n), b[n:end], until)
-		if i := bytes.IndexByte(b[n:n+m], 0); i >= 0 {
-			return string(b[:n+i]), true
-		}
-		if n += m; n < end {
-			break
-		}
-	}
-	return "", false
-}
-
-// patience is how long memory may take that a file system or another process has to fill in
-// first: one that a FUSE server or userfaultfd(2) provides.
-const patience = 10 * time.Second
-
-// Peek reads memory of a stopped thread, up to the first page that cannot be read, and
-// returns the number of bytes. It returns 0 if that takes more than ten seconds.
-func Peek(tid int, addr uint64, b []byte) (n int) {
-	return peek(tid, addr, b, time.Now().Add(patience))
-}
-
-func peek(tid int, addr uint64, b []byte, until time.Time) (n int) {
-	type read struct {
-		n   int
-		err error
-	}
-	got := make([]byte, len(b)) // which may be written to even after the time is over
-	done := make(chan read, 1)
-	go func() {
-		n, err := readPages(tid, addr, got)
-		done <- read{n, err}
-	}()
-	late := time.NewTimer(time.Until(until))
-	defer late.Stop()
-	select {
-	case r := <-done:
-		if r.err == unix.EPERM || r.err == unix.ENOSYS {
-			return peekWords(tid, addr, b)
-		}
-		return copy(b, got[:r.n])
-	case <-late.C:
-		return 0
-	}
-}
-
-// readPages reads with process_vm_readv(2), which any thread of the tracer can wait for, page
-// by page.
-func readPages(tid int, addr uint64, b []byte) (n int, err error) {
-	const page = 4096 // or a part of one
-	for n < len(b) {
-		at := addr + uint64(n)
-		size := min(len(b)-n, int(page-at%page))
-		local := []unix.Iovec{{Base: &b[n]}}
-		local[0].SetLen(size)
-		var m int
-		m, err = unix.ProcessVMReadv(tid, local, []unix.RemoteIovec{{Base: uintptr(at), Len: size}}, 0)
-		if n += max(m, 0); m < size {
-			break
-		}
-	}
-	return n, err
-}
-
-// peekWords reads with ptrace(2), which filters and security modules do not refuse to a
-// tracer, and which only its thread can do.
-func peekWords(tid int, addr uint64, b []byte) (n int) {
-	for n < len(b) {
-		var word [8]byte
-		at := addr + uint64(n)
-		skip := at % 8 // a word that is aligned is in one page
-		if request(unix.PTRACE_PEEKDATA, tid, uintptr(at-skip), uintptr(unsafe.Pointer(&word))) != nil {
-			break
-		}
-		n += copy(b[n:], word[skip:])
-	}
-	return n
 }

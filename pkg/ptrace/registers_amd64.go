@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,14 +21,30 @@ func (r *registers) write(tid int) error {
 }
 
 // call is the call that was not made. ok is false if the thread is in none.
-func (r *registers) call(arch uint32) (c Call, ok bool) {
+func (r *registers) call(arch uint32, peek func(addr uint64, b []byte) int) (c Call, ok bool) {
 	c = Call{Arch: arch, Nr: uint32(r.Orig_rax), Args: [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}}
 	if arch == unix.AUDIT_ARCH_I386 {
 		for i, v := range [6]uint64{r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp} {
 			c.Args[i] = uint64(uint32(v))
 		}
 	}
+	if arch == native && int32(r.Orig_rax) == -1 && r.leavesPage(peek) {
+		c.Nr = uint32(r.Rax)
+		return c, true
+	}
 	return c, int32(r.Orig_rax) >= 0
+}
+
+// leavesPage reports whether a thread comes from the vsyscall page, where the kernel makes the
+// call and returns from it before the thread stops. Of a call that a filter has not let be made,
+// its number remains, and below the stack the address to which it has returned.
+func (r *registers) leavesPage(peek func(addr uint64, b []byte) int) bool {
+	switch r.Rax {
+	case unix.SYS_GETTIMEOFDAY, unix.SYS_TIME, unix.SYS_GETCPU:
+		var to [8]byte
+		return peek(r.Rsp-8, to[:]) == len(to) && binary.LittleEndian.Uint64(to[:]) == r.Rip
+	}
+	return false
 }
 
 // answer makes the call one that has returned, and is not to be made again.

@@ -38,9 +38,10 @@ func (r *registers) at(n int) uint64 {
 	return binary.LittleEndian.Uint64(r.bytes[8*n:])
 }
 
-// call is the call that was not made. The kernel has forgotten its number, but not the
-// register in which it was.
-func (r *registers) call(arch uint32) (c Call, ok bool) {
+// call is the call that was not made. ok is false if the thread is in none. The kernel has
+// forgotten its number, but not the register in which it was: which is that of a call only after
+// the instruction that makes one.
+func (r *registers) call(arch uint32, peek func(addr uint64, b []byte) int) (c Call, ok bool) {
 	number := 8
 	if arch == unix.AUDIT_ARCH_ARM {
 		number = 7
@@ -49,7 +50,30 @@ func (r *registers) call(arch uint32) (c Call, ok bool) {
 	for i := range c.Args {
 		c.Args[i] = r.at(i)
 	}
-	return c, int32(c.Nr) >= 0
+	return c, int32(c.Nr) >= 0 && r.afterSVC(peek)
+}
+
+// afterSVC reports whether the instruction before the current one is svc, of arm64, or of arm
+// with or without Thumb.
+func (r *registers) afterSVC(peek func(addr uint64, b []byte) int) bool {
+	pc, size, is32 := 32, uint64(4), r.iov.Len < uint64(len(r.bytes))
+	if is32 {
+		if pc = 15; r.at(16)>>5&1 != 0 {
+			size = 2
+		}
+	}
+	var code [4]byte
+	if peek(r.at(pc)-size, code[:size]) < int(size) {
+		return false
+	}
+	switch word := binary.LittleEndian.Uint32(code[:]); {
+	case size == 2:
+		return word>>8 == 0xdf
+	case is32:
+		return word>>24&0xf == 0xf
+	default:
+		return word&0xffe0001f == 0xd4000001
+	}
 }
 
 // answer makes the call one that has returned.

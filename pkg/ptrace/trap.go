@@ -37,7 +37,7 @@ func (t *Tracer) trapped(tid int) (trapped, sent bool) {
 		delete(t.masks, tid) // a filter of the payload has trapped
 		return false, false
 	}
-	c, ok := r.call(archOf(tid))
+	c, ok := t.unmade(tid, &r)
 	if !ok {
 		return false, false
 	}
@@ -52,6 +52,11 @@ func (t *Tracer) trapped(tid int) (trapped, sent bool) {
 	_ = r.write(tid)
 	t.giveMask(tid, sent)
 	return true, sent
+}
+
+// unmade is the call of a stopped thread that the kernel has not made.
+func (t *Tracer) unmade(tid int, r *registers) (c Call, ok bool) {
+	return r.call(archOf(tid), func(addr uint64, b []byte) int { return t.Peek(tid, addr, b) })
 }
 
 // archOf is the AUDIT_ARCH value of the call in which a stopped thread is.
@@ -81,7 +86,7 @@ func (t *Tracer) dies(tid int) {
 	if t.Killed == nil || !t.started || unix.Signal(message(tid)&0x7f) != unix.SIGSYS || r.read(tid) != nil {
 		return
 	}
-	if c, ok := r.call(archOf(tid)); ok {
+	if c, ok := t.unmade(tid, &r); ok {
 		t.Killed(tid, c)
 	}
 }

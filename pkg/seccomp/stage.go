@@ -137,7 +137,7 @@ func (f *Filter) flag() string {
 // Needs implements stage.Stage. Learning attaches to the child, and must be the last
 // stage: a stage after it would be recorded too.
 func (f *Filter) Needs() stage.Needs {
-	n := stage.Needs{Filters: true}
+	n := stage.Needs{Filters: f.loads() || f.Learn != ""}
 	if fd, ok := host.FDName(f.BPF); ok && fd > 2 {
 		n.FDs = []int{fd}
 	}

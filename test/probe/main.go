@@ -28,6 +28,8 @@ func main() {
 		say(call(args))
 	case "int80": // probe int80 NUMBER [ARG...]: a call of i386 by a program of amd64
 		say(callInt80(args))
+	case "vsyscall": // probe vsyscall 0|1|2: gettimeofday(2), time(2) or getcpu(2), as old programs make them
+		say(callVsyscall(atoi(args[0])))
 	case "socketcall": // probe386 socketcall FAMILY TYPE PROTOCOL: socket(2) as old C libraries make it
 		say(socketcall(args))
 	case "uring": // probe uring PATH: opens it without openat(2)
