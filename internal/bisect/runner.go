@@ -131,24 +131,19 @@ func replayed(r io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-// before runs the command of --before.
+// before runs the command of --before, guarded as a run is.
 func (n *runner) before() error {
 	if n.request.before == "" {
 		return nil
 	}
-	cmd := exec.Command("/bin/sh", "-c", n.request.before)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("--before %s: %w", n.request.before, err)
-	}
-	status, _, stopped, err := n.wait(cmd.Process.Pid, nil)
+	e, err := n.guarded(performs, []string{"--", "/bin/sh", "-c", n.request.before}, os.Stderr, nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("--before %s: %w", n.request.before, err)
-	case stopped != nil:
-		return cmp.Or[error](killLeft(n.others), stopped)
-	case status != 0:
-		return fmt.Errorf("--before %s: %s", n.request.before, endText(status))
+	case e.stopped != nil:
+		return cmp.Or[error](killLeft(n.others), e.stopped)
+	case e.status != 0:
+		return fmt.Errorf("--before %s: %s", n.request.before, endText(e.status))
 	}
 	return nil
 }
@@ -170,45 +165,75 @@ func (n *runner) run(does string, words []string) (*outcome, error) {
 		return nil, err
 	}
 	defer out.Close()
+	output := make(chan []byte, 1)
+	go func() { output <- readOutput(out) }()
+	timer := time.NewTimer(n.request.timeout)
+	defer timer.Stop()
+	e, err := n.guarded(does, words, outEnd, timer.C)
+	outEnd.Close()
+	if err != nil {
+		return nil, fmt.Errorf("run %d: %w", n.count, err)
+	}
+	out.SetReadDeadline(time.Now().Add(leftTime))
+	o := &outcome{output: <-output, events: e.events}
+	if e.stopped != nil {
+		return nil, e.stopped
+	}
+	n.judge(o, e.status, e.late)
+	return o, n.keep(o)
+}
+
+// An ending is how a guarded process has ended.
+type ending struct {
+	status  unix.WaitStatus
+	events  []event
+	late    bool
+	stopped *interrupted
+}
+
+var errUnguarded = errors.New("the process that waits for the payload was ended, by that or by somebody else")
+
+// guarded has a guarded process do what a name stands for, with an output, and waits for it. What
+// it leaves is killed, but not that of a command that has no end: of --before.
+func (n *runner) guarded(does string, words []string, out *os.File, end <-chan time.Time) (e ending, err error) {
 	said, saidEnd, err := os.Pipe()
 	if err != nil {
-		outEnd.Close()
-		return nil, err
+		return e, err
 	}
 	defer said.Close()
 	cmd, fd, err := n.command(does, words, saidEnd)
 	if err == nil {
-		cmd.Stdout, cmd.Stderr = outEnd, outEnd
+		cmd.Stdout, cmd.Stderr = out, out
 		err = cmd.Start()
 		unix.Close(fd)
 		cmd.Stdin.(*os.File).Close()
 	}
-	outEnd.Close()
 	saidEnd.Close()
 	if err != nil {
-		return nil, err
+		return e, err
 	}
-	output, events := make(chan []byte, 1), make(chan []event, 1)
-	go func() { output <- readOutput(out) }()
+	events := make(chan []event, 1)
 	go func() { events <- readEvents(said) }()
-	timer := time.NewTimer(n.request.timeout)
-	defer timer.Stop()
-	status, late, stopped, err := n.wait(cmd.Process.Pid, timer.C)
-	if err == nil {
-		err = killLeft(n.others)
+	if e.status, e.late, e.stopped, err = n.wait(cmd.Process.Pid, end); err != nil {
+		return e, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("run %d: %w", n.count, err)
+	if end != nil {
+		if err := killLeft(n.others); err != nil {
+			return e, err
+		}
 	}
-	deadline := time.Now().Add(leftTime)
-	out.SetReadDeadline(deadline)
-	said.SetReadDeadline(deadline)
-	o := &outcome{output: <-output, events: <-events}
-	if stopped != nil {
-		return nil, stopped
+	said.SetReadDeadline(time.Now().Add(leftTime))
+	e.events = <-events
+	told := false
+	for _, v := range e.events {
+		if v.Event == ended {
+			e.status, told = unix.WaitStatus(v.Status), true
+		}
 	}
-	n.judge(o, status, late)
-	return o, n.keep(o)
+	if !told && !e.late && e.stopped == nil {
+		return e, cmp.Or(killLeft(n.others), errUnguarded)
+	}
+	return e, nil
 }
 
 // command is the process that guards the child. fd is a copy of the descriptor for events that only it inherits.
@@ -275,11 +300,6 @@ func (n *runner) wait(pid int, end <-chan time.Time) (status unix.WaitStatus, la
 // judge says what the end of a run means.
 func (n *runner) judge(o *outcome, status unix.WaitStatus, late bool) {
 	failed := false
-	for _, e := range o.events {
-		if e.Event == ended {
-			status = unix.WaitStatus(e.Status)
-		}
-	}
 	o.end = endText(status)
 	if late {
 		o.end = fmt.Sprintf("not ended after %v", n.request.timeout)
