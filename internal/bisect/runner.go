@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hk/internal/cli"
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,11 +77,11 @@ func newRunner(f *cli.Front, r *request) (*runner, error) {
 		return nil, fmt.Errorf("--stdin %s: %w", r.stdin, err)
 	}
 	if r.output != "" {
-		if err := os.Mkdir(r.output, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := host.MakeDir(r.output); err != nil {
 			return nil, fmt.Errorf("--output: %w", err)
 		}
 		var err error
-		if n.output, err = os.OpenRoot(r.output); err != nil {
+		if n.output, err = host.OpenRoot(r.output); err != nil {
 			return nil, fmt.Errorf("--output: %w", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"hk/pkg/access"
 	"hk/pkg/chain"
 	"hk/pkg/filter"
+	"hk/pkg/host"
 	"hk/pkg/landlock"
 	"hk/pkg/plan"
 	"hk/pkg/ptrace"
@@ -63,9 +64,9 @@ const maxFile = 4 << 20
 func newSession(f *cli.Front, find *chain.Finder, c *chain.Chain, out string) (*session, error) {
 	out, err := filepath.Abs(out)
 	if err == nil {
-		err = os.Mkdir(out, 0o777)
+		err = host.MakeDir(out)
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err != nil {
 		return nil, fmt.Errorf("--out: %w", err)
 	}
 	s := &session{front: f, find: find, chain: c, out: out}

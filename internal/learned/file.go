@@ -20,6 +20,8 @@ import (
 	sys "syscall"
 	"time"
 
+	"hk/pkg/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -61,14 +63,13 @@ func CheckName(path string) error {
 
 // Open opens the directory of the file, or of the file that it is a symbolic link to.
 func (f *File) Open() error {
-	path := f.Path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	path, err := host.Straight(f.Path)
+	if err != nil {
+		return err
 	}
 	dir := filepath.Dir(path)
-	err := unix.Access(dir, unix.W_OK|unix.X_OK)
-	if err == nil {
-		f.dir, err = os.OpenRoot(dir)
+	if err = unix.Access(dir, unix.W_OK|unix.X_OK); err == nil {
+		f.dir, err = host.OpenRoot(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, bare(err))

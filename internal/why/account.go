@@ -10,6 +10,7 @@ import (
 
 	"hk/internal/vis"
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
@@ -123,8 +124,11 @@ func (o output) check() error {
 func (o output) open() (file *os.File, own int, err error) {
 	n, ok := strings.CutPrefix(string(o), "fd:")
 	if !ok {
-		file, err = os.OpenFile(string(o), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOCTTY, 0o666)
-		return file, -1, err
+		fd, err := host.Create(string(o))
+		if err != nil {
+			return nil, -1, fmt.Errorf("--output %s: %w", o, err)
+		}
+		return os.NewFile(uintptr(fd), string(o)), -1, nil
 	}
 	fd, _ := strconv.Atoi(n)
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)

@@ -106,32 +106,13 @@ func (h *Host) straight(path string) (Found, bool) {
 
 // walk walks a path by directory descriptors.
 func (h *Host) walk(path string) (Found, error) {
-	w := walker{host: h, todo: strings.Split(path, "/"), found: Found{Path: path}, relative: !strings.HasPrefix(path, "/")}
-	start := "/"
-	if w.relative {
-		start = "."
-	}
-	var err error
-	if w.dir, err = unix.Open(start, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+	w, err := h.start(path)
+	if err != nil {
 		return Found{}, err
 	}
 	defer func() { unix.Close(w.dir) }()
-	if err := unix.Fstat(w.dir, &w.st); err != nil {
-		return Found{}, err
-	}
-	w.isDir()
-	for len(w.todo) > 0 {
-		name := w.todo[0]
-		w.todo = w.todo[1:]
-		if !w.found.IsDir {
-			return w.found, unix.ENOTDIR
-		}
-		if name == "" || name == "." {
-			continue
-		}
-		if err := w.step(name); err != nil {
-			return w.found, err
-		}
+	if err := w.walk(); err != nil {
+		return w.found, err
 	}
 	switch {
 	case w.up && (w.kernel || w.relative):
@@ -146,6 +127,43 @@ func (h *Host) walk(path string) (Found, error) {
 	}
 	w.found.Straight = w.name(w.done)
 	return w.found, nil
+}
+
+// start returns a walker where a path starts. Its directory must be closed.
+func (h *Host) start(path string) (*walker, error) {
+	w := &walker{host: h, todo: strings.Split(path, "/"), found: Found{Path: path}, relative: !strings.HasPrefix(path, "/")}
+	start := "/"
+	if w.relative {
+		start = "."
+	}
+	var err error
+	if w.dir, err = unix.Open(start, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return nil, err
+	}
+	if err := unix.Fstat(w.dir, &w.st); err != nil {
+		unix.Close(w.dir)
+		return nil, err
+	}
+	w.isDir()
+	return w, nil
+}
+
+// walk walks to the end.
+func (w *walker) walk() error {
+	for len(w.todo) > 0 {
+		name := w.todo[0]
+		w.todo = w.todo[1:]
+		if !w.found.IsDir {
+			return unix.ENOTDIR
+		}
+		if name == "" || name == "." {
+			continue
+		}
+		if err := w.step(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A walker is the state of walking a path.

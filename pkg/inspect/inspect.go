@@ -276,7 +276,7 @@ func (i *Inspection) writeTo(print func(fd int) error) error {
 		return err
 	case named:
 		what = "--output " + i.Output
-		fd, err = unix.Open(i.Output, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NOCTTY, 0o666)
+		fd, err = host.Create(i.Output)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}

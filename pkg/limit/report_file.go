@@ -2,12 +2,12 @@ package limit
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 
 	"hk/pkg/getopt"
+	"hk/pkg/host"
 	"hk/pkg/plan"
 	"hk/pkg/stage"
 
@@ -55,18 +55,11 @@ func (g *guard) planReport(s *stage.State) {
 }
 
 // openReport opens the file for a report, and empties it: what another payload has left
-// there is not to be taken for this one's. Nobody waits for the reader of a FIFO.
+// there is not to be taken for this one's.
 func openReport(name string) (*os.File, error) {
-	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o666)
-	if err == unix.ENXIO {
-		return nil, fmt.Errorf("open %s: nobody reads this FIFO: %w", name, err)
-	}
+	fd, err := host.Create(name)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
-	}
-	if err := unix.SetNonblock(fd, false); err != nil {
-		unix.Close(fd)
-		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
