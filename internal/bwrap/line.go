@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"strings"
 
+	"hk/internal/cli"
 	"hk/pkg/chain"
 	"hk/pkg/host"
 )
 
 // A line is a command line.
 type line struct {
-	Settings    Settings
-	Common      chain.Common
-	Print       bool
+	Settings Settings
+	Common   chain.Common
+	Print    bool
+	// Again is how the chain is printed for hk-inspect, or nil.
+	Again       *cli.Again
 	LevelPrefix bool
 	// Kernel is set if only the version of the oldest kernel is to be printed.
 	Kernel bool
@@ -71,6 +74,9 @@ func (l *line) words(words []string) ([]string, error) {
 			break
 		}
 		o := l.options[w]
+		if how, print := strings.CutPrefix(w, "--print="); print && !l.within {
+			o = &option{name: "print", set: func(l *line, _ []string) error { return l.print(how) }}
+		}
 		switch value, debug := strings.CutPrefix(w, "--debug-opt="); {
 		case o == nil && debug:
 			return nil, fmt.Errorf("Unknown --debug-opt value: %s", value)
@@ -185,6 +191,18 @@ func (l *line) args(args []string) error {
 	l.within = true
 	defer func() { l.within = false }()
 	_, err = l.words(words)
+	return err
+}
+
+// print says how the chain is printed.
+func (l *line) print(how string) (err error) {
+	if l.Again != nil {
+		return cli.ErrPrints
+	}
+	l.Print = true
+	if l.Again, err = cli.ParsePrint(how); l.Again != nil {
+		l.readArgs = func(int) ([]string, error) { return nil, cli.ErrReadOnce }
+	}
 	return err
 }
 

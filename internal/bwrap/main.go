@@ -32,6 +32,11 @@ func run(f *cli.Front) int {
 	l, err := parse(os.Args[1:], host.ReadArgs)
 	f.Dialect = l.dialect(f)
 	switch {
+	case err == nil && l.Again != nil:
+		if f.Host, err = l.Again.As(f.Host); err == nil && (l.prints() || l.Common.Explain != "") {
+			err = cli.ErrPrints
+		}
+		l.Warnings = nil
 	case err == errUsage:
 		os.Stderr.WriteString(usage())
 		return exitFailed
@@ -82,6 +87,9 @@ func perform(f *cli.Front, l *line) int {
 	c := chain.Compiled(append([]string{f.Name}, os.Args[1:]...), l.Common, stages, l.Settings.Command)
 	if err := c.Check(); err != nil {
 		return f.Fail(exitFailed, -1, err)
+	}
+	if l.Again != nil {
+		return f.Again(c)
 	}
 	if l.Print {
 		return f.Print(func(w io.Writer) error {

@@ -347,7 +347,7 @@ func filesystem() []option {
 func own() []option {
 	explain := func(name, how string) option { return alone(name, func(l *line) { l.Common.Explain = how }) }
 	return []option{
-		alone("print", func(l *line) { l.Print = true }),
+		{"print", 0, func(l *line, _ []string) error { return l.print("sh") }},
 		alone("deny-tiocsti", func(l *line) { l.Settings.DenyTIOCSTI = true }),
 		explain("explain", "text"), explain("explain=text", "text"), explain("explain=json", "json"), explain("explain=why", "why"), explain("explain=diff", "diff"),
 		alone("verbose", func(l *line) { l.Common.Verbose = true }),

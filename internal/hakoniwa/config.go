@@ -29,7 +29,10 @@ type config struct {
 // readConfig reads a configuration file. A name without a slash and without a dot is that
 // of an installed one, whatever is in the working directory. What templates ask for on the
 // host is not done yet.
-func readConfig(file string, h *host.Host) (Settings, error) {
+func readConfig(file string, h *host.Host) (Settings, error) { return readConfigBy(render, file, h) }
+
+// readConfigBy is readConfig with what renders templates.
+func readConfigBy(render func(*host.Host, string) ([]*profile.Source, []profile.Action, error), file string, h *host.Host) (Settings, error) {
 	if !strings.ContainsAny(file, "/.") {
 		path, err := h.Beside("profiles/"+file+".toml", "share/hk", 0)
 		if err != nil {

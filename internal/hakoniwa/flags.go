@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/internal/cli"
 	"hk/internal/profile"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
@@ -25,6 +26,8 @@ type line struct {
 	Unit string
 	// Print prints the chain; Quiet prints no warnings.
 	Print, Quiet bool
+	// Again is how the chain is printed for hk-inspect, or nil.
+	Again *cli.Again
 }
 
 // parse parses the words after the program's name. What they say is added to what is in
@@ -133,7 +136,14 @@ func (l *line) flags(f *flags) {
 	f.text("report", "", &s.Limits.Report)
 	f.text("config", "c", &l.Config)
 	f.text("from-systemd", "", &l.Unit)
-	f.Bool("print", "", &l.Print)
+	f.Optional("print", "sh", func(v string) (err error) {
+		if l.Again != nil {
+			return cli.ErrPrints
+		}
+		l.Print = true
+		l.Again, err = cli.ParsePrint(v)
+		return err
+	})
 	f.Bool("quiet", "q", &l.Quiet)
 	f.Bool("verbose", "v", &l.Common.Verbose)
 	f.Bool("help", "h", &l.Common.Help)

@@ -36,28 +36,17 @@ func run(f *cli.Front) int {
 	case line.Common.Version:
 		return f.Version()
 	}
+	if line.Again != nil {
+		return again(f, line, words)
+	}
 	f.Quiet, f.Reword = line.Quiet, reword
 	status := line.Common.StatusFD
 	fail := func(err error) int { return f.Fail(exitSettings, status, err) }
 	if line.Unit != "" {
 		return fromSystemd(f, line)
 	}
-	if line.Config != "" {
-		settings, err := readConfig(line.Config, f.Host)
-		if err != nil {
-			return fail(err)
-		}
-		// What the command line says is added to it.
-		if line, err = parse(words, settings); err != nil {
-			return fail(err)
-		}
-	}
-	compiled, err := Compile(&line.Settings, f.Host)
+	line, compiled, c, err := compile(f, line, words)
 	if err != nil {
-		return fail(err)
-	}
-	c := chain.Compiled(append([]string{f.Name}, words...), line.Common, compiled.Stages, compiled.Payload)
-	if err := c.Check(); err != nil {
 		return fail(err)
 	}
 	if !f.Fused() && !line.Print && line.Common.Explain == "" {
@@ -77,6 +66,29 @@ func run(f *cli.Front) int {
 		return fail(err)
 	}
 	return f.Run(c)
+}
+
+// compile reads the configuration file, to which the command line is added, and makes the chain.
+func compile(f *cli.Front, l *line, words []string) (*line, *Compiled, *chain.Chain, error) {
+	if l.Config != "" {
+		by := render
+		if l.Again.NoDir() {
+			by = dontRender
+		}
+		settings, err := readConfigBy(by, l.Config, f.Host)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if l, err = parse(words, settings); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	compiled, err := Compile(&l.Settings, f.Host)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := chain.Compiled(append([]string{f.Name}, words...), l.Common, compiled.Stages, compiled.Payload)
+	return l, compiled, c, c.Check()
 }
 
 // act does what the templates ask for on the host, if the chain can be performed then.

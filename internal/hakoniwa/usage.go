@@ -23,7 +23,7 @@ Of older versions
  --cgroup-cpu-shares N  --cgroup-cpu-period US  --cgroup-cpu-quota US
  --cgroup-memory-limit N  --cgroup-memory-reservation N  --landlock-restrict LIST
 Besides
- --print  --from-systemd UNIT|FILE  --init  --setsid  --caps LIST  --report FILE
+ --print[=again...]  --from-systemd UNIT|FILE  --init  --setsid  --caps LIST  --report FILE
  --explain[=text|json|why|diff|diff:FILE]  --status-fd N  --version
 Of N, 1k is 1000 and 1KiB is 1024. See hk-run(1).
 `

@@ -49,9 +49,9 @@ func (l *line) askRunning(f *cli.Front) int {
 // the chain makes every answer uncertain.
 func askSupervisor(h *host.Host, sup *inspect.Supervisor, pid int, questions []question) (answers []answer) {
 	state := stage.NewState(h)
-	state.Replan = chain.Replan
+	state.Replan, state.Recompile = chain.Replan, chain.Recompile
 	doubts := sup.Doubts(state, pid)
-	s, err := supervised(h, sup)
+	s, err := supervised(state, sup)
 	if err == nil {
 		answers = s.answer(questions)
 	} else {
@@ -74,12 +74,12 @@ func askSupervisor(h *host.Host, sup *inspect.Supervisor, pid int, questions []q
 }
 
 // supervised plans the chain of a supervisor, in its working directory.
-func supervised(h *host.Host, sup *inspect.Supervisor) (*subject, error) {
-	words, err := sup.Stages()
+func supervised(state *stage.State, sup *inspect.Supervisor) (*subject, error) {
+	words, err := sup.Stages(state)
 	if err != nil {
 		return nil, err
 	}
-	as, err := sup.Host(h)
+	as, err := sup.Host(state.Host)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (c *Chain) plan(h *host.Host) (*translator, error) {
 	s.Next.Stage = rest
 	s.Name = links[0].Kind.Name
 	s.Note(c.Notes...)
-	s.Replan = Replan
+	s.Replan, s.Recompile = Replan, Recompile
 	s.Child.OwnMemory = h.UID != 0 || c.takes && raceDetector
 	for _, l := range links {
 		n := l.Stage.Needs()

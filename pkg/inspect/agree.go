@@ -289,7 +289,7 @@ func (c *comparison) mount(m *Mount) {
 	case err != nil || seen.Unsure != "":
 		c.untold = append(c.untold, "the mount on "+m.At)
 		return
-	case !seen.There:
+	case !seen.There && !seen.Protected:
 		c.differ("mounts: the chain mounts nothing on %s", m.At)
 		return
 	}
@@ -297,6 +297,9 @@ func (c *comparison) mount(m *Mount) {
 		if seen.Attrs&attr != 0 && !m.has(option) {
 			c.differ("mounts: %s is not %s", m.At, option)
 		}
+	}
+	if seen.Protected && m.Type == "tmpfs" {
+		return // in the place of what did not exist
 	}
 	if from := mountAt(c.own.Mounts, seen.Source); seen.Source != "" && from != nil {
 		dir := path.Join(from.From, strings.TrimPrefix(seen.Source, strings.TrimSuffix(from.At, "/")))

@@ -172,11 +172,19 @@ func (s *Supervisor) Doubts(state *stage.State, pid int) []string {
 }
 
 // Stages are the words of the chain, from the name of its first stage on.
-func (s *Supervisor) Stages() ([]string, error) {
-	switch name := s.program(); name {
-	case "hk-run", "hk-bwrap":
-		return nil, fmt.Errorf("%s compiles it to a chain, which its --print shows: it is not compiled again here", name)
-	case "hk-why":
+func (s *Supervisor) Stages(state *stage.State) ([]string, error) {
+	own, above, err := s.reports(state.Host)
+	if err != nil {
+		return nil, err
+	}
+	return s.stages(state, own, above)
+}
+
+func (s *Supervisor) stages(state *stage.State, own, above *Report) ([]string, error) {
+	switch {
+	case s.isFront():
+		return s.compile(state, own, above)
+	case s.program() == "hk-why":
 		rest := s.Words[1:]
 		if len(rest) > 0 && rest[0] == "--" {
 			rest = rest[1:]
@@ -194,7 +202,7 @@ func (s *Supervisor) Stages() ([]string, error) {
 
 // replan makes the plan, in the working directory of the supervisor.
 func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.State, error) {
-	words, err := s.Stages()
+	words, err := s.stages(state, own, above)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +216,7 @@ func (s *Supervisor) replan(state *stage.State, own, above *Report) (*stage.Stat
 		return err
 	})
 	for i := range s.called {
-		s.called[i].At += len(s.Words) - len(words)
+		s.called[i].At += len(s.shown()) - len(words)
 	}
 	return plan, err
 }
@@ -299,11 +307,17 @@ func (l *level) write(b *strings.Builder) {
 	if l.holds() && len(l.untold) > 0 {
 		comment(b, "Not compared: "+strings.Join(slices.Compact(l.untold), ", "))
 	}
-	if l.holds() && readsFiles(s.Words) {
+	if l.holds() && (readsFiles(s.shown()) || s.program() == "hk-run" && readsFiles(s.Words)) {
 		comment(b, "What is in the files that it names may have changed since it was started")
 	}
 	if l.above != nil && l.above.Root != nil && l.above.Root.Directory != l.own.Root.Directory && l.above.Root.Directory != "" {
 		comment(b, "Its working directory: "+l.above.Root.Directory)
+	}
+	if s.compiled != nil {
+		comment(b, "The chain is what "+s.program()+" compiles its command line to:")
+		b.WriteString("# ")
+		sentence(b, s.Words, nil, "# ")
+		b.WriteByte('\n')
 	}
 	words, breaks, as := s.callable(l.path)
 	for _, how := range as {
@@ -331,7 +345,7 @@ func readsFiles(words []string) bool {
 			return false
 		case "--rules", "--bpf", "--fstab", "--file-from", "--data", "--data-rw":
 			return true
-		case "--profile":
+		case "--profile", "--config", "-c", "--seccomp":
 			if strings.ContainsAny(value, "./") {
 				return true
 			}

@@ -11,33 +11,59 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// executes reports whether a process executes a program in the directory of this one, or a
-// sealed copy of one. Whatever else it executes is not read: it may be on a file system
+// executes is the program of hk that a process executes: one in the directory of this one, or a
+// sealed copy of one; or "". Whatever else it executes is not read: it may be on a file system
 // that does not answer.
-func (p *process) executes(h *host.Host, dir string) (bool, error) {
+func (p *process) executes(dir string) (string, error) {
 	link, err := p.link("exe")
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	name, inMemory := programIn(link)
 	if !slices.Contains(programs, name) {
-		return false, nil
+		return "", nil
 	}
-	var there, ours unix.Statx_t
-	const flags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
-	if err := unix.Statx(p.dir, p.of("exe"), flags, unix.STATX_BASIC_STATS, &there); err != nil {
-		return false, err
+	var there unix.Statx_t
+	if err := unix.Statx(p.dir, p.of("exe"), statFlags, unix.STATX_BASIC_STATS, &there); err != nil {
+		return "", err
 	}
-	if err := unix.Statx(unix.AT_FDCWD, filepath.Join(dir, name), flags, unix.STATX_BASIC_STATS, &ours); err != nil {
-		return false, nil
+	if inMemory {
+		return p.copyOf(dir, there.Size)
 	}
-	if !inMemory {
-		return there.Ino == ours.Ino && there.Dev_major == ours.Dev_major && there.Dev_minor == ours.Dev_minor, nil
+	var ours unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, filepath.Join(dir, name), statFlags, unix.STATX_BASIC_STATS, &ours); err != nil {
+		return "", nil
 	}
-	if there.Size != ours.Size {
-		return false, nil
+	if there.Ino != ours.Ino || there.Dev_major != ours.Dev_major || there.Dev_minor != ours.Dev_minor {
+		return "", nil
 	}
-	return p.sameProgram(filepath.Join(dir, name))
+	return name, nil
+}
+
+const statFlags = unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
+
+// copyOf is the program of which a process executes a sealed copy, or "". The copy has the name
+// of the first stage of its chain.
+func (p *process) copyOf(dir string, size uint64) (string, error) {
+	for _, name := range programs {
+		file := filepath.Join(dir, name)
+		var ours unix.Statx_t
+		if unix.Statx(unix.AT_FDCWD, file, statFlags, unix.STATX_SIZE, &ours) != nil || ours.Size != size {
+			continue
+		}
+		if is, err := p.sameProgram(file); is || err != nil {
+			return name, err
+		}
+	}
+	return "", nil
+}
+
+// inFile is the first of the programs that are the same file as another one.
+func inFile(dir, name string) string {
+	if sameFile(filepath.Join(dir, name), filepath.Join(dir, programs[0])) {
+		return programs[0]
+	}
+	return name
 }
 
 // programIn is the name in a link /proc/PID/exe. inMemory is set if it may be that of a file in
@@ -109,21 +135,6 @@ func sameContent(a, b int) (bool, error) {
 		}
 		at += int64(n)
 	}
-}
-
-// calledOtherwise is the program of hk that a process executes, as far as this one may look
-// at that, which was called by another name than that of a program; or "". A program that has
-// several names is the first stage then.
-func (p *process) calledOtherwise(dir string) string {
-	link, err := p.link("exe")
-	name, _ := programIn(link)
-	if err != nil || !slices.Contains(programs, name) {
-		return ""
-	}
-	if sameFile(filepath.Join(dir, name), filepath.Join(dir, programs[0])) {
-		return programs[0]
-	}
-	return name
 }
 
 func sameFile(a, b string) bool {

@@ -43,11 +43,13 @@ type Supervisor struct {
 
 	env    []string
 	envErr error
-	// called are the stages in Words, if these could be read.
+	// called are the stages in the words that are shown, if these could be read.
 	called []stage.Called
+	// compiled is the chain to which a front door compiles Words, or nil.
+	compiled []string
 	// starts are when it and the processes in Below were started, as in [processStat].
 	starts map[int]int
-	// other is the name of its program, if that was called by one that is none of hk's.
+	// other is the name of its program, if that was called by one that is not the program's.
 	other string
 }
 
@@ -231,26 +233,25 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 		return nil, nil // a kernel thread, or one that has ended
 	}
 	s := &Supervisor{PID: p.pid, Words: strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")}
-	dir, err := ownDir(h)
 	named := slices.Contains(programs, s.program())
-	if !named && err == nil {
-		s.other = p.calledOtherwise(dir)
-	}
-	switch {
-	case !named && s.other == "":
+	if s.Dir, err = ownDir(h); err != nil {
+		if named {
+			return nil, err
+		}
 		return nil, nil
-	case err != nil:
-		return nil, err
 	}
-	s.Dir = dir
-	is, err := p.executes(h, dir)
+	is, err := p.executes(s.Dir)
 	switch {
+	case !named && (err != nil || is == ""):
+		return nil, nil
 	case exhausted(err):
 		return nil, err
 	case err != nil:
 		s.Unsure = fmt.Sprintf("Which program process %d executes cannot be looked at (%s)", p.pid, reason(err))
-	case !is:
+	case is == "":
 		return nil, errors.New("it executes another one, which is not of this installation")
+	case !named || inFile(s.Dir, is) != inFile(s.Dir, s.program()):
+		s.other = inFile(s.Dir, is) // whatever it was called by
 	}
 	if text, s.envErr = p.readWords("environ"); s.envErr == nil {
 		s.env = words(strings.TrimSuffix(text, "\x00"), "\x00")
@@ -273,10 +274,14 @@ func (s *Supervisor) program() string {
 // wherever the one was that its caller has named; path is a value of PATH. breaks are the
 // places of the stages, and as says how they were called.
 func (s *Supervisor) callable(path string) (words []string, breaks []int, as []string) {
-	words = slices.Clone(s.Words)
+	words = slices.Clone(s.shown())
 	called := s.called
 	if len(called) == 0 || called[0].At > 0 {
-		called = append([]stage.Called{{At: 0, Name: s.program()}}, called...)
+		name := s.program()
+		if s.compiled != nil {
+			name = s.compiled[0]
+		}
+		called = append([]stage.Called{{At: 0, Name: name}}, called...)
 	}
 	for _, c := range called {
 		breaks = append(breaks, c.At)

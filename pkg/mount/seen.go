@@ -80,6 +80,7 @@ func (m *Mounts) see(b *builder, p string) (stage.Seen, error) {
 		if err != nil || s.Path != "/"+at.abs && !strings.HasPrefix(s.Path, "/"+at.abs+"/") {
 			continue
 		}
+		s.Protected = true
 		if s.Attrs |= unix.MOUNT_ATTR_RDONLY; e.Options != "ro" {
 			s.Masked = true
 		}

@@ -17,4 +17,7 @@ type Seen struct {
 	Attrs uint64
 	// Masked is set if it is covered so that nobody can read it.
 	Masked bool
+	// Protected is set if it is made read-only or covered, and something empty is mounted in its
+	// place if it does not exist.
+	Protected bool
 }

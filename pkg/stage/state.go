@@ -57,6 +57,9 @@ type State struct {
 	// Replan makes the plan of another command line, and says which of its words are stages,
 	// as far as it could be read; nil outside of a chain.
 	Replan func(words []string, dir string, h *host.Host) (*State, []Called, error)
+	// Recompile compiles the command line of a front door to the words of a chain; nil outside of
+	// a chain.
+	Recompile func(f Front, h *host.Host) ([]string, error)
 
 	// dies is the signal that this process gets when its parent ends, or 0.
 	dies   unix.Signal
