@@ -1,15 +1,10 @@
 package why
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"os"
-	"strconv"
 	"strings"
-	"sync/atomic"
-	"unsafe"
 
+	"hk/internal/tracepoint"
 	"hk/pkg/landlock"
 	"hk/pkg/plan"
 
@@ -18,9 +13,6 @@ import (
 
 // tracepoints are those of Landlock, from Linux 7.3 on, that are listened to.
 var tracepoints = []string{"landlock_enforce_domain", "landlock_deny_access_fs", "landlock_deny_access_net", "landlock_deny_scope_signal", "landlock_deny_scope_abstract_unix_socket"}
-
-// tracefs are the directories of their descriptions.
-var tracefs = []string{"/sys/kernel/tracing/events/landlock/", "/sys/kernel/debug/tracing/events/landlock/"}
 
 // changesTopology is LANDLOCK_REQUEST_FS_CHANGE_TOPOLOGY of security/landlock/log.h, of which
 // the description of the tracepoint has the number.
@@ -32,9 +24,9 @@ const changesTopology = `== 3 ? __print_flags(`
 type tracing struct {
 	unseen func(string)
 	// formats are by the number of the tracepoint.
-	formats map[uint16]format
+	formats map[uint16]tracepoint.Format
 	fds     []int
-	rings   []ring
+	rings   []tracepoint.Ring
 	// entered are the processes that have entered domains, found the denials, in order, and
 	// pending those to a thread whose call has not returned.
 	entered map[uint64]int
@@ -47,32 +39,22 @@ type tracedDenial struct {
 	denial
 }
 
-// A format is the description of a tracepoint: its fields by name.
-type format struct {
-	name   string
-	id     uint16
-	fields map[string]field
-}
-
-// A field is at an offset of a sample, with a size. A string is at another one that is there.
-type field struct{ offset, size int }
-
 // newTracing is nil unless the kernel has the tracepoints, and this process may listen to them.
 func newTracing(unseen func(string)) *tracing {
-	t := &tracing{unseen: unseen, formats: map[uint16]format{}, entered: map[uint64]int{}, pending: map[int][]*tracedDenial{}}
+	t := &tracing{unseen: unseen, formats: map[uint16]tracepoint.Format{}, entered: map[uint64]int{}, pending: map[int][]*tracedDenial{}}
 	for _, name := range tracepoints {
 		f, err := readFormat(name)
 		if err != nil {
 			return nil
 		}
-		t.formats[f.id] = f
+		t.formats[f.ID] = f
 	}
 	for id := range t.formats {
-		cpus, err := online()
+		cpus, err := tracepoint.Online()
 		if err != nil {
 			return nil
 		}
-		fd, err := openEvent(id, cpus[0])
+		fd, err := tracepoint.Open(id, -1, cpus[0], 0)
 		if err != nil {
 			return nil
 		}
@@ -82,115 +64,31 @@ func newTracing(unseen func(string)) *tracing {
 	return t
 }
 
-func readFormat(name string) (f format, err error) {
-	var b []byte
-	for _, dir := range tracefs {
-		if b, err = os.ReadFile(dir + name + "/format"); err == nil {
-			return parseFormat(name, string(b))
-		}
+func readFormat(name string) (f tracepoint.Format, err error) {
+	text, err := tracepoint.Read("landlock/" + name)
+	if err != nil {
+		return f, err
+	}
+	return parseFormat(name, text)
+}
+
+// parseFormat reads the description of a tracepoint.
+func parseFormat(name, text string) (tracepoint.Format, error) {
+	f, err := tracepoint.Parse(name, text, "domain_id")
+	if err == nil && strings.HasSuffix(name, "_fs") && !strings.Contains(text, changesTopology) {
+		err = errors.New(name + " is not as known")
 	}
 	return f, err
 }
 
-// parseFormat reads the description of a tracepoint.
-func parseFormat(name, text string) (format, error) {
-	f := format{name: name, fields: map[string]field{}}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if id, ok := strings.CutPrefix(line, "ID: "); ok {
-			n, err := strconv.ParseUint(id, 10, 16)
-			if f.id = uint16(n); err != nil {
-				return f, err
-			}
-		}
-		rest, ok := strings.CutPrefix(line, "field:")
-		parts := strings.Split(rest, ";")
-		if !ok || len(parts) < 3 {
-			continue
-		}
-		offset, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(parts[1]), "offset:"))
-		size, err2 := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(parts[2]), "size:"))
-		if err := errors.Join(err, err2); err != nil || offset < 0 {
-			return f, fmt.Errorf("%s: %s: %w", name, line, err)
-		}
-		words := strings.Fields(parts[0])
-		f.fields[words[len(words)-1]] = field{offset, size}
-	}
-	if _, ok := f.fields["domain_id"]; !ok || f.id == 0 {
-		return f, errors.New(name + " has no domain")
-	}
-	if strings.HasSuffix(name, "_fs") && !strings.Contains(text, changesTopology) {
-		return f, errors.New(name + " is not as known")
-	}
-	return f, nil
-}
-
-// number is a field of a sample, or ok is false.
-func (f format) number(sample []byte, name string) (n uint64, ok bool) {
-	at, ok := f.fields[name]
-	if !ok || at.offset+at.size > len(sample) {
-		return 0, false
-	}
-	switch b := sample[at.offset:]; at.size {
-	case 1:
-		return uint64(b[0]), true
-	case 4:
-		return uint64(binary.NativeEndian.Uint32(b)), true
-	case 8:
-		return binary.NativeEndian.Uint64(b), true
-	}
-	return 0, false
-}
-
-// text is a field of a sample that is a string.
-func (f format) text(sample []byte, name string) string {
-	at, ok := f.number(sample, name)
-	start, size := int(uint16(at)), int(uint32(at)>>16)
-	if !ok || start+size > len(sample) {
-		return ""
-	}
-	text, _, _ := strings.Cut(string(sample[start:start+size]), "\x00")
-	return text
-}
-
-// online are the processors that are online.
-func online() (list []int, err error) {
-	b, err := os.ReadFile("/sys/devices/system/cpu/online")
-	if err != nil {
-		return nil, err
-	}
-	for part := range strings.SplitSeq(strings.TrimSpace(string(b)), ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		from, err := strconv.Atoi(first)
-		to, err2 := strconv.Atoi(last)
-		if err := errors.Join(err, err2); err != nil {
-			return nil, err
-		}
-		for ; from <= to; from++ {
-			list = append(list, from)
-		}
-	}
-	return list, nil
-}
-
-func openEvent(id uint16, cpu int) (int, error) {
-	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: uint64(id), Sample: 1, Wakeup: 1,
-		Sample_type: unix.PERF_SAMPLE_TID | unix.PERF_SAMPLE_RAW}
-	attr.Size = uint32(unsafe.Sizeof(attr))
-	return unix.PerfEventOpen(&attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
-}
-
 // open starts to listen, with a buffer for each processor.
 func (t *tracing) open(at plan.Context) bool {
-	cpus, err := online()
+	cpus, err := tracepoint.Online()
 	for _, cpu := range cpus {
 		first := -1
 		for id := range t.formats {
 			var fd int
-			if fd, err = openEvent(id, cpu); err != nil {
+			if fd, err = tracepoint.Open(id, -1, cpu, 0); err != nil {
 				break
 			}
 			t.fds = append(t.fds, fd)
@@ -216,7 +114,7 @@ func (t *tracing) open(at plan.Context) bool {
 
 func (t *tracing) close() {
 	for _, r := range t.rings {
-		unix.Munmap(r.mapped)
+		r.Close()
 	}
 	for _, fd := range t.fds {
 		unix.Close(fd)
@@ -224,14 +122,11 @@ func (t *tracing) close() {
 	t.rings, t.fds = nil, nil
 }
 
-// A ring is the buffer of a processor.
-type ring struct{ mapped []byte }
-
 func (t *tracing) mapRing(fd int) error {
 	const pages = 64
-	b, err := unix.Mmap(fd, 0, (1+pages)*os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	r, err := tracepoint.NewRing(fd, pages)
 	if err == nil {
-		t.rings = append(t.rings, ring{b})
+		t.rings = append(t.rings, r)
 	}
 	return err
 }
@@ -239,72 +134,40 @@ func (t *tracing) mapRing(fd int) error {
 // drain reads the buffers.
 func (t *tracing) drain() {
 	for _, r := range t.rings {
-		page := (*unix.PerfEventMmapPage)(unsafe.Pointer(&r.mapped[0]))
-		data := r.mapped[os.Getpagesize():]
-		head, tail := atomic.LoadUint64(&page.Data_head), page.Data_tail
-		for head-tail >= 8 {
-			record := wrapped(data, tail, 8)
-			size := uint64(binary.NativeEndian.Uint16(record[6:]))
-			if size < 8 || size > head-tail {
-				break
-			}
-			t.record(wrapped(data, tail, size))
-			tail += size
-		}
-		atomic.StoreUint64(&page.Data_tail, head)
+		r.Drain(t.record)
 	}
 }
 
-// wrapped are bytes of a buffer from a position on, whose end continues at its start.
-func wrapped(data []byte, at, size uint64) []byte {
-	b := make([]byte, size)
-	n := copy(b, data[at%uint64(len(data)):])
-	copy(b[n:], data)
-	return b
-}
-
-// record takes a record: struct perf_event_header, and of a sample the process and the thread,
-// in the PID namespace of this process, and what the tracepoint has written.
+// record takes a record.
 func (t *tracing) record(b []byte) {
-	const header, before = 8, 8 + 8 + 4
-	switch binary.NativeEndian.Uint32(b) {
-	case unix.PERF_RECORD_LOST:
+	if tracepoint.Lost(b) {
 		t.unseen("events of Landlock's tracepoints were lost: what it has denied otherwise than to calls that were followed is not whole")
-	case unix.PERF_RECORD_SAMPLE:
-		if len(b) < before {
-			return
-		}
-		pid, tid := binary.NativeEndian.Uint32(b[header:]), binary.NativeEndian.Uint32(b[header+4:])
-		if size := binary.NativeEndian.Uint32(b[header+8:]); int(size) <= len(b)-before {
-			t.sample(int(int32(pid)), int(int32(tid)), b[before:before+size])
-		}
+	} else if s, ok := tracepoint.ParseSample(b, false); ok {
+		t.sample(s)
 	}
 }
 
-func (t *tracing) sample(pid, tid int, b []byte) {
-	if len(b) < 2 {
-		return
-	}
-	f := t.formats[binary.NativeEndian.Uint16(b)]
-	domain, ok := f.number(b, "domain_id")
+func (t *tracing) sample(s tracepoint.Sample) {
+	f := t.formats[s.ID()]
+	domain, ok := f.Number(s.Raw, "domain_id")
 	const most = 10000
 	switch {
 	case !ok:
-	case f.name == "landlock_enforce_domain":
-		t.entered[domain] = pid
+	case f.Name == "landlock_enforce_domain":
+		t.entered[domain] = s.PID
 	case len(t.found) == most:
 		t.unseen("more denials of Landlock are traced than are looked at")
 	default:
-		d := &tracedDenial{domain, f.denial(pid, b)}
-		t.found, t.pending[tid] = append(t.found, d), append(t.pending[tid], d)
+		d := &tracedDenial{domain, denialIn(f, s)}
+		t.found, t.pending[s.TID] = append(t.found, d), append(t.pending[s.TID], d)
 	}
 }
 
-// denial is what a sample says.
-func (f format) denial(pid int, b []byte) denial {
-	d := denial{pid: pid, path: f.text(b, "pathname"), port: -1, target: -1}
-	set, _ := f.number(b, "blockers_access")
-	switch kind, _ := f.number(b, "blockers_type"); f.name {
+// denialIn is what a sample says.
+func denialIn(f tracepoint.Format, s tracepoint.Sample) denial {
+	d := denial{pid: s.PID, path: f.Text(s.Raw, "pathname"), port: -1, target: -1}
+	set, _ := f.Number(s.Raw, "blockers_access")
+	switch kind, _ := f.Number(s.Raw, "blockers_type"); f.Name {
 	case "landlock_deny_access_fs":
 		const access = 3
 		if d.blockers = []string{"fs.change_topology"}; kind == access {
@@ -319,12 +182,12 @@ func (f format) denial(pid int, b []byte) denial {
 				d.blockers = append(d.blockers, "net."+name)
 			}
 		}
-		if port, ok := f.number(b, "port"); ok && port <= 1<<16-1 {
+		if port, ok := f.Number(s.Raw, "port"); ok && port <= 1<<16-1 {
 			d.port = int(port)
 		}
 	case "landlock_deny_scope_signal":
 		d.blockers = []string{"scope.signal"}
-		if target, ok := f.number(b, "target_pid"); ok {
+		if target, ok := f.Number(s.Raw, "target_pid"); ok {
 			d.target = int(int32(target))
 		}
 	case "landlock_deny_scope_abstract_unix_socket":

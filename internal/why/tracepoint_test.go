@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"hk/internal/tracepoint"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -41,14 +43,14 @@ func sampleOf(pid, tid uint32, id uint16, text string, numbers map[int]uint64) [
 
 func TestTracepoints(t *testing.T) {
 	lost := ""
-	trace := &tracing{unseen: func(text string) { lost = text }, formats: map[uint16]format{}, entered: map[uint64]int{}, pending: map[int][]*tracedDenial{}}
+	trace := &tracing{unseen: func(text string) { lost = text }, formats: map[uint16]tracepoint.Format{}, entered: map[uint64]int{}, pending: map[int][]*tracedDenial{}}
 	for name, text := range map[string]string{"landlock_enforce_domain": common, "landlock_deny_access_fs": formatFS, "landlock_deny_access_net": formatNet} {
 		id := map[string]string{"landlock_enforce_domain": "5", "landlock_deny_access_fs": "6", "landlock_deny_access_net": "7"}[name]
 		f, err := parseFormat(name, strings.Replace(text, "%", id, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		trace.formats[f.id] = f
+		trace.formats[f.ID] = f
 	}
 	access := func(kind, set uint64) map[int]uint64 { return map[int]uint64{8: 77, 20: kind | set<<32} }
 	for _, r := range [][]byte{
@@ -80,11 +82,5 @@ func TestTracepoints(t *testing.T) {
 	}
 	if _, err := parseFormat("landlock_deny_access_fs", strings.Replace(common, "%", "6", 1)); err == nil {
 		t.Error("a description with other numbers is taken")
-	}
-}
-
-func TestWrapped(t *testing.T) {
-	if got := string(wrapped([]byte("efghabcd"), 12, 8)); got != "abcdefgh" {
-		t.Errorf("wrapped = %q; want abcdefgh", got)
 	}
 }
