@@ -14,23 +14,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A capabilities is which capabilities were used, as far as the calls that have succeeded
-// show: the kernel tells nobody.
+// A capabilities is which capabilities were used, as the kernel has told or, if it does not, as
+// far as the calls that have succeeded show.
 type capabilities struct {
 	used uint64
-	// has are those that the payload has.
+	// has are those that the payload has, in the user namespace ns.
 	has uint64
+	ns  string
 	// ids are the user and group IDs of a thread before a call that can change them.
 	ids map[int]ids
-	// told is set if the kernel has told of each check.
-	told bool
 	// memory is that of the tracer.
 	memory *ptrace.Memory
+	// checks are nil if the kernel does not tell.
+	checks *checks
 	// stuck is set once a file system has not answered.
 	stuck bool
 }
 
-type ids struct{ user, group []string }
+// An ids is the IDs of a thread, and its inheritable and permitted capabilities.
+type ids struct {
+	user, group            []string
+	inheritable, permitted uint64
+}
 
 // byCall are the capabilities without which a call fails.
 var byCall = map[string]int{
@@ -65,7 +70,7 @@ func (k *capabilities) entered(tid int, c ptrace.Call) {
 	if k.has == 0 {
 		return
 	}
-	if user, group := sets(nameOf(c)); user || group {
+	if user, group := sets(nameOf(c)); user || group || nameOf(c) == "capset" {
 		if k.ids == nil {
 			k.ids = map[int]ids{}
 		}
@@ -73,11 +78,23 @@ func (k *capabilities) entered(tid int, c ptrace.Call) {
 	}
 }
 
-func (k *capabilities) gone(tid int) { delete(k.ids, tid) }
+func (k *capabilities) gone(tid int) {
+	k.told(tid, "")
+	if k.checks != nil {
+		k.checks.end(tid)
+	}
+	delete(k.ids, tid)
+}
 
 // idsOf are the IDs of a thread, as this process sees them.
 func idsOf(tid int) (i ids) {
-	i.user, i.group = status(tid, "Uid"), status(tid, "Gid")
+	s, _ := ptrace.ReadStatus("/proc/" + strconv.Itoa(tid))
+	i.user, i.group = s.Field("Uid"), s.Field("Gid")
+	set := func(field string) uint64 {
+		n, _ := strconv.ParseUint(strings.Join(s.Field(field), ""), 16, 64)
+		return n
+	}
+	i.inheritable, i.permitted = set("CapInh"), set("CapPrm")
 	return i
 }
 
@@ -86,12 +103,23 @@ func status(tid int, field string) []string {
 	return s.Field(field)
 }
 
-// left looks at a call that has succeeded.
-func (k *capabilities) left(tid int, c ptrace.Call, result int64) {
+// left looks at a call that returns.
+func (k *capabilities) left(tid int, c ptrace.Call, result int64, errno unix.Errno) {
 	if k.has == 0 {
 		return
 	}
 	call := nameOf(c)
+	k.told(tid, call)
+	if errno == 0 {
+		k.asked(tid, c, call)
+		if !k.complete() {
+			k.shown(tid, c, call, result)
+		}
+	}
+}
+
+// shown is which capability a call has needed that has succeeded, as far as that can be seen.
+func (k *capabilities) shown(tid int, c ptrace.Call, call string, result int64) {
 	if bit, ok := byCall[call]; ok {
 		k.use(bit)
 	}

@@ -41,9 +41,11 @@ type change struct {
 	// kind is one of kinds, what the flag or the stage that it is about, and because what was
 	// seen.
 	kind, what, because string
-	// make changes the links of the chain, whose stages are copies. It is nil for advice: what
-	// the chain should not be changed by, for a reason, which is part of because.
-	make func(*chain.Chain) error
+	// make changes the links of the chain, whose stages are copies, and then are stages after the
+	// domain. Without either it is advice: what the chain should not be changed by, for a reason,
+	// which is part of because.
+	make func(*chain.Chain)
+	then []chain.Link
 }
 
 // narrow makes the changes that the use permits, as long as the chain can be planned with them,
@@ -53,7 +55,7 @@ func (s *session) narrow(u *usage, rec *access.Record) (said []string) {
 	for _, c := range slices.Concat(s.narrowCaps(u), s.narrowNetwork(u), s.narrowMounts(u, rec)) {
 		text := c.what + ": " + c.because
 		switch {
-		case c.make == nil:
+		case c.make == nil && c.then == nil:
 		case slices.Contains(s.keep, c.kind):
 			text += "; kept by --keep " + c.kind
 		default:
@@ -91,22 +93,14 @@ func (s *session) narrowCaps(u *usage) []change {
 	case used == 0:
 		because = "no use of a capability was seen"
 	}
-	return []change{{"caps", "hk-setuser --caps=" + list, because, func(c *chain.Chain) error {
-		end := beforeFilters(c.Links)
-		if end > 0 {
-			if last, ok := c.Links[end-1].Stage.(*setuser.Credentials); ok && last.Bounding+last.Inheritable+last.Ambient == "" {
-				last.Caps = list
-				return nil
-			}
-		}
-		return s.insert(c, end, &setuser.Kind, &setuser.Credentials{Caps: list})
-	}}}
+	// The domain comes first: its rules may be for files that the payload had open.
+	drop := chain.Link{Kind: &setuser.Kind, Stage: &setuser.Credentials{Caps: list}}
+	return []change{{kind: "caps", what: "hk-setuser --caps=" + list, because: because, then: []chain.Link{drop}}}
 }
 
 // insert adds a stage to a chain.
-func (s *session) insert(c *chain.Chain, at int, kind *stage.Kind, added stage.Stage) error {
+func insert(c *chain.Chain, at int, kind *stage.Kind, added stage.Stage) {
 	c.Links = slices.Insert(c.Links, at, chain.Link{Kind: kind, Stage: added})
-	return nil
 }
 
 // narrowNetwork puts the payload into a network namespace, if it needs no other network.
@@ -118,27 +112,27 @@ func (s *session) narrowNetwork(u *usage) []change {
 	if u.Network != "" {
 		because = u.Network
 		if !u.Loopback {
-			return []change{{"net", what, because, nil}}
+			return []change{{kind: "net", what: what, because: because}}
 		}
 		what = "hk-unshare --net hk-net --loopback"
 	}
 	at, found := s.namespaces()
 	switch {
 	case u.Unsure != "":
-		return []change{{"net", what, because + ", as far as was seen: " + u.Unsure, nil}}
+		return []change{{kind: "net", what: what, because: because + ", as far as was seen: " + u.Unsure}}
 	case !found && s.state.Host.UID != 0:
-		return []change{{"net", what, because + "; for that an ordinary user needs hk-unshare --user, which the chain lacks", nil}}
+		return []change{{kind: "net", what: what, because: because + "; for that an ordinary user needs hk-unshare --user, which the chain lacks"}}
 	}
-	return []change{{"net", what, because, func(c *chain.Chain) error {
+	return []change{{kind: "net", what: what, because: because, make: func(c *chain.Chain) {
 		if !found {
-			_ = s.insert(c, 0, &unshare.Kind, &unshare.Namespaces{New: unix.CLONE_NEWNET})
+			insert(c, 0, &unshare.Kind, &unshare.Namespaces{New: unix.CLONE_NEWNET})
 		} else {
 			n := c.Links[at].Stage.(*unshare.Namespaces)
 			n.New |= unix.CLONE_NEWNET
 			n.Share &^= unix.CLONE_NEWNET
 		}
 		if !u.Loopback {
-			return nil
+			return
 		}
 		after := at
 		for i, l := range c.Links {
@@ -146,7 +140,7 @@ func (s *session) narrowNetwork(u *usage) []change {
 				after = max(after, i)
 			}
 		}
-		return s.insert(c, after+1, &netns.Kind, &netns.Network{Loopback: true})
+		insert(c, after+1, &netns.Kind, &netns.Network{Loopback: true})
 	}}}
 }
 
@@ -179,11 +173,10 @@ func (s *session) narrowMounts(u *usage, rec *access.Record) (list []change) {
 		switch {
 		case changed:
 		case writable && u.Unsure != "":
-			list = append(list, change{"mounts", value(less), "nothing was changed there, as far as was seen: " + u.Unsure, nil})
+			list = append(list, change{kind: "mounts", what: value(less), because: "nothing was changed there, as far as was seen: " + u.Unsure})
 		case writable:
-			list = append(list, change{"mounts", value(less), "nothing was changed there", func(c *chain.Chain) error {
+			list = append(list, change{kind: "mounts", what: value(less), because: "nothing was changed there", make: func(c *chain.Chain) {
 				c.Links[s.moved(c, p.link)].Stage.(*mount.Mounts).Entries[p.entry].Kind = less
-				return nil
 			}})
 		}
 		if !opened {
@@ -191,7 +184,7 @@ func (s *session) narrowMounts(u *usage, rec *access.Record) (list []change) {
 			if writable {
 				kind = less
 			}
-			list = append(list, change{"mounts", value(kind), "nothing was opened or changed there, so perhaps it can be left out", nil})
+			list = append(list, change{kind: "mounts", what: value(kind), because: "nothing was opened or changed there, so perhaps it can be left out"})
 		}
 	}
 	return list
@@ -230,8 +223,8 @@ func beforeFilters(links []chain.Link) int {
 func (s *session) narrowed() (*chain.Chain, error) {
 	c, err := cli.ReadChain(s.find, append(append(s.print(s.chain.Links), "--"), s.chain.Payload...))
 	for _, change := range s.changes {
-		if err == nil {
-			err = change.make(c)
+		if err == nil && change.make != nil {
+			change.make(c)
 		}
 	}
 	return c, err

@@ -21,6 +21,9 @@ func (s *session) words() ([]string, error) {
 	end := beforeFilters(c.Links)
 	words := s.print(c.Links[:end])
 	words = append(words, s.find.Word("hk-landlock"), "--rules="+s.files[rulesFile].Path)
+	for _, change := range s.changes {
+		words = append(words, s.print(change.then)...)
+	}
 	words = append(words, s.print(c.Links[end:])...)
 	words = append(words, s.find.Word("hk-seccomp"), "--profile="+s.files[profileFile].Path, "--")
 	return append(words, s.chain.Payload...), nil

@@ -41,6 +41,7 @@ type session struct {
 	access access.Recorder
 	calls  filter.Recording
 	caps   capabilities
+	gains  gains
 }
 
 // A file is one of those that are written, with what it had at the start.
@@ -158,10 +159,11 @@ func (s *session) begin(at plan.Context, joiner bool) error {
 		return err
 	}
 	s.caps.has = s.state.PayloadCaps()
-	s.tracer.Executed, s.tracer.Entered, s.tracer.Left = s.access.Executed, s.entered, s.left
+	s.tracer.Executed, s.tracer.Entered, s.tracer.Left, s.tracer.Began = s.executed, s.entered, s.left, s.caps.began
 	if err := s.tracer.Attach(at.PID(), joiner, at.CheckAlive); err != nil {
 		return err
 	}
+	s.caps.begin(at.PID())
 	at.Watch(&plan.Watcher{Stage: name, Stopped: s.tracer.Stopped, Gone: s.gone,
 		Lingering: "the payload has ended, but processes that it has left running are still traced: SIGINT or SIGTERM ends the recording",
 		Ended:     func(*plan.End, plan.Payload) ([]string, error) { return s.write() }})
@@ -174,6 +176,12 @@ func (s *session) gone(tid int) {
 	s.caps.gone(tid)
 }
 
+func (s *session) executed(tid int) {
+	s.access.Executed(tid)
+	s.caps.executed(tid)
+	s.gains.executed(tid)
+}
+
 func (s *session) entered(tid int, c ptrace.Call) {
 	seccomp.Record(&s.calls, &s.tracer.Memory, tid, c)
 	s.access.Entered(tid, c)
@@ -182,9 +190,7 @@ func (s *session) entered(tid int, c ptrace.Call) {
 
 func (s *session) left(tid int, c ptrace.Call, result int64, errno unix.Errno) {
 	s.access.Left(tid, c, result, errno)
-	if errno == 0 {
-		s.caps.left(tid, c, result)
-	}
+	s.caps.left(tid, c, result, errno)
 }
 
 // write writes the files.
@@ -207,9 +213,7 @@ func (s *session) write() (notes []string, err error) {
 	if err != nil {
 		return notes, err
 	}
-	for _, n := range s.calls.Notes() {
-		notes = append(notes, n)
-	}
+	notes = append(append(notes, s.calls.Notes()...), s.gains.notes()...)
 	more, err := s.update(profileFile, 0o644, func(data []byte) ([]byte, error) {
 		if data != nil {
 			if err := s.calls.Merge(data); err != nil {
@@ -227,6 +231,7 @@ func (s *session) write() (notes []string, err error) {
 
 // writeChain writes what else was used, and the chain.
 func (s *session) writeChain(rec *access.Record) (notes []string, err error) {
+	s.caps.end()
 	u := s.used(rec)
 	notes, err = s.update(usedFile, 0o644, func(data []byte) ([]byte, error) {
 		switch {

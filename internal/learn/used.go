@@ -77,7 +77,7 @@ func union(a, b []string) []string {
 
 // used is what this run has used.
 func (s *session) used(rec *access.Record) *usage {
-	u := &usage{Caps: capList(s.caps.used & s.caps.has), Told: s.caps.told}
+	u := &usage{Caps: capList(s.caps.used & s.caps.has), Told: s.caps.complete()}
 	u.Network, u.Loopback = network(rec)
 	for _, m := range s.mounts(rec) {
 		opened, changed := m.used(rec)

@@ -31,6 +31,10 @@ type Tracer struct {
 	// beginning of the new program; or it is nil. Left is not called for it.
 	Executed func(tid int)
 
+	// Began is called for a new thread before it does anything, and may be called for it again;
+	// or it is nil. It is not called for the process that is attached to.
+	Began func(tid int)
+
 	// Marked is set, by Executed at the latest, if a filter makes the calls stop that are
 	// shown, with SECCOMP_RET_TRACE and [Mark]; others do not stop. Kill is set before Attach
 	// for that: the processes die with the tracer, because they could make no more such calls.
@@ -145,8 +149,12 @@ func (t *Tracer) Stopped(tid int, status unix.WaitStatus) (group bool) {
 		}
 	case event == unix.PTRACE_EVENT_EXIT:
 		t.dies(tid)
-	case event != 0:
+	case event == unix.PTRACE_EVENT_STOP:
 		// A new process, or one that continues after a group-stop.
+		if t.Began != nil {
+			t.Began(tid)
+		}
+	case event != 0:
 	case sig == unix.SIGTRAP|0x80:
 		t.call(tid)
 	case sig == unix.SIGSYS:
