@@ -32,7 +32,7 @@ var held struct {
 }
 
 // write writes for the runtime. If the runtime is about to crash because it lacks
-// memory or a thread, or could not start, write prints one line and exits. If another
+// memory, a thread or a descriptor, or could not start, write prints one line and exits. If another
 // process has sent a signal that the runtime takes for a fault of its own, write ends
 // the process by that signal.
 //
@@ -94,6 +94,8 @@ func judge() {
 			giveUp(nproc, 0)
 		case has(why, "out of memory"), has(why, "cannot allocate"), has(why, "failed to reserve"), has(why, "cannot map pages"):
 			giveUp(as, 0)
+		case has(why, "netpollinit failed"), has(why, "eventfd failed"):
+			giveUp(nofile, 0)
 		case starting:
 			giveUp(-1, why)
 		}
@@ -184,6 +186,8 @@ func giveUp(resource, why int) {
 		say(", RLIMIT_DATA (ulimit -d) is ")
 		sayLimit(data)
 		say("\n")
+	case nofile:
+		say(": too many open files: RLIMIT_NOFILE (ulimit -n) is too low, or the sysctl fs.file-max\n")
 	default:
 		say(": the Go runtime does not start: ")
 		for ; why < end; why++ {

@@ -57,6 +57,8 @@ const (
 	as = iota
 	data
 	nproc
+	// nofile is not among resources: what is opened is not more at the start than later.
+	nofile
 )
 
 // Kept reports whether the program was started by this package.
@@ -96,7 +98,7 @@ func Changed() []Limit {
 // Started records that the runtime has started, and restores the environment, the timer
 // slack, and the default action of signals that the runtime handles: those that the caller
 // ignores, and those that the runtime swallows or takes for its own crash. From now on only
-// a lack of memory or threads ends in one line.
+// a lack of memory, threads or descriptors ends in one line.
 //
 // Other threads keep their timer slack, and a child has that of the thread that clones it.
 // Preconditions: those of [Blocked].

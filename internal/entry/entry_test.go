@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 func TestCrash(t *testing.T) {
 	const (
 		threads = "hk: a thread cannot be created: RLIMIT_NPROC (ulimit -u) is 3; pids.max of a cgroup counts too\n"
+		files   = "hk: too many open files: RLIMIT_NOFILE (ulimit -n) is too low, or the sysctl fs.file-max\n"
 		memory  = "hk: not enough memory: RLIMIT_AS (ulimit -v) is 1228800000, RLIMIT_DATA (ulimit -d) is unlimited\n"
 	)
 	long := strings.Repeat("x", 3000) + "\n"
@@ -48,7 +49,8 @@ func TestCrash(t *testing.T) {
 		{"runtime: out of memory: cannot allocate |4194304|-byte block (|0| in use)\n|fatal error: |out of memory|\n", memory, memory},
 		{"fatal error: |failed to reserve page summary memory|\n", memory, memory},
 		{"fatal error: |runtime: cannot allocate memory|\n", memory, memory},
-		{"runtime: epollcreate failed with |24\n|fatal error: |runtime: netpollinit failed|\n|\ngoroutine 1:\n", "hk: the Go runtime does not start: runtime: netpollinit failed\n", ""},
+		{"runtime: epollcreate failed with |24\n|fatal error: |runtime: netpollinit failed|\n|\ngoroutine 1:\n", files, files},
+		{"runtime: eventfd failed with |24\n|fatal error: |runtime: eventfd failed|\n|\ngoroutine 1:\n", files, files},
 		{"panic: |runtime error: index out of range\n|\n|goroutine 1 [running]:\n", "", ""},
 		{"init main @1.2 ms\n|fatal error: |all goroutines are asleep - deadlock!|\n", "init main @1.2 ms\nhk: the Go runtime does not start: all goroutines are asleep - deadlock!\n", ""},
 		{long + "|fatal error: |newosproc|\n", long + threads, long + threads},

@@ -38,8 +38,8 @@ func CheckProcfs() error {
 func proc(tid int) string { return "/proc/" + strconv.Itoa(tid) }
 
 // newTree opens the root directory of a thread.
-func newTree(tid int) (t *tree, err error) {
-	t = &tree{fd: -1, ns: -1, mounts: mounts{info: -1}}
+func newTree(tid int) (_ *tree, err error) {
+	t := &tree{fd: -1, ns: -1, mounts: mounts{info: -1}}
 	defer func() {
 		if err != nil {
 			t.close()
