@@ -26,6 +26,11 @@ type comparison struct {
 	// marked is set if something of that distinguishes the process from the supervisor, so
 	// that it is not a child that its caller had before.
 	marked bool
+	// marks is set if what performs the plan may load one filter more, by which calls stop that
+	// it is to see, or others that do.
+	marks bool
+	// traces is set if it traces the process, which may lack CAP_SYS_PTRACE for that.
+	traces bool
 }
 
 // sectionsOfChain are those that a chain is made of.
@@ -194,8 +199,12 @@ func (c *comparison) caps() {
 	}
 	before := len(c.differs)
 	want := c.plan.Cred.Execve()
+	same := uint64(0)
+	if c.traces && !c.plan.Plan.Cloned() {
+		same = 1 << unix.CAP_SYS_PTRACE
+	}
 	for i, set := range [5]uint64{want.Permitted, want.Effective, want.Inheritable, want.Bounding, want.Ambient} {
-		if have.sets[i] != set {
+		if (have.sets[i]^set)&^same != 0 {
 			c.differ("caps: %s lacks %s, and has besides %s", setNames[i][1], listed(capNames(set&^have.sets[i])), listed(capNames(have.sets[i]&^set)))
 		}
 		c.marked = c.marked || set != from.sets[i]
@@ -213,13 +222,16 @@ func (c *comparison) seccomp() {
 	case have == nil || from == nil || have.Filters == nil || from.Filters == nil:
 		c.untold = append(c.untold, "seccomp")
 		return
+	case c.marks && more == 0 && *have.Filters == *from.Filters+1:
+		c.agrees = append(c.agrees, "the number of filters with the one by which calls stop")
+		return
 	case *have.Filters != *from.Filters+more:
 		c.differ("seccomp: %d filters, not %d", *have.Filters, *from.Filters+more)
 		return
 	}
 	c.marked = c.marked || more > 0
 	switch read := have.Contents; {
-	case more == 0 || len(read) != *have.Filters:
+	case more == 0 || len(read) != *have.Filters || c.marks:
 		c.agrees = append(c.agrees, "the number of filters")
 	case !slices.EqualFunc(c.plan.Filters, read[len(read)-more:], func(code []unix.SockFilter, f FilterContent) bool { return slices.Equal(code, f.code) }):
 		c.differ("seccomp: other filters")

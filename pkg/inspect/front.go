@@ -16,8 +16,8 @@ var fronts = []string{"hk-run", "hk-bwrap"}
 // compile has the front door of this installation compile the command line again, and keeps the
 // words of the chain. Preconditions: the supervisor is one of a front door.
 func (s *Supervisor) compile(state *stage.State, own, above *Report) ([]string, error) {
-	if s.compiled != nil || state.Recompile == nil {
-		return s.compiled, nil
+	if s.chain != nil || state.Recompile == nil {
+		return s.chain, nil
 	}
 	h, err := s.as(state.Host, own, above)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Supervisor) compile(state *stage.State, own, above *Report) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	s.compiled = list
+	s.chain = list
 	return list, nil
 }
 
@@ -62,8 +62,8 @@ func (s *Supervisor) isFront() bool { return slices.Contains(fronts, s.program()
 
 // shown are the words of the chain, or of the command line if that is a chain.
 func (s *Supervisor) shown() []string {
-	if s.compiled != nil {
-		return s.compiled
+	if s.chain != nil {
+		return s.chain
 	}
 	return s.Words
 }

@@ -131,6 +131,8 @@ func (l *level) compareWith(state *stage.State, read func(pid int) (*Report, err
 		return fmt.Errorf("the status of process %d cannot be read", l.pid)
 	}
 	if l.plan, err = l.sup.replan(state, l.own, l.above); err == nil {
+		p, _ := l.sup.performer()
+		l.marks, l.traces = p.marks, p.traces
 		l.compare()
 	}
 	return err
@@ -181,18 +183,13 @@ func (s *Supervisor) Stages(state *stage.State) ([]string, error) {
 }
 
 func (s *Supervisor) stages(state *stage.State, own, above *Report) ([]string, error) {
-	switch {
-	case s.isFront():
+	if s.isFront() {
 		return s.compile(state, own, above)
-	case s.program() == "hk-why":
-		rest := s.Words[1:]
-		if len(rest) > 0 && rest[0] == "--" {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 || !strings.HasPrefix(filepath.Base(rest[0]), "hk-") {
-			return nil, errors.New("it is no chain")
-		}
-		return rest, nil
+	}
+	if p, ok := s.performer(); ok {
+		chain, err := p.chain(s.Words)
+		s.chain = chain
+		return chain, err
 	}
 	if s.other != "" {
 		return append([]string{s.other}, s.Words[1:]...), nil
@@ -313,7 +310,10 @@ func (l *level) write(b *strings.Builder) {
 	if l.above != nil && l.above.Root != nil && l.above.Root.Directory != l.own.Root.Directory && l.above.Root.Directory != "" {
 		comment(b, "Its working directory: "+l.above.Root.Directory)
 	}
-	if s.compiled != nil {
+	if p, ok := s.performer(); ok {
+		comment(b, fmt.Sprintf("%s %s the process", s.program(), p.does))
+	}
+	if s.chain != nil && s.isFront() {
 		comment(b, "The chain is what "+s.program()+" compiles its command line to:")
 		b.WriteString("# ")
 		sentence(b, s.Words, nil, "# ")

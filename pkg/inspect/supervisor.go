@@ -45,8 +45,9 @@ type Supervisor struct {
 	envErr error
 	// called are the stages in the words that are shown, if these could be read.
 	called []stage.Called
-	// compiled is the chain to which a front door compiles Words, or nil.
-	compiled []string
+	// chain is the chain in Words, or the one to which a front door compiles them, or nil if it
+	// is Words, or is not known.
+	chain []string
 	// starts are when it and the processes in Below were started, as in [processStat].
 	starts map[int]int
 	// other is the name of its program, if that was called by one that is not the program's.
@@ -54,7 +55,7 @@ type Supervisor struct {
 }
 
 // programs are the names of the programs of hk that are supervisors.
-var programs = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect", "hk-run", "hk-bwrap", "hk-why"}
+var programs = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect", "hk-run", "hk-bwrap", "hk-why", "hk-learn", "hk-bisect"}
 
 // Supervisors are the programs of hk above a process, the outermost first. notes say why
 // there may be more of them.
@@ -253,6 +254,9 @@ func lookAtSupervisor(h *host.Host, p *process) (*Supervisor, error) {
 	case !named || inFile(s.Dir, is) != inFile(s.Dir, s.program()):
 		s.other = inFile(s.Dir, is) // whatever it was called by
 	}
+	if s.onlyAbove() {
+		return nil, nil
+	}
 	if text, s.envErr = p.readWords("environ"); s.envErr == nil {
 		s.env = words(strings.TrimSuffix(text, "\x00"), "\x00")
 	}
@@ -264,10 +268,14 @@ func (s *Supervisor) program() string {
 	if s.other != "" {
 		return s.other
 	}
-	if name := filepath.Base(s.Words[0]); name != "bwrap" {
-		return name
+	name := filepath.Base(s.Words[0])
+	switch {
+	case name == "bwrap":
+		return "hk-bwrap"
+	case strings.HasPrefix(name, "hk-bisect "):
+		return "hk-bisect"
 	}
-	return "hk-bwrap"
+	return name
 }
 
 // callable are its words with each stage called so that this installation's is executed,
@@ -278,8 +286,8 @@ func (s *Supervisor) callable(path string) (words []string, breaks []int, as []s
 	called := s.called
 	if len(called) == 0 || called[0].At > 0 {
 		name := s.program()
-		if s.compiled != nil {
-			name = s.compiled[0]
+		if s.chain != nil {
+			name = s.chain[0]
 		}
 		called = append([]stage.Called{{At: 0, Name: name}}, called...)
 	}
