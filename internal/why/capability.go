@@ -2,6 +2,7 @@ package why
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"hk/pkg/plan"
@@ -26,6 +27,7 @@ var needsHostCap = map[string]int{
 	"settimeofday": unix.CAP_SYS_TIME, "clock_settime": unix.CAP_SYS_TIME, "adjtimex": unix.CAP_SYS_TIME, "clock_adjtime": unix.CAP_SYS_TIME,
 	"reboot": unix.CAP_SYS_BOOT, "kexec_load": unix.CAP_SYS_BOOT, "init_module": unix.CAP_SYS_MODULE, "finit_module": unix.CAP_SYS_MODULE,
 	"delete_module": unix.CAP_SYS_MODULE, "syslog": unix.CAP_SYSLOG, "iopl": unix.CAP_SYS_RAWIO, "ioperm": unix.CAP_SYS_RAWIO,
+	"setrlimit": unix.CAP_SYS_RESOURCE, "prlimit64": unix.CAP_SYS_RESOURCE,
 	"open_by_handle_at": unix.CAP_DAC_READ_SEARCH, "vhangup": unix.CAP_SYS_TTY_CONFIG,
 }
 
@@ -73,6 +75,32 @@ func (s *subject) lacksCap(q question) []reason {
 		return []reason{{class: notSandbox, verdict: denied, what: "the caller lacks " + name}}
 	}
 	return []reason{{class: byCapability, verdict: denied, what: "it takes " + name + " over the initial user namespace, and that of the payload is new"}}
+}
+
+// capable is why a call fails that takes a capability which the chain leaves to the payload.
+func (f *follower) capable(tid int, c ptrace.Call, name string, bit int) (list []reason, q question) {
+	if name == "setgroups" {
+		q.kind, list = "setgroups", f.noGroups()
+	}
+	if q.changes = f.changes(tid, c, name); len(list) == 0 && len(q.changes) > 0 {
+		q.kind, q.bit = "change", bit
+		list = f.notOwned(q)
+	}
+	if id, err := identify("/proc/" + strconv.Itoa(tid)); len(list) == 0 && err == nil && id.caps>>bit&1 == 0 {
+		list = []reason{{class: notSandbox, verdict: denied, what: "the process does not use " + plan.CapName(bit) + ", which the payload has: it, or one before it, has given that up"}}
+	}
+	return list, q
+}
+
+// beyond is why a call fails with an error that is in most cases no refusal.
+func (f *follower) beyond(tid int, c ptrace.Call, name string, errno unix.Errno) (r reason, ok bool) {
+	switch r, ok = f.exceeded(c, name, errno); {
+	case ok:
+		return r, true
+	case errno == unix.EINVAL:
+		return f.unmapped(tid, c, name)
+	}
+	return r, false
 }
 
 // mounting is what Landlock refuses of a call that changes mounts: with rights on files, all

@@ -176,6 +176,9 @@ func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
 	case writes && at.Source != "" && s.host.ReadOnly(at.Source) && !s.isDevice(seen):
 		list = append(list, reason{class: notSandbox, verdict: denied, what: at.Source + " is read-only on the host"})
 	}
+	if q.kind == "read" || q.kind == "write" || q.kind == "truncate" {
+		list = append(list, s.nodev(q, seen)...)
+	}
 	switch noexec := seen.Path + " is on a mount from which nothing is executed"; {
 	case q.kind != "exec":
 	case seen.Attrs&unix.MOUNT_ATTR_NOEXEC != 0:
@@ -184,6 +187,43 @@ func (s *subject) mounts(q question, seen, at stage.Seen) (list []reason) {
 		list = append(list, reason{class: notSandbox, verdict: denied, what: noexec + ", on the host too"})
 	}
 	return list
+}
+
+// nodev is what a mount refuses of which no devices are opened.
+func (s *subject) nodev(q question, seen stage.Seen) []reason {
+	r := reason{class: byNodev, verdict: denied, what: seen.Path + " is a device on a mount of which no devices are opened"}
+	switch {
+	case seen.Attrs&unix.MOUNT_ATTR_NODEV != 0 && (q.tried != nil && q.tried.nodev || q.tried == nil && s.isNode(seen)):
+		r.stage = "hk-mount"
+		if seen.Source == "" {
+			break
+		}
+		for _, p := range devices {
+			if seen.Path == p {
+				r.flags = []string{"--dev", "/dev"}
+			}
+		}
+		if word := getopt.Escape(seen.Source, ":,"); r.flags == nil && seen.Path == seen.Source {
+			r.flags = []string{"--dev-bind", string(word)}
+		}
+	case q.tried != nil && q.tried.nodev:
+		r.class, r.what = notSandbox, r.what+", on the host too"
+	default:
+		return nil
+	}
+	return []reason{r}
+}
+
+// devices are those that hk-mount --dev has.
+var devices = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero", "/dev/ptmx"}
+
+// isNode reports whether a file of the host is a character or block device.
+func (s *subject) isNode(seen stage.Seen) bool {
+	if seen.Source == "" {
+		return false
+	}
+	mode, err := s.host.Stat(seen.Source)
+	return err == nil && mode&fs.ModeDevice != 0
 }
 
 // isDevice reports whether a file is a device, a FIFO or a socket, to which a read-only

@@ -223,8 +223,10 @@ func (f *follower) begin(at plan.Context, joiner bool) error {
 	return nil
 }
 
-// executed notes the root of the payload, which executes first.
+// executed notes the root of the payload, which executes first, and looks at what a program
+// gains.
 func (f *follower) executed(tid int) {
+	f.gains(tid)
 	if !f.began {
 		f.root, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", tid))
 		f.began, f.kernel.child = true, tid
@@ -300,6 +302,10 @@ func (f *follower) left(tid int, c ptrace.Call, _ int64, errno unix.Errno) {
 		f.tell(tid, c, f.filtered(c, nameOf(c), answer, which), unix.ErrnoName(errno))
 		return
 	}
+	if r, ok := f.beyond(tid, c, nameOf(c), errno); ok {
+		f.tell(tid, c, r, unix.ErrnoName(errno))
+		return
+	}
 	switch errno {
 	case unix.EACCES, unix.EPERM, unix.EROFS, unix.EXDEV, unix.ENETUNREACH:
 	case unix.ENOENT, unix.ENOSYS:
@@ -316,9 +322,21 @@ func (f *follower) left(tid int, c ptrace.Call, _ int64, errno unix.Errno) {
 
 // tell tells what was refused, the first time as it happens.
 func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
-	call := f.text(tid, c) + " = " + result
+	q := question{kind: "call", name: nameOf(c), call: filter.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1}}
+	if r.question.kind != "" {
+		q = r.question
+	}
+	f.tellCall(tid, f.text(tid, c)+" = "+result, q, r)
+}
+
+// tellCall is tell for a call as a text.
+func (f *follower) tellCall(tid int, call string, q question, r reason) {
 	head := string(r.class) + ": " + call + ": "
 	key := head + anyProcess(r.what)
+	if r.class == byLimit { // with whatever arguments
+		name, _, _ := strings.Cut(call, "(")
+		key = name + " " + r.what
+	}
 	if seen := f.told[key]; seen != nil {
 		seen.Times++
 		return
@@ -326,10 +344,6 @@ func (f *follower) tell(tid int, c ptrace.Call, r reason, result string) {
 	if len(f.told) == maxTold {
 		f.more++
 		return
-	}
-	q := question{kind: "call", name: nameOf(c), call: filter.Call{Nr: c.Nr, Args: c.Args, Known: 1<<6 - 1}}
-	if r.question.kind != "" {
-		q = r.question
 	}
 	f.noted(r)
 	r = f.confirmed(q, r)

@@ -26,7 +26,7 @@ const notKnown = "no filter of the chain denies it, and what does is not known"
 var classesOf = map[unix.Errno][]class{
 	unix.ENOENT: {byHidden},
 	unix.EROFS:  {byReadOnly, notSandbox},
-	unix.EACCES: {byHidden, notSandbox, byUser, byCapability, byNoexec, byLandlock},
+	unix.EACCES: {byHidden, byNodev, notSandbox, byUser, byCapability, byNoexec, byLandlock},
 	unix.EPERM:  {notSandbox, byUser, byCapability, byLandlock},
 	unix.EXDEV:  {notSandbox, byMounts, byLandlock},
 }
@@ -106,6 +106,9 @@ func (f *follower) other(tid int, c ptrace.Call, name string, errno unix.Errno) 
 	case takesCap && errno == unix.EPERM:
 		q = question{kind: "cap", bit: bit, host: host}
 		list = append(f.mounting(name), f.lacksCap(q)...)
+		if len(list) == 0 {
+			list, q = f.capable(tid, c, name, bit)
+		}
 	case errno == unix.ENETUNREACH:
 		q = question{kind: "connect"} // to any port
 		list = f.reach()

@@ -76,6 +76,10 @@ func (f *follower) asks(tid int, c ptrace.Call, errno unix.Errno) (list []questi
 		if at.more >= 0 {
 			q.node = nodeOf(uint32(c.Args[at.more]))
 		}
+	case "find":
+		if mode, ok := accessMode[name]; ok {
+			return f.accesses(q, c.Args[mode]), ""
+		}
 	case "xattr":
 		if !strings.HasPrefix(f.attribute(tid, c, name), "user.") {
 			q.kind = "attributes"
@@ -88,6 +92,26 @@ func (f *follower) asks(tid int, c ptrace.Call, errno unix.Errno) (list []questi
 		q.owner = f.outside(tid, q.owner)
 	}
 	return []question{q}, ""
+}
+
+// accessMode is the argument of access(2) and its like that says what for.
+var accessMode = map[string]int{"access": 1, "faccessat": 2, "faccessat2": 2}
+
+// accesses are the questions of access(2).
+func (f *follower) accesses(q question, mode uint64) (list []question) {
+	for _, m := range []struct {
+		bit  uint64
+		kind string
+	}{{unix.R_OK, "read"}, {unix.W_OK, "write"}, {unix.X_OK, "exec"}} {
+		if mode&m.bit != 0 && q.found {
+			q.kind = m.kind
+			list = append(list, q)
+		}
+	}
+	if list == nil {
+		return []question{q}
+	}
+	return list
 }
 
 // opens are the questions of a call that opens a file.

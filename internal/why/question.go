@@ -40,6 +40,9 @@ type question struct {
 	bit   int
 	// host is set if the capability is needed over the initial user namespace.
 	host bool
+	// id is for a user ID or a group ID, and changes are the namespaces that a call changes.
+	id      uint32
+	changes []kindOfNS
 	// name and call are for a system call.
 	name string
 	call filter.Call

@@ -34,6 +34,8 @@ type trial struct {
 	// mounts are those of the directories that a name is moved between.
 	mounts [2]uint64
 	noexec bool
+	// nodev is set for a device on a mount of which none is opened.
+	nodev bool
 }
 
 // An attempt is what is asked, in a root directory.
@@ -167,7 +169,10 @@ func (a attempt) find(t *trial) bool {
 			defer unix.Close(fd)
 			t.mode = t.place(fd, "")
 			var fs unix.Statfs_t
-			t.noexec = a.kind == "exec" && unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0
+			if unix.Fstatfs(fd, &fs) == nil {
+				t.noexec = a.kind == "exec" && fs.Flags&unix.ST_NOEXEC != 0
+				t.nodev = isDevice(t.mode) && fs.Flags&unix.ST_NODEV != 0
+			}
 			return t.resolved
 		}
 		if err != unix.ENOENT || a.kind != "write" {
@@ -204,6 +209,10 @@ func (a attempt) find(t *trial) bool {
 		unix.Close(to)
 	}
 	return true
+}
+
+func isDevice(mode uint32) bool {
+	return mode&unix.S_IFMT == unix.S_IFCHR || mode&unix.S_IFMT == unix.S_IFBLK
 }
 
 // nowhere is for a path that the caller cannot open. It returns whether permissions can be why

@@ -53,6 +53,11 @@ const (
 	byNetwork    class = "network"
 	byUser       class = "user"
 	byMounts     class = "separate mounts"
+	byNodev      class = "nodev mount"
+	byMap        class = "ID map"
+	byNosuid     class = "nosuid mount"
+	byLimit      class = "limit"
+	byNoGain     class = "no_new_privs"
 	notSandbox   class = "not the sandbox"
 	unseen       class = "unseen"
 )
@@ -108,6 +113,12 @@ func (s *subject) reasons(q question) (list []reason) {
 		list = s.port(q)
 	case "kernel":
 		list = s.deniedBy(*q.denial)
+	case "user ID", "group ID":
+		list = s.mapping(q)
+	case "setgroups":
+		list = s.noGroups()
+	case "change":
+		list = s.notOwned(q)
 	default:
 		list = s.file(q)
 	}
@@ -155,7 +166,8 @@ func readOnce(flag string) bool {
 }
 
 // with is the same chain with more flags for each stage of a name: before the others for
-// hk-seccomp, where the first rule that fits counts, and after them otherwise.
+// hk-seccomp, where the first rule that fits counts, in place of them for allIDs, and after them
+// otherwise.
 func (s *subject) with(name string, flags []string) (*subject, error) {
 	c := *s.chain
 	c.Links = slices.Clone(c.Links)
@@ -169,6 +181,9 @@ func (s *subject) with(name string, flags []string) (*subject, error) {
 		words := append(l.Stage.Args(), flags...)
 		if name == "hk-seccomp" {
 			words = append(slices.Clone(flags), l.Stage.Args()...)
+		}
+		if slices.Equal(flags, allIDs) {
+			words = flags
 		}
 		fs := chain.FlagsOf(l.Kind)
 		fs.Reset()

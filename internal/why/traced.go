@@ -32,8 +32,8 @@ const unrefused = ` accept accept4 alarm arch_prctl brk capget clock_getres cloc
 // marker is a filter of hk-why's own, with which the calls stop that may be refused, and no
 // others: one of the native architecture in unrefused, or mmap(2) of what is not executed. If
 // filters trap what they deny, those stop too by which the tracer knows whether a process
-// blocks SIGSYS, and has a handler for it.
-func marker(traps bool) []unix.SockFilter {
+// blocks SIGSYS, and has a handler for it; and those in also.
+func marker(traps bool, also []string) []unix.SockFilter {
 	const load, equal = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	arch := native()
 	trace := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE | ptrace.Mark}
@@ -50,8 +50,10 @@ func marker(traps bool) []unix.SockFilter {
 			code = append(append(code, unix.SockFilter{Code: equal, K: nr, Jf: uint8(len(then))}), then...)
 		}
 	}
-	with("mmap", word(2, 0), unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.PROT_EXEC, Jf: 1}, trace, allow)
-	names := strings.Fields(unrefused)
+	if !slices.Contains(also, "mmap") {
+		with("mmap", word(2, 0), unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.PROT_EXEC, Jf: 1}, trace, allow)
+	}
+	names := slices.DeleteFunc(strings.Fields(unrefused), func(n string) bool { return slices.Contains(also, n) })
 	if traps {
 		with("rt_sigaction", word(0, 0), unix.SockFilter{Code: equal, K: uint32(unix.SIGSYS), Jf: 1}, trace, allow)
 		with("rt_sigprocmask", word(1, 0), unix.SockFilter{Code: equal, Jf: 2}, word(1, 1), unix.SockFilter{Code: equal, Jt: 1}, trace, allow)
@@ -82,7 +84,7 @@ func (f *follower) mark(s *stage.State) {
 			return
 		}
 		f.marked, f.tracer.Kill = true, true
-		s.Add(plan.SeccompFilter(marker(false), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
+		s.Add(plan.SeccompFilter(marker(false, counted(s)), 0).Tolerate(unix.EACCES, unix.EPERM, unix.ENOSYS, unix.EINVAL))
 	})
 }
 

@@ -18,7 +18,7 @@ func TestMarker(t *testing.T) {
 }
 
 func testMarker(t *testing.T, traps bool) {
-	code := marker(traps)
+	code := marker(traps, nil)
 	if err := filter.Check(code); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (f *follower) trap(s *stage.State) {
 		}
 		var list [][]unix.SockFilter
 		for i, code := range s.Filters {
-			then := marker(true)
+			then := marker(true, counted(s))
 			if i < len(s.Filters)-1 {
 				then = nil
 			}

@@ -201,7 +201,7 @@ func (m *Maps) Plan(s *stage.State) error {
 		return err
 	}
 	s.NS.Mapped, s.NS.NoSetgroups = true, setgroups == "deny"
-	s.NS.MapsUser = uid.ids.Has
+	s.NS.MapsUser, s.NS.HasUser, s.NS.HasGroup = uid.ids.Has, uid.ids.HasInside, gid.ids.HasInside
 	s.NS.UID, s.NS.GID = uid.inside(), gid.inside()
 	id, ok := uid.ids.Inside(uid.self)
 	s.Cred.Root = ok && id == 0

@@ -85,6 +85,12 @@ func (m Map) Outside(inside uint32) (id uint32, ok bool) {
 	return None, false
 }
 
+// HasInside reports whether an ID is one inside.
+func (m Map) HasInside(inside uint32) bool {
+	_, ok := m.Outside(inside)
+	return ok
+}
+
 // Has reports whether an ID outside the namespace is mapped.
 func (m Map) Has(outside uint32) bool {
 	_, ok := m.Inside(outside)

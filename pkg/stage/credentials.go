@@ -220,6 +220,9 @@ func (s *State) setNoNewPrivs() {
 	}
 }
 
+// NoNewPrivsBy is the first stage that has set the no_new_privs attribute, or "".
+func (s *State) NoNewPrivsBy() string { return s.noNewPrivsBy }
+
 // AllowNewPrivs is for a stage that is told not to set no_new_privs. It is an error if
 // an earlier stage of the plan has set the attribute, or if a later one sets it and was
 // not asked to. The caller of the chain may have set it.

@@ -22,6 +22,8 @@ type Namespaces struct {
 	// MapsUser reports whether a user ID of the caller's namespace is mapped in the
 	// user namespace that the plan has entered; nil if the map is not known.
 	MapsUser func(outside uint32) bool
+	// HasUser and HasGroup report whether there is such an ID in it; nil as above.
+	HasUser, HasGroup func(inside uint32) bool
 	// UID and GID are the caller's IDs in the new user namespace, once it has its maps;
 	// ids.None is for one that is not mapped.
 	UID, GID uint32
