@@ -200,7 +200,7 @@ func (s *session) write() (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := landlock.NewLearned(rec, s.state.Host.LandlockABI(), landlock.Homes())
+	w := landlock.NewLearned(rec, s.state.Host.LandlockABI(), access.Places{Homes: landlock.Homes(), Own: s.ownDirs(rec)})
 	notes, err = s.update(rulesFile, 0o644, func(data []byte) ([]byte, error) {
 		if data != nil {
 			if err := w.Add(data); err != nil {

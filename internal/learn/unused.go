@@ -102,6 +102,39 @@ func (s *session) mounts(rec *access.Record) (list []place) {
 	})
 }
 
+// ownDirs are the file systems in memory that the chain makes, if it makes nothing else in them
+// than directories.
+func (s *session) ownDirs(rec *access.Record) (list []string) {
+	for _, l := range s.chain.Links {
+		m, ok := l.Stage.(*mount.Mounts)
+		if !ok {
+			continue
+		}
+		for i, e := range m.Entries {
+			at, _, there := rec.Real(e.Target)
+			if e.Kind == mount.Tmpfs && there && !slices.ContainsFunc(m.Entries[i+1:], func(e mount.Entry) bool { return fills(e, at, rec) }) {
+				list = append(list, at)
+			}
+		}
+	}
+	return list
+}
+
+// fills reports whether an entry may make something in a directory that is not the payload's.
+func fills(e mount.Entry, dir string, rec *access.Record) bool {
+	at := e.Target
+	switch {
+	case e.Kind == mount.Fstab:
+		return true
+	case e.Kind == mount.Directory || at == "" && e.Source == "":
+		return false
+	case at == "":
+		at = e.Source
+	}
+	real, _, there := rec.Real(at)
+	return below(path.Clean(at), dir) || there && below(real, dir)
+}
+
 // target is where an entry mounts something.
 func target(e mount.Entry) (at string, mounts bool) {
 	switch e.Kind {

@@ -75,6 +75,8 @@ func (r *Recorder) word(tid int, addr uint64) uint64 {
 // openFlags are the flags of a call that opens a file; 0 for others.
 func (r *Recorder) openFlags(tid int, c ptrace.Call, name string) uint64 {
 	switch at := paths()[name]; {
+	case name == "creat":
+		return unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
 	case name == "openat2":
 		return r.word(tid, c.Args[2])
 	case strings.HasPrefix(name, "open"):
@@ -186,7 +188,7 @@ func (r *Recorder) notOpened(c call) {
 	switch {
 	case err != nil || !s.there:
 		return
-	case s.kind() == unix.S_IFREG, s.kind() == unix.S_IFDIR, !r.believed(c, s.name):
+	case s.kind() == unix.S_IFREG, s.kind() == unix.S_IFDIR, !r.believed(c, s.name, s.object, rightsOf(s.kind(), c.flags, c.flags)):
 		return
 	}
 	r.useFound(c.tid, found{object: s.object}, rightsOf(s.kind(), c.flags, c.flags))

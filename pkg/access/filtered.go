@@ -21,9 +21,18 @@ func (r *Recorder) restricts(name string, c ptrace.Call) {
 	}
 }
 
+// A doubt is rights on something that were used if a call was made with the arguments that were
+// read, and what to note about that unless they were also used otherwise.
+type doubt struct {
+	name   string
+	rights uint64
+	text   string
+}
+
 // believed reports whether a call that leaves no trace, as one that has failed, was made with
 // the arguments that were read: other threads could have changed them, and filters its result.
-func (r *Recorder) believed(c call, name string) bool {
+// If not, that is noted for the rights that it would have used on something.
+func (r *Recorder) believed(c call, name string, on object, rights uint64) bool {
 	why := ""
 	switch threads := ids(c.tid, "Threads"); {
 	case r.filtered:
@@ -33,6 +42,25 @@ func (r *Recorder) believed(c call, name string) bool {
 	default:
 		return true
 	}
-	r.refused = noted(r.refused, "what "+c.name+"(2) was given cannot be seen for sure, as "+why+": "+name)
+	text := "what " + c.name + "(2) was given cannot be seen for sure, as " + why + ": " + name
+	at := on.name
+	if dir, ok := r.lasting(at); ok {
+		at = dir.name
+	}
+	if len(r.doubts) < maxPaths && r.room(at+text) {
+		r.doubts = append(r.doubts, doubt{at, rights, text})
+	} else {
+		r.refused = noted(r.refused, text)
+	}
 	return false
+}
+
+// settle notes the doubts that remain.
+func (r *Recorder) settle() {
+	for _, d := range r.doubts {
+		if d.rights == 0 || r.used(d.name)&d.rights != d.rights {
+			r.refused = noted(r.refused, d.text)
+		}
+	}
+	r.doubts = nil
 }

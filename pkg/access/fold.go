@@ -45,14 +45,14 @@ func (rec *Record) Rules(places Places, more map[string]Use) []Rule {
 		files[name] = Use{files[name].Rights | u.Rights, u.Dir}
 	}
 	used := slices.Collect(maps.Keys(files))
-	fold(files, func(dir string) bool { return places.apart(dir) || rec.keyed(dir) })
+	fold(files, func(dir string) bool { return !places.own(dir) && (places.apart(dir) || rec.keyed(dir)) })
 	connect(files, rec.Moves)
-	list := withhold(files, func(dir string) bool { return places.withheld(dir) || rec.keyed(dir) }, more)
+	list := withhold(files, func(dir string) bool { return !places.own(dir) && (places.withheld(dir) || rec.keyed(dir)) }, more)
 	reduce(files)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		u := files[name]
 		r := Rule{Path: name, Rights: u.Rights, Dir: u.Dir, Secret: places.secret(name)}
-		if u.Dir && places.matters(name) && rec.List != nil {
+		if u.Dir && places.matters(name) && !places.own(name) && rec.List != nil {
 			r.Also = rec.unused(name, used)
 			r.Keys = rec.among(name, inProjects)
 		}

@@ -105,6 +105,8 @@ func TestRules(t *testing.T) {
 			[]string{"withheld m /etc/", "withheld m /etc/ssl/", "withheld m /home/u/.config/", "withheld m /srv/x/.local/share/", "m /home/u/.config/a/ [other]"}},
 		{"and what homes are in", []string{"m /srv/", "m /srv/me/", "m /home/", "m /srv/you/"}, nil, nil,
 			[]string{"withheld m /home/", "withheld m /srv/", "withheld m /srv/me/", "m /srv/you/ [other]"}},
+		{"not what the payload alone has made", slices.Concat(many4("r /own/a%d"), []string{"m /own/", "w /own/.ssh/"}), nil, nil, []string{"rm /own/", "secret w /own/.ssh/"}},
+		{"and not a name that begins so", many4("r /owner/a%d"), nil, nil, many4("r /owner/a%d")},
 		{"which grants nothing below", []string{"d /", "d /usr/bin/"}, nil, nil, []string{"withheld d /", "d /usr/bin/"}},
 		{"a file is not withheld", []string{"r /root/.ssh/id"}, nil, nil, []string{"secret r /root/.ssh/id"}},
 		{"but kept if it was granted", []string{"dm /"}, nil, []string{"d /"}, []string{"withheld m /", "d / [other]"}},
@@ -114,7 +116,7 @@ func TestRules(t *testing.T) {
 		{"over several directories", []string{"f /usr/a/", "f /usr/b/", "rf /usr/c/"}, []Move{{"/usr/a", "/usr/b", false}, {"/usr/b", "/usr/c", false}}, nil, []string{"rf /usr/a/", "rf /usr/b/", "rf /usr/c/"}},
 	} {
 		rec := Record{Files: files(c.used), Moves: c.moves, List: func(string) []string { return []string{"other"} }}
-		got := printRules(rec.Rules(Places{Homes: []string{"/srv/me"}}, files(c.more)))
+		got := printRules(rec.Rules(Places{Homes: []string{"/srv/me"}, Own: []string{"/own"}}, files(c.more)))
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: Rules(%q) =\n%s\nwant\n%s", c.name, c.used, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}

@@ -51,7 +51,7 @@ func (r *Recorder) unlinked(c call) {
 	case c.err != nil:
 		r.unproven(c, c.err)
 		return
-	case c.errno != 0 && c.to.there && err == nil && now.there && r.believed(c, now.name):
+	case c.errno != 0 && c.to.there && err == nil && now.there && r.believed(c, now.name, now.dir, r.failedRemoval(c)):
 		r.use(now.dir, r.failedRemoval(c))
 		return
 	case c.errno != 0:
@@ -99,7 +99,7 @@ func (r *Recorder) renamed(c call) {
 	case err != nil:
 		r.unproven(c, err)
 		return
-	case c.errno != 0 && !r.believed(c, from.name):
+	case c.errno != 0 && !r.believed(c, from.name, from.object, 0):
 		return
 	case c.errno == 0 && (!to.there || to.id() != c.from.id() || from.there && from.id() == c.from.id()),
 		exchange && (!c.to.there || c.errno == 0 && (!from.there || from.id() != c.to.id())):
@@ -147,7 +147,7 @@ func (r *Recorder) linked(c call) {
 	r.create(to.name, to.dir.ref())
 	r.use(to.dir, nodeRights()[to.kind()])
 	// Of a file with several names, another one may have been given.
-	if c.from.dir.name != to.dir.name && (c.from.st.Nlink <= 1 || r.believed(c, c.from.name)) {
+	if c.from.dir.name != to.dir.name && (c.from.st.Nlink <= 1 || r.believed(c, c.from.name, c.from.object, 0)) {
 		r.move(c.from.dir, to.dir, false)
 	}
 }

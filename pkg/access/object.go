@@ -101,10 +101,16 @@ func (t *tree) is(name string, st *unix.Statx_t) (unsearchable bool, err error) 
 		return false, unix.ENOENT
 	case s.id() == idOf(st):
 		return false, nil
-	case t.now[st.Mnt_id].kind == "proc" && s.st.Mnt_id == st.Mnt_id && s.id().major == st.Dev_major && s.id().minor == st.Dev_minor:
+	case s.st.Mnt_id == st.Mnt_id && t.inProc(s.object, idOf(st)):
 		return false, nil
 	}
 	return false, errReplaced
+}
+
+// inProc reports whether an inode and what has its name now are of one procfs, which makes inodes
+// for each lookup, and has others for each network namespace.
+func (t *tree) inProc(o object, was id) bool {
+	return t.now[o.st.Mnt_id].kind == "proc" && o.id().major == was.major && o.id().minor == was.minor
 }
 
 var errForeign = errors.New("the process has another root directory or mount namespace than the first program")

@@ -10,6 +10,13 @@ import (
 type Places struct {
 	// Homes are home directories, besides /root and those in /home.
 	Homes []string
+	// Own are directories in which nothing is that the payload has not made, such as a tmpfs
+	// of its sandbox: rules for them may be for everything below.
+	Own []string
+}
+
+func (p Places) own(name string) bool {
+	return slices.ContainsFunc(p.Own, func(dir string) bool { return below(name, dir) })
 }
 
 // secrets are names, at the end of a path of a file or directory or in front of a slash, of

@@ -67,6 +67,7 @@ func (r *Recorder) Record() (*Record, error) {
 	if r.tree == nil {
 		return nil, ErrNothing
 	}
+	r.settle()
 	rec := &Record{Files: map[string]Use{}, Abstract: r.outside, Signals: r.others, Mounts: r.mounts,
 		Internet: r.internet, Remote: r.remote, Shared: r.shared() || len(r.abstract) > 0, OtherSockets: r.other,
 		Altered: r.attributes, AlteredUnseen: r.alteredUnseen, List: r.tree.list, tree: r.tree, Created: map[string]bool{},
@@ -119,6 +120,8 @@ func (r *Recorder) existing(name string, u use) (at string, dir bool, err error)
 	s, err := r.tree.exact(name)
 	switch {
 	case err == nil && s.there && s.id() == u.id:
+		return name, u.dir, nil
+	case err == nil && s.there && r.tree.inProc(s.object, u.id):
 		return name, u.dir, nil
 	case err == unix.EACCES && u.unsearchable:
 		return name, u.dir, nil

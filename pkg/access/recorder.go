@@ -91,6 +91,8 @@ type Recorder struct {
 	// unseen is what could not be seen, and refused which files, so that names of the payload's
 	// choice do not displace the rest.
 	unseen, refused []string
+	// doubts are rights that were perhaps used.
+	doubts []doubt
 }
 
 // A use is what was used of a file or directory.
@@ -98,9 +100,10 @@ type use struct {
 	rights uint64
 	id     id
 	dir    bool
-	// unsearchable is set if its directory may not be searched from outside, and process if
-	// the name is one of [Recorder.named], which has another inode in each run.
-	unsearchable, process bool
+	// unsearchable is set if its directory may not be searched from outside, proc if it is in
+	// a procfs, and process if the name is one of [Recorder.named], which has another inode in
+	// each run.
+	unsearchable, proc, process bool
 }
 
 // A move is a link or rename between directories.

@@ -9,7 +9,7 @@ func (r *Recorder) use(o object, rights uint64) {
 
 // useFound is use for what a process has open.
 func (r *Recorder) useFound(tid int, f found, rights uint64) {
-	u := use{rights: rights, id: f.id(), dir: f.kind() == unix.S_IFDIR, unsearchable: f.unsearchable}
+	u := use{rights: rights, id: f.id(), dir: f.kind() == unix.S_IFDIR, unsearchable: f.unsearchable, proc: r.tree.inProc(f.object, f.id())}
 	name := r.named(tid, f.name)
 	if u.process = name != f.name; u.process && name == "/proc" {
 		proc, err := r.tree.exact(name)
@@ -37,7 +37,7 @@ func (r *Recorder) add(name string, u use) {
 	case !ok && (len(r.files) >= maxPaths || !r.room(name)):
 		r.note("more files were used than are told apart")
 		return
-	case ok && old.id != u.id && !u.process:
+	case ok && old.id != u.id && !u.process && !(old.proc && u.proc):
 		r.refuse(name, errReplaced)
 	case ok:
 		u.rights |= old.rights

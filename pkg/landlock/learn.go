@@ -105,7 +105,7 @@ func (l *learner) write() (notes []string, err error) {
 	if err != nil {
 		return nil, l.Error(err)
 	}
-	w := NewLearned(rec, l.abi, Homes())
+	w := NewLearned(rec, l.abi, access.Places{Homes: Homes()})
 	more, err := l.Update(func(data []byte) ([]byte, error) {
 		if data != nil {
 			if err := w.Add(data); err != nil {

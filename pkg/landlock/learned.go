@@ -28,13 +28,12 @@ type Learned struct {
 	withheld       []string
 }
 
-// NewLearned makes the rules for a record, for a kernel with that ABI. Homes are home
-// directories.
-func NewLearned(rec *access.Record, abi int, homes []string) *Learned {
+// NewLearned makes the rules for a record, for a kernel with that ABI.
+func NewLearned(rec *access.Record, abi int, places access.Places) *Learned {
 	if abi == 0 { // it is for another kernel
 		abi = DefaultABI
 	}
-	l := &Learned{rec: rec, abi: abi, places: access.Places{Homes: homes}, more: map[string]access.Use{},
+	l := &Learned{rec: rec, abi: abi, places: places, more: map[string]access.Use{},
 		bind: rec.BindTCP, connect: rec.ConnectTCP, abstract: rec.Abstract, kill: rec.Signals}
 	for _, n := range rec.Unseen {
 		l.notes = append(l.notes, vis.Text(n))

@@ -89,7 +89,7 @@ func TestLearned(t *testing.T) {
 --rw /srv
 --rx /usr/bin/x
 `
-	got := string(NewLearned(rec(), 7, nil).Text())
+	got := string(NewLearned(rec(), 7, access.Places{}).Text())
 	if got != want {
 		t.Errorf("Text() =\n%s\nwant\n%s", got, want)
 	}
@@ -100,7 +100,7 @@ func TestLearned(t *testing.T) {
 	if !slices.Equal(old.notes, []string{`io\x1b`}) || len(old.withheld) != 1 || len(old.Rules) != 5 {
 		t.Errorf("parseLearned() = %+v", old)
 	}
-	if got := string(NewLearned(rec(), 3, nil).Text()); strings.Contains(got, "tcp") || strings.Contains(got, "scope") || !strings.Contains(got, "\n--abi 3\n") {
+	if got := string(NewLearned(rec(), 3, access.Places{}).Text()); strings.Contains(got, "tcp") || strings.Contains(got, "scope") || !strings.Contains(got, "\n--abi 3\n") {
 		t.Errorf("Text() for ABI 3 =\n%s", got)
 	}
 	for _, text := range []string{"--ro /\n", head + "\n--best-effort\n", head + "\n--restrict all\n", head + "\n--ro\n"} {
