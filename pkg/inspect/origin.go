@@ -291,6 +291,9 @@ func (l *level) write(b *strings.Builder) {
 	}
 	if s.Unsure != "" {
 		comment(b, s.Unsure+": whoever has started it may have written other words there")
+		if who := l.claimants(); who != "" && l.holds() {
+			comment(b, who)
+		}
 	}
 	if s.PID == 1 && !l.holds() {
 		comment(b, "Process 1 may be the init of a sandbox in which this process is, too")
@@ -302,7 +305,11 @@ func (l *level) write(b *strings.Builder) {
 		comment(b, fmt.Sprintf("Of process %d, %s", l.pid, l.below.shownThread()))
 	}
 	if l.holds() && len(l.untold) > 0 {
-		comment(b, "Not compared: "+strings.Join(slices.Compact(l.untold), ", "))
+		only := ""
+		if s.Unsure != "" {
+			only = ", and so only said"
+		}
+		comment(b, "Not compared"+only+": "+strings.Join(slices.Compact(l.untold), ", "))
 	}
 	if l.holds() && (readsFiles(s.shown()) || s.program() == "hk-run" && readsFiles(s.Words)) {
 		comment(b, "What is in the files that it names may have changed since it was started")
