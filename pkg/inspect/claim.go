@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // claimants says who can have written the command line of a supervisor of which the program is
@@ -22,4 +23,15 @@ func (l *level) claimants() string {
 		return ""
 	}
 	return fmt.Sprintf("It has no filter and may gain privileges, in the user and the mount namespace of this process, so it is in no sandbox that an ordinary user can make: user %d outside of such a sandbox, or root, has started it", a.IDs.UID.Real)
+}
+
+// writeUntold says what was not compared.
+func (l *level) writeUntold(b *strings.Builder) {
+	only := ""
+	if l.sup.Unsure != "" {
+		only = ", and so only said"
+	}
+	if len(l.untold) > 0 {
+		comment(b, "Not compared"+only+": "+strings.Join(slices.Compact(l.untold), ", "))
+	}
 }

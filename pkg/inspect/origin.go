@@ -304,12 +304,8 @@ func (l *level) write(b *strings.Builder) {
 	if l.below != nil && l.below.Thread != 0 {
 		comment(b, fmt.Sprintf("Of process %d, %s", l.pid, l.below.shownThread()))
 	}
-	if l.holds() && len(l.untold) > 0 {
-		only := ""
-		if s.Unsure != "" {
-			only = ", and so only said"
-		}
-		comment(b, "Not compared"+only+": "+strings.Join(slices.Compact(l.untold), ", "))
+	if l.holds() {
+		l.writeUntold(b)
 	}
 	if l.holds() && (readsFiles(s.shown()) || s.program() == "hk-run" && readsFiles(s.Words)) {
 		comment(b, "What is in the files that it names may have changed since it was started")
