@@ -79,7 +79,7 @@ func perform(f *cli.Front, l *line) int {
 		return f.Fail(exitFailed, -1, err)
 	}
 	own := slices.Clone(l.Settings.Read)
-	if f.Fused() { // otherwise the stages take them over
+	if f.Fused() && !l.Common.Why { // otherwise the stages take them over
 		own = append(own, consumed...)
 	}
 	own = slices.DeleteFunc(own, func(fd int) bool { return fd <= 2 })
@@ -96,6 +96,9 @@ func perform(f *cli.Front, l *line) int {
 			_, err := io.WriteString(w, cli.Shell(c))
 			return err
 		})
+	}
+	if l.Common.Why && (l.Settings.InfoFD >= 0 || l.Settings.StatusFD >= 0 || len(l.Settings.Held) > 0) {
+		return f.Fail(exitFailed, -1, errors.New("--why cannot be combined with --info-fd, --json-status-fd and --sync-fd"))
 	}
 	for _, fd := range own {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {

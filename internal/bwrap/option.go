@@ -350,6 +350,7 @@ func own() []option {
 		{"print", 0, func(l *line, _ []string) error { return l.print("sh") }},
 		alone("deny-tiocsti", func(l *line) { l.Settings.DenyTIOCSTI = true }),
 		explain("explain", "text"), explain("explain=text", "text"), explain("explain=json", "json"), explain("explain=why", "why"), explain("explain=diff", "diff"),
+		alone("why", func(l *line) { l.Common.Why = true }),
 		alone("verbose", func(l *line) { l.Common.Verbose = true }),
 	}
 }

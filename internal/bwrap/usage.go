@@ -31,7 +31,7 @@ The root, in this order
  --overlay-src SRC  --overlay SRC WORK DEST  --tmp-overlay DEST  --ro-overlay DEST
  --perms OCTAL  --size BYTES  of what comes next
 Besides
- --print  --explain[=text|json|why|diff]  --verbose  --deny-tiocsti
+ --print  --explain[=text|json|why|diff]  --why  --verbose  --deny-tiocsti
 These are the options of bubblewrap 0.13. See hk-bwrap(1).
 `
 

@@ -16,7 +16,7 @@ func ReadChain(find *chain.Finder, words []string) (*chain.Chain, error) {
 	case find.Beside(words[0]):
 		return nil, errBeside(find, words[0])
 	default:
-		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (hk-run --print and hk-bwrap --print write theirs)", words[0])
+		return nil, fmt.Errorf("%q is not a stage of this installation: a chain starts with one (with hk-run and hk-bwrap, --why does the same, and --print writes theirs)", words[0])
 	}
 	c, err := chain.Read(kind, words, find)
 	if err != nil {

@@ -149,6 +149,7 @@ func (l *line) flags(f *flags) {
 	f.Bool("help", "h", &l.Common.Help)
 	f.Bool("version", "", &l.Common.Version)
 	f.Optional("explain", "text", l.Common.SetExplain)
+	f.Bool("why", "", &l.Common.Why)
 	f.once("status-fd", "", func(v string) (err error) {
 		l.Common.StatusFD, err = getopt.ParseFD(v)
 		return err

@@ -24,7 +24,7 @@ Of older versions
  --cgroup-memory-limit N  --cgroup-memory-reservation N  --landlock-restrict LIST
 Besides
  --print[=again...]  --from-systemd UNIT|FILE  --init  --setsid  --caps LIST  --report FILE
- --explain[=text|json|why|diff|diff:FILE]  --status-fd N  --version
+ --explain[=text|json|why|diff|diff:FILE]  --why  --status-fd N  --version
 Of N, 1k is 1000 and 1KiB is 1024. See hk-run(1).
 `
 
