@@ -23,8 +23,8 @@ type Compiled struct {
 	Stages []stage.Stage
 	// Payload is the program, by its path, and its arguments.
 	Payload []string
-	// Notes are about what was chosen.
-	Notes []string
+	// Notes are about what was chosen, and Warnings about what is probably not meant.
+	Notes, Warnings []string
 }
 
 // A compiler makes the stages. Each method adds what concerns it.
@@ -38,6 +38,8 @@ type compiler struct {
 	limits     limit.Limits // of a process
 	total      limit.Limits // of all processes together
 	notes      []string
+	// given are the bind mounts of the command line.
+	given []mount.Entry
 }
 
 // Compile makes the stages of settings. It reads what they name on the host, and changes
@@ -72,7 +74,7 @@ func Compile(s *Settings, h *host.Host) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Compiled{c.stages(ids, rules, filters), payload, c.notes}, nil
+	return &Compiled{c.stages(ids, rules, filters), payload, c.notes, c.uncovered()}, nil
 }
 
 // stages are the stages in order. What the supervisor enforces comes first: inside, a

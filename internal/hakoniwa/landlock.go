@@ -2,11 +2,14 @@ package hakoniwa
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
+	"hk/internal/vis"
 	"hk/pkg/getopt"
 	"hk/pkg/landlock"
+	"hk/pkg/mount"
 )
 
 // resources are what can be restricted: files, and ports by what is done with them.
@@ -80,6 +83,32 @@ func (c *compiler) landlockFlags() (words []string, err error) {
 		}
 	}
 	return words, nil
+}
+
+// uncovered says which bind mounts of the command line the Landlock rules do not let be used:
+// those of a configuration file do not know of them.
+func (c *compiler) uncovered() (list []string) {
+	free := slices.ContainsFunc(c.Landlock.Resources, func(r Resource) bool { return r.Type == "fs" && r.Unrestrict })
+	if free || len(c.Landlock.FS) == 0 {
+		return nil
+	}
+	for _, e := range c.given {
+		letter, flag, what := "r", "--landlock-fs-ro", "read"
+		if e.Kind == mount.Bind || e.Kind == mount.TryBind {
+			letter, flag, what = "w", "--landlock-fs-rw", "written to"
+		}
+		if !slices.ContainsFunc(c.Landlock.FS, func(r FSRule) bool { return r.covers(e.Target, letter) }) {
+			target := vis.Text(e.Target)
+			list = append(list, fmt.Sprintf("no rule of Landlock lets %s be %s, which is mounted: %s %s", target, what, flag, target))
+		}
+	}
+	return list
+}
+
+// covers reports whether a rule may allow what a letter says at a path.
+func (r FSRule) covers(at, letter string) bool {
+	below := strings.HasPrefix(at+"/", strings.TrimSuffix(path.Clean(r.Path), "/")+"/")
+	return !path.IsAbs(r.Path) || below && (r.Rights != "" || strings.Contains(strings.ToLower(r.Access), letter))
 }
 
 // writeRights are the rights of w without r or x that a kernel has.

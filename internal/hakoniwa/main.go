@@ -61,6 +61,11 @@ func run(f *cli.Front) int {
 		})
 	}
 	c.Notes = compiled.Notes
+	if !line.Quiet {
+		for _, w := range compiled.Warnings {
+			f.Say(f.Name, "warning: "+w)
+		}
+	}
 	f.Refuses = func() error { return apart(compiled.Stages, f.Host) }
 	if err := act(f, c, line); err != nil {
 		return fail(err)

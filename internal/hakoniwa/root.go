@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"hk/internal/profile"
 	"hk/pkg/getopt"
 	"hk/pkg/mount"
 )
@@ -95,6 +96,9 @@ func (c *compiler) mount(list []Mount) error {
 			return m.Place.Wrap("", err)
 		}
 		entries[e.Target] = e
+		if m.Type == "" && m.Place == (profile.Place{}) {
+			c.given = append(c.given, e)
+		}
 	}
 	c.mounts.Entries = append(c.mounts.Entries, sorted(entries)...)
 	return nil
