@@ -15,7 +15,9 @@ func (p *Plan) cloneOp(flags uint64) *Op {
 	if !p.copies {
 		flags |= unix.CLONE_VM
 	}
-	flags |= unix.CLONE_CLEAR_SIGHAND
+	if flags&unix.CLONE_VFORK == 0 {
+		flags |= unix.CLONE_CLEAR_SIGHAND
+	}
 	if p.Into != nil && p.who == Caller {
 		flags |= unix.CLONE_INTO_CGROUP
 	}

@@ -33,6 +33,9 @@ func Getppid(parent int) *Op {
 		Hint(0, "the parent process has ended")
 }
 
+// Parent is getppid(2), whatever it returns.
+func Parent() *Op { return call("getppid", unix.SYS_GETPPID) }
+
 // Geteuid is geteuid(2): the ID in the current user namespace.
 func Geteuid() *Op { return call("geteuid", unix.SYS_GETEUID) }
 

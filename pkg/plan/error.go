@@ -78,6 +78,23 @@ func (k *Killed) Error() string {
 	return fmt.Sprintf("%s: killed by %s", k.Op, unix.SignalName(k.Signal))
 }
 
+// Unfit is a process beside the child that has ended with another status than 0: what it
+// was to find out does not hold, or it could not.
+type Unfit struct {
+	Stage, Op string
+	Status    unix.WaitStatus
+}
+
+// Said reports whether the process has said why.
+func (u *Unfit) Said() bool { return u.Status.Exited() }
+
+func (u *Unfit) Error() string {
+	if u.Said() {
+		return fmt.Sprintf("%s: exit status %d: it has said why", u.Op, u.Status.ExitStatus())
+	}
+	return fmt.Sprintf("%s: killed by %s", u.Op, unix.SignalName(u.Status.Signal()))
+}
+
 // StepError is a supervisor step that failed.
 type StepError struct {
 	Stage string

@@ -68,7 +68,7 @@ func Openat2Given(flags, resolve uint64) *Op {
 
 // With is the op as printed for a run, with what the run gives.
 func (o *Op) With(name func(Given) string) string {
-	if o.If == 0 || o.text != "" {
+	if o.If == 0 || o.text != nil {
 		return o.String()
 	}
 	args := make([]string, len(o.Args))

@@ -31,7 +31,7 @@ func (r *Result) Number() int { return r.number }
 
 // A Role is something that package run needs to know about an op, other than its
 // arguments.
-type Role uint8
+type Role uint16
 
 // An op may have several roles.
 const (
@@ -54,6 +54,9 @@ const (
 	// Awaits is for an op that tells the supervisor, whose answer the next op reads,
 	// where that is not the end of a step.
 	Awaits
+	// Observes is for an op that creates an [Observer], which performs the items that
+	// follow as far as they are its own.
+	Observes
 )
 
 // An Op is one system call with its arguments. It can be added to one plan, once: the
@@ -72,7 +75,11 @@ type Op struct {
 	Tolerated []unix.Errno
 	// Want is the only return value that means success, if Exact is set.
 	Exact bool
-	Want  int64
+	// Succeeds is set if the op is wait4(2), and the status in its second argument must be 0.
+	Succeeds bool
+	Want     int64
+	// Same is a result of an earlier op in place of Want, or nil.
+	Same  *Result
 	Roles Role
 	// If is what a run must give, otherwise it skips the op; or 0.
 	If Given
@@ -84,8 +91,8 @@ type Op struct {
 	Cause string
 
 	hints []hint
-	// text is the printed op, if its arguments are not available: [Written].
-	text string
+	// text is the printed op, if its arguments are not available, or nil: [Written].
+	text *string
 }
 
 // MaxTolerated is the maximum number of errnos of an op that can be tolerated.
@@ -125,6 +132,19 @@ func (o *Op) Tolerates(e unix.Errno) bool { return slices.Contains(o.Tolerated, 
 func (o *Op) Exactly(n int) *Op {
 	o.Exact, o.Want = true, int64(n)
 	return o
+}
+
+// ExactlyResult is [Op.Exactly] with the result of an earlier op.
+func (o *Op) ExactlyResult(r *Result) *Op {
+	o.Exact, o.Same = true, r
+	return o
+}
+
+// Again is a copy of an op that may be in a plan, to be added once more.
+func (o *Op) Again() *Op {
+	again := *o
+	again.Stage = ""
+	return &again
 }
 
 // For returns the op with what asked for it, a flag with its value or a line of a file,

@@ -37,10 +37,13 @@ const (
 	// Supervisor is a process outside the new namespaces: the one that has created the
 	// child, or a helper program that it runs.
 	Supervisor
+	// Observer is a process that the child creates beside it and waits for: it executes a
+	// program that says what holds for the child.
+	Observer
 )
 
 func (a Actor) String() string {
-	return [...]string{"caller", "init", "joiner", "child", "supervisor"}[a]
+	return [...]string{"caller", "init", "joiner", "child", "supervisor", "observer"}[a]
 }
 
 // An Item is an op or a supervisor step at its place in a plan.

@@ -14,8 +14,8 @@ import (
 
 // String is the op in strace's notation, with the names of results of earlier ops.
 func (o *Op) String() string {
-	if o.text != "" {
-		return o.text
+	if o.text != nil {
+		return *o.text
 	}
 	args := make([]string, len(o.Args))
 	for i, a := range o.Args {
@@ -38,6 +38,8 @@ func (o *Op) outcome() string {
 		return " = -1 " + strings.Join(errnoNames(o.Tolerated), ", ")
 	case len(o.Tolerated) > 0:
 		return " = 0 or " + strings.Join(errnoNames(o.Tolerated), ", ")
+	case o.Same != nil:
+		return " = " + o.Same.String()
 	case o.Exact:
 		return fmt.Sprintf(" = %d", o.Want)
 	}

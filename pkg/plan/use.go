@@ -56,6 +56,9 @@ func (it Item) uses() iter.Seq[*Result] {
 				return
 			}
 		}
+		if it.Op.Same != nil && !yield(it.Op.Same) {
+			return
+		}
 		if it.Op.Result != nil {
 			yield(it.Op.Result)
 		}

@@ -73,6 +73,9 @@ func (p *Plan) Write() (*Written, error) {
 		if it.Step != nil {
 			return nil, fmt.Errorf("%s: %s: a step of the supervisor cannot be kept in a file", it.Step.Stage, it.Step.Text)
 		}
+		if it.Actor == Observer {
+			return nil, fmt.Errorf("%s: a plan that executes it beside the child cannot be kept in a file", it.Op.Stage)
+		}
 		if it.Op.If != 0 {
 			return nil, fmt.Errorf("%s: %s: what each run gives cannot be kept in a file", it.Op.Stage, it.Op)
 		}
@@ -146,7 +149,7 @@ func (w WrittenItem) op(at func(int) (*Result, error)) (*Op, error) {
 	if w.Actor > Child || len(w.Tolerated) > MaxTolerated {
 		return nil, fmt.Errorf("%s: an unknown process, or too many tolerated errors", w.Name)
 	}
-	o := &Op{Stage: w.Stage, Name: w.Name, text: w.Text, Cause: w.Cause, Roles: w.Roles,
+	o := &Op{Stage: w.Stage, Name: w.Name, text: &w.Text, Cause: w.Cause, Roles: w.Roles,
 		Tolerated: slices.Clip(w.Tolerated), Exact: w.Exact, Want: w.Want}
 	var err error
 	if w.Result != "" {

@@ -117,7 +117,7 @@ func (t *template) checkRecords(pointers map[offset]bool) error {
 	for k := range t.index {
 		at := records + offset(k*size)
 		r := (*record)(t.at(at))
-		if r.skip != 0 || r.done != 0 || r.retries > mostAgain {
+		if r.skip != 0 || r.done != 0 || r.exact > 1 || r.retries > mostAgain {
 			return errors.New("a record is not as it is before a run")
 		}
 		if r.count == 0 {

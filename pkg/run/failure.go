@@ -15,6 +15,9 @@ import (
 func (l *layout) failure(k int) error {
 	op := l.op(k)
 	got := int64(l.record(k).result)
+	if op.Succeeds && got >= 0 {
+		return &plan.Unfit{Stage: op.Stage, Op: l.text(k), Status: l.observed(k)}
+	}
 	e := &plan.Error{Stage: op.Stage, Op: l.text(k), Call: op.Name, Got: got, For: op.Cause}
 	if got >= 0 || got < -4095 {
 		e.Hint, e.Because = op.HintFor(0)

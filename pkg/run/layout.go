@@ -23,13 +23,13 @@ type record struct {
 	tolerated [plan.MaxTolerated]uint16
 	stores    unsafe.Pointer // to nstores stores
 	count     uintptr
-	exact     uintptr // 1: the result must be want
+	exact     uintptr // 1: the result must be want; or [succeeds]
 	want      uintptr
 	needs     uintptr // how many of the results that it uses are still missing
 	result    uintptr // what the kernel returned, -errno for a failure
 	done      uintptr // 1 once it has been performed
 	logs      uintptr // 1: after a failure args[0] is read, a file system context or a program
-	skip      uintptr // 1: it is not performed in this run
+	skip      uintptr // 1: it is not performed in this run; or [observes]
 	retries   uintptr // how often it is repeated while the kernel returns EAGAIN
 }
 

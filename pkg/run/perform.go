@@ -27,6 +27,11 @@ func perform(h *header, from, to uintptr) bool {
 		r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
 		if r.skip != 0 {
 			r.done = 1
+			if r.skip == observes {
+				if i = observe(h, i, r); h.failed != 0 {
+					return false
+				}
+			}
 			continue
 		}
 		if r.needs != 0 {
@@ -62,17 +67,26 @@ func perform(h *header, from, to uintptr) bool {
 				return false
 			}
 			v = ^uintptr(0)
-		} else if r.exact != 0 && v != r.want {
+		} else if r.exact != 0 && v != r.want && (r.exact != succeeds || statusAt(r.want) != 0) {
 			h.failed = i + 1
 			return false
 		}
-		for j := uintptr(0); j < r.count; j++ {
-			s := (*store)(unsafe.Add(r.stores, j*unsafe.Sizeof(store{})))
-			*(*uintptr)(s.needs)--
-			write(s.addr, s.size, uint64(v))
-		}
+		keep(r, v)
 	}
 	return true
+}
+
+// keep stores a result where it is used.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func keep(r *record, v uintptr) {
+	for j := uintptr(0); j < r.count; j++ {
+		s := (*store)(unsafe.Add(r.stores, j*unsafe.Sizeof(store{})))
+		*(*uintptr)(s.needs)--
+		write(s.addr, s.size, uint64(v))
+	}
 }
 
 // write writes a result to a place of a size: [plan.Reference].
@@ -156,13 +170,16 @@ var (
 )
 
 // childMain runs in a clone. stage 0 is the caller's clone, stage 1 that of init or of
-// the joiner, and so on. If that is another clone it returns the arguments of clone3(2),
+// the joiner, and so on; an observer has a higher one. If that is another clone it returns the arguments of clone3(2),
 // otherwise it does not return.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
 func childMain(h *header, stage uintptr) (args, size uintptr) {
+	if stage >= beside {
+		performBeside(h, stage-beside)
+	}
 	if stage >= h.nforks {
 		perform(h, h.child, h.count)
 		end()

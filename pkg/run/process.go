@@ -190,7 +190,14 @@ func (c *Process) Setup() error {
 	status := c.waitPayload()
 	c.End()
 	if f := c.layout.head.failed; f != 0 && int(f) <= len(c.layout.index) {
-		return c.layout.failure(int(f) - 1)
+		err := c.layout.failure(int(f) - 1)
+		if unfit := (*plan.Unfit)(nil); errors.As(err, &unfit) && !unfit.Said() {
+			// As below.
+			if given := c.layout.attr.Interrupt.soon(); given != nil {
+				return given
+			}
+		}
+		return err
 	}
 	op := c.layout.op(c.reached())
 	if status.Signaled() {

@@ -157,6 +157,9 @@ func (t *template) write(k int, at offset) {
 		r.exact, r.want = 1, uintptr(op.Want)
 	}
 	needs := at + offset(unsafe.Offsetof(r.needs))
+	if op.Same != nil {
+		t.use(op.Same, at+offset(unsafe.Offsetof(r.want)), needs, 8)
+	}
 	for j, a := range op.Args {
 		where := at + offset(unsafe.Offsetof(r.args)) + offset(j)*8
 		if result, buffer := a.Result(), a.Buffer(); result != nil {
@@ -170,6 +173,7 @@ func (t *template) write(k int, at offset) {
 			r.args[j] = uintptr(a.Number())
 		}
 	}
+	t.writeObserver(k, at)
 }
 
 // planEnv places the variables that are added to the environment that a run gives, once.

@@ -1,0 +1,80 @@
+package run
+
+import (
+	"unsafe"
+
+	"hk/pkg/plan"
+
+	"golang.org/x/sys/unix"
+)
+
+// An observer is a process that the child creates beside it, with the same memory and a
+// stack of its own: [plan.Plan.Observe]. The child sleeps in the kernel until the observer
+// has executed a program or has ended, so they never run at the same time.
+const (
+	// observes is [record.skip] of the op that creates an observer; its want is how many of
+	// the records that follow are the observer's.
+	observes = 2
+	// succeeds is [record.exact] of wait4(2): its want is where the status is, which must be
+	// 0. No PID is an address.
+	succeeds = 2
+	// beside is the stage of an observer in [childMain], plus the index of the record that
+	// has created it.
+	beside = 1 << 32
+)
+
+// writeObserver completes record k if it is about an observer.
+func (t *template) writeObserver(k int, at offset) {
+	op, r := t.op(k), (*record)(t.at(at))
+	if op.Succeeds {
+		r.exact = succeeds
+		t.point(at+offset(unsafe.Offsetof(r.want)), t.places[op.Args[1].Buffer().Number()])
+	}
+	if !op.Is(plan.Observes) {
+		return
+	}
+	r.skip = observes
+	for n := k + 1; n < len(t.index) && t.items[t.index[n]].Actor == plan.Observer; n++ {
+		r.want++
+	}
+}
+
+// observe creates an observer, as record i says, and returns the index of its last record.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func observe(h *header, i uintptr, r *record) uintptr {
+	pid := clone3(unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1], unsafe.Pointer(h), beside+i)
+	if r.result = pid; int(pid) < 0 {
+		h.failed = i + 1
+	} else if h.failed == 0 {
+		// The last one has executed the program, or its process was killed.
+		(*record)(unsafe.Add(h.records, (i+r.want)*unsafe.Sizeof(record{}))).done = 1
+		keep(r, pid)
+	}
+	return i + r.want
+}
+
+// performBeside performs the ops of the observer that record i has created.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func performBeside(h *header, i uintptr) {
+	r := (*record)(unsafe.Add(h.records, i*unsafe.Sizeof(record{})))
+	perform(h, i+1, i+1+r.want)
+	end()
+}
+
+// statusAt is a wait status at an address.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func statusAt(at uintptr) uint32 { return *(*uint32)(unsafe.Add(unsafe.Pointer(nil), at)) }
+
+// observed is the status that record k, which has waited for an observer, has stored.
+func (l *layout) observed(k int) unix.WaitStatus {
+	return unix.WaitStatus(statusAt(uintptr(unsafe.Pointer(l.at(l.places[l.op(k).Args[1].Buffer().Number()])))))
+}
