@@ -68,6 +68,9 @@ var chains = []struct {
 	{name: "inherited", line: "probe inherit 13,17,37 10 none hk-limit --core 0 -- /usr/bin/true"},
 	{name: "inherited by a child", line: "probe inherit 13,17,37 10 none hk-unshare --user --pid --init hk-idmap hk-seccomp -- /usr/bin/true"},
 	{name: "named by a service manager", line: "managed hk-unshare --user --pid hk-idmap hk-seccomp -- /usr/bin/true"},
+	{name: "observed", line: "hk-unshare --user --pid hk-inspect --assert env.PATH hk-idmap --root hk-inspect --assert uid=0 hk-limit --core 0 -- /usr/bin/true"},
+	{name: "observed with a deferred limit", line: "hk-limit --nofile 64 hk-unshare --user --pid --init hk-idmap hk-inspect --assert limit.nofile=64 hk-landlock --ro / --rx /usr -- /usr/bin/true"},
+	{name: "observed after the start", root: true, line: "hk-limit --wall 1h hk-inspect --assert uid=0 hk-setuser --user nobody hk-inspect --assert uid!=0 hk-limit --core 0 -- /usr/bin/true"},
 	{name: "mount alone", root: true, line: "hk-mount --rootfs / -- /usr/bin/true"},
 }
 
@@ -170,7 +173,7 @@ func explained(t *testing.T, as string, words []string) {
 		}
 	}
 	m := match{t: t, values: map[string]string{}}
-	for _, who := range []string{"caller", "init", "joiner", "child"} {
+	for _, who := range []string{"caller", "init", "joiner", "child", "observer"} {
 		var ops []op
 		step := false
 		for _, it := range items {
@@ -180,6 +183,10 @@ func explained(t *testing.T, as string, words []string) {
 				ops = append(ops, op{it, who == "caller" && (step || it.Syscall == "clone3")})
 				// So does the runtime of an executed program.
 				step = it.Syscall == "execveat"
+			}
+			if who == "observer" && step && len(ops) > 0 { // the next one is another process
+				m.process(who, ops, traces)
+				ops, step = nil, false
 			}
 		}
 		if len(ops) > 0 {

@@ -25,6 +25,7 @@ var killed = []struct {
 	{line: "hk-unshare --all --init hk-idmap --root hk-mount --rootfs / --proc --tmpfs /tmp hk-setuser --caps none"},
 	{line: "hk-unshare --user hk-idmap --self"},
 	{line: "hk-unshare --setsid"},
+	{line: "hk-unshare --user --pid --init hk-inspect --assert env.PATH hk-idmap --root hk-inspect --assert env.PATH hk-setuser --caps none"},
 	{line: "hk-unshare --user --time --boottime 7 hk-idmap"},
 	{line: "hk-unshare --user hk-idmap --root hk-unshare --pid --init"},
 	{line: "hk-unshare --join user,pid,net=$T hk-limit --core 0"},

@@ -19,6 +19,7 @@ var rests = []string{
 	"HK_FUSE=0 hk-unshare --user --pid hk-idmap --root hk-limit --core 0 hk-limit --core 0 hk-setuser --no-new-privs",
 	"HK_FUSE=0 hk-unshare --user --pid --init hk-idmap --root hk-limit --core 0 hk-setuser --no-new-privs",
 	"hk-unshare --user --pid hk-idmap --root hk-unshare --pid hk-setuser --caps none",
+	"hk-unshare --user --pid hk-inspect --assert env.PATH hk-idmap --root hk-inspect --assert env.PATH hk-limit --core 0",
 	"hk-unshare --user --pid --setsid hk-idmap --root hk-unshare --pid --init hk-unshare --pid",
 }
 

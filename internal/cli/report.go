@@ -105,7 +105,9 @@ func (p program) report(status *status, err error) int {
 		ev.Cause = cause.In(err)
 	}
 	ev.Error, ev.Hint = status.words(ev.Stage, err.Error()), status.words(ev.Stage, ev.Hint)
-	if p.dialect != nil {
+	if said(err, &ev) {
+		// Nothing is to be added to that.
+	} else if p.dialect != nil {
 		code = p.dialect.Failed(err, bracketed(ev.Hint, ev.Cause))
 	} else if ev.Hint != "" {
 		complain(ev.Stage, ev.Error, bracketed(ev.Hint, ev.Cause))
@@ -114,4 +116,15 @@ func (p program) report(status *status, err error) int {
 	}
 	status.write(ev)
 	return code
+}
+
+// said reports whether another program has said what the error is. Its stage and its op are
+// those of the event.
+func said(err error, ev *event) bool {
+	var unfit *plan.Unfit
+	if !errors.As(err, &unfit) {
+		return false
+	}
+	ev.Stage, ev.Op = unfit.Stage, unfit.Op
+	return unfit.Said()
 }

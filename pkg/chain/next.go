@@ -35,6 +35,18 @@ func (t *translator) openNext(links []Link) error {
 	return nil
 }
 
+// blocked is a number of ops during which no signal of the Go runtime interrupts this
+// process.
+func (t *translator) blocked(add func()) {
+	if !t.Child.Planned || t.Plan.Cloned() {
+		add() // it has no handlers, or they are blocked
+		return
+	}
+	t.Add(plan.Sigmask(^uint64(0)))
+	add()
+	t.Add(plan.Sigmask(t.Host.Sigmask))
+}
+
 // copyNext makes the next stage a sealed copy in memory, unless it already is one. A
 // Landlock domain does not restrict files in memory. A file would need a rule, which
 // would also apply to the payload.

@@ -18,7 +18,8 @@ import (
 // A plan has one clone, and none after it has changed the caller's credentials: the
 // supervisor must be the caller who has started the chain. A stage that would need
 // another clone, and everything after it, is executed as a separate chain. A clone for
-// a stage that only needs a supervisor comes first of all.
+// a stage that only needs a supervisor comes first of all. A stage that shows what holds
+// for the child is executed beside it.
 func (c *Chain) Plan(h *host.Host) (*stage.State, error) {
 	t, err := c.plan(h)
 	if err != nil {
@@ -113,9 +114,10 @@ func (c *Chain) Print(h *host.Host, w io.Writer) error {
 
 // stages adds the ops of the stages.
 func (t *translator) stages(links []Link) error {
-	for _, l := range links {
+	for i, l := range links {
 		t.Name = l.Kind.Name
-		if l.Stage.Needs().Filters {
+		needs := l.Stage.Needs()
+		if needs.Filters {
 			t.restoreCaller()
 		}
 		n := len(t.Plan.Items())
@@ -126,6 +128,11 @@ func (t *translator) stages(links []Link) error {
 			return &UsageError{t.Name, errors.New("it would change this program: it must come after the hk-unshare that creates a process")}
 		}
 		t.For("")
+		if needs.First && i > 0 {
+			if err := t.observe(links, i); err != nil {
+				return &UsageError{t.Name, err}
+			}
+		}
 		if err := t.beginChild(); err != nil {
 			return err
 		}
@@ -217,10 +224,10 @@ func (t *translator) addHooks(links []Link) error {
 
 // before adds what the stages do first of all.
 func (t *translator) before(links []Link) error {
-	for _, l := range links {
-		if add := l.Stage.Needs().Before; add != nil {
+	for i, l := range links {
+		if n := l.Stage.Needs(); n.Before != nil && (!n.First || i == 0) {
 			t.Name = l.Kind.Name
-			if err := add(t.State); err != nil {
+			if err := n.Before(t.State); err != nil {
 				return &UsageError{t.Name, err}
 			}
 			t.For("")
@@ -262,7 +269,7 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 	changed, root, end := false, 0, len(c.Links)
 	for i, l := range c.Links {
 		n := l.Stage.Needs()
-		if n.Clone && changed || n.First && i > 0 {
+		if n.Clone && changed || n.First && i > 0 && !c.observes(i) {
 			end = i
 			break
 		}

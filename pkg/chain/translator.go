@@ -53,6 +53,8 @@ type translator struct {
 	// they use, and the descriptors of the stages after it.
 	argsDone, argsNext []int
 	keepOpen           *plan.Op
+	// observer is the program that is executed beside the child, or nil.
+	observer *plan.Result
 }
 
 // keepSupervisor keeps, once there is a clone, a socket to its supervisor for the next
@@ -83,6 +85,9 @@ func (t *translator) begin(links []Link) error {
 	}
 	t.connectManager()
 	if err := t.openNext(links); err != nil {
+		return err
+	}
+	if err := t.openObserver(links); err != nil {
 		return err
 	}
 	if t.Host.Handover.Ambient && (!t.Next.Stage || t.Next.Ends) {

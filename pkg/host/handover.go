@@ -52,6 +52,12 @@ type Handover struct {
 	// Landlock is a list of the flags of each hk-landlock so far. Both are "" unless a stage
 	// that shows them follows.
 	Origins, Landlock string
+	// Observes means that this process was created only to show what holds for its parent,
+	// which is Observed, a child of ObservedParent that gets the signal ObservedDies when that
+	// ends, or 0.
+	Observes                 bool
+	Observed, ObservedParent int
+	ObservedDies             unix.Signal
 	// Search is how the stages after the next one are found, or nil if the environment
 	// says it.
 	Search *Search
@@ -93,6 +99,9 @@ func (h Handover) String() string {
 	}
 	if h.Landlock != "" {
 		words = append(words, "landlock="+string(getopt.Escape(h.Landlock, ",=")))
+	}
+	if h.Observes {
+		words = append(words, "observes", fmt.Sprintf("dies=%d", h.ObservedDies))
 	}
 	if h.Unheard {
 		words = append(words, "unheard")
@@ -230,6 +239,8 @@ func takeHandover(env []string) ([]string, Handover) {
 				h.Origins = w[len("origins="):]
 			case strings.HasPrefix(w, "landlock="):
 				h.Landlock = w[len("landlock="):]
+			case w == "observes":
+				h.Observes = true
 			case w == "unheard":
 				h.Unheard = true
 			case w == "quiet":
@@ -238,11 +249,15 @@ func takeHandover(env []string) ([]string, Handover) {
 				if n, _ := fmt.Sscanf(w, "uid=%d", &h.UID); n == 1 {
 					h.Unmapped = true
 				}
+				fmt.Sscanf(w, "dies=%d", &h.ObservedDies)
 				fmt.Sscanf(w, "gid=%d", &h.GID)
 				fmt.Sscanf(w, "supervisor=%d", &h.Supervisor)
 			}
 		}
 		return ok
 	})
+	if h.Observes {
+		env = h.takeObserved(env)
+	}
 	return env, h
 }

@@ -42,6 +42,7 @@ func This() *Host {
 		if h.Handover = given.held(h); h.Handover.Unmapped && given.Unmapped {
 			h.UID, h.GID = given.UID, given.GID
 		}
+		h.observe()
 	}
 	h.DropsGroups = h.Effective>>unix.CAP_SETGID&1 != 0 && hasGroups() && !h.NoSetgroups()
 	return h

@@ -191,7 +191,12 @@ func (i *Inspection) show(s *stage.State) error {
 	if i.Contents {
 		text += "; stop it for a moment (PTRACE_SEIZE, PTRACE_INTERRUPT) and read its filters (PTRACE_SECCOMP_GET_FILTER)"
 	}
+	observes, observed := s.Host.Handover.Observes, s.Host.Handover.Observed
+	i.ends = i.ends && !observes
 	s.Plan.AddStep(plan.Step{Stage: s.Name, Text: text, Do: func(plan.Context) error {
+		if observes && observed == 0 {
+			return errors.New("the process that is to be shown has ended")
+		}
 		r, err := i.look(s.Host)
 		if err != nil || i.quiet() {
 			return err

@@ -3,10 +3,11 @@ package inspect
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"hk/pkg/host"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,7 @@ func (r *Report) readSession(p *process) {
 		return
 	}
 	if p.own {
-		r.ownSession(err)
+		r.ownSession(p.host, err)
 	}
 	if s.OOMScoreAdj, err = p.read("oom_score_adj"); err != nil {
 		r.unreadable("session.oom_score_adj", err)
@@ -45,16 +46,15 @@ func (r *Report) readSession(p *process) {
 }
 
 // ownSession asks the kernel; err is why the file could not be read, or nil.
-func (r *Report) ownSession(err error) {
+func (r *Report) ownSession(h *host.Host, err error) {
 	s := r.Session
-	s.Parent, s.Group = os.Getppid(), unix.Getpgrp()
+	s.Parent, s.Group = h.Parent, unix.Getpgrp()
 	s.ID, _ = unix.Getsid(0)
 	if err != nil {
 		r.unreadable("session.terminal", err)
 	}
-	var sig int32
-	if unix.Prctl(unix.PR_GET_PDEATHSIG, pointer(&sig), 0, 0, 0) == nil && sig != 0 {
-		s.ParentDeathSignal = strings.TrimPrefix(unix.SignalName(unix.Signal(sig)), "SIG")
+	if h.ParentDeathSignal != 0 {
+		s.ParentDeathSignal = strings.TrimPrefix(unix.SignalName(h.ParentDeathSignal), "SIG")
 	}
 	var reaper int32
 	if unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, pointer(&reaper), 0, 0, 0) == nil {

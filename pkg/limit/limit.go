@@ -108,6 +108,22 @@ func Floor(resource string) uint64 {
 	return 0
 }
 
+// Startable returns an error if a plan sets limits with which a stage could not be executed as
+// a program. set is [stage.State.RlimitSet], and raises means that the program raises soft
+// limits when it starts.
+func Startable(set func(resource int) (soft, hard uint64, ok bool), raises bool) error {
+	for _, r := range resources {
+		starts, hard, ok := set(r.id)
+		if raises {
+			starts = hard
+		}
+		if ok && starts < Floor(r.name) {
+			return fmt.Errorf("it is executed as a program and could not start with --%s below %s, which hk-limit sets before it: put hk-limit after it", r.name, format(Floor(r.name)))
+		}
+	}
+	return nil
+}
+
 // Plan adds one prlimit(2) for each limit.
 func (l *Limits) Plan(s *stage.State) error {
 	if err := l.check(); err != nil {

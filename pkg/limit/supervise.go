@@ -53,7 +53,7 @@ func (l *Limits) ends() bool { return l.Wall != 0 || l.MaxOutput != 0 }
 func (l *Limits) Needs() stage.Needs {
 	n := stage.Needs{}
 	if l.supervises() {
-		n.Supervisor, n.Before, n.AtChild = true, l.before, l.atChild
+		n.Supervisor, n.Before, n.AtChild, n.Unread = true, l.before, l.atChild, l.MaxOutput != 0
 	}
 	if l.ReportProc {
 		n.Attach = l.attach

@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"maps"
+
 	"hk/pkg/host"
 	"hk/pkg/plan"
 )
@@ -82,4 +84,22 @@ func (s *State) Deferred() {
 		s.Plan.Add(d.stage, d.ops...)
 	}
 	s.deferred = nil
+}
+
+// DeferredAgain appends copies of these ops, for a process that ends before the child
+// continues.
+func (s *State) DeferredAgain() {
+	for _, d := range s.deferred {
+		for _, op := range d.ops {
+			s.Plan.Add(d.stage, op.Again())
+		}
+	}
+}
+
+// Fork is the state of a process that goes on from here beside the child: what it adds to
+// the plan changes only its own.
+func (s *State) Fork() *State {
+	fork := *s
+	fork.limits = maps.Clone(s.limits)
+	return &fork
 }

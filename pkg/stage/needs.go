@@ -17,8 +17,10 @@ type Needs struct {
 	Before, AtChild func(*State) error
 	// Attach adds the step that makes the supervisor the child's tracer, or is nil.
 	Attach func(*State) error
-	// First is set if nothing may come before the stage in its plan: it is executed as a
-	// separate chain, with everything after it, and sees what those before it have done.
+	// First is set if the stage shows what those before it have done. It is executed beside
+	// the child, as a program that has nothing else in its plan. Where that is not possible,
+	// nothing may come before it in its plan: it is executed as a separate chain, with
+	// everything after it.
 	First bool
 	// Last is set if nothing may follow the stage in its plan: the rest is executed as
 	// a separate chain.
@@ -64,6 +66,9 @@ type Needs struct {
 	// Filters is set if the stage may deny system calls of the following ops: the ops
 	// that undo the start of this program come before it.
 	Filters bool
+	// Unread is set if what later processes write to standard output and standard error is
+	// read only once the plan has executed a program.
+	Unread bool
 	// Exposes is set if processes outside the chain may inspect the chain's processes,
 	// and choose by their files what those execute.
 	Exposes bool
