@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"hk/pkg/execdeps"
@@ -132,6 +134,19 @@ func (s *subject) place(q question) (list []reason) {
 	return append(list, s.permission(q, seen, at)...)
 }
 
+// ofProcess reports whether a path leads to what a procfs has of a process, which is not the same
+// one where it is mounted.
+func ofProcess(p string) bool {
+	rest, ok := strings.CutPrefix(p, "/proc/")
+	first, _, _ := strings.Cut(rest, "/")
+	_, err := strconv.Atoi(first)
+	return ok && (err == nil || slices.Contains([]string{"self", "thread-self", "mounts", "net"}, first))
+}
+
+// devFiles are what hk-mount --dev makes.
+var devFiles = []string{"/dev", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr",
+	"/dev/pts", "/dev/ptmx", "/dev/shm"}
+
 // absent is the reason for a path that leads nowhere.
 func (s *subject) absent(q question, seen stage.Seen) reason {
 	if q.found {
@@ -146,8 +161,10 @@ func (s *subject) absent(q question, seen stage.Seen) reason {
 	}
 	r := reason{class: byHidden, verdict: denied, what: what + " is on the host, and not in the new root", stage: "hk-mount"}
 	switch {
-	case p == "/proc":
+	case p == "/proc" || ofProcess(p):
 		r.flags = []string{"--proc"}
+	case slices.Contains(devFiles, p) || strings.HasPrefix(p, "/dev/fd/") || strings.HasPrefix(p, "/dev/pts/"):
+		r.flags = []string{"--dev", "/dev"}
 	case q.writes():
 		r.flags = []string{"--rw", string(getopt.Escape(p, ":,"))}
 	default:
