@@ -75,9 +75,23 @@ func (r *report) try(n *nurse, t *trial, own, all bool) {
 	}
 	if why, failed := n.verdict(n.run(performs, words...)); failed {
 		r.fail(got, why)
+		r.Trials[len(r.Trials)-1].Remedy = n.advice(r.Trials[len(r.Trials)-1])
 		return
 	}
 	r.Trials = append(r.Trials, got)
+}
+
+// advice is what to do about a result on this machine.
+func (n *nurse) advice(t result) string {
+	switch t.Cause {
+	case cause.SubidMissing, cause.NewuidmapPrivilege, cause.CgroupDelegation:
+		for _, l := range n.run(advises, string(t.Cause)).lines {
+			if l.Note != "" {
+				return l.Note
+			}
+		}
+	}
+	return t.Remedy
 }
 
 // verdict is why a child has not come as far as the payload.

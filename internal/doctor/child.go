@@ -25,6 +25,7 @@ const (
 	plans    = "hk-doctor plans"
 	looks    = "hk-doctor looks"
 	visits   = "hk-doctor visits"
+	advises  = "hk-doctor advises"
 )
 
 // childFD is the descriptor to which a child writes lines of JSON.

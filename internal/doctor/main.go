@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hk/internal/cli"
+	"hk/pkg/cause"
 	"hk/pkg/chain"
 	"hk/pkg/getopt"
 	"hk/pkg/host"
@@ -74,6 +75,8 @@ func Main() {
 		cli.MainFront(name, plan)
 	case looks:
 		cli.MainFront(name, func(f *cli.Front) int { return look(f.Host) })
+	case advises:
+		cli.MainFront(name, func(f *cli.Front) int { return advise(f.Host, cause.Name(os.Args[1])) })
 	case visits:
 		cli.MainApart(name, func(*cli.Front) int { return visit(os.Args[1:]) })
 	}

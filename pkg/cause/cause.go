@@ -39,6 +39,7 @@ const (
 	LandlockDepth      Name = "landlock-depth"
 	PastaMissing       Name = "pasta-missing"
 	PastaTun           Name = "pasta-tun"
+	PastaRoute         Name = "pasta-route"
 	KernelVersion      Name = "kernel-version"
 	KernelConfig       Name = "kernel-config"
 	CallHidden         Name = "call-hidden"
@@ -83,7 +84,7 @@ var table = [...]Cause{
 	{NoNewPrivs, "no_new_privs is set, so that programs such as newuidmap(1) gain no privileges",
 		"start the chain without it: NoNewPrivileges=no in a unit, or the stage that sets it after hk-idmap"},
 	{SubidMissing, "subuid(5) or subgid(5) gives this user no IDs",
-		"as root, usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"},
+		"as root, usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER, with IDs that no other line gives"},
 	{ProcCovered, "a part of /proc is covered by another mount, so that no new procfs can be mounted in a user namespace",
 		"bind mount the existing one with hk-mount --ro /proc, or start the container with an uncovered /proc"},
 	{SysfsCovered, "no whole sysfs is mounted, or a part of it is covered, so that no new one can be mounted in a user namespace",
@@ -118,6 +119,8 @@ var table = [...]Cause{
 		"install the package passt"},
 	{PastaTun, "/dev/net/tun is missing or may not be opened",
 		"as root, modprobe tun and chmod 666 /dev/net/tun, or give the container that device"},
+	{PastaRoute, "the network namespace around the chain has no interface with a route to the outside",
+		"start the chain where there is a network, such as outside of another hk-unshare --net"},
 	{KernelVersion, "the kernel is too old",
 		"use the version of Linux that the message names"},
 	{KernelConfig, "the kernel was built or booted without it",

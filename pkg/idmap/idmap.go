@@ -116,9 +116,9 @@ func auto(self uint32, h *host.Host, kind string) (ids.Map, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		err := fmt.Errorf("--auto: /etc/sub%s gives the caller no IDs: root can add some with usermod --add-sub%ss 100000-165535", kind, kind)
+		err := fmt.Errorf("--auto: /etc/sub%s gives the caller no IDs: root can add some that nobody else has with usermod --add-sub%ss: hk-doctor says which", kind, kind)
 		if h.UID == 0 {
-			err = fmt.Errorf("%w root, or map any IDs without it: --uid 0:100000:65536 --gid 0:100000:65536; --root maps only its own", err)
+			err = fmt.Errorf("%w; or map any IDs without it: --uid 0:100000:65536 --gid 0:100000:65536; --root maps only its own", err)
 		}
 		return nil, cause.Because(cause.SubidMissing, err)
 	}

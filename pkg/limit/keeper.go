@@ -3,6 +3,7 @@ package limit
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -74,7 +75,10 @@ func (g *guard) planCgroup(s *stage.State) error {
 // findKeeper returns the path of the keeper.
 func findKeeper(s *stage.State) (string, error) {
 	path, err := s.Host.Beside(keeperName, "libexec/hk", 0o111)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // of /proc/self/exe
+		return "", cause.Because(cause.NoProcfs, fmt.Errorf("a control group needs %s, which is found by /proc: %w", keeperName, err))
+	case err != nil:
 		return "", cause.Because(cause.CgroupKeeper, fmt.Errorf("a control group needs %w: install it", err))
 	}
 	return path, nil

@@ -129,6 +129,9 @@ func (p *pasta) start(at plan.Context) error {
 	if strings.Contains(words, "tun") && unix.Access(tun, unix.R_OK|unix.W_OK) != nil {
 		err = cause.Because(cause.PastaTun, fmt.Errorf("%w: it needs %s, which is missing or may not be opened", err, tun))
 	}
+	if strings.Contains(words, "No external routable interface") || strings.Contains(words, "External interface not usable") {
+		err = cause.Because(cause.PastaRoute, fmt.Errorf("%w: this network namespace has no route to the outside", err))
+	}
 	return err
 }
 
