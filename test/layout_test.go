@@ -196,7 +196,7 @@ var house = map[string]string{
 	"pkg/ptrace":          "",
 	"pkg/access":          "pkg/execdeps pkg/filter pkg/ptrace",
 	"internal/learned":    "pkg/host",
-	"pkg/getopt":          "internal/vis",
+	"pkg/getopt":          "internal/similar internal/vis",
 	"pkg/filter":          "",
 	"pkg/execdeps":        "",
 	"pkg/plan":            "internal/vis pkg/cause",

@@ -109,6 +109,10 @@ func foreignFlag(name string) string {
 		return "always done"
 	case "chdir":
 		return "--workdir :DIR"
+	case "net":
+		return "--unshare-network for none, or --network pasta for the outside"
+	case "private":
+		return "-w DIR: your files are not there but for what is given"
 	case "unshare-net":
 		return "--unshare-network"
 	case "share-net":

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/internal/similar"
 	"hk/internal/vis"
 )
 
@@ -25,7 +26,7 @@ import (
 // called twice.
 type Flags struct {
 	list []flag
-	// Foreign returns what to use instead of a long flag of another program, or "". The
+	// Foreign returns what to use instead of a flag of another program, or "". The
 	// error for an unknown flag includes it. It may be nil.
 	Foreign func(name string) string
 }
@@ -129,10 +130,7 @@ func (f *Flags) long(text string, words []string) ([]string, error) {
 	fl := f.find(func(fl *flag) bool { return fl.name == name })
 	switch {
 	case name == "" || fl == nil:
-		if f.Foreign != nil && f.Foreign(name) != "" {
-			return nil, fmt.Errorf("unknown flag --%s: here it is %s", vis.Text(name), f.Foreign(name))
-		}
-		return nil, fmt.Errorf("unknown flag --%s", vis.Text(name))
+		return nil, f.unknown("--"+vis.Text(name), name)
 	case given:
 	case fl.optional:
 		value = fl.missing
@@ -151,7 +149,7 @@ func (f *Flags) shorts(letters string, words []string) ([]string, error) {
 		letter := letters[i : i+1]
 		fl := f.find(func(fl *flag) bool { return fl.short == letter })
 		if fl == nil {
-			return nil, fmt.Errorf("unknown flag -%s", vis.Text(letters[i:]))
+			return nil, f.unknown("-"+vis.Text(letters[i:]), letter)
 		}
 		value, last := letters[i+1:], false
 		switch {
@@ -174,6 +172,27 @@ func (f *Flags) shorts(letters string, words []string) ([]string, error) {
 		}
 	}
 	return words, nil
+}
+
+// unknown is the error for a flag that does not exist, with what may be meant.
+func (f *Flags) unknown(given, name string) error {
+	if f.Foreign != nil && f.Foreign(name) != "" {
+		return fmt.Errorf("unknown flag %s: here it is %s", given, f.Foreign(name))
+	}
+	best, least := "", min(2, len(name)/3)+1
+	for _, fl := range f.list {
+		n := similar.Distance(name, fl.name)
+		if len(name) > 3 && strings.HasPrefix(fl.name, name) {
+			n = 1
+		}
+		if n < least {
+			best, least = fl.name, n
+		}
+	}
+	if best != "" {
+		return fmt.Errorf("unknown flag %s: did you mean --%s?", given, best)
+	}
+	return fmt.Errorf("unknown flag %s", given)
 }
 
 func (f *Flags) find(is func(*flag) bool) *flag {

@@ -45,8 +45,30 @@ In a path a comma is written \, and, with --allow, a colon \:
 	},
 }
 
+// foreignFlag translates flags of landrun and of setpriv(1).
+func foreignFlag(name string) string {
+	switch name {
+	case "rox", "exec", "execute":
+		return "--rx PATH"
+	case "read":
+		return "--ro PATH"
+	case "write":
+		return "--rw PATH"
+	case "bind-tcp":
+		return "--tcp-bind PORT"
+	case "connect-tcp":
+		return "--tcp-connect PORT"
+	case "landlock-access":
+		return "--restrict RIGHT,..."
+	case "landlock-rule":
+		return "--allow PATH:RIGHT+RIGHT"
+	}
+	return ""
+}
+
 // Flags binds r to the flags of hk-landlock(1).
 func (r *Ruleset) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	r.ruleFlags(fs)
 	fs.String("rules", "", r.readRules)
 	fs.String("learn", "", func(v string) error {

@@ -45,8 +45,22 @@ By the supervisor:
 `,
 }
 
+// foreignFlag translates flags of other programs.
+func foreignFlag(name string) string {
+	switch name {
+	case "t", "time", "timeout", "time-limit", "time_limit", "walltime":
+		return "--wall TIME"
+	case "m", "mem", "max-memory", "memory-max", "cgroup_mem_max":
+		return "--memory SIZE, and --as SIZE for each process"
+	case "p", "processes", "pids-limit", "cgroup_pids_max":
+		return "--pids N"
+	}
+	return ""
+}
+
 // Flags binds l to the flags of hk-limit(1).
 func (l *Limits) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	for _, r := range resources {
 		fs.String(r.name, "", func(v string) error {
 			lim, err := parse(r.name, r.unit, v)

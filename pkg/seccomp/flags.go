@@ -11,8 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// foreignFlag translates flags of other programs.
+func foreignFlag(name string) string {
+	switch name {
+	case "block", "drop":
+		return "--deny CALL,..."
+	case "policy", "filter", "seccomp":
+		return "--profile FILE, or --bpf FILE for a compiled one"
+	}
+	return ""
+}
+
 // Flags binds f to the flags of hk-seccomp(1).
 func (f *Filter) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	alone := func(bpf bool) error {
 		if bpf && (f.Profile != "" || len(f.Rules) > 0 || f.Default != nil || len(f.Arches) > 0) || !bpf && f.BPF != "" {
 			return errors.New("--bpf loads a filter unchanged: it cannot be combined with a profile or rules")

@@ -55,8 +55,34 @@ func (c *Credentials) drops(h *host.Host, capability int) bool {
 	return err == nil && set>>capability&1 == 0
 }
 
+// foreignFlag translates flags of setpriv(1), bwrap(1) and others.
+func foreignFlag(name string) string {
+	switch name {
+	case "reuid", "uid", "regid", "gid":
+		return "--user USER:GROUP"
+	case "clear-groups":
+		return "--groups none"
+	case "keep-groups":
+		return "--groups keep"
+	case "init-groups":
+		return "what --user NAME does"
+	case "inh-caps":
+		return "--inheritable LIST"
+	case "ambient-caps":
+		return "--ambient LIST"
+	case "bounding-set":
+		return "--bounding LIST"
+	case "drop", "drop-all", "cap-drop", "cap-add":
+		return "--caps none, or --caps +NAME,... for some of them"
+	case "nnp":
+		return "--no-new-privs"
+	}
+	return ""
+}
+
 // Flags binds c to the flags of hk-setuser(1).
 func (c *Credentials) Flags(fs *getopt.Flags) {
+	fs.Foreign = foreignFlag
 	fs.String("userns-fd", "", func(v string) (err error) {
 		if c.UserNS, err = getopt.ParseFD(v); err == nil && c.UserNS < 3 {
 			err = errors.New("it must be above 2")

@@ -76,11 +76,11 @@ func foreignFlag(name string) string {
 		return "--share net"
 	case "new-session":
 		return "--setsid"
-	case "fork", "kill-child":
+	case "f", "fork", "kill-child":
 		return "what --pid does"
-	case "map-root-user":
+	case "r", "map-root-user":
 		return "--user and hk-idmap --root"
-	case "map-current-user":
+	case "c", "map-current-user":
 		return "--user and hk-idmap"
 	case "mount-proc":
 		return "hk-mount --proc"
