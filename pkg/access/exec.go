@@ -66,7 +66,11 @@ func (r *Recorder) executing(tid int, c ptrace.Call, dir int, addr uint64) {
 		r.keep(tid, entry{err: errMemory})
 		return
 	}
-	r.keep(tid, r.program(tid, dir, name))
+	e := r.program(tid, dir, name)
+	if e.given = name; dir != unix.AT_FDCWD && !path.IsAbs(name) {
+		e.given = strings.TrimSuffix("/dev/fd/"+strconv.Itoa(dir)+"/"+name, "/")
+	}
+	r.keep(tid, e)
 }
 
 // program looks up what is executed, which can be given by a descriptor.
@@ -103,7 +107,9 @@ func (r *Recorder) initial(tid int, execfn uint64) entry {
 	if !ok {
 		return entry{err: errMemory}
 	}
-	return r.program(tid, unix.AT_FDCWD, name)
+	e := r.program(tid, unix.AT_FDCWD, name)
+	e.given = name
+	return e
 }
 
 // executed is what was noted of the call that has ended in a new program. The thread that has
@@ -267,7 +273,7 @@ follow:
 			return
 		}
 		if now.id() == exe.id() {
-			if len(list) > 0 && !runs(tid, call) {
+			if len(list) > 0 && !r.runs(tid, call) {
 				break follow
 			}
 			for _, o := range list {
@@ -291,12 +297,14 @@ follow:
 	r.refuse(call.to.name, errInterpreter)
 }
 
-// runs reports whether a process has the name that execve(2) gives it: that of the script, up
-// to 15 bytes. The argument of the call alone could have been changed.
-func runs(tid int, call entry) bool {
+// runs reports whether a process runs the script that was given to execve(2). The argument of the
+// call alone could have been changed, so it has to be what the kernel has left in the memory of
+// the new program, and the name of the process, up to 15 bytes, that of the script.
+func (r *Recorder) runs(tid int, call entry) bool {
+	given, ok := r.memory().PeekString(tid, auxiliary(tid)[atExecfn])
 	b, err := os.ReadFile(proc(tid) + "/comm")
 	name := path.Base(call.program)
-	return err == nil && (call.byNumber || strings.TrimSuffix(string(b), "\n") == name[:min(len(name), 15)])
+	return ok && given == call.given && err == nil && (call.byNumber || strings.TrimSuffix(string(b), "\n") == name[:min(len(name), 15)])
 }
 
 func errorOf(err error) string {

@@ -124,9 +124,10 @@ type entry struct {
 	window  *window
 	numbers map[string]bool
 	renames int
-	// program is the name that execve(2) was given, or that of a descriptor if byNumber is set.
-	program  string
-	byNumber bool
+	// program is the name that execve(2) was given, or that of a descriptor if byNumber is set,
+	// and given what the kernel shows of it to the program.
+	program, given string
+	byNumber       bool
 }
 
 // A call is one that has returned.

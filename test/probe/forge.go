@@ -28,6 +28,8 @@ func forge(how string, args []string) error {
 			return err
 		}
 		return forgeDescriptor(fd)
+	case "flip": // CALL: change its memory meanwhile
+		return flip(args[0])
 	case "stuck": // DIR PROGRAM...: as stuck, in the mount namespace that there is
 		return mountStuck(args[0], args[1:], os.Environ())
 	case "answering": // DIR PROGRAM...: until it gets SIGUSR1
