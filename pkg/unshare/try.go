@@ -2,6 +2,7 @@ package unshare
 
 import (
 	"errors"
+	"fmt"
 
 	"hk/pkg/host"
 	"hk/pkg/stage"
@@ -30,7 +31,9 @@ func (n *Namespaces) possible(s *stage.State) (*Namespaces, error) {
 	}
 	m := *n
 	if tried&unix.CLONE_NEWUSER != 0 {
-		if err := s.Host.TryUserNS(); err != nil {
+		if err := s.Host.TryUserNS(); lacks(s, err) {
+			return nil, fmt.Errorf("--user-try: a user namespace cannot be created just now: %w", err)
+		} else if err != nil {
 			s.NS.NoUser = true
 			s.Skip("--user-try: a user namespace cannot be created: " + err.Error())
 		} else {
@@ -45,4 +48,16 @@ func (n *Namespaces) possible(s *stage.State) (*Namespaces, error) {
 		}
 	}
 	return &m, nil
+}
+
+// lacks reports whether a namespace could be created at another time: others, who may want the
+// payload to run without it, can have used up what is limited.
+func lacks(s *stage.State, err error) bool {
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOMEM):
+		return true
+	case errors.Is(err, unix.ENOSPC):
+		return !s.Host.NoNested()
+	}
+	return false
 }
