@@ -192,6 +192,38 @@ func TestObserverWaits(t *testing.T) {
 	})
 }
 
+// TestObserverHolds looks at what an hk-inspect holds that waits: neither a socket of the
+// supervisor nor the program of the installation, but a copy that nobody can change.
+func TestObserverHolds(t *testing.T) {
+	t.Parallel()
+	eachObserved(t, func(t *testing.T, line string) {
+		j, _, mark := blocked(t, line)
+		p := inspector(t, mark)
+		dir := fmt.Sprintf("/proc/%d/", p.pid)
+		fds, err := filepath.Glob(dir + "fd/*")
+		if err != nil || len(fds) == 0 {
+			t.Errorf("%s: its descriptors cannot be looked at: %v", line, err)
+		}
+		for _, fd := range fds {
+			if to, _ := os.Readlink(fd); strings.HasPrefix(to, "socket:") || strings.Contains(to, "/hk-") {
+				t.Errorf("%s: it has %s", line, to)
+			}
+		}
+		exe, err := os.Open(dir + "exe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer exe.Close()
+		const sealed = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+		if seals, err := unix.FcntlInt(exe.Fd(), unix.F_GET_SEALS, 0); err != nil || seals&sealed != sealed {
+			t.Errorf("%s: the seals of its program are %#x, %v; want %#x", line, seals, err, sealed)
+		}
+		j.Process.Kill()
+		j.end()
+		gone(t, line, mark)
+	})
+}
+
 // TestObserverSignalled asks a chain to end while its hk-inspect waits: it ends by that
 // signal, and nothing remains. The payload does not start.
 func TestObserverSignalled(t *testing.T) {
@@ -215,6 +247,37 @@ func TestObserverSignalled(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestObserverStopped stops a job by the key of its terminal while its hk-inspect waits: the
+// shell sees that it has stopped, and it continues in the foreground.
+func TestObserverStopped(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{observed[0], observed[1], observed[2], observed[4]} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			fifo := filepath.Join(openDir(t), "fifo")
+			if err := unix.Mkfifo(fifo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fd, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			s := newSession(t, `set -m; export LONG=$(head -c 100000 /dev/zero | tr "\\0" x); exec 8>`+fifo+"; "+
+				line+" hk-inspect --values --only env --output fd:8 hk-setuser --umask 077 -- sh -c 'echo up >&9'; "+
+				"echo stopped $? >&9; exec 8>&-; cat "+fifo+" >/dev/null & fg %1; echo status $? >&9")
+			within(t, "hk-inspect waits: "+line, func() bool {
+				n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+				return err == nil && n == 65536
+			})
+			s.types("\x1a")
+			s.await("stopped 147") // by SIGSTOP
+			s.await("up")
+			s.await("status 0")
+		})
+	}
 }
 
 // TestObserverKilled kills the supervisor, or hk-inspect, while that waits. Nothing remains,

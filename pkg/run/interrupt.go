@@ -15,6 +15,10 @@ type Interrupt struct {
 	FD int
 	// Err is why the start must be abandoned, or nil. Once it is not nil it remains so.
 	Err func() error
+	// Stop stops this process, and returns when it continues, if the key of the terminal has
+	// been pressed that stops a job; or it is nil. It is called while the child waits for an
+	// observer, which that signal has stopped, and does nothing itself.
+	Stop func()
 	// Done is closed by then, for a start that may have to wait for other starts; nil
 	// means never.
 	Done <-chan struct{}
@@ -86,7 +90,7 @@ func (c *Process) receive() (message, error) {
 		if c.tracer() != nil {
 			timeout = patience
 		}
-		readable, err := c.layout.attr.Interrupt.wait(c.sock, timeout)
+		readable, err := c.watched().wait(c.sock, timeout)
 		switch {
 		case err != nil && c.hungUp(time.Second):
 			// The payload has been executed in the meantime: it decides.

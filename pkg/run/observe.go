@@ -33,7 +33,7 @@ func (t *template) writeObserver(k int, at offset) {
 	if !op.Is(plan.Observes) {
 		return
 	}
-	r.skip = observes
+	r.skip, t.observes = observes, true
 	for n := k + 1; n < len(t.index) && t.items[t.index[n]].Actor == plan.Observer; n++ {
 		r.want++
 	}
@@ -77,4 +77,36 @@ func statusAt(at uintptr) uint32 { return *(*uint32)(unsafe.Add(unsafe.Pointer(n
 // observed is the status that record k, which has waited for an observer, has stored.
 func (l *layout) observed(k int) unix.WaitStatus {
 	return unix.WaitStatus(statusAt(uintptr(unsafe.Pointer(l.at(l.places[l.op(k).Args[1].Buffer().Number()])))))
+}
+
+// observing reports whether the child waits for an observer.
+func (c *Process) observing() bool {
+	created, waited := 0, 0
+	for k := c.layout.child; k < len(c.layout.index); k++ {
+		switch op := c.layout.op(k); {
+		case c.layout.record(k).done == 0:
+		case op.Is(plan.Observes):
+			created++
+		case op.Succeeds:
+			waited++
+		}
+	}
+	return created > waited
+}
+
+// watched is what can abandon the start, and stops this process meanwhile if the terminal
+// stops an observer.
+func (c *Process) watched() *Interrupt {
+	i := c.layout.attr.Interrupt
+	if i == nil || i.Stop == nil || !c.layout.observes {
+		return i
+	}
+	w := *i
+	w.Err = func() error {
+		if c.observing() {
+			i.Stop()
+		}
+		return i.Err()
+	}
+	return &w
 }

@@ -77,6 +77,19 @@ func (s *Supervisor) stopSelf() bool {
 	return told
 }
 
+// stopInStart stops this process if the terminal stops its job before there is a payload, and
+// returns when it continues.
+func (s *Supervisor) stopInStart() {
+	typed := func(info siginfo) bool { return info.signal() == unix.SIGTSTP && info.code == siKernel }
+	if s.drain() != nil || s.queue.spared&bit(unix.SIGTSTP) != 0 || !slices.ContainsFunc(s.list, typed) {
+		return
+	}
+	s.list = slices.DeleteFunc(s.list, typed)
+	if s.stopSelf() {
+		s.resumed(nil)
+	}
+}
+
 // discardStops is what SIGCONT does to stops that the payload has not performed yet.
 func (s *Supervisor) discardStops() {
 	s.doubtful &^= bit(unix.SIGTSTP) | bit(unix.SIGTTIN) | bit(unix.SIGTTOU)

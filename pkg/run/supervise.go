@@ -64,7 +64,7 @@ func NewSupervisor(spared uint64, aboveFD int) (*Supervisor, error) {
 // Interrupt abandons a start for a signal that asks for the end. The start then fails
 // with an [Interrupted].
 func (s *Supervisor) Interrupt() *Interrupt {
-	return &Interrupt{FD: s.pipe, Err: s.asked}
+	return &Interrupt{FD: s.pipe, Err: s.asked, Stop: s.stopInStart}
 }
 
 // Adopt takes over the payload, which has been executed. It must be called before the

@@ -29,8 +29,9 @@ type template struct {
 	uses [][]use
 	// index maps a record to its item.
 	index []int
-	// child is the first record of the child.
-	child int
+	// child is the first record of the child, and observes is set if it has observers.
+	child    int
+	observes bool
 	// places are where the plan's buffers are, by their numbers; 0 if they are not in
 	// the arena.
 	places []offset
