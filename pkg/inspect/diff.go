@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"hk/internal/vis"
 	"hk/pkg/getopt"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +23,11 @@ type Change struct {
 	Key    string          `json:"key"`
 	Before json.RawMessage `json:"before"`
 	After  json.RawMessage `json:"after"`
+
+	// element is the key of the element of a list in which this is, or "", and was and is are
+	// the element in the two reports, or nil.
+	element string
+	was, is map[string]any
 }
 
 // maxReport is more than a report has.
@@ -86,28 +91,32 @@ func (r *Report) asMap() (map[string]any, error) {
 
 // diff compares two reports, in the sections that both have or could not read.
 func diff(before, after map[string]any) []Change {
-	old, now := map[string]any{}, map[string]any{}
+	old, now := newFlat(), newFlat()
 	for _, section := range sections {
 		if covers(before, section) && covers(after, section) {
-			flatten(old, section, before[section])
-			flatten(now, section, after[section])
-			reasons(old, section, before)
-			reasons(now, section, after)
+			old.flatten(section, before[section], "")
+			now.flatten(section, after[section], "")
+			reasons(old.values, section, before)
+			reasons(now.values, section, after)
 		}
 	}
 	var changes []Change
-	keys := slices.Sorted(maps.Keys(old))
-	for key := range now {
-		if _, ok := old[key]; !ok {
+	keys := slices.Sorted(maps.Keys(old.values))
+	for key := range now.values {
+		if _, ok := old.values[key]; !ok {
 			keys = append(keys, key)
 		}
 	}
 	slices.SortFunc(keys, byKey)
 	for _, key := range keys {
-		c := Change{key, encode(old, key), encode(now, key)}
-		if !bytes.Equal(c.Before, c.After) {
-			changes = append(changes, c)
+		c := Change{Key: key, Before: encode(old.values, key), After: encode(now.values, key)}
+		if bytes.Equal(c.Before, c.After) {
+			continue
 		}
+		if c.element = cmp.Or(old.within[key], now.within[key]); c.element != "" {
+			c.was, c.is = old.elements[c.element], now.elements[c.element]
+		}
+		changes = append(changes, c)
 	}
 	return changes
 }
@@ -157,30 +166,52 @@ func encode(m map[string]any, key string) json.RawMessage {
 	return b
 }
 
+// A flat is a report by keys.
+type flat struct {
+	values map[string]any
+	// elements are those of lists of objects, and within is, by the keys of values, the key of
+	// the element in which the value is.
+	elements map[string]map[string]any
+	within   map[string]string
+}
+
+func newFlat() flat {
+	return flat{map[string]any{}, map[string]map[string]any{}, map[string]string{}}
+}
+
 // flatten adds what is in a value, by keys. A list of objects is by what names each; a list
 // of anything else is one value.
-func flatten(to map[string]any, key string, value any) {
+func (f flat) flatten(key string, value any, in string) {
 	switch v := value.(type) {
 	case nil:
+		return
 	case map[string]any:
 		for name, field := range v {
-			flatten(to, key+"."+name, field)
+			f.flatten(key+"."+name, field, in)
 		}
+		return
 	case []any:
 		if len(v) == 0 || !isObject(v[0]) {
-			to[key] = v
-			return
+			break
 		}
 		seen := map[string]int{}
-		for _, element := range v {
-			name := nameOf(element)
+		for _, one := range v {
+			name := nameOf(one)
 			if seen[name]++; seen[name] > 1 {
 				name += fmt.Sprintf("#%d", seen[name])
 			}
-			flatten(to, key+"."+name, element)
+			within := in
+			if object, ok := one.(map[string]any); ok {
+				within = key + "." + name
+				f.elements[within] = object
+			}
+			f.flatten(key+"."+name, one, within)
 		}
-	default:
-		to[key] = v
+		return
+	}
+	f.values[key] = value
+	if in != "" {
+		f.within[key] = in
 	}
 }
 
@@ -207,84 +238,4 @@ func nameOf(element any) string {
 		}
 	}
 	return "?"
-}
-
-// writeDiff prints differences.
-func (i *Inspection) writeDiff(w io.Writer, changes []Change) error {
-	if i.JSON {
-		if changes == nil {
-			changes = []Change{}
-		}
-		b, err := json.MarshalIndent(struct {
-			Version int      `json:"version"`
-			Changes []Change `json:"changes"`
-		}{Version, changes}, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(append(vis.JSON(b), '\n'))
-		return err
-	}
-	var rows []row
-	for _, c := range changes {
-		rows = append(rows, row{c.Key, changeText(c)})
-	}
-	var b strings.Builder
-	writeRows(&b, rows)
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// changeText says what has changed: for lists, what was added and removed.
-func changeText(c Change) string {
-	var before, after []any
-	if json.Unmarshal(c.Before, &before) == nil && json.Unmarshal(c.After, &after) == nil && c.Before != nil && c.After != nil {
-		var list []string
-		for _, v := range before {
-			if !contains(after, v) {
-				list = append(list, "-"+plainText(v))
-			}
-		}
-		for _, v := range after {
-			if !contains(before, v) {
-				list = append(list, "+"+plainText(v))
-			}
-		}
-		if len(list) > 0 {
-			return strings.Join(list, " ")
-		}
-	}
-	return rawText(c.Before) + " -> " + rawText(c.After)
-}
-
-func contains(list []any, v any) bool {
-	return slices.ContainsFunc(list, func(o any) bool { return plainText(o) == plainText(v) })
-}
-
-func rawText(b json.RawMessage) string {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if b == nil || d.Decode(&v) != nil {
-		return "absent"
-	}
-	return plainText(v)
-}
-
-// plainText is a value without quotes.
-func plainText(v any) string {
-	switch v := v.(type) {
-	case string:
-		if v == "" {
-			return "none"
-		}
-		return v
-	case []any:
-		list := make([]string, len(v))
-		for i, e := range v {
-			list[i] = plainText(e)
-		}
-		return listed(list)
-	}
-	return fmt.Sprint(v)
 }

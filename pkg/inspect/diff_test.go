@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,49 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffRows checks what people are shown: one row for what was added, removed or replaced as
+// a whole, and all and none for sets of capabilities.
+func TestDiffRows(t *testing.T) {
+	const last = 2 // so that three are all
+	const before = `{"version":1,"caps":{"permitted":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH"],"effective":["CAP_CHOWN"],"bounding":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_DAC_READ_SEARCH"]},
+		"mounts":[{"at":"/","type":"ext4","source":"/dev/a","from":"/","device":"8:1","options":["rw"]},{"at":"/dev","type":"devtmpfs","source":"devtmpfs","from":"/","device":"0:6","options":["rw","relatime"]},{"at":"/same","type":"tmpfs","device":"0:7","options":["rw"]}],
+		"cgroups":[{"controllers":"cpuset","path":"/a","limits":[{"group":"/","file":"cpuset.cpus","value":"0-1"}]}],
+		"fds":[{"fd":0,"kind":"file"},{"fd":5,"kind":"file","access":"w","target":"/x"}]}`
+	const after = `{"version":1,"caps":{"permitted":[],"effective":["CAP_DAC_OVERRIDE"],"bounding":["CAP_CHOWN"]},
+		"mounts":[{"at":"/","type":"tmpfs","source":"none","from":"/","device":"0:40","options":["ro","nosuid"],"hidden":true},{"at":"/etc","type":"ext4","source":"/dev/a","from":"/etc","device":"8:1","options":["ro"]},{"at":"/same","type":"tmpfs","device":"0:7","options":["ro"]}],
+		"cgroups":[{"controllers":"cpuset","path":"/a","limits":[]}],
+		"fds":[{"fd":0,"kind":"pipe"}]}`
+	old, err := parseReport(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := parseReport(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []row{
+		{"caps.bounding", "all -> CAP_CHOWN"},
+		{"caps.effective", "CAP_CHOWN -> CAP_DAC_OVERRIDE"},
+		{"caps.permitted", "all -> none"},
+		{"mounts./", "ext4 rw /dev/a -> tmpfs ro,nosuid hidden"},
+		{"mounts./dev", "devtmpfs rw,relatime -> absent"},
+		{"mounts./etc", "absent -> ext4 ro /dev/a /etc"},
+		{"mounts./same.options", "-rw +ro"},
+		{"cgroups.cpuset.limits.cpuset.cpus", "0-1 -> absent"},
+		{"fds.0.kind", "file -> pipe"},
+		{"fds.5", "file w /x -> absent"},
+	}
+	var got []row
+	for _, r := range diffRows(diff(old, now), last) {
+		if r.name != "cgroups.cpuset.limits" {
+			got = append(got, r)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("rows:\n%v\nwant:\n%v", got, want)
+	}
+}
+
 func FuzzDiff(f *testing.F) {
 	f.Add(`{"version":1,"caps":{"permitted":["CAP_CHOWN"]}}`, `{"version":1,"caps":{"permitted":[]},"mounts":[{"at":"/"},{"at":"/"}]}`)
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -50,8 +94,12 @@ func FuzzDiff(f *testing.F) {
 		if err != nil || err2 != nil {
 			return
 		}
-		for _, c := range diff(before, after) {
+		changes := diff(before, after)
+		for _, c := range changes {
 			changeText(c)
+		}
+		if rows := diffRows(changes, 40); len(rows) > len(changes) || len(rows) == 0 && len(changes) > 0 {
+			t.Errorf("%d rows for %d changes", len(rows), len(changes))
 		}
 		if same := diff(before, before); len(same) > 0 {
 			t.Errorf("%q differs from itself: %v", a, same)

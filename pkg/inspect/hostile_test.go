@@ -129,7 +129,7 @@ func TestHostileText(t *testing.T) {
 		t.Fatal(err)
 	}
 	changes := diff(map[string]any{"root": map[string]any{hostile: hostile}}, map[string]any{"root": map[string]any{}})
-	if err := (&Inspection{}).writeDiff(&text, changes); err != nil {
+	if err := (&Inspection{}).writeDiff(&text, changes, &Report{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(text.String(), `\nmark`) || !strings.Contains(js.String(), `\nmark`) {

@@ -263,7 +263,7 @@ func (i *Inspection) write(r *Report, env []string) error {
 	return i.writeTo(func(fd int) error {
 		switch w := (file{fd}); {
 		case i.Diff != "":
-			return i.writeDiff(w, changes)
+			return i.writeDiff(w, changes, r)
 		case i.JSON:
 			return r.writeJSON(w)
 		default:
