@@ -187,6 +187,7 @@ func TestArchitecture(t *testing.T) {
 // the stages.
 var house = map[string]string{
 	"internal/vis":        "",
+	"internal/announced":  "",
 	"internal/notify":     "pkg/plan",
 	"internal/nofile":     "",
 	"internal/exit":       "",
@@ -203,8 +204,8 @@ var house = map[string]string{
 	"pkg/run":             "internal/vis internal/exit internal/nofile pkg/cause pkg/execdeps pkg/plan",
 	"pkg/host":            "internal/entry internal/nofile pkg/cause pkg/getopt pkg/ids",
 	"pkg/stage":           "internal/vis pkg/cause pkg/getopt pkg/host pkg/ids pkg/plan",
-	"stages":              "internal/learned internal/vis pkg/access pkg/cause pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/ptrace pkg/run pkg/stage",
-	"pkg/chain":           "stages internal/notify internal/similar internal/vis pkg/cause pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
+	"stages":              "internal/announced internal/learned internal/vis pkg/access pkg/cause pkg/execdeps pkg/filter pkg/getopt pkg/host pkg/ids pkg/plan pkg/ptrace pkg/run pkg/stage",
+	"pkg/chain":           "stages internal/announced internal/notify internal/similar internal/vis pkg/cause pkg/execdeps pkg/getopt pkg/host pkg/ids pkg/plan pkg/run pkg/stage",
 	"internal/cli":        "internal/entry internal/exit internal/vis pkg/cause pkg/chain pkg/host pkg/plan pkg/run pkg/stage",
 	"cmd":                 "internal/cli",
 	"internal/similar":    "",

@@ -7,9 +7,11 @@ import (
 	"io"
 	"path"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 
+	"hk/internal/announced"
 	"hk/pkg/execdeps"
 	"hk/pkg/getopt"
 	"hk/pkg/host"
@@ -93,6 +95,8 @@ type Box struct {
 	program *run.Program
 	path    []string
 	last    int
+	// said is where this program says which of its children are commands of the box; it may be nil.
+	said *announced.Memory
 }
 
 // Prepare reads what the flags name on the host, checks all of it, and lays out the
@@ -149,7 +153,21 @@ func (c *Chain) prepare() (*Box, error) {
 		}
 		return comments
 	})
-	return &Box{state: s, program: run.Lay(s.Plan), path: searchPath(&s.Env), last: lastFD(h)}, nil
+	b := &Box{state: s, program: run.Lay(s.Plan), path: searchPath(&s.Env), last: lastFD(h)}
+	b.announce(c)
+	return b, nil
+}
+
+// announce says of which chain the box is, for hk-inspect --pid --chain: in a page of memory,
+// because a program has no command line that would say it. A stage from another package has no
+// flags.
+func (b *Box) announce(c *Chain) {
+	if slices.ContainsFunc(c.Links, func(l Link) bool { return l.Kind.New == nil }) {
+		return
+	}
+	if b.said = announced.New(c.Args()); b.said != nil {
+		runtime.AddCleanup(b, (*announced.Memory).Close, b.said)
+	}
 }
 
 // fits refuses chains that a program which continues to run cannot start.

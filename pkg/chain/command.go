@@ -144,6 +144,7 @@ func (c *Cmd) launch(command *run.Command) error {
 		return err
 	}
 	c.process, c.pid = p, p.Payload
+	c.box.said.Add(c.pid)
 	return nil
 }
 

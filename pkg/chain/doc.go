@@ -18,7 +18,9 @@
 // with exit status 0, the error is an [ExitError].
 //
 // Nothing in the program changes: no limit, signal handler, environment, umask or
-// directory. SIGCHLD is not caught. If the program waits for any child, with wait4(2)
+// directory. A [Box] has a page of shared memory, which is named hk-chain in /proc/PID/maps:
+// with the flags of its chain, and the PIDs of its commands, for hk-inspect --pid --chain.
+// Only who may trace the program can read it. SIGCHLD is not caught. If the program waits for any child, with wait4(2)
 // of -1, it may reap a child that Wait is waiting for.
 //
 // One thing is changed for a moment at each start, and only in a program that runs as

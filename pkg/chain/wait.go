@@ -143,6 +143,7 @@ func (c *Cmd) reap() (plan.End, error) {
 		awaitEnd(p)
 	}
 	end, err := p.Wait()
+	c.box.said.Remove(c.pid)
 	if err != nil {
 		err = fmt.Errorf("chain: %w", err)
 	}

@@ -29,8 +29,9 @@ type comparison struct {
 	// marks is set if what performs the plan may load one filter more, by which calls stop that
 	// it is to see, or others that do.
 	marks bool
-	// traces is set if it traces the process, which may lack CAP_SYS_PTRACE for that.
-	traces bool
+	// supervised is set if there is a supervisor although the chain needs none: the process may
+	// lack CAP_SYS_PTRACE then.
+	supervised bool
 }
 
 // sectionsOfChain are those that a chain is made of.
@@ -200,7 +201,7 @@ func (c *comparison) caps() {
 	before := len(c.differs)
 	want := c.plan.Cred.Execve()
 	same := uint64(0)
-	if c.traces && !c.plan.Plan.Cloned() {
+	if c.supervised && !c.plan.Plan.Cloned() {
 		same = 1 << unix.CAP_SYS_PTRACE
 	}
 	for i, set := range [5]uint64{want.Permitted, want.Effective, want.Inheritable, want.Bounding, want.Ambient} {

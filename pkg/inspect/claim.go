@@ -35,3 +35,19 @@ func (l *level) writeUntold(b *strings.Builder) {
 		comment(b, "Not compared"+only+": "+strings.Join(slices.Compact(l.untold), ", "))
 	}
 }
+
+// writeUnsure says what is not known of the words, and who may have written them.
+func (l *level) writeUnsure(b *strings.Builder) {
+	s := l.sup
+	switch {
+	case s.Unsure == "":
+		return
+	case s.library != "":
+		comment(b, s.Unsure+": it, or whoever has started it, may have written other words there")
+		return
+	}
+	comment(b, s.Unsure+": whoever has started it may have written other words there")
+	if who := l.claimants(); who != "" && l.holds() {
+		comment(b, who)
+	}
+}

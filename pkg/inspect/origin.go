@@ -132,7 +132,7 @@ func (l *level) compareWith(state *stage.State, read func(pid int) (*Report, err
 	}
 	if l.plan, err = l.sup.replan(state, l.own, l.above); err == nil {
 		p, _ := l.sup.performer()
-		l.marks, l.traces = p.marks, p.traces
+		l.marks, l.supervised = p.marks, p.traces || l.sup.library != ""
 		l.compare()
 	}
 	return err
@@ -277,6 +277,9 @@ func (l *level) holds() bool { return l.err == nil && len(l.differs) == 0 && l.m
 func (l *level) write(b *strings.Builder) {
 	s := l.sup
 	by := fmt.Sprintf("the command line of process %d, %s,", s.PID, filepath.Base(s.Words[0]))
+	if s.library != "" {
+		by = fmt.Sprintf("the memory of process %d, %s,", s.PID, s.library)
+	}
 	switch {
 	case l.err != nil:
 		comment(b, fmt.Sprintf("As %s says. It was not compared with what the kernel tells: %v", by, l.err))
@@ -289,12 +292,7 @@ func (l *level) write(b *strings.Builder) {
 	default:
 		comment(b, fmt.Sprintf("Exact: made by %s of which the kernel tells the same, for process %d: %s", by, l.pid, strings.Join(l.agrees, ", ")))
 	}
-	if s.Unsure != "" {
-		comment(b, s.Unsure+": whoever has started it may have written other words there")
-		if who := l.claimants(); who != "" && l.holds() {
-			comment(b, who)
-		}
-	}
+	l.writeUnsure(b)
 	if s.PID == 1 && !l.holds() {
 		comment(b, "Process 1 may be the init of a sandbox in which this process is, too")
 	}

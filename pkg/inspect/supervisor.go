@@ -50,12 +50,19 @@ type Supervisor struct {
 	chain []string
 	// starts are when it and the processes in Below were started, as in [processStat].
 	starts map[int]int
+	// library is the name of a program that uses the library, and has the words in its memory, or
+	// "".
+	library string
 	// other is the name of its program, if that was called by one that is not the program's.
 	other string
 }
 
-// programs are the names of the programs of hk that are supervisors.
-var programs = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect", "hk-run", "hk-bwrap", "hk-why", "hk-learn", "hk-bisect"}
+// stagePrograms are the names of the stages, and programs those of all programs of hk that are
+// supervisors.
+var (
+	stagePrograms = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect"}
+	programs      = append(slices.Clip(stagePrograms), "hk-run", "hk-bwrap", "hk-why", "hk-learn", "hk-bisect")
+)
 
 // Supervisors are the programs of hk above a process, the outermost first. notes say why
 // there may be more of them.
@@ -85,6 +92,9 @@ func Supervisors(h *host.Host, pid int) (list []*Supervisor, notes []string, err
 		}
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("Process %d, above it, has the name of a program of hk: %v", line[i].pid, err))
+		}
+		if s == nil {
+			s = announcedBy(h, line[:i+1])
 		}
 		if s == nil {
 			continue
