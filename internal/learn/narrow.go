@@ -12,6 +12,7 @@ import (
 	"hk/pkg/getopt"
 	"hk/pkg/mount"
 	"hk/pkg/netns"
+	"hk/pkg/plan"
 	"hk/pkg/setuser"
 	"hk/pkg/stage"
 	"hk/pkg/unshare"
@@ -120,6 +121,8 @@ func (s *session) narrowNetwork(u *usage) []change {
 	switch {
 	case u.Unsure != "":
 		return []change{{kind: "net", what: what, because: because + ", as far as was seen: " + u.Unsure}}
+	case s.gainsOver(u) != 0:
+		return []change{{kind: "net", what: what, because: because + "; but the payload would have " + plan.CapNames(s.gainsOver(u)) + " over the new one"}}
 	case !found && s.state.Host.UID != 0:
 		return []change{{kind: "net", what: what, because: because + "; for that an ordinary user needs hk-unshare --user, which the chain lacks"}}
 	}
@@ -142,6 +145,19 @@ func (s *session) narrowNetwork(u *usage) []change {
 		}
 		insert(c, after+1, &netns.Kind, &netns.Network{Loopback: true})
 	}}}
+}
+
+// gainsOver are the capabilities by which a network namespace of its own would allow the payload
+// something that the chain does not: in a user namespace it has none over that of the caller.
+func (s *session) gainsOver(u *usage) uint64 {
+	if !s.state.NS.Entered(unix.CLONE_NEWUSER) {
+		return 0
+	}
+	left := s.caps.has
+	if used, _ := capBits(u.Caps); !slices.Contains(s.keep, "caps") {
+		left &= used
+	}
+	return left & (1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_ADMIN)
 }
 
 // namespaces is the stage that can make a network namespace too: the one that makes the user
