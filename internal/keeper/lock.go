@@ -7,28 +7,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is locked of a cgroup: bytes of cgroup.kill, which version 1 does not have, and
-// there of cgroup.procs. Other users cannot open these for writing, so they cannot hold
-// the locks.
+// What is locked of a cgroup: bytes of files that other users cannot open for writing, so they
+// cannot hold the locks.
 const (
 	// A keeper holds the lock of its group as long as it lives. One that gets the lock of
-	// a group knows that its keeper has ended, in whichever PID namespace it was.
+	// a group knows that its keeper has ended, in whichever PID namespace it was. It is one of
+	// cgroup.kill, which version 1 does not have, and there of cgroup.procs.
 	livesByte = iota
-	// While a group is made in a cgroup or removed from it, its controllers stay enabled.
+	// While a group is made in a cgroup or removed from it, its controllers stay enabled. It is
+	// one of cgroup.subtree_control: where a cgroup is delegated, cgroup.kill remains root's.
 	changesByte
 )
 
 // lock takes the lock that shows that the keeper of a group lives. The descriptor that it
 // returns holds it.
 func lock(d *dir) (int, error) {
-	return lockByte(d, livesByte)
-}
-
-func lockByte(d *dir, at int64) (int, error) {
 	file := "cgroup.kill"
 	if !d.isV2() {
 		file = "cgroup.procs"
 	}
+	return lockByte(d, file, livesByte)
+}
+
+func lockByte(d *dir, file string, at int64) (int, error) {
 	fd, err := d.open(file, unix.O_WRONLY)
 	if err != nil {
 		return -1, err
@@ -52,11 +53,11 @@ func hold(parent *dir) (release func(), err error) {
 		return func() {}, nil
 	}
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		fd, err := lockByte(parent, changesByte)
+		fd, err := lockByte(parent, "cgroup.subtree_control", changesByte)
 		switch {
 		case err == nil:
 			return func() { unix.Close(fd) }, nil
-		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES), time.Now().After(end):
+		case !errors.Is(err, unix.EAGAIN), time.Now().After(end):
 			return nil, err
 		}
 	}
