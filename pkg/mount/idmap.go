@@ -182,7 +182,7 @@ func idmapError(e *plan.Error, tree int) error {
 		e.Hint = "it needs CAP_SYS_ADMIN in the user namespace in which the file system was mounted, and a mount cannot be ID-mapped twice"
 	case unix.EINVAL:
 		if unix.Fstatfs(tree, &fs) == nil && fs.Type == unix.TMPFS_MAGIC && host.TmpfsIdmap.Check() != nil {
-			e.Unsupported, e.Hint = true, "a tmpfs cannot be ID-mapped: "+host.TmpfsIdmap.Advice()
+			e.Unsupported, e.Because, e.Hint = true, cause.KernelVersion, "a tmpfs cannot be ID-mapped: "+host.TmpfsIdmap.Advice()
 			return e
 		}
 		e.Hint = "a file system in the tree cannot be ID-mapped, such as procfs or sysfs; norec excludes the mounts below the first"

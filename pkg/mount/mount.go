@@ -304,7 +304,7 @@ func (m *Mounts) enter(b *builder) error {
 			last.Set = unix.MOUNT_ATTR_RDONLY
 		}
 		b.Add(plan.MountSetattr(plan.Ref(b.root), "", unix.AT_EMPTY_PATH, last),
-			plan.Fchdir(b.root),
+			plan.Fchdir(b.root).Hint(unix.EACCES, "the new root may not be searched: by its mode, or because its owner has no number in the user namespace"),
 			plan.PivotRoot(".", ".").Because(unix.EINVAL, cause.Chroot, "the root directory is not a mount point, as in a chroot or an initramfs"))
 		if b.rootReceives { // what the root was on
 			b.Add(plan.UmountDetach("."))

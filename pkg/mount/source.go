@@ -121,10 +121,33 @@ func (b *builder) source(p string) (source, error) {
 	}
 	f, err := b.Host.Look(p)
 	if err != nil {
-		return source{}, err
+		return source{}, b.barrier(p, err)
 	}
 	here = here && !filepath.IsAbs(f.Path)
 	return source{path: full, isDir: f.IsDir, real: f.Path, loose: f.Loose, straight: f.Straight, here: here, handed: b.handed(f.Reach)}, nil
+}
+
+// barrier says which directory on the way to a file is the reason for an error.
+func (b *builder) barrier(p string, err error) error {
+	for i := 1; i < len(p); i++ {
+		if p[i] != '/' {
+			continue
+		}
+		_, e := b.Host.Look(p[:i])
+		switch {
+		case e == nil:
+		case errors.Is(err, unix.EACCES) && errors.Is(e, unix.EACCES):
+			return fmt.Errorf("%w: %s may not be searched", err, path.Dir(p[:i]))
+		case errors.Is(err, unix.ENOENT) && errors.Is(e, unix.ENOENT):
+			return fmt.Errorf("%w: there is no %s", err, p[:i])
+		default:
+			return err
+		}
+	}
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w: %s may not be searched", err, path.Dir(p))
+	}
+	return err
 }
 
 // openHere opens the working directory if there is a relative source, and if the name of
