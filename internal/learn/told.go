@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hk/pkg/access"
 	"hk/pkg/ptrace"
 
 	"golang.org/x/sys/unix"
@@ -134,10 +135,16 @@ func (k *capabilities) asked(tid int, c ptrace.Call, call string) {
 // program is for file capabilities: the kernel does not execute a program that is to have some
 // of them from the start and cannot.
 func (k *capabilities) program(tid int) {
-	var b [24]byte
-	n, err := unix.Getxattr("/proc/"+strconv.Itoa(tid)+"/exe", "security.capability", b[:])
-	if err == nil {
-		k.used |= fileCaps(b[:max(n, 0)])
+	if k.stuck {
+		return
+	}
+	b := make([]byte, 24)
+	var n int
+	var err error
+	if !access.Patiently(func() { n, err = unix.Getxattr("/proc/"+strconv.Itoa(tid)+"/exe", "security.capability", b) }) {
+		k.stuck = true
+	} else if err == nil {
+		k.used |= fileCaps(b[:n])
 	}
 }
 
