@@ -184,6 +184,13 @@ func TestObserverWaits(t *testing.T) {
 		if stat(p.pid)[19] == p.start {
 			t.Errorf("%s: hk-inspect is still there: %s", line, stat(p.pid)[0])
 		}
+		// Nor does the supervisor keep the copy of the program, in memory, as long as the payload runs.
+		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", j.Process.Pid))
+		for _, fd := range fds {
+			if to, _ := os.Readlink(fd); strings.HasPrefix(to, "/memfd:") {
+				t.Errorf("%s: the supervisor has %s", line, to)
+			}
+		}
 		j.Process.Signal(unix.SIGTERM)
 		if got := j.end(); got != "SIGTERM" {
 			t.Errorf("%s: ended with %s; want SIGTERM", line, got)

@@ -91,6 +91,9 @@ func (c *Process) clone() error {
 	}
 	c.PID, c.Payload = int(pid), int(pid)
 	c.PidFD = int(*(*int32)(l.at(l.places[l.plan.PidFD().Number()])))
+	if l.observes {
+		l.leavePrograms()
+	}
 	return nil
 }
 

@@ -79,6 +79,8 @@ type layout struct {
 	attr  Attr
 	arena []byte
 	head  *header
+	// left are descriptors of the caller's ops that only the child still has.
+	left []*plan.Result
 	// records is the number in the header, which is not trusted once the payload runs.
 	records unsafe.Pointer
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"slices"
 	"unsafe"
 
 	"hk/pkg/plan"
@@ -77,6 +78,23 @@ func statusAt(at uintptr) uint32 { return *(*uint32)(unsafe.Add(unsafe.Pointer(n
 // observed is the status that record k, which has waited for an observer, has stored.
 func (l *layout) observed(k int) unix.WaitStatus {
 	return unix.WaitStatus(statusAt(uintptr(unsafe.Pointer(l.at(l.places[l.op(k).Args[1].Buffer().Number()])))))
+}
+
+// leavePrograms closes what the caller has opened for observers to execute: the child has it
+// too, until it executes the payload, and it may be megabytes of memory.
+func (l *layout) leavePrograms() {
+	for _, it := range l.items {
+		if it.Actor != plan.Observer || it.Op.Number != unix.SYS_EXECVEAT {
+			continue
+		}
+		program := it.Op.Args[0].Result()
+		for k := 0; k < len(l.index) && l.items[l.index[k]].Actor == plan.Caller; k++ {
+			if l.op(k).Result == program && !slices.Contains(l.left, program) {
+				l.left = append(l.left, program)
+				unix.Close(int(l.record(k).result))
+			}
+		}
+	}
 }
 
 // observing reports whether the child waits for an observer.
