@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -195,31 +194,70 @@ func (p *process) followed(paths []string, mounts []Mount) map[string]string {
 		return found
 	}
 	defer unix.Close(root)
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	for _, name := range paths {
-		for i := 1; i <= len(name) && found[name] == ""; i++ {
-			if i < len(name) && name[i] != '/' {
-				continue
-			}
-			part := name[:i]
-			if m := mountAt(mounts, path.Dir(part)); m == nil || !slices.Contains(answering, m.Type) {
-				break
-			}
-			fd, err := unix.Openat2(root, part, &how)
-			if p.notes(err) {
-				found[name] = reason(err)
-			}
-			if err != nil {
-				break
-			}
-			var st unix.Stat_t
-			if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
-				found[name] = part + " is a symbolic link: name the path that it leads to"
-			}
-			unix.Close(fd)
+		if why := p.linkOn(root, name); why != "" {
+			found[name] = why
 		}
 	}
 	return found
+}
+
+// linkOn says which part of a path is a symbolic link, or why that cannot be told. The process
+// may mount something meanwhile: so each directory is open when it is looked up of what type its
+// mount is, and what it is asked for is one name.
+func (p *process) linkOn(root int, name string) string {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	dir, on := root, uint64(0)
+	defer func() {
+		if dir != root {
+			unix.Close(dir)
+		}
+	}()
+	done := ""
+	for word := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
+		at, _ := p.seen(dir)
+		if word == "" || word == ".." || at == 0 || at != on && !p.answers(at) {
+			return ""
+		}
+		on = at
+		fd, err := unix.Openat2(dir, word, &how)
+		switch {
+		case p.notes(err):
+			return reason(err)
+		case err != nil:
+			return ""
+		}
+		done += "/" + word
+		if id, mode := p.seen(fd); id == at && mode&unix.S_IFMT == unix.S_IFLNK {
+			unix.Close(fd)
+			return done + " is a symbolic link: name the path that it leads to"
+		}
+		if dir != root {
+			unix.Close(dir)
+		}
+		dir = fd
+	}
+	return ""
+}
+
+// seen is the number of the mount that an open file is in, which keeps its number for as long,
+// and the type of the file, as far as it is known without asking a server.
+func (p *process) seen(fd int) (mount uint64, mode uint32) {
+	number := uint32(unix.STATX_MNT_ID)
+	if p.missing != nil { // then mounts has those of statmount(2)
+		number = mntIDUnique
+	}
+	var st unix.Statx_t
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, int(unix.STATX_TYPE|number), &st) != nil || st.Mask&number == 0 {
+		return 0, 0
+	}
+	return st.Mnt_id, uint32(st.Mode)
+}
+
+// answers reports whether the file system of a mount answers by itself.
+func (p *process) answers(mount uint64) bool {
+	list, err := p.mounts()
+	return err == nil && slices.ContainsFunc(list, func(m Mount) bool { return m.id == mount && slices.Contains(answering, m.Type) })
 }
 
 // root opens the root directory of the process.

@@ -71,9 +71,10 @@ func hasMount(list []Mount, id uint64) bool {
 	return false
 }
 
+const mntIDUnique = 0x4000 // STATX_MNT_ID_UNIQUE, Linux 6.8
+
 // statRoot is the mount of the root directory.
 func statRoot() (Mount, error) {
-	const mntIDUnique = 0x4000 // STATX_MNT_ID_UNIQUE, Linux 6.8
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, "/", 0, mntIDUnique, &st); err != nil {
 		return Mount{}, err
