@@ -118,6 +118,8 @@ func (a attempt) capability(e unix.Errno) int {
 		return unix.CAP_CHOWN
 	case e == unix.EPERM:
 		return unix.CAP_FOWNER
+	case a.kind == "read":
+		return unix.CAP_DAC_READ_SEARCH
 	}
 	return unix.CAP_DAC_OVERRIDE
 }
