@@ -24,6 +24,7 @@ var programs = []struct {
 	{"bash and vim", "script vim"},
 	{"gdb and strace", "gdb strace cc"},
 	{"apt", "mmdebstrap newuidmap apt-get"},
+	{"A program with windows", "/usr/bin/python3"},
 	{"hk and bwrap", "bwrap"},
 }
 
