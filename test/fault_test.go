@@ -22,6 +22,7 @@ var faultChains = []struct{ as, line string }{
 	{"root", "hk-unshare --all hk-idmap hk-mount --rootfs / --proc --dev /dev --tmpfs /tmp hk-net --loopback hk-setuser --caps none hk-limit --nofile 256 --core 0"},
 	{"root", "hk-unshare --mount --pid --init hk-mount --rootfs / --proc hk-setuser --user nobody --groups none --caps none"},
 	{"nobody", "hk-unshare --all hk-idmap --root hk-mount --rootfs / --proc --mask /usr/share hk-setuser --caps none --no-new-privs"},
+	{"nobody", "hk-unshare --all hk-inspect --assert ns.uts!=caller hk-idmap --root hk-mount --rootfs / --proc hk-inspect --assert mount:/proc=proc hk-setuser --caps none"},
 }
 
 // TestFaults has one call of a chain fail, whichever: the payload does not start, or it has no
