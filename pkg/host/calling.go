@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os"
 
 	"hk/internal/nofile"
@@ -32,7 +33,9 @@ func Calling() *Host {
 	}
 	h.capabilities()
 	groups, err := unix.Getgroups()
-	h.unread("getgroups", "", err)
+	if err != nil && h.Unread == nil {
+		h.Unread = fmt.Errorf("getgroups: %w", err)
+	}
 	for _, g := range groups {
 		h.Groups = append(h.Groups, uint32(g))
 	}

@@ -42,7 +42,7 @@ type Host struct {
 	// The capability sets of the calling thread, as bits by capability number.
 	Permitted, Effective, Inheritable, Bounding, Ambient uint64
 	// Securebits are SECBIT_* of securebits(7), and NoNewPrivs is the no_new_privs
-	// attribute; false if it cannot be determined.
+	// attribute; 0 and false if they cannot be determined.
 	Securebits uint32
 	NoNewPrivs bool
 	// DropsGroups is set if the caller has supplementary groups and may drop them.

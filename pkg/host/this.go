@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"os"
 	"slices"
 	"strconv"
@@ -143,27 +144,44 @@ func (h *Host) rlimit(resource int) (soft, hard uint64) {
 func (h *Host) AllCaps() uint64 { return ^uint64(0) >> (63 - h.LastCap) }
 
 // capabilities reads what this process may do. A failure is never taken for less than there is.
+// The calls change nothing and need no privilege, so it is a filter that denies one; procfs tells
+// the same then.
 func (h *Host) capabilities() {
+	if bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0); err == nil {
+		h.Securebits = uint32(bits)
+	}
+	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
+		h.NoNewPrivs = set != 0
+	}
+	if call, err := h.askCapabilities(); err != nil && !h.readCapabilities() {
+		text, name := RefusedBy(call)
+		h.Unread = cause.Because(name, fmt.Errorf("%s: %w: %s", call, err, text))
+	}
+}
+
+// knownCap is a capability that each kernel has on which hk runs.
+const knownCap = unix.CAP_CHECKPOINT_RESTORE
+
+// askCapabilities asks the kernel, and returns the call that has failed.
+func (h *Host) askCapabilities() (call string, err error) {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	h.unread("capget", "", unix.Capget(&head, &data[0]))
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		return "capget", err
+	}
 	h.Effective = uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
 	h.Permitted = uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
 	h.Inheritable = uint64(data[1].Inheritable)<<32 | uint64(data[0].Inheritable)
 	for c := 0; c < 64; c++ {
 		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
-		if err == unix.EINVAL && c > unix.CAP_CHECKPOINT_RESTORE { // Linux 5.9
+		if err == unix.EINVAL && c > knownCap {
 			break
 		}
-		h.unread("prctl", "PR_CAPBSET_READ", err)
+		if err != nil {
+			return "prctl", err
+		}
 		h.LastCap = c
 		h.Bounding |= uint64(set&1) << c
-	}
-	bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
-	h.unread("prctl", "PR_GET_SECUREBITS", err)
-	h.Securebits = uint32(max(bits, 0))
-	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil {
-		h.NoNewPrivs = set != 0
 	}
 	// An ambient capability is also permitted and inheritable.
 	for c := 0; c <= h.LastCap; c++ {
@@ -171,19 +189,30 @@ func (h *Host) capabilities() {
 			continue
 		}
 		set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(c), 0, 0)
-		h.unread("prctl", "PR_CAP_AMBIENT_IS_SET", err)
+		if err != nil {
+			return "prctl", err
+		}
 		h.Ambient |= uint64(set&1) << c
 	}
+	return "", nil
 }
 
-// unread records that a call has failed on which plans depend. It changes nothing and needs no
-// privilege, so it is a filter that denies it.
-func (h *Host) unread(call, option string, err error) {
-	if err == nil || h.Unread != nil {
-		return
+// readCapabilities reads them in procfs. A capability above the last one that is known, and in no
+// set, may exist, but cannot be had.
+func (h *Host) readCapabilities() bool {
+	status, err := ReadProc("/proc/self/status")
+	if err != nil || procfs() != nil {
+		return false
 	}
-	text, name := RefusedBy(call)
-	h.Unread = cause.Because(name, fmt.Errorf("%s(%s): %w: %s", call, option, err, text))
+	for name, set := range map[string]*uint64{"CapInh": &h.Inheritable, "CapPrm": &h.Permitted, "CapEff": &h.Effective, "CapBnd": &h.Bounding, "CapAmb": &h.Ambient} {
+		_, after, _ := strings.Cut(status, "\n"+name+":\t")
+		value, _, _ := strings.Cut(after, "\n")
+		if *set, err = strconv.ParseUint(value, 16, 64); err != nil {
+			return false
+		}
+	}
+	h.LastCap = max(knownCap, bits.Len64(h.Bounding|h.Permitted|h.Inheritable)-1)
+	return true
 }
 
 // hasGroups reports whether there are supplementary groups, and true if that cannot be known.
