@@ -111,7 +111,7 @@ var observed = []string{
 	"hk-unshare --user --pid --init hk-idmap --root",
 	"hk-unshare --setsid",
 	"hk-limit --wall 1h",
-	"hk-unshare --join user,pid=$T",
+	"hk-unshare --force-order --join user,pid=$T",
 }
 
 // blocked starts a chain with an hk-inspect that waits for somebody to read what it prints,
@@ -361,6 +361,32 @@ func TestObserverOrphaned(t *testing.T) {
 		j.end()
 		if _, err := os.Stat(shown); (err == nil) == kill {
 			t.Errorf("killed: %v; it has shown something: %v", kill, err == nil)
+		}
+	}
+}
+
+// TestObserverJoined reads a file that a sandbox does not have, through the root directory of an
+// hk-inspect that was executed in its user namespace before the chain went on. Such a chain is
+// refused; the control is one whose caller says that it is to be performed.
+func TestObserverJoined(t *testing.T) {
+	t.Parallel()
+	pid := target(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, _, _ := blocked(t, fmt.Sprintf("hk-unshare --force-order --join user,pid=%d", pid))
+	read := start(t, fmt.Sprintf("hk-unshare --join user,mnt,pid=%d", pid), "sh", "-c", "cd /; test ! -e "+secret+"; echo hidden $?; cat /proc/[1-9]*/root"+secret+" 2>/dev/null; echo")
+	read.await("hidden 0")
+	read.await("secret")
+	read.end()
+	j.Process.Kill()
+	j.end()
+
+	for _, next := range []string{"hk-setuser --umask 077", "hk-mount --rootfs /", "hk-seccomp"} {
+		j := start(t, fmt.Sprintf("hk-unshare --join user,pid=%d hk-inspect ", pid)+next, "true")
+		if got, want := j.end(), "125hk-inspect: processes of the user namespace that hk-unshare joins could trace it before "; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: ended with %s; want %s...", next, got, want)
 		}
 	}
 }

@@ -29,6 +29,9 @@ func (c *Chain) checkOrder(h *host.Host) error {
 	if slices.ContainsFunc(links, func(l Link) bool { return l.Common.ForceOrder }) {
 		return nil
 	}
+	if err := checkTraced(links); err != nil {
+		return err
+	}
 	plan, _, _, _ := c.firstPlan()
 	taken := map[stage.Power]string{}
 	var given stage.Power
@@ -49,6 +52,26 @@ func (c *Chain) checkOrder(h *host.Host) error {
 			}
 			if order.Takes&p != 0 {
 				taken[p] = l.Kind.Name
+			}
+		}
+	}
+	return nil
+}
+
+// checkTraced refuses a stage that would be executed as a program in a user namespace that was
+// joined, before stages that are still to change the process. A program that was just executed
+// can be traced, so whoever has capabilities in that namespace would get what the process still
+// has: the caller's user ID, root directory and descriptors.
+func checkTraced(links []Link) error {
+	joiner := ""
+	for i, l := range links {
+		switch n := l.Stage.Needs(); {
+		case n.Joined:
+			joiner = l.Kind.Name
+		case n.First && joiner != "":
+			if later, ok := first(links[i:], func(n stage.Needs) bool { return !n.First }); ok {
+				return &UsageError{l.Kind.Name, cause.Because(cause.Order, fmt.Errorf(
+					"processes of the user namespace that %s joins could trace it before %s: put it at the end of the chain", joiner, later.Kind.Name))}
 			}
 		}
 	}

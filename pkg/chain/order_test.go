@@ -41,6 +41,13 @@ func TestOrder(t *testing.T) {
 		{"hk-unshare --user-try hk-idmap", ""},
 		{"hk-unshare --user hk-idmap hk-net --loopback hk-unshare --net", "it needs a new network namespace: put hk-unshare before it"},
 		{"hk-net --loopback", ""},
+		{"hk-unshare --join user,pid=1 hk-inspect hk-setuser --caps none", "processes of the user namespace that hk-unshare joins could trace it before hk-setuser: put it at the end of the chain"},
+		{"hk-unshare --join all=1 hk-inspect --only ids hk-inspect hk-seccomp", "processes of the user namespace that hk-unshare joins could trace it before hk-seccomp: put it at the end of the chain"},
+		{"hk-setuser --userns-fd 9 hk-inspect hk-seccomp", "processes of the user namespace that hk-setuser joins could trace it before hk-seccomp: put it at the end of the chain"},
+		{"hk-unshare --join user,pid=1 hk-setuser --caps none hk-inspect hk-inspect", ""},
+		{"hk-unshare --join user,pid=1 hk-inspect --force-order hk-setuser --caps none", ""},
+		{"hk-unshare --user --join net=1 hk-inspect hk-setuser --caps none", ""},
+		{"hk-inspect hk-unshare --join user=1 hk-setuser --caps none", ""},
 		{landlock + "hk-mount --force-order --rootfs /", ""},
 	} {
 		parsed, err := Parse(strings.Fields(c.chain))

@@ -59,7 +59,7 @@ func (c *Credentials) Needs() stage.Needs {
 		n.Supervisor, n.CallerProc = true, true
 	}
 	if c.UserNS > 0 {
-		n.Supervisor, n.OtherUser, n.Joins, n.Alone = true, true, true, true
+		n.Supervisor, n.OtherUser, n.Joins, n.Joined, n.Alone = true, true, true, true, true
 		n.FDs = []int{c.UserNS}
 	}
 	return n

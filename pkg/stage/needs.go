@@ -41,6 +41,9 @@ type Needs struct {
 	// joins any namespace, for which the child may need what [State.ShieldSupervisor]
 	// removes.
 	OtherUser, Joins bool
+	// Joined is set if the stage joins a user namespace, or may: processes in it can trace
+	// what is executed there.
+	Joined bool
 	// Credentials is set if the stage changes IDs or capabilities, and UserID if it
 	// changes the user or group ID, after which the kernel resets whether the process
 	// is dumpable.

@@ -101,6 +101,7 @@ func (n *Namespaces) Needs() stage.Needs {
 		Supervisor: n.DieWithProcess, AtChild: watch,
 		Clone: n.clones(), DieWithParent: n.DieWithParent, Parent: n.Parent,
 		OtherUser: (n.flags()|n.named())&unix.CLONE_NEWUSER != 0, Joins: len(n.Join) > 0,
+		Joined:  joined&unix.CLONE_NEWUSER != 0 || n.joinsAll(),
 		Alone:   n.AssertNoNested,
 		Hides:   joined&unix.CLONE_NEWNS != 0,
 		Exposes: joined&(unix.CLONE_NEWNS|unix.CLONE_NEWPID) != 0,
