@@ -40,13 +40,18 @@ func (t *template) writeObserver(k int, at offset) {
 	}
 }
 
+// cloneRegistersPC is the address of cloneRegisters, and so what a function value points to.
+var cloneRegistersPC uintptr
+
 // observe creates an observer, as record i says, and returns the index of its last record.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
 func observe(h *header, i uintptr, r *record) uintptr {
-	pid := clone3(unsafe.Add(unsafe.Pointer(nil), r.args[0]), r.args[1], unsafe.Pointer(h), beside+i)
+	at := unsafe.Pointer(&cloneRegistersPC)
+	clone := *(*func(args, size uintptr, h *header, stage uintptr) uintptr)(unsafe.Pointer(&at))
+	pid := clone(r.args[0], r.args[1], h, beside+i)
 	if r.result = pid; int(pid) < 0 {
 		h.failed = i + 1
 	} else if h.failed == 0 {
