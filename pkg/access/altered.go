@@ -105,10 +105,18 @@ func (r *Recorder) altered(c call, fd, dir, path int, follow bool) {
 	}
 }
 
-// setsFlags is for ioctl(2) with FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS or FS_IOC_FSSETXATTR.
+// setsFlags is for ioctl(2) with requests that change a file or a directory through a descriptor
+// that need not be open for writing.
 func (r *Recorder) setsFlags(c call) {
 	switch uint32(c.Args[1]) {
-	case 0x40086602, 0x40046602, 0x401c5820:
+	case 0x40086602, 0x40046602, // FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS
+		0x401c5820,             // FS_IOC_FSSETXATTR
+		0x40087602, 0x40047602, // FS_IOC_SETVERSION, FS_IOC32_SETVERSION
+		0x40806685, 0x800c6613, // FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY
+		0x40047211,                         // FAT_IOCTL_SET_ATTRIBUTES
+		0x5000940e, 0x50009418, 0x4008941a, // BTRFS_IOC_SUBVOL_CREATE, SUBVOL_CREATE_V2, SUBVOL_SETFLAGS
+		0x50009401, 0x50009417, // BTRFS_IOC_SNAP_CREATE, SNAP_CREATE_V2
+		0x5000940f, 0x5000943f: // BTRFS_IOC_SNAP_DESTROY, SNAP_DESTROY_V2
 		r.altered(c, int(int32(c.Args[0])), -1, -1, false)
 	}
 }
