@@ -37,8 +37,11 @@ func Create(path string) (fd int, err error) {
 	switch err {
 	case nil:
 		return fd, nil
-	case unix.ENXIO:
-		err = fmt.Errorf("nobody reads this FIFO: %w", err)
+	case unix.ENXIO: // of a device, too, as /dev/tty without a terminal
+		var stat unix.Stat_t
+		if unix.Stat(path, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO {
+			err = fmt.Errorf("nobody reads this FIFO: %w", err)
+		}
 	case unix.ELOOP:
 		err = errLink
 	}
