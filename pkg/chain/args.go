@@ -99,3 +99,18 @@ func (c *Chain) checkLeft() error {
 	}
 	return nil
 }
+
+// argsDone are the descriptors that the stages have used, without those that stages which show
+// something use and later ones use again: what several show can be in one file. What was read
+// cannot be read again.
+func argsDone(links, later []Link) []int {
+	shows := func(list []Link, fd int) bool {
+		return slices.ContainsFunc(list, func(l Link) bool { n := l.Stage.Needs(); return n.First && slices.Contains(n.FDs, fd) })
+	}
+	reads := func(list []Link, fd int) bool {
+		return slices.ContainsFunc(list, func(l Link) bool { return slices.Contains(l.Common.Args, fd) })
+	}
+	return slices.DeleteFunc(argsOf(links), func(fd int) bool {
+		return shows(links, fd) && shows(later, fd) && !reads(links, fd) && !reads(later, fd)
+	})
+}

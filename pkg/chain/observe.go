@@ -109,7 +109,7 @@ func (t *translator) beside(links []Link, i int) *translator {
 	b := *t
 	b.State = t.Fork()
 	b.links, b.looks, b.supervisor = links[:i], true, 0
-	b.argsDone = argsOf(links[:i])
+	b.argsDone = argsDone(links[:i], links[i:])
 	b.argsNext = slices.Concat(argsOf(links[i:]), t.argsNext)
 	b.Next = stage.Next{Stage: true, FD: -1, Program: t.observer, Argv0: t.Next.Argv0}
 	return &b

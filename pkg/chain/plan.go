@@ -298,7 +298,7 @@ func (c *Chain) firstPlan() (links []Link, payload []string, rest bool, path str
 func (t *translator) between(c *Chain, links []Link) {
 	later := append(slices.Clip(c.Links[len(links):]), c.ahead...)
 	t.links = links
-	t.argsDone, t.argsNext = argsOf(links), argsOf(later)
+	t.argsDone, t.argsNext = argsDone(links, later), argsOf(later)
 	t.Next.Clones, t.plain = clones(later), plainNames(later)
 	t.Next.Ends = c.endsAfter(later)
 	_, t.looks = first(later, func(n stage.Needs) bool { return n.First })
