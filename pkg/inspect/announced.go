@@ -40,7 +40,7 @@ func announcedBy(h *host.Host, line []*process) *Supervisor {
 		}
 	}
 	words, payload := p.announces(pids)
-	if len(words) == 0 || !slices.Contains(stagePrograms, words[0]) {
+	if len(words) == 0 || !slices.Contains(stagePrograms(), words[0]) {
 		return nil
 	}
 	own := slices.Index(pids, payload)

@@ -21,19 +21,26 @@ type performer struct {
 	does string
 }
 
-var performers = map[string]performer{
-	"hk-why":            {flags: []string{"output"}, switches: []string{"json"}, marks: true, traces: true, does: "follows"},
-	"hk-learn":          {flags: []string{"out", "keep"}, traces: true, does: "records the system calls of"},
-	"hk-bisect follows": {marks: true, traces: true, does: "follows"},
-	// It performs what is left of its chain, and is called so by itself alone.
-	"hk-bisect performs": {does: "runs"},
+// performerCalled is the one that is called by a name, or ok is false. A map would be made at each
+// start.
+func performerCalled(name string) (p performer, ok bool) {
+	switch name {
+	case "hk-why":
+		return performer{flags: []string{"output"}, switches: []string{"json"}, marks: true, traces: true, does: "follows"}, true
+	case "hk-learn":
+		return performer{flags: []string{"out", "keep"}, traces: true, does: "records the system calls of"}, true
+	case "hk-bisect follows":
+		return performer{marks: true, traces: true, does: "follows"}, true
+	case "hk-bisect performs": // it performs what is left of its chain, and is called so by itself alone
+		return performer{does: "runs"}, true
+	}
+	return performer{}, false
 }
 
 // performer is how the supervisor performs a chain on its command line; ok is false if it is a
 // stage or a front door.
 func (s *Supervisor) performer() (p performer, ok bool) {
-	p, ok = performers[cmp.Or(s.other, filepath.Base(s.Words[0]))]
-	return p, ok
+	return performerCalled(cmp.Or(s.other, filepath.Base(s.Words[0])))
 }
 
 // chain are the words of the chain on the command line.

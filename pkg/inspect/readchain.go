@@ -82,8 +82,6 @@ func commandOf(p *process) ([]string, error) {
 // maxNames is how many names of a root directory are read: a process may have made any number.
 const maxNames = 256
 
-var errManyNames = fmt.Errorf("it has more than %d names", maxNames)
-
 // linksIn are the symbolic links and the directories at the top of the root of the process,
 // which no mount tells, if that is a tmpfs: another file system may not answer. It follows
 // nothing there.
@@ -95,7 +93,7 @@ func (p *process) linksIn() (links map[string]string, dirs []string, err error) 
 	defer unix.Close(root)
 	names, err := listDir(root, maxNames)
 	if err == nil && len(names) > maxNames {
-		names, err = names[:maxNames], errManyNames
+		names, err = names[:maxNames], fmt.Errorf("it has more than %d names", maxNames)
 	}
 	links = map[string]string{}
 	for _, name := range names {

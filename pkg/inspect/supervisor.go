@@ -57,12 +57,12 @@ type Supervisor struct {
 	other string
 }
 
-// stagePrograms are the names of the stages, and programs those of all programs of hk that are
-// supervisors.
-var (
-	stagePrograms = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect"}
-	programs      = append(slices.Clip(stagePrograms), "hk-run", "hk-bwrap", "hk-why", "hk-learn", "hk-bisect")
-)
+// programs are the names of the programs of hk that are supervisors, the stages first.
+var programs = []string{"hk-unshare", "hk-idmap", "hk-mount", "hk-net", "hk-setuser", "hk-limit", "hk-landlock", "hk-seccomp", "hk-inspect",
+	"hk-run", "hk-bwrap", "hk-why", "hk-learn", "hk-bisect"}
+
+// stagePrograms are the names of the stages.
+func stagePrograms() []string { return programs[:slices.Index(programs, "hk-run")] }
 
 // Supervisors are the programs of hk above a process, the outermost first. notes say why
 // there may be more of them.

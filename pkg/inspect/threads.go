@@ -11,10 +11,13 @@ import (
 )
 
 // linked are links in the directory of a thread, by the section that is about them.
-var linked = map[string][]string{
-	"namespaces": {"ns/cgroup", "ns/ipc", "ns/mnt", "ns/net", "ns/pid", "ns/time", "ns/user", "ns/uts"},
-	"mounts":     {"ns/mnt", "root"},
-	"root":       {"root", "cwd"},
+var linked = []struct {
+	section string
+	links   []string
+}{
+	{"namespaces", []string{"ns/cgroup", "ns/ipc", "ns/mnt", "ns/net", "ns/pid", "ns/time", "ns/user", "ns/uts"}},
+	{"mounts", []string{"ns/mnt", "root"}},
+	{"root", []string{"root", "cwd"}},
 }
 
 // same reports whether something of a thread is that of the one that is looked at. A thread
@@ -96,9 +99,9 @@ func (r *Report) readThreads(p *process, first status) {
 				differ[section] = hasOthers(name)
 			}
 		}
-		for section, links := range linked {
-			if slices.ContainsFunc(links, func(link string) bool { return !same(p.link, name, link) }) {
-				differ[section] = hasOthers(name)
+		for _, l := range linked {
+			if slices.ContainsFunc(l.links, func(link string) bool { return !same(p.link, name, link) }) {
+				differ[l.section] = hasOthers(name)
 			}
 		}
 		if r.FDs != nil && differ["fds"] == "" && name != strconv.Itoa(p.tid) {
