@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // TestScripts runs the scripts: root_*.txtar as root, user_*.txtar as an ordinary user,
 // and the others as both.
 func TestScripts(t *testing.T) {
+	var started atomic.Int32
 	all, err := filepath.Glob(scripts + "/*.txtar")
 	if err != nil || len(all) == 0 {
 		t.Fatal("no scripts", err)
@@ -46,8 +48,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GID", fmt.Sprint(os.Getgid()))
 			e.Setenv("SLOW", strconv.Itoa(slow))
 			e.Setenv("OWN", own) // a name that there is nowhere
-			// A number of seconds that no other process sleeps ends in this.
-			e.Setenv("RUN", strconv.Itoa(os.Getpid()))
+			// A number of seconds that no other process sleeps ends in this, also of another
+			// script. After a 7 it is a user ID.
+			e.Setenv("RUN", fmt.Sprintf("%d%03d", os.Getpid()%100_000, started.Add(1)%1000))
 			e.Setenv("HK_FUSE", "")
 			e.Setenv("XDG_RUNTIME_DIR", "")
 			return os.Chmod(e.WorkDir, 0o755)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,7 +80,11 @@ func listening(s *Supervisor, what string) {
 			unix.Kill(os.Getpid(), unix.Signal(34))
 		}
 		unix.Kill(os.Getpid(), unix.SIGTERM)
-		fmt.Println(s.asked())
+		asked := s.asked()
+		for end := time.Now().Add(10 * time.Second); asked == nil && time.Now().Before(end); asked = s.asked() {
+			time.Sleep(time.Millisecond) // another thread may get it, and not have run yet
+		}
+		fmt.Println(asked)
 	}
 	if err != nil {
 		fmt.Println(err)
