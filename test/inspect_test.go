@@ -11,21 +11,7 @@ import (
 // an hk-inspect before, between and after the stages.
 func TestInspectBetween(t *testing.T) {
 	const look = "hk-inspect --only ids"
-	for _, c := range equal {
-		for _, line := range withInit(c.line) {
-			name := c.name
-			if line != c.line {
-				name += ", init"
-			}
-			t.Run(name, func(t *testing.T) {
-				if c.root && os.Getuid() != 0 {
-					t.Skip("a chain of root's")
-				}
-				t.Parallel()
-				compareWithInspect(t, line, look)
-			})
-		}
-	}
+	eachEqual(t, func(t *testing.T, line string) { compareWithInspect(t, line, look) })
 }
 
 // covers are the mounts that make what controls the kernel read-only. Where each stage

@@ -22,33 +22,21 @@ import (
 // TestObserved compares what hk-inspect says between two stages, where a fused chain executes
 // it beside the child, with what it says if each stage executes the next one.
 func TestObserved(t *testing.T) {
-	for _, c := range equal {
-		for _, line := range withInit(c.line) {
-			name := c.name
-			if line != c.line {
-				name += ", init"
+	eachEqual(t, func(t *testing.T, line string) {
+		stages := strings.Split(line, " hk-")
+		for i := range stages[1:] {
+			with := strings.Join(stages[:i+1], " hk-") + " hk-inspect --json --values --output fd:3 hk-" + strings.Join(stages[i+1:], " hk-")
+			fused, apart := shown(t, with, "1"), shown(t, with, "0")
+			for _, key := range slices.Sorted(maps.Keys(fused)) {
+				if fused[key] != apart[key] {
+					t.Errorf("%s\n%s is %s; with HK_FUSE=0 %s", with, key, fused[key], apart[key])
+				}
 			}
-			t.Run(name, func(t *testing.T) {
-				if c.root && os.Getuid() != 0 {
-					t.Skip("a chain of root's")
-				}
-				t.Parallel()
-				stages := strings.Split(line, " hk-")
-				for i := range stages[1:] {
-					with := strings.Join(stages[:i+1], " hk-") + " hk-inspect --json --values --output fd:3 hk-" + strings.Join(stages[i+1:], " hk-")
-					fused, apart := shown(t, with, "1"), shown(t, with, "0")
-					for _, key := range slices.Sorted(maps.Keys(fused)) {
-						if fused[key] != apart[key] {
-							t.Errorf("%s\n%s is %s; with HK_FUSE=0 %s", with, key, fused[key], apart[key])
-						}
-					}
-					if len(fused) != len(apart) || len(fused) < 100 {
-						t.Errorf("%s\nit says %d things, with HK_FUSE=0 %d", with, len(fused), len(apart))
-					}
-				}
-			})
+			if len(fused) != len(apart) || len(fused) < 100 {
+				t.Errorf("%s\nit says %d things, with HK_FUSE=0 %d", with, len(fused), len(apart))
+			}
 		}
-	}
+	})
 }
 
 // differ are the keys of what any two runs, or programs that execute one another, have others

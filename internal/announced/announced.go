@@ -31,8 +31,8 @@ const (
 // A Memory is for one chain. A nil one says nothing.
 type Memory struct{ b []byte }
 
-// New returns the memory for a chain, or nil if there is none. It is not copied by fork(2), and
-// holds no descriptor.
+// New returns the memory for a chain, or nil if it cannot be had. It is not copied by fork(2),
+// and holds no descriptor.
 func New(words []string) *Memory {
 	text := strings.Join(words, "\x00")
 	if len(text) > Most {

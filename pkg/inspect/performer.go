@@ -62,13 +62,13 @@ func (p performer) chain(words []string) ([]string, error) {
 		}
 	}
 	if len(rest) == 0 || !strings.HasPrefix(filepath.Base(rest[0]), "hk-") {
-		return nil, errors.New("it is no chain")
+		return nil, errors.New("what follows does not begin with a stage")
 	}
 	return rest, nil
 }
 
-// onlyAbove reports whether a process of hk-bisect is none that performs a chain: it is above one
-// that does.
+// onlyAbove reports whether a process is one of hk-bisect that does not perform a chain, and is
+// above one that does.
 func (s *Supervisor) onlyAbove() bool {
 	_, performs := s.performer()
 	return strings.HasPrefix(filepath.Base(s.Words[0]), "hk-bisect") && s.other == "" && !performs
