@@ -24,7 +24,7 @@ var learnedCaps = []struct {
 	{"chroot / true", "sys_chroot", "CAP_SYS_CHROOT"},
 	{"mknod N c 1 3", "mknod", "CAP_MKNOD"},
 	{"nice -n -1 true", "sys_nice", ""},
-	{"probe listen tcp 127.77.0.1:77", "net_bind_service", "CAP_NET_BIND_SERVICE"},
+	{`perl -MSocket -e 'socket($s, 2, 1, 0) and bind($s, pack_sockaddr_in(77, inet_aton("127.77.0.1"))) or exit 1'`, "net_bind_service", "CAP_NET_BIND_SERVICE"},
 	{"setpriv --reuid 1000 --clear-groups true", "setgid,setuid", "CAP_SET"},
 	{"perl -e '$> = 0; $< = 0; exit !!$!'", "", ""},
 	// Capabilities in a user namespace of the payload.

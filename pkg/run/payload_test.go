@@ -19,7 +19,7 @@ const siTkill = -6
 
 // count is a payload that counts a signal, and writes how many it had on SIGSYS,
 // which the kernel delivers last.
-const count = `n=0; trap 'n=$((n + 1))' %d; trap 'echo $n; exit 0' SYS; : >ready; while :; do sleep 0.02; done`
+const count = `n=0; trap 'n=$((n + 1))' %d; trap end=1 SYS; : >ready; while test -z "$end"; do sleep 0.02; done; echo $n`
 
 // adopted is a supervisor above a payload: see [TestMain].
 func adopted(s *Supervisor, between, session bool, argv ...string) error {
